@@ -1,0 +1,52 @@
+import type { Position } from '../position/position.ts';
+import type { Epoch, MemberId, Ms } from './brand.ts';
+import type { Command } from './command.ts';
+import type { Reason } from './reason.ts';
+
+/**
+ * What an agent remembers from one decision to the next. Lost in a crash without harm: everything that safety rests on is in the
+ * store, in the server or in the observation.
+ */
+export interface Memory {
+  /** Since when each acker of the current rule has been away, for `ackerGoneMs`. */
+  readonly ackersGoneSince: ReadonlyMap<MemberId, Ms>;
+  /** When the present lack of ackers began, for `degradeAfterMs`. */
+  readonly shortSince: Ms | null;
+  /** The election under way: since when this agent has seen a sufficient proof for this epoch. */
+  readonly election: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /** When this agent sealed, for the decision to give up. */
+  readonly sealedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /** When the leader's own server went away, for a restart in place. */
+  readonly downSince: Ms | null;
+  /** Progress of an operator's request that this agent carries out. */
+  readonly request: { readonly id: string; readonly since: Ms; readonly step: string } | null;
+  /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
+  readonly leaderPosition: Position | null;
+  /** An epoch for which rewinding failed here: copy instead. */
+  readonly rewindFailed: Epoch | null;
+}
+
+export const EMPTY_MEMORY: Memory = {
+  ackersGoneSince: new Map(),
+  shortSince: null,
+  election: null,
+  sealedSince: null,
+  downSince: null,
+  request: null,
+  leaderPosition: null,
+  rewindFailed: null,
+};
+
+/** How long the server may go on as a primary if its agent says nothing more; the guard enforces it. */
+export type Authority = { readonly kind: 'none' } | { readonly kind: 'primary'; readonly until: Ms };
+
+export interface Decision {
+  readonly memory: Memory;
+  /** In order. The shell stops at the first that fails and observes anew. */
+  readonly commands: readonly Command[];
+  /** First the one that explains the commands (or why there are none). */
+  readonly reasons: readonly Reason[];
+  /** Published to the peers: the epoch whose leader this agent takes for dead. */
+  readonly suspects: Epoch | null;
+  readonly authority: Authority;
+}

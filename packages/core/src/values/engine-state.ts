@@ -1,0 +1,72 @@
+import type { Position } from '../position/position.ts';
+import type { AckRule } from './ack-rule.ts';
+import type { MemberId, SystemId } from './brand.ts';
+
+/** The stream by which a replica receives its leader's log. */
+export type Receiver =
+  | { readonly kind: 'none' }
+  /** Configured, but no stream: `cause` says what the server reported last, when it did. `wal-removed` needs a new copy. */
+  | { readonly kind: 'broken'; readonly cause: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' | 'login' }
+  /** `silentMs`: how long nothing has arrived, counted only while the observer itself was running. */
+  | { readonly kind: 'streaming'; readonly silentMs: number };
+
+/** How far one replica has confirmed, as its leader sees it. */
+export interface ReplicaProgress {
+  readonly member: MemberId;
+  readonly kind: 'catching-up' | 'streaming';
+  /** Durable on the replica (what an ack stands for), on the leader's history. */
+  readonly confirmed: Position;
+  /** How long this replica has not answered at all. */
+  readonly silentMs: number;
+}
+
+/** What the leader's server does with acknowledgements right now. */
+export interface AckState {
+  /** The rule that every part of the running server is proven to use; null while that is not proven. */
+  readonly running: AckRule | null;
+  /** A log position written after `running` was proven: what is confirmed at or beyond it was counted by `running` alone. */
+  readonly barrier: Position | null;
+}
+
+/** One database server, as its own agent sees it. */
+export type EngineState =
+  /** No data directory, or an empty one. */
+  | { readonly kind: 'absent' }
+  /** A copy that was not finished, or a rewind that failed: must never be started. */
+  | { readonly kind: 'incomplete' }
+  /** Not ours, or of another cluster or version: nothing is touched. `problem` is a sentence for people. */
+  | { readonly kind: 'refused'; readonly problem: string }
+  | {
+      readonly kind: 'stopped';
+      /** `clean`: shut down in order, `position` is its end. `crashed`: the end is known only after recovery. */
+      readonly shutdown: 'clean' | 'crashed';
+      readonly position: Position | null;
+      readonly systemId: SystemId;
+    }
+  | { readonly kind: 'starting'; readonly sinceMs: number }
+  | {
+      readonly kind: 'replica';
+      readonly systemId: SystemId;
+      /** Everything durable here, known only once the local log has been read to its end (P7); null before. */
+      readonly position: Position | null;
+      readonly replayed: Position;
+      /** Whom it is configured to follow; null: sealed or not yet told. */
+      readonly upstream: MemberId | null;
+      readonly receiver: Receiver;
+    }
+  | {
+      readonly kind: 'primary';
+      readonly systemId: SystemId;
+      readonly position: Position;
+      readonly acks: AckState;
+      readonly replicas: readonly ReplicaProgress[];
+    }
+  /** The process runs but does not answer. */
+  | { readonly kind: 'unresponsive'; readonly was: 'replica' | 'primary' | 'unknown'; readonly sinceMs: number };
+
+/** Long work in progress on the engine: only one at a time. */
+export interface EngineJob {
+  readonly kind: 'initialize' | 'clone' | 'rewind' | 'start' | 'stop' | 'checkpoint' | 'promote';
+  readonly sinceMs: number;
+  readonly progress: { readonly doneBytes: number; readonly totalBytes: number | null } | null;
+}

@@ -1,0 +1,86 @@
+import type { Position } from '../position/position.ts';
+import type { Epoch, Incarnation, MemberId, Ms, Revision } from './brand.ts';
+import type { ClusterConfig } from './config.ts';
+import type { EngineJob, EngineState } from './engine-state.ts';
+import type { Member, MemberTags } from './member.ts';
+import type { ClusterIdentity, LeadershipRecord, OperatorRequest, Seal } from './record.ts';
+
+/** A value of the store with the revision it was read at. */
+export interface Versioned<T> {
+  readonly value: T;
+  readonly revision: Revision;
+}
+
+/** Everything the store held at one instant. */
+export interface StoreContent {
+  readonly identity: Versioned<ClusterIdentity> | null;
+  readonly config: Versioned<ClusterConfig> | null;
+  readonly record: Versioned<LeadershipRecord> | null;
+  readonly members: ReadonlyMap<MemberId, Member>;
+  /** Present while that member's agent keeps its lease. */
+  readonly sessions: ReadonlyMap<MemberId, Versioned<Incarnation>>;
+  readonly seals: ReadonlyMap<MemberId, Versioned<Seal>>;
+  readonly request: Versioned<OperatorRequest> | null;
+  readonly paused: boolean;
+}
+
+/** `current`: as fresh as the watch makes it. `stale`: the store has not answered for `silentMs`; the content is the last known. */
+export type StoreView =
+  | { readonly kind: 'never' }
+  | { readonly kind: 'current'; readonly content: StoreContent }
+  | { readonly kind: 'stale'; readonly content: StoreContent; readonly silentMs: number };
+
+/** What an agent tells the others, several times a second. */
+export interface LiveState {
+  readonly member: MemberId;
+  readonly incarnation: Incarnation;
+  /** Newest epoch this agent has seen. */
+  readonly epoch: Epoch | null;
+  readonly engine: EngineState;
+  /** The epoch whose leader it takes for dead; null when it does not. */
+  readonly suspects: Epoch | null;
+  /** The leader's position as this member last saw it, for the loss bound of `async`. */
+  readonly leaderPosition: Position | null;
+}
+
+/** One peer, seen from here. Silences count only the time in which this agent itself was running. */
+export type PeerView =
+  | { readonly kind: 'fresh'; readonly live: LiveState; readonly silentMs: number }
+  | { readonly kind: 'silent'; readonly last: LiveState | null; readonly silentMs: number }
+  /** Its address actively refuses connections (the process is gone, the host is there). */
+  | { readonly kind: 'refusing'; readonly last: LiveState | null; readonly forMs: number };
+
+/** How long this agent may let its primary accept writes and reads. */
+export interface AuthorityEvidence {
+  /** Own session lease: valid until this instant, counted from when the renewal was sent. Null: not held. */
+  readonly leaseUntil: Ms | null;
+  /** When enough ackers of the current rule were last proven to follow this leader. Null: never. */
+  readonly acksSeenAt: Ms | null;
+}
+
+/** Everything that one decision looks at. */
+export interface Observation {
+  readonly now: Ms;
+  /** Only for scheduled requests and history entries, never for safety. */
+  readonly wallMs: number;
+  readonly self: MemberId;
+  readonly incarnation: Incarnation;
+  readonly tags: MemberTags;
+  readonly engineName: string;
+  readonly store: StoreView;
+  readonly engine: EngineState;
+  readonly job: EngineJob | null;
+  /** Whether this engine can turn a diverged copy back without a full copy (PostgreSQL: pg_rewind of the same version). */
+  readonly canRewind: 'yes' | 'no';
+  readonly peers: ReadonlyMap<MemberId, PeerView>;
+  readonly authority: AuthorityEvidence;
+  /** Commands that failed lately, newest last, so that a decision can choose another way. */
+  readonly failures: readonly CommandFailure[];
+}
+
+export interface CommandFailure {
+  readonly command: string;
+  readonly agoMs: number;
+  readonly code: string;
+  readonly message: string;
+}

@@ -1,0 +1,12 @@
+/**
+ * Why a decision was taken, in a code that programs can compare and a sentence that people can read.
+ * Every decision carries at least one; `explain` prints them.
+ */
+export interface Reason {
+  readonly code: ReasonCode;
+  /** One sentence, with the values seen. */
+  readonly text: string;
+}
+
+/** Kept in one place so that the documentation can list them; `docs/reasons.md` describes each. */
+export type ReasonCode = string;

@@ -1,0 +1,82 @@
+import type { Position } from '../position/position.ts';
+import type { AckRule } from './ack-rule.ts';
+import type { Epoch, Incarnation, MemberId, SystemId } from './brand.ts';
+
+/**
+ * `promoting`: the leader is chosen but has not opened for writes. `open`: it has, on the history in `opened`.
+ */
+export type LeadershipPhase = 'promoting' | 'open';
+
+/**
+ * The one leadership record of a cluster, changed only by compare-and-swap (`design.md` 3).
+ * During a change of ackers it carries both rules: an election then needs the quorum of each.
+ */
+export interface LeadershipRecord {
+  readonly epoch: Epoch;
+  readonly leader: MemberId;
+  readonly incarnation: Incarnation;
+  readonly phase: LeadershipPhase;
+  /** Number of the history line that this leadership writes (PostgreSQL: the timeline), allocated here so that no two promotions ever share one. */
+  readonly lineage: number;
+  readonly rule: AckRule;
+  /** The rule being moved to; acks may be counted by `rule` or by this one. */
+  readonly moving: AckRule | null;
+  /** What the leader held when it was chosen. Null for the first leader of a new cluster. */
+  readonly chosenAt: Position | null;
+  /** Its position when it opened, with the history that leads there. */
+  readonly opened: Position | null;
+  readonly durability: Durability;
+  /** Why this leadership began: a reason code. */
+  readonly cause: string;
+}
+
+export type Durability = 'sync' | 'async';
+
+/** Written once, by the member that initialises the cluster. */
+export interface ClusterIdentity {
+  /** `claimed`: a member is initialising a server. `founded`: the system identifier is known. */
+  readonly state: 'claimed' | 'founded';
+  readonly by: MemberId;
+  readonly incarnation: Incarnation;
+  readonly systemId: SystemId | null;
+  readonly engine: string;
+}
+
+/** Proof that a member has stopped acknowledging for an epoch, with everything it holds. */
+export interface Seal {
+  readonly epoch: Epoch;
+  readonly incarnation: Incarnation;
+  readonly position: Position;
+}
+
+/** What an operator asked for. One at a time. */
+export type OperatorRequest =
+  | {
+      readonly kind: 'switchover';
+      readonly id: string;
+      readonly from: MemberId | null;
+      readonly to: MemberId | null;
+      /** Wall-clock time before which it must not start, in ms since 1970; null: now. */
+      readonly notBeforeWallMs: number | null;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly kind: 'failover';
+      readonly id: string;
+      readonly to: MemberId;
+      /** `quorum`: seal as usual, only without waiting for suspicion. `override`: the operator accepts the loss that was named. */
+      readonly proof: 'quorum' | 'override';
+      readonly timeoutMs: number;
+    }
+  | { readonly kind: 'reinit'; readonly id: string; readonly member: MemberId }
+  | { readonly kind: 'restart'; readonly id: string; readonly member: MemberId };
+
+/** One line of the cluster's history. */
+export interface HistoryEntry {
+  readonly epoch: Epoch;
+  readonly leader: MemberId;
+  readonly lineage: number;
+  readonly cause: string;
+  readonly chosenAt: Position | null;
+  readonly wallMs: number;
+}
