@@ -1,0 +1,56 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { reasonOf, ServersError } from './errors.ts';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const packageFileSchema = z.object({ name: z.string().optional() });
+
+/** The checkout that this source file belongs to, or null when the package was installed from a registry. */
+export function projectFolder(): string | null {
+  for (let folder = here; folder !== dirname(folder); folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (!existsSync(file)) continue;
+    const parsed = packageFileSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+    if (parsed.success && parsed.data.name === 'understudy-workspace') return folder;
+  }
+  return null;
+}
+
+function userCacheFolder(): string {
+  const base = process.env.XDG_CACHE_HOME;
+  return join(base !== undefined && base !== '' ? base : join(homedir(), '.cache'), 'understudy', 'servers');
+}
+
+/**
+ * The folders in which fetched servers may lie, best first: `UNDERSTUDY_CACHE` alone when it is set; otherwise
+ * `.cache/servers` of the checkout, then `~/.cache/understudy/servers` (`XDG_CACHE_HOME` respected).
+ */
+export function cacheFolders(): string[] {
+  const chosen = process.env.UNDERSTUDY_CACHE;
+  if (chosen !== undefined && chosen !== '') return [resolve(chosen)];
+  const project = projectFolder();
+  return project === null ? [userCacheFolder()] : [join(project, '.cache', 'servers'), userCacheFolder()];
+}
+
+/**
+ * The first cache folder that this user can write; made when it does not exist.
+ *
+ * @throws ServersError `CACHE_UNWRITABLE` with the reason for each folder tried.
+ */
+export function writableCacheFolder(): string {
+  const reasons: string[] = [];
+  for (const folder of cacheFolders()) {
+    try {
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK | constants.X_OK);
+      return folder;
+    } catch (error) {
+      reasons.push(`${folder}: ${reasonOf(error)}`);
+    }
+  }
+  const text = `No cache folder can be written (${reasons.join('; ')}). Set UNDERSTUDY_CACHE to a folder that can.`;
+  throw new ServersError('CACHE_UNWRITABLE', text, 'unsafe');
+}
