@@ -1,4 +1,5 @@
 export { reasonOf, ServersError, type ServersErrorCode, type ServersRetry, serversErrorCodes } from './errors.ts';
+export { type FoundProgram, findEtcd, findHaproxy } from './find-others.ts';
 export {
   type FindPostgresOptions,
   findPostgres,
@@ -8,7 +9,17 @@ export {
   reachablePostgres,
 } from './find-postgres.ts';
 export { cacheFolders, projectFolder } from './folders.ts';
+export {
+  ensurePostgres,
+  type FetchedServer,
+  fetchedServer,
+  type GetServerOptions,
+  getServer,
+  listServers,
+  type ServerListing,
+} from './get.ts';
 export type { PostgresTools } from './postgres-tools.ts';
+export { type FetchProgress, type OnProgress, showProgress } from './progress.ts';
 export { makeReachable } from './reachable.ts';
 export { isServerName, type ServerName, serverNames } from './recipes.ts';
 export { type ServerUser, serverUser } from './user.ts';

@@ -1,0 +1,68 @@
+import { delimiter, join } from 'node:path';
+import { ServersError } from './errors.ts';
+import { fetchedServer, libraryEnvironment } from './get.ts';
+import { isExecutable } from './postgres-tools.ts';
+import { recipes, type ServerName } from './recipes.ts';
+import { run } from './run.ts';
+
+/** A single program that was found: run `program` with `env` added to the environment. */
+export interface FoundProgram {
+  readonly program: string;
+  readonly version: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly origin: 'cache' | 'system';
+}
+
+/**
+ * Finds etcd: the fetched one of the wanted version, otherwise on PATH.
+ *
+ * @param options.version `3.4`, `3.5`, …; without it the newest fetched one, then PATH.
+ * @throws ServersError `SERVER_NOT_FOUND` with the command that fetches it.
+ */
+export async function findEtcd(options: { readonly version?: string } = {}): Promise<FoundProgram> {
+  const names: ServerName[] = ['etcd-3.5', 'etcd-3.4'];
+  const { version } = options;
+  const wanted = version === undefined ? names : names.filter((name) => name === `etcd-${version}`);
+  const found = (await fetchedProgram(wanted)) ?? (await programOnPath('etcd', recipes['etcd-3.5'].probe.pattern));
+  if (found && (version === undefined || found.version.startsWith(`${version}.`))) return found;
+  throw notFound(`etcd${version === undefined ? '' : ` ${version}`}`, `etcd-${version ?? '3.5'}`);
+}
+
+/**
+ * Finds HAProxy: the fetched one, otherwise on PATH.
+ *
+ * @throws ServersError `SERVER_NOT_FOUND` with the command that fetches it.
+ */
+export async function findHaproxy(): Promise<FoundProgram> {
+  const found = (await fetchedProgram(['haproxy'])) ?? (await programOnPath('haproxy', recipes.haproxy.probe.pattern));
+  if (found) return found;
+  throw notFound('HAProxy', 'haproxy');
+}
+
+async function fetchedProgram(names: readonly ServerName[]): Promise<FoundProgram | null> {
+  for (const name of names) {
+    const server = await fetchedServer(name);
+    if (!server) continue;
+    const recipe = recipes[name];
+    const program = join(server.folder, recipe.probe.program);
+    return { program, version: server.version, env: libraryEnvironment(recipe, server.folder), origin: 'cache' };
+  }
+  return null;
+}
+
+async function programOnPath(name: string, pattern: RegExp): Promise<FoundProgram | null> {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  for (const folder of folders.filter((one) => one.startsWith('/'))) {
+    const program = join(folder, name);
+    if (!(await isExecutable(program))) continue;
+    const result = await run(program, [name === 'etcd' ? '--version' : '-v'], { timeoutMs: 10_000 });
+    const version = pattern.exec(result.stdout)?.[1];
+    if (version !== undefined) return { program, version, env: {}, origin: 'system' };
+  }
+  return null;
+}
+
+function notFound(what: string, name: string): ServersError {
+  const next = `Fetch it with "npm run servers -- get ${name}", or install it and put it on PATH.`;
+  return new ServersError('SERVER_NOT_FOUND', `${what} is not on this machine. ${next}`, 'safe');
+}
