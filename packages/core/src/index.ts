@@ -1,5 +1,8 @@
 export * from './position/position.ts';
 export * from './position/wal.ts';
+export { decide } from './protocol/decide.ts';
+export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
+export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';
 export * from './values/command.ts';

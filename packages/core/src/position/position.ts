@@ -22,9 +22,19 @@ export function relation(a: Position, b: Position): Relation {
   return bHasA ? 'behind' : 'diverged';
 }
 
+/** The one of `positions` that contains all the others; null when there is none (diverged) or the list is empty. */
+export function furthest(positions: readonly Position[]): Position | null {
+  return positions.find((candidate) => positions.every((other) => contains(candidate, other))) ?? null;
+}
+
 /** What `behind` lacks of `ahead`, in bytes of log. */
 export function distanceBytes(ahead: Position, behind: Position): number {
   return walDistanceBytes(ahead, behind);
+}
+
+/** The history line that a position ends on (PostgreSQL: its timeline); null where an engine has none. */
+export function lineageOf(position: Position): number | null {
+  return position.timeline;
 }
 
 /** A position as people read it: `2@0/3000148`. */

@@ -20,6 +20,8 @@ export interface Memory {
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
   readonly request: { readonly id: string; readonly since: Ms; readonly step: string } | null;
+  /** Since when the recorded leader has reported a server that is not open. */
+  readonly leaderNotOpenSince: Ms | null;
   /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
   /** An epoch for which rewinding failed here: copy instead. */
@@ -33,6 +35,7 @@ export const EMPTY_MEMORY: Memory = {
   sealedSince: null,
   downSince: null,
   request: null,
+  leaderNotOpenSince: null,
   leaderPosition: null,
   rewindFailed: null,
 };

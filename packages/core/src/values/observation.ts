@@ -54,8 +54,6 @@ export type PeerView =
 export interface AuthorityEvidence {
   /** Own session lease: valid until this instant, counted from when the renewal was sent. Null: not held. */
   readonly leaseUntil: Ms | null;
-  /** When enough ackers of the current rule were last proven to follow this leader. Null: never. */
-  readonly acksSeenAt: Ms | null;
 }
 
 /** Everything that one decision looks at. */

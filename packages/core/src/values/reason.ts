@@ -8,5 +8,5 @@ export interface Reason {
   readonly text: string;
 }
 
-/** Kept in one place so that the documentation can list them; `docs/reasons.md` describes each. */
+/** Lower-case words with hyphens, stable between versions; `docs/reasons.md` describes each. */
 export type ReasonCode = string;

@@ -1,0 +1,165 @@
+import { contains, distanceBytes } from '../position/position.ts';
+import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
+import type { Commit } from '../values/command.ts';
+import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
+import type { LeadershipRecord } from '../values/record.ts';
+import { act, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
+
+type Primary = Extract<EngineState, { kind: 'primary' }>;
+
+/** Beyond the normal interval of a replica's status messages (1 s). */
+const STATUS_INTERVAL_MS = 1000;
+
+/**
+ * Keeps the set of ackers what it should be, one change at a time, in an order that is safe at every instant (C10–C12):
+ *
+ * 1. record both rules (an election now needs the quorum of each),
+ * 2. make the server use the new one and prove it,
+ * 3. wait until enough members of the new rule hold everything that the old rule may have let through (the barrier),
+ * 4. record the new rule alone.
+ *
+ * The same four steps grow, shrink, raise and lower. Whatever crashes in between, the record is the stricter of record and server.
+ */
+export function manageAckers(turn: LedTurn): Step | null {
+  const { engine } = turn.obs;
+  if (engine.kind !== 'primary' || turn.record.value.phase !== 'open') return null;
+  return turn.record.value.moving === null
+    ? beginChange(turn, engine)
+    : driveChange(turn, engine, turn.record.value.moving);
+}
+
+function beginChange(turn: LedTurn, engine: Primary): Step | null {
+  const { rule, durability } = turn.record.value;
+  if (engine.acks.running === null || !sameRule(engine.acks.running, rule)) {
+    return act('rule-repair', `The server must count by ${formatRule(rule)}.`, [{ kind: 'set-ack-rule', rule }]);
+  }
+  const target = desiredRule(turn, engine);
+  const stricter = turn.config.durability === 'sync' && durability === 'async';
+  if (sameRule(target, rule) && !stricter && turn.config.durability === durability) return null;
+  if (sameRule(target, rule)) {
+    return act('durability-changed', `Durability becomes ${turn.config.durability}.`, [
+      commitRecord(turn, 'change durability', { durability: turn.config.durability }),
+    ]);
+  }
+  return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
+    commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
+    { kind: 'set-ack-rule', rule: target },
+  ]);
+}
+
+function driveChange(turn: LedTurn, engine: Primary, moving: AckRule): Step {
+  const target =
+    satisfiable(turn, engine, moving) || !satisfiable(turn, engine, turn.record.value.rule)
+      ? moving
+      : turn.record.value.rule;
+  if (engine.acks.running === null || !sameRule(engine.acks.running, target)) {
+    return act('rule-applying', `The server must count by ${formatRule(target)}.`, [
+      { kind: 'set-ack-rule', rule: target },
+    ]);
+  }
+  if (!barrierPassed(engine, target)) {
+    return wait(
+      'rule-barrier',
+      `Waiting until ${target.required} of (${target.members.join(', ')}) hold everything acknowledged before the change.`,
+    );
+  }
+  return act('rule-changed', `Ackers are now ${formatRule(target)}.`, [
+    commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null }),
+  ]);
+}
+
+/** Whether enough members of `target` have confirmed the barrier that the server wrote after it began to count by `target`. */
+function barrierPassed(engine: Primary, target: AckRule): boolean {
+  const { barrier } = engine.acks;
+  if (barrier === null) return false;
+  const confirmed = engine.replicas.filter(
+    (replica) => target.members.includes(replica.member) && contains(replica.confirmed, barrier),
+  );
+  return confirmed.length >= target.required;
+}
+
+function satisfiable(turn: LedTurn, engine: Primary, rule: AckRule): boolean {
+  const there = engine.replicas.filter((replica) => rule.members.includes(replica.member) && isThere(turn, replica));
+  return there.length >= rule.required;
+}
+
+function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
+  return replica.kind === 'streaming' && replica.silentMs < turn.config.ackerGoneMs + STATUS_INTERVAL_MS;
+}
+
+/** The members that this leader could count on now: streaming, near, allowed, not sealed against it. */
+export function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
+  const seals = currentSeals(turn);
+  return engine.replicas
+    .filter((replica) => isThere(turn, replica) && !seals.has(replica.member))
+    .filter((replica) => isAllowed(turn, replica.member))
+    .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= turn.config.ackerLagBytes)
+    .map((replica) => replica.member);
+}
+
+function isAllowed(turn: LedTurn, member: MemberId): boolean {
+  const tags = tagsOf(turn, member);
+  return turn.content.members.has(member) && member !== turn.obs.self && !tags.nosync && !tags.nofailover;
+}
+
+/** The rule that this leader should have. */
+export function desiredRule(turn: LedTurn, engine: Primary): AckRule {
+  const { config, obs, memory } = turn;
+  const { rule } = turn.record.value;
+  if (config.durability === 'async') return ALONE;
+  const inGrace = rule.members.filter((member) => {
+    const since = memory.ackersGoneSince.get(member);
+    return isAllowed(turn, member) && since !== undefined && elapsedMs(since, obs.now) < config.ackerGoneMs;
+  });
+  const counted = new Set([...readyAckers(turn, engine), ...inGrace]);
+  // An acker of the present rule that is merely catching up stays: taking it out and in again would gain nothing.
+  for (const replica of engine.replicas) {
+    if (rule.members.includes(replica.member) && isThere(turn, replica) && isAllowed(turn, replica.member))
+      counted.add(replica.member);
+  }
+  if (counted.size >= config.requiredAcks) return ackRule(counted, config.requiredAcks);
+  return shortRule(turn, counted);
+}
+
+/** Fewer replicas than required acks. */
+function shortRule(turn: LedTurn, counted: ReadonlySet<MemberId>): AckRule {
+  const { config, obs, memory } = turn;
+  const { rule } = turn.record.value;
+  if (config.whenShort === 'degrade') {
+    const waited = memory.shortSince === null ? 0 : elapsedMs(memory.shortSince, obs.now);
+    return waited >= config.degradeAfterMs ? ackRule(counted, config.requiredAcks) : rule;
+  }
+  // Blocking never asks for less than before, but a cluster that is still being built protects with what it has.
+  return counted.size > rule.required || (counted.size > 0 && counted.size >= rule.required)
+    ? ackRule(counted, Math.max(rule.required, counted.size))
+    : rule;
+}
+
+/** Which ackers of the present rule are away, since when; kept from turn to turn. */
+export function noteAbsences(turn: LedTurn): {
+  readonly gone: ReadonlyMap<MemberId, typeof turn.obs.now>;
+  readonly short: typeof turn.obs.now | null;
+} {
+  const { obs, memory, record } = turn;
+  if (obs.engine.kind !== 'primary' || record.value.leader !== obs.self) return { gone: new Map(), short: null };
+  const engine = obs.engine;
+  const present = new Set(engine.replicas.filter((replica) => isThere(turn, replica)).map((replica) => replica.member));
+  const gone = new Map(
+    record.value.rule.members
+      .filter((member) => !present.has(member))
+      .map((member) => [member, memory.ackersGoneSince.get(member) ?? obs.now] as const),
+  );
+  const enough = readyAckers(turn, engine).length >= turn.config.requiredAcks;
+  return { gone, short: enough ? null : (memory.shortSince ?? obs.now) };
+}
+
+/** The record with `change`, on condition that it has not changed since it was read. */
+export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {
+  return {
+    kind: 'commit',
+    purpose,
+    expect: [{ key: 'record', is: turn.record.revision }],
+    put: [{ key: 'record', value: { ...turn.record.value, ...change } }],
+  };
+}

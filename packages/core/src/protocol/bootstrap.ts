@@ -1,0 +1,141 @@
+import { lineageOf } from '../position/position.ts';
+import { ALONE } from '../values/ack-rule.ts';
+import { addMs, epoch } from '../values/brand.ts';
+import type { LeadershipRecord } from '../values/record.ts';
+import { act, type Step, type Turn, wait } from './turn.ts';
+
+/**
+ * A cluster that has no leader recorded yet: one member claims the right to initialise, makes an empty database, and founds the
+ * cluster under its system identifier. A node that has data already never founds one by itself: an emptied store must not turn an
+ * old copy into a new truth (C9).
+ */
+export function bootstrap(turn: Turn): Step {
+  const { obs, content } = turn;
+  if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer.');
+  if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
+  const { identity } = content;
+  if (identity === null) return claim(turn);
+  if (identity.value.state === 'founded') {
+    return wait(
+      'record-missing',
+      'The store knows this cluster but holds no leadership record: it may have been restored from an old copy. Nothing is started for writes. See docs/store.md.',
+    );
+  }
+  if (identity.value.by === obs.self) return initialise(turn, identity.value.incarnation === obs.incarnation);
+  if (content.sessions.has(identity.value.by))
+    return wait('bootstrap-elsewhere', `${identity.value.by} is initialising the cluster.`);
+  return takeOverClaim(turn);
+}
+
+function claim(turn: Turn): Step {
+  const { obs } = turn;
+  if (obs.engine.kind !== 'absent' && obs.engine.kind !== 'incomplete') {
+    return wait(
+      'store-empty',
+      'The store knows no cluster, but this node has data. Check the store address and the cluster name; an emptied store must be restored first. See docs/store.md.',
+    );
+  }
+  if (obs.tags.nofailover)
+    return wait('bootstrap-elsewhere', 'This member is tagged nofailover: another one must initialise the cluster.');
+  return act('bootstrap-claimed', 'The cluster is empty: this node initialises it.', [
+    {
+      kind: 'commit',
+      purpose: 'claim bootstrap',
+      expect: [
+        { key: 'identity', is: 'absent' },
+        { key: 'record', is: 'absent' },
+      ],
+      put: [
+        {
+          key: 'identity',
+          value: {
+            state: 'claimed',
+            by: obs.self,
+            incarnation: obs.incarnation,
+            systemId: null,
+            engine: obs.engineName,
+          },
+        },
+      ],
+    },
+  ]);
+}
+
+/** The member that claimed the bootstrap has gone: another empty one goes on in its place. */
+function takeOverClaim(turn: Turn): Step {
+  const { obs, content } = turn;
+  if (content.identity === null || obs.engine.kind !== 'absent' || obs.tags.nofailover) {
+    return wait(
+      'bootstrap-elsewhere',
+      'The member that was initialising the cluster has gone; an empty one must go on.',
+    );
+  }
+  return act('bootstrap-claimed', `${content.identity.value.by} stopped initialising: this node goes on.`, [
+    {
+      kind: 'commit',
+      purpose: 'take over bootstrap',
+      expect: [
+        { key: 'identity', is: content.identity.revision },
+        { key: 'record', is: 'absent' },
+      ],
+      put: [{ key: 'identity', value: { ...content.identity.value, by: obs.self, incarnation: obs.incarnation } }],
+    },
+  ]);
+}
+
+function initialise(turn: Turn, sameProcess: boolean): Step {
+  const { obs, content } = turn;
+  if (content.identity === null) return wait('bootstrap-elsewhere', 'No claim.');
+  switch (obs.engine.kind) {
+    case 'absent':
+    case 'incomplete':
+      return act('initialising', 'Making an empty database.', [{ kind: 'initialize' }]);
+    case 'stopped':
+      return act('start-fenced', 'Starting the new database read-only.', [{ kind: 'start' }]);
+    case 'starting':
+      return wait('starting', 'The server is starting.');
+    case 'replica':
+      break;
+    default:
+      return wait('bootstrap-blocked', `The server is ${obs.engine.kind}.`);
+  }
+  const { position, systemId } = obs.engine;
+  if (position === null) return wait('reading-log', 'The local log is still being read to its end.');
+  const record: LeadershipRecord = {
+    epoch: epoch(1),
+    leader: obs.self,
+    incarnation: obs.incarnation,
+    phase: 'promoting',
+    lineage: (lineageOf(position) ?? 0) + 1,
+    rule: ALONE,
+    moving: null,
+    chosenAt: null,
+    opened: null,
+    durability: turn.config.durability,
+    cause: 'bootstrap',
+  };
+  return act('founding', `Founding the cluster with system identifier ${systemId}${sameProcess ? '' : ' (resumed)'}.`, [
+    {
+      kind: 'commit',
+      purpose: 'found cluster',
+      expect: [
+        { key: 'identity', is: content.identity.revision },
+        { key: 'record', is: 'absent' },
+      ],
+      put: [
+        {
+          key: 'identity',
+          value: { state: 'founded', by: obs.self, incarnation: obs.incarnation, systemId, engine: obs.engineName },
+        },
+        { key: 'record', value: record },
+      ],
+    },
+    {
+      kind: 'promote',
+      epoch: record.epoch,
+      lineage: record.lineage,
+      rule: ALONE,
+      notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
+    },
+  ]);
+}

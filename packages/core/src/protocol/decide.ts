@@ -1,0 +1,161 @@
+import { contains, type Position } from '../position/position.ts';
+import type { SystemId } from '../values/brand.ts';
+import type { Decision, Memory } from '../values/decision.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import type { Observation } from '../values/observation.ts';
+import { noteAbsences } from './ackers.ts';
+import { bootstrap } from './bootstrap.ts';
+import { elect } from './election.ts';
+import { follow } from './follow.ts';
+import { fence, lead, leaderDown } from './leader.ts';
+import { authorityOf } from './lease.ts';
+import { memberRequests } from './requests.ts';
+import { sealWhenSuspected, staySealed } from './seal.ts';
+import { suspicion } from './suspicion.ts';
+import {
+  act,
+  configOf,
+  firstOf,
+  freshPeer,
+  type LedTurn,
+  ownSeal,
+  type Rule,
+  type Step,
+  type Turn,
+  wait,
+} from './turn.ts';
+
+/**
+ * The whole protocol, for one agent at one instant: what it sees and remembers in, what it does and says out.
+ *
+ * Level-triggered: every decision looks at the whole observation; none relies on having seen the one before. Commands may be executed
+ * not at all, once or twice. The order of the rules is the order of importance: safety, then leadership, then being a good replica.
+ *
+ * @returns commands in the order of execution, the reasons for them (also for doing nothing), what to tell the peers, and until when
+ *   a primary here may go on without hearing from its agent again.
+ */
+export function decide(obs: Observation, memory: Memory): Decision {
+  if (obs.store.kind === 'never') return finish(memory, decideBlind(obs));
+  const content = obs.store.content;
+  const turn: Turn = { obs, memory, content, config: configOf(content) };
+  const stranger = refuseStranger(turn);
+  if (stranger !== null) return finish(memory, stranger);
+  if (content.record === null) return finish(memory, bootstrap(turn));
+  const seen: LedTurn = { ...turn, record: content.record };
+  const led: LedTurn = { ...seen, memory: remember(seen) };
+  const step = firstOf(led, RULES) ?? follow(led);
+  const suspects = suspicion(led).kind === 'suspects' && !led.content.paused ? led.record.value.epoch : null;
+  return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
+}
+
+const RULES: readonly Rule<LedTurn>[] = [fenceAlways, lead, leaderDown, memberRequests, replicaInElection, sealing];
+
+/** A primary that must not be one, or whose time has run out. */
+function fenceAlways(turn: LedTurn): Step | null {
+  const superseded = fence(turn);
+  if (superseded !== null) return superseded;
+  if (turn.obs.engine.kind !== 'primary') return null;
+  const authority = authorityOf(turn);
+  if (authority.kind === 'primary' && authority.until > turn.obs.now) return null;
+  return act('fenced-authority', 'Neither the store nor enough ackers were heard in time: this primary stops.', [
+    { kind: 'stop', mode: 'fence' },
+  ]);
+}
+
+/** A sealed node, or one that the old leader's own seal lets in, takes part in the election. */
+function replicaInElection(turn: LedTurn): Step | null {
+  if (turn.obs.engine.kind !== 'replica' || turn.obs.job !== null || turn.obs.store.kind !== 'current') return null;
+  if (turn.content.paused && turn.content.request === null) return null;
+  const election = elect(turn);
+  const stay = staySealed(turn);
+  const memory = { ...stay?.memory, ...election?.memory };
+  const chosen =
+    (election?.commands.length ?? 0) > 0 ? election : (stay?.commands.length ?? 0) > 0 ? stay : (election ?? stay);
+  return chosen === null ? null : { ...chosen, memory };
+}
+
+function sealing(turn: LedTurn): Step | null {
+  if (turn.obs.job !== null || turn.obs.store.kind !== 'current' || ownSeal(turn) !== null) return null;
+  if (turn.content.paused && turn.content.request === null) return null;
+  const step = sealWhenSuspected(turn);
+  // A lonely suspicion must not keep a node from finding its way back to its leader.
+  return step !== null && step.commands.length === 0 && step.reason.code === 'suspicion-quorum-missing' ? null : step;
+}
+
+/** Without any knowledge of the store: start what is stopped (fenced), touch nothing that runs. */
+function decideBlind(obs: Observation): Step {
+  if (obs.engine.kind === 'stopped' && obs.job === null) {
+    return act('start-fenced', 'The store was never reached yet; starting read-only, without upstream.', [
+      { kind: 'start' },
+    ]);
+  }
+  return wait(
+    'store-unreachable',
+    'The store was never reached yet: check its address; nothing is opened for writes before.',
+  );
+}
+
+/** Data of another cluster is never touched. */
+function refuseStranger(turn: Turn): Step | null {
+  const expected = turn.content.identity?.value.systemId ?? null;
+  const found = systemIdOf(turn.obs.engine);
+  if (expected === null || found === null || expected === found) return null;
+  return wait(
+    'foreign-data',
+    `This node's data belongs to another cluster (system identifier ${found}; this cluster has ${expected}). Move the data directory away, or correct the configuration; nothing was touched.`,
+  );
+}
+
+function systemIdOf(engine: EngineState): SystemId | null {
+  return engine.kind === 'stopped' || engine.kind === 'replica' || engine.kind === 'primary' ? engine.systemId : null;
+}
+
+/** What is carried over, from the observation alone; steps may add to it. */
+function remember(turn: LedTurn): Memory {
+  const { obs, memory, record } = turn;
+  const { leader, epoch } = record.value;
+  const { gone, short } = noteAbsences(turn);
+  const down = leader === obs.self && obs.engine.kind !== 'primary';
+  const leaderLive = freshPeer(turn, leader);
+  const notOpen =
+    leaderLive !== null && (leaderLive.engine.kind === 'replica' || leaderLive.engine.kind === 'starting');
+  const request =
+    memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
+  return {
+    ackersGoneSince: gone,
+    shortSince: short,
+    election: memory.election?.epoch === epoch ? memory.election : null,
+    sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
+    downSince: down ? (memory.downSince ?? obs.now) : null,
+    leaderNotOpenSince: notOpen ? (memory.leaderNotOpenSince ?? obs.now) : null,
+    request,
+    leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
+    rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
+      ? epoch
+      : memory.rewindFailed === epoch
+        ? epoch
+        : null,
+  };
+}
+
+function leaderPositionNow(turn: LedTurn): Position | null {
+  const { obs, record } = turn;
+  const engine = record.value.leader === obs.self ? obs.engine : freshPeer(turn, record.value.leader)?.engine;
+  return engine?.kind === 'primary' ? engine.position : null;
+}
+
+function newest(known: Position | null, seen: Position | null): Position | null {
+  if (seen === null) return known;
+  // A new leader's history may lack the tail of the old one: the newer sighting counts unless it is an older point of the same history.
+  return known !== null && contains(known, seen) ? known : seen;
+}
+
+function finish(memory: Memory, step: Step): Decision {
+  return {
+    memory: step.memory === undefined ? memory : { ...memory, ...step.memory },
+    commands: step.commands,
+    reasons: [step.reason],
+    suspects: null,
+    authority: { kind: 'none' },
+  };
+}

@@ -1,0 +1,296 @@
+import {
+  contains,
+  distanceBytes,
+  formatPosition,
+  furthest,
+  lineageOf,
+  type Position,
+  relation,
+} from '../position/position.ts';
+import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
+import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
+import type { Commit, Expectation } from '../values/command.ts';
+import type { LeadershipRecord } from '../values/record.ts';
+import { isSealQuorum } from './suspicion.ts';
+import {
+  act,
+  currentSeals,
+  freshPeer,
+  type LedTurn,
+  ownReplicaPosition,
+  ownSeal,
+  type Step,
+  tagsOf,
+  wait,
+} from './turn.ts';
+
+/**
+ * Why a new leader may be chosen without losing an acknowledged write, and what it must hold.
+ * `seals`: enough ackers can acknowledge no more, so every acknowledged write is on one of them.
+ * `leader`: the old leader itself has stopped, and holds everything it ever acknowledged.
+ * `lease`: `async` only; the leader's lease has expired, and the loss is bounded by configuration.
+ */
+export interface Proof {
+  readonly kind: 'seals' | 'leader' | 'lease' | 'override';
+  readonly members: readonly MemberId[];
+  /** What the new leader must contain; each of these. */
+  readonly base: readonly Position[];
+  /** What must still be so when the choice is written. */
+  readonly expect: readonly Expectation[];
+}
+
+/** Step 3 and 4 of a failover: find a proof, rank those who satisfy it, and take the leadership if this node is first. */
+export function elect(turn: LedTurn): Step | null {
+  const { obs, record, content } = turn;
+  const own = ownReplicaPosition(turn);
+  if (own === null || content.identity?.value.state !== 'founded') return null;
+  const proof = findProof(turn, own);
+  if (proof === null) return explainNoProof(turn);
+  // Without its own seal a node may still be acknowledging; only the old leader's end makes that irrelevant.
+  if (proof.kind !== 'leader' && ownSeal(turn) === null) return null;
+  if (tagsOf(turn, obs.self).nofailover) {
+    return wait('candidate-nofailover', 'This member is tagged nofailover and takes no leadership.');
+  }
+  const lacking = proof.base.find((base) => !contains(own, base));
+  if (lacking !== undefined) {
+    return wait(
+      'candidate-behind',
+      `This node ends at ${formatPosition(own)}; acknowledged writes may reach ${formatPosition(lacking)}.`,
+    );
+  }
+  const election =
+    turn.memory.election?.epoch === record.value.epoch
+      ? turn.memory.election
+      : { epoch: record.value.epoch, since: obs.now };
+  const rank = rankOf(turn, own, proof);
+  const patienceMs = rank.place * turn.config.electionStaggerMs + rank.handoverMs + votesPendingMs(turn, proof);
+  if (elapsedMs(election.since, obs.now) < patienceMs) {
+    return wait(
+      'candidate-waits',
+      `${rank.first} comes first; this node acts in ${Math.ceil(patienceMs - elapsedMs(election.since, obs.now))} ms if it does not.`,
+      { election },
+    );
+  }
+  return takeLeadership(turn, own, proof);
+}
+
+function explainNoProof(turn: LedTurn): Step | null {
+  const { record } = turn;
+  const sealed = currentSeals(turn);
+  if (!sealed.has(turn.obs.self)) return null;
+  const { rule } = record.value;
+  const missing = rule.members.filter((member) => !sealed.has(member));
+  return wait(
+    'seal-quorum-missing',
+    `${sealQuorum(rule)} of (${rule.members.join(', ')}) must be sealed; ${missing.join(', ') || 'none'} missing. Start that node, or accept the loss with \`understudy failover --force\`.`,
+  );
+}
+
+/** A proof at hand that the leader of this epoch can acknowledge nothing more; one that `own` satisfies if there is such a one. */
+export function findProof(turn: LedTurn, own: Position): Proof | null {
+  const proofs = [leaderProof(turn), sealProof(turn), leaseProof(turn)].filter((proof) => proof !== null);
+  return proofs.find((proof) => proof.base.every((base) => contains(own, base))) ?? proofs[0] ?? null;
+}
+
+/** What every later leader must hold, whatever was sealed since: the base that this epoch itself was built on. */
+function epochBase(turn: LedTurn): readonly Position[] {
+  const { chosenAt } = turn.record.value;
+  return chosenAt === null ? [] : [chosenAt];
+}
+
+function sealProof(turn: LedTurn): Proof | null {
+  const { rule, moving } = turn.record.value;
+  const seals = [...currentSeals(turn)].filter(
+    ([member]) => rule.members.includes(member) || moving?.members.includes(member),
+  );
+  const members = seals.map(([member]) => member);
+  if (!isSealQuorum(turn, new Set(members))) return null;
+  // The furthest of any quorum suffices; asking for the furthest of all sealed ones that still run loses less.
+  const running = seals.filter(([member]) => member === turn.obs.self || freshPeer(turn, member) !== null);
+  const counted = isSealQuorum(turn, new Set(running.map(([member]) => member))) ? running : seals;
+  const end = furthest(counted.map(([, seal]) => seal.value.position));
+  if (end === null) return null;
+  return {
+    kind: 'seals',
+    members: counted.map(([member]) => member),
+    base: [end, ...epochBase(turn)],
+    expect: counted.map(([member, seal]) => ({ key: `seals/${member}`, is: seal.revision }) satisfies Expectation),
+  };
+}
+
+function leaderProof(turn: LedTurn): Proof | null {
+  const { leader } = turn.record.value;
+  const seal = currentSeals(turn).get(leader);
+  if (seal === undefined) return null;
+  return {
+    kind: 'leader',
+    members: [leader],
+    base: [seal.value.position, ...epochBase(turn)],
+    expect: [{ key: `seals/${leader}`, is: seal.revision }],
+  };
+}
+
+function leaseProof(turn: LedTurn): Proof | null {
+  const { leader, durability } = turn.record.value;
+  if (durability !== 'async' || turn.content.sessions.has(leader)) return null;
+  const own = currentSeals(turn).get(turn.obs.self);
+  const known = lastKnownOfLeader(turn);
+  if (own === undefined || known === null) return null;
+  const end = own.value.position;
+  if (relation(end, known) === 'diverged') return null;
+  if (distanceBytes(known, end) > turn.config.maxLagOnFailoverBytes) return null;
+  return {
+    kind: 'lease',
+    members: [...currentSeals(turn).keys()],
+    base: epochBase(turn),
+    expect: [
+      { key: `sessions/${leader}`, is: 'absent' },
+      { key: `seals/${turn.obs.self}`, is: own.revision },
+    ],
+  };
+}
+
+/** The leader's last position that anybody still running has seen. */
+export function lastKnownOfLeader(turn: LedTurn): Position | null {
+  const { opened } = turn.record.value;
+  const sightings = [...turn.obs.peers.keys()].map((member) => freshPeer(turn, member)?.leaderPosition ?? null);
+  const seen = [turn.memory.leaderPosition, ...sightings]
+    .filter((position) => position !== null)
+    // A sighting of an earlier leader's lost tail says nothing about this one.
+    .filter((position) => opened === null || contains(position, opened));
+  return seen.reduce<Position | null>((best, each) => (best === null || contains(each, best) ? each : best), null);
+}
+
+interface Rank {
+  /** How many eligible nodes come before this one. */
+  readonly place: number;
+  readonly first: MemberId;
+  /** Extra patience because an operator named another node. */
+  readonly handoverMs: number;
+}
+
+/** By lease alone nothing says who is most advanced: give the others a moment to show what they hold. */
+function votesPendingMs(turn: LedTurn, proof: Proof): number {
+  if (proof.kind !== 'lease') return 0;
+  const seals = currentSeals(turn);
+  const pending = [...turn.content.members.keys()].some(
+    (member) => !seals.has(member) && freshPeer(turn, member)?.engine.kind === 'replica',
+  );
+  return pending ? 2 * turn.config.electionStaggerMs : 0;
+}
+
+interface Candidate {
+  readonly member: MemberId;
+  readonly position: Position;
+}
+
+function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
+  const wanted = wantedTarget(turn);
+  const candidates = [{ member: turn.obs.self, position: own }, ...otherCandidates(turn, proof)];
+  candidates.sort((a, b) => compareCandidates(turn, wanted, a, b));
+  const place = candidates.findIndex((candidate) => candidate.member === turn.obs.self);
+  const first = candidates[0]?.member ?? turn.obs.self;
+  const handoverMs = wanted !== null && place > 0 && first === wanted ? turn.config.switchoverTimeoutMs / 2 : 0;
+  return { place, first, handoverMs };
+}
+
+/** The node that a pending request names, if any. */
+function wantedTarget(turn: LedTurn): MemberId | null {
+  const request = turn.content.request?.value;
+  return request?.kind === 'switchover' || request?.kind === 'failover' ? request.to : null;
+}
+
+/** Others that could lead under this proof: sealed ones by their seal; after a handover also followers by what they report. */
+function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
+  const found: Candidate[] = [];
+  for (const member of turn.content.members.keys()) {
+    if (member === turn.obs.self || tagsOf(turn, member).nofailover) continue;
+    const live = freshPeer(turn, member);
+    if (live?.engine.kind !== 'replica') continue;
+    const sealed = currentSeals(turn).get(member)?.value.position;
+    const position = sealed ?? (proof.kind === 'leader' ? live.engine.position : null);
+    if (position === null || !proof.base.every((base) => contains(position, base))) continue;
+    found.push({ member, position });
+  }
+  return found;
+}
+
+/** Most advanced first; an operator's choice, priority and name only among equals. All of them satisfy the proof. */
+function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate, b: Candidate): number {
+  if (a.member === wanted || b.member === wanted) return a.member === wanted ? -1 : 1;
+  const ahead = relation(a.position, b.position);
+  if (ahead === 'ahead') return -1;
+  if (ahead === 'behind') return 1;
+  const priority = tagsOf(turn, b.member).priority - tagsOf(turn, a.member).priority;
+  return priority !== 0 ? priority : a.member < b.member ? -1 : 1;
+}
+
+/** Writes the next epoch with this node as its leader, and promotes while that is fresh. */
+export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step {
+  const { obs, record } = turn;
+  const rule = firstRule(turn, own);
+  const next: LeadershipRecord = {
+    epoch: nextEpoch(record.value.epoch),
+    leader: obs.self,
+    incarnation: obs.incarnation,
+    phase: 'promoting',
+    lineage: Math.max(record.value.lineage, lineageOf(own) ?? 0) + 1,
+    rule,
+    moving: null,
+    chosenAt: own,
+    opened: null,
+    durability: turn.config.durability,
+    cause: causeOf(turn, proof),
+  };
+  const commit: Commit = {
+    kind: 'commit',
+    purpose: 'take leadership',
+    expect: [{ key: 'record', is: record.revision }, ...proof.expect],
+    put: [{ key: 'record', value: next }],
+  };
+  return act(
+    'elected',
+    `Chosen for epoch ${next.epoch} at ${formatPosition(own)}; proof: ${proof.kind} (${proof.members.join(', ')}).`,
+    [
+      commit,
+      {
+        kind: 'promote',
+        epoch: next.epoch,
+        lineage: next.lineage,
+        rule,
+        notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
+      },
+    ],
+    { election: null, sealedSince: null },
+  );
+}
+
+function causeOf(turn: LedTurn, proof: Proof): string {
+  const request = turn.content.request?.value;
+  if (proof.kind === 'override') return 'operator-override';
+  if (request?.kind === 'switchover' && proof.kind === 'leader') return 'switchover';
+  if (request?.kind === 'failover') return 'operator-failover';
+  return proof.kind === 'leader' ? 'leader-restarted' : proof.kind === 'lease' ? 'lease-expired' : 'leader-lost';
+}
+
+/**
+ * Who acknowledges for a new leader from its first write on. It is written with the leadership itself, before the server opens, so
+ * there is no moment in which anything is acknowledged by a rule that the record does not know (C14).
+ */
+function firstRule(turn: LedTurn, own: Position): AckRule {
+  const { config, content, obs } = turn;
+  if (config.durability === 'async') return ALONE;
+  const eligible = [...content.members.keys()].filter((member) => {
+    const tags = tagsOf(turn, member);
+    return member !== obs.self && !tags.nosync && !tags.nofailover;
+  });
+  const ready = eligible.filter((member) => {
+    const live = freshPeer(turn, member);
+    const position = live?.engine.kind === 'replica' ? live.engine.position : null;
+    return position !== null && contains(own, position);
+  });
+  if (ready.length >= config.requiredAcks) return ackRule(ready, config.requiredAcks);
+  if (config.whenShort === 'degrade') return ackRule(ready, config.requiredAcks);
+  const stay = eligible.length >= config.requiredAcks ? eligible : [...ready, ...eligible];
+  return ackRule(stay, config.requiredAcks);
+}

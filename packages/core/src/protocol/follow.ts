@@ -1,0 +1,112 @@
+import { contains, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import { act, freshPeer, type LedTurn, recentFailure, type Step, wait } from './turn.ts';
+
+/** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
+const HUNG_REPLICA_MS = 10_000;
+
+type Replica = Extract<EngineState, { kind: 'replica' }>;
+
+/** Brings a node that does not lead to where it belongs: a running replica of the recorded leader. */
+export function follow(turn: LedTurn): Step {
+  const { obs, content } = turn;
+  const { engine } = obs;
+  if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
+  if (engine.kind === 'refused') return wait('data-refused', engine.problem);
+  if (engine.kind === 'primary') return wait('fencing', 'A primary that must not be one is being stopped.');
+  if (content.paused && engine.kind !== 'replica')
+    return wait('paused', 'The cluster is paused: the server is left as it is.');
+  switch (engine.kind) {
+    case 'absent':
+      return copy(turn, 'There is no data here yet.');
+    case 'incomplete':
+      return copy(turn, 'The last copy was not finished.');
+    case 'stopped':
+      return act('start-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start' }]);
+    case 'starting':
+      return wait('starting', 'The server is starting.');
+    case 'unresponsive':
+      return engine.sinceMs < HUNG_REPLICA_MS
+        ? wait('server-hung', 'The server does not answer.')
+        : act('server-hung', `The server has not answered for ${engine.sinceMs} ms: restarting it.`, [
+            { kind: 'stop', mode: 'fence' },
+          ]);
+    case 'replica':
+      return attach(turn, engine);
+  }
+}
+
+/** A new copy from the open leader. Whatever data was here is moved aside by the engine, never deleted. */
+function copy(turn: LedTurn, why: string): Step {
+  const { leader, phase } = turn.record.value;
+  if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary') {
+    return wait('copy-waits', `${why} Waiting for an open leader to copy from.`);
+  }
+  if (recentFailure(turn, 'clone'))
+    return wait('copy-failed', `${why} The last attempt to copy failed; trying again soon.`);
+  return act('copying', `${why} Copying from ${leader}.`, [{ kind: 'clone', from: leader }]);
+}
+
+/** Follow, rewind or copy: decided by comparing histories, never timeline numbers (C35). */
+function attach(turn: LedTurn, engine: Replica): Step {
+  const { leader, epoch, phase } = turn.record.value;
+  if (engine.upstream === leader && engine.receiver.kind === 'streaming')
+    return wait('following', `Following ${leader}.`);
+  if (engine.position === null) {
+    return engine.upstream === leader
+      ? wait('connecting', `Connecting to ${leader}.`)
+      : wait('reading-log', 'The local log is still being read to its end.');
+  }
+  const place = compare(turn, engine.position);
+  if (place === 'unknown') return wait('leader-not-open', `Waiting for ${leader} to open, to compare histories.`);
+  if (place === 'diverged') return rejoin(turn, engine.position);
+  if (engine.upstream !== leader) {
+    return act('follow', `Following ${leader} in epoch ${epoch}.`, [{ kind: 'follow', leader, epoch }]);
+  }
+  return unstick(turn, engine, phase);
+}
+
+type Place = 'on-history' | 'diverged' | 'unknown';
+
+function compare(turn: LedTurn, own: Position): Place {
+  const { opened, chosenAt, lineage } = turn.record.value;
+  if (opened !== null) {
+    if (contains(opened, own)) return 'on-history';
+    return contains(own, opened) && (lineageOf(own) ?? lineage) === lineage ? 'on-history' : 'diverged';
+  }
+  if (chosenAt !== null && contains(chosenAt, own)) return 'on-history';
+  return 'unknown';
+}
+
+function rejoin(turn: LedTurn, own: Position): Step {
+  const { obs, config, memory } = turn;
+  const { leader, epoch, phase, opened } = turn.record.value;
+  const where = `This node ends at ${formatPosition(own)}, which is not on ${leader}'s history (open at ${opened === null ? '?' : formatPosition(opened)}).`;
+  if (config.rejoin === 'manual' || turn.content.paused) {
+    return wait('diverged', `${where} \`understudy reinit ${obs.self}\` makes a new copy and keeps this one aside.`);
+  }
+  if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary')
+    return wait('diverged', `${where} Waiting for an open leader.`);
+  if (obs.canRewind === 'yes' && memory.rewindFailed !== epoch) {
+    return act('rewinding', `${where} Rewinding; what only this node holds is kept aside.`, [
+      { kind: 'rewind', from: leader },
+    ]);
+  }
+  return copy(turn, where);
+}
+
+/** Connected to the right leader, yet no stream. */
+function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): Step {
+  const { leader } = turn.record.value;
+  const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
+  if (phase === 'open' && (cause === 'wal-removed' || cause === 'history')) {
+    if (turn.config.rejoin === 'manual' || turn.content.paused) {
+      return wait(
+        'log-removed',
+        `${leader} no longer has the log that this node needs: \`understudy reinit ${turn.obs.self}\`.`,
+      );
+    }
+    return copy(turn, `${leader} no longer has the log that this node needs (${cause}).`);
+  }
+  return wait('connecting', `No stream from ${leader} yet (${cause}).`);
+}

@@ -1,0 +1,182 @@
+import { contains, formatPosition, lineageOf } from '../position/position.ts';
+import { elapsedMs } from '../values/brand.ts';
+import type { Commit } from '../values/command.ts';
+import type { HistoryEntry } from '../values/record.ts';
+import { commitRecord, manageAckers } from './ackers.ts';
+import { elect } from './election.ts';
+import { leaderRequests, outcomeOfElection } from './requests.ts';
+import { publishSeal } from './seal.ts';
+import { isSealQuorum } from './suspicion.ts';
+import { act, firstOf, freshPeer, type LedTurn, ownSeal, type Rule, recentFailure, type Step, wait } from './turn.ts';
+
+/** A server that hangs for this long is taken out of its misery: its agent fences it, and the others see it. */
+const HUNG_PRIMARY_MS = 3000;
+/** How long a fallen leader leaves the others the first move before it starts its own server again. */
+const FIRST_MOVE_MS = 500;
+
+/**
+ * A primary that must not be one is stopped at once, whatever it is doing: nothing that it has not acknowledged is owed to anybody.
+ * Stale knowledge is enough here: epochs only grow.
+ */
+export function fence(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  const { engine } = obs;
+  if (engine.kind !== 'primary' && !(engine.kind === 'unresponsive' && engine.was === 'primary')) return null;
+  const why = fenceReason(turn);
+  return why === null
+    ? null
+    : act(why.code, `${why.text} Epoch ${record.value.epoch} belongs to ${record.value.leader}.`, [
+        { kind: 'stop', mode: 'fence' },
+      ]);
+}
+
+function fenceReason(turn: LedTurn): { readonly code: string; readonly text: string } | null {
+  const { obs, record } = turn;
+  if (record.value.leader !== obs.self)
+    return { code: 'fenced-superseded', text: 'Another node leads; this primary is fenced.' };
+  if (ownSeal(turn) !== null)
+    return { code: 'fenced-sealed', text: 'This node has given up its epoch; its primary is fenced.' };
+  if (obs.engine.kind === 'primary') {
+    const lineage = lineageOf(obs.engine.position);
+    if (lineage !== null && lineage !== record.value.lineage) {
+      return {
+        code: 'fenced-wrong-lineage',
+        text: `This server writes history line ${lineage}, the record says ${record.value.lineage}.`,
+      };
+    }
+    return null;
+  }
+  if (obs.engine.kind === 'unresponsive' && obs.engine.sinceMs >= HUNG_PRIMARY_MS) {
+    return { code: 'fenced-hung', text: `The server has not answered for ${obs.engine.sinceMs} ms.` };
+  }
+  return null;
+}
+
+/** What the recorded leader does while its server is an open or opening primary. */
+export function lead(turn: LedTurn): Step | null {
+  if (turn.obs.engine.kind !== 'primary' || turn.record.value.leader !== turn.obs.self) return null;
+  if (turn.obs.store.kind !== 'current') {
+    return wait('leading-without-store', 'The store does not answer; writes go on as long as the ackers confirm them.');
+  }
+  return firstOf(turn, LEADER_RULES) ?? wait('leading', `Leading epoch ${turn.record.value.epoch}.`);
+}
+
+const LEADER_RULES: readonly Rule<LedTurn>[] = [adopt, open, leaderRequests, manageAckers];
+
+/** A new agent process takes over a server that its predecessor had opened. The swap of incarnations fails if anybody was elected since. */
+function adopt(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  if (record.value.incarnation === obs.incarnation) return null;
+  return act('adopted', 'This agent is new; the healthy primary goes on under it.', [
+    commitRecord(turn, 'adopt running primary', { incarnation: obs.incarnation }),
+    { kind: 'provision' },
+  ]);
+}
+
+/** Records that the server has opened, and on which history. */
+function open(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  if (record.value.phase === 'open' || obs.engine.kind !== 'primary') return null;
+  const history: HistoryEntry = {
+    epoch: record.value.epoch,
+    leader: obs.self,
+    lineage: record.value.lineage,
+    cause: record.value.cause,
+    chosenAt: record.value.chosenAt,
+    wallMs: obs.wallMs,
+  };
+  const base = commitRecord(turn, 'open', { phase: 'open', opened: obs.engine.position });
+  const closing = outcomeOfElection(turn);
+  const commit: Commit = {
+    ...base,
+    expect: [...base.expect, ...closing.expect],
+    put: [...base.put, { key: `history/${record.value.epoch}`, value: history }, ...closing.put],
+  };
+  return act('opened', `Open for writes at ${formatPosition(obs.engine.position)}.`, [commit, { kind: 'provision' }]);
+}
+
+/**
+ * What the recorded leader does while its server is not a primary: fallen, stopped for a handover, or booted fenced.
+ * It may lead again only under a new epoch, with its own seal as the proof.
+ */
+export function leaderDown(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  if (record.value.leader !== obs.self) return null;
+  const { engine } = obs;
+  if (turn.obs.job !== null) return wait('busy', `The server is busy: ${turn.obs.job.kind}.`);
+  switch (engine.kind) {
+    case 'absent':
+    case 'incomplete':
+      return wait('leader-data-lost', 'This node was the leader and its data is gone; the others must elect.');
+    case 'stopped':
+      return restartFenced(turn, engine);
+    case 'starting':
+      return wait('starting', 'The server is starting.');
+    case 'replica':
+      return reclaim(turn, engine);
+    default:
+      return null;
+  }
+}
+
+type Stopped = Extract<LedTurn['obs']['engine'], { kind: 'stopped' }>;
+type Replica = Extract<LedTurn['obs']['engine'], { kind: 'replica' }>;
+
+function restartFenced(turn: LedTurn, engine: Stopped): Step {
+  const { obs, content, memory } = turn;
+  const handover = content.request?.value.kind === 'switchover' || !content.paused;
+  const end = engine.shutdown === 'clean' ? engine.position : null;
+  if (handover && end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
+    return act('handed-over', `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`, [
+      publishSeal(turn, end),
+    ]);
+  }
+  if (content.paused && content.request === null)
+    return wait('paused', 'The cluster is paused: the server is left as it is.');
+  const others = new Set(turn.record.value.rule.members.filter((member) => freshPeer(turn, member) !== null));
+  const downMs = memory.downSince === null ? 0 : elapsedMs(memory.downSince, obs.now);
+  if (isSealQuorum(turn, others) && downMs < FIRST_MOVE_MS && ownSeal(turn) === null) {
+    return wait('first-move', 'The others can elect at once; this node restarts its server in a moment.');
+  }
+  return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start' }]);
+}
+
+function reclaim(turn: LedTurn, engine: Replica): Step {
+  const { obs, record } = turn;
+  if (turn.content.paused && record.value.phase === 'open' && turn.content.request === null) {
+    return wait('paused', 'The cluster is paused: nobody is elected.');
+  }
+  if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer; nobody can be elected.');
+  if (engine.upstream !== null || engine.receiver.kind === 'streaming') {
+    return act('sealing', 'The recorded leader follows nobody.', [{ kind: 'seal', epoch: record.value.epoch }]);
+  }
+  const sealed = ownSeal(turn) !== null;
+  const continues = record.value.phase === 'promoting' && record.value.incarnation === obs.incarnation;
+  if (continues && !sealed && !recentFailure(turn, 'promote')) {
+    const { epoch, lineage, rule } = record.value;
+    const notAfter = (obs.now + turn.config.leaseTtlMs / 2) as typeof obs.now;
+    return act('promoting', `Opening for epoch ${epoch}.`, [{ kind: 'promote', epoch, lineage, rule, notAfter }]);
+  }
+  if (engine.position === null) return wait('reading-log', 'The local log is still being read to its end.');
+  if (!belongs(turn, engine.position)) {
+    return wait(
+      'leader-data-regressed',
+      `This server ends at ${formatPosition(engine.position)}, before its own leadership began: it is no proof of anything.`,
+    );
+  }
+  if (!sealed) {
+    return act(
+      'leader-sealed',
+      `This node gives up epoch ${record.value.epoch} at ${formatPosition(engine.position)}.`,
+      [publishSeal(turn, engine.position)],
+    );
+  }
+  return elect(turn) ?? wait('sealed', 'Sealed; waiting for an election.');
+}
+
+/** Whether `position` is on the history that this node's leadership wrote: a server whose data was put back from elsewhere proves nothing. */
+function belongs(turn: LedTurn, position: Parameters<typeof contains>[0]): boolean {
+  const { opened, chosenAt } = turn.record.value;
+  const start = opened ?? chosenAt;
+  return start === null || contains(position, start);
+}

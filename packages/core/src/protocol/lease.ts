@@ -1,0 +1,59 @@
+import type { AckRule } from '../values/ack-rule.ts';
+import { addMs, type Ms, ms } from '../values/brand.ts';
+import type { Authority } from '../values/decision.ts';
+import type { ReplicaProgress } from '../values/engine-state.ts';
+import type { LedTurn } from './turn.ts';
+
+/**
+ * Until when a lease is valid for its holder. Counted from when the renewal was *sent*: the store may have started its own count at
+ * any moment after that, so this is the only end that can not lie beyond the store's (`postgresql-ha.md` C3).
+ *
+ * @param sentAt when the request left, on the holder's monotonic clock
+ * @param ttlMs what the store granted
+ */
+export function leaseUntil(sentAt: Ms, ttlMs: number): Ms {
+  return addMs(sentAt, ttlMs);
+}
+
+/**
+ * When enough ackers were last heard to make a newer epoch impossible at that moment; null when they were not.
+ * While `required` ackers still confirm to this leader they are not sealed, so no quorum of seals exists.
+ */
+export function ackEvidenceAt(now: Ms, rule: AckRule, replicas: readonly ReplicaProgress[]): Ms | null {
+  if (rule.required === 0) return null;
+  const silences = replicas
+    .filter((replica) => rule.members.includes(replica.member))
+    .map((replica) => replica.silentMs)
+    .sort((a, b) => a - b);
+  const deciding = silences[rule.required - 1];
+  return deciding === undefined ? null : addMs(now, -deciding);
+}
+
+/**
+ * How long this node's primary may go on (`design.md` 3): the longest of its lease, its ackers' evidence and, when it is recorded as
+ * acknowledging alone, its own agent's life (nobody else can be elected then without an operator's override).
+ */
+export function authorityOf(turn: LedTurn): Authority {
+  const { obs, config, record } = turn;
+  if (obs.engine.kind !== 'primary' && obs.engine.kind !== 'unresponsive') return { kind: 'none' };
+  if (record.value.leader !== obs.self) return { kind: 'none' };
+  const candidates: Ms[] = [];
+  if (obs.authority.leaseUntil !== null) candidates.push(obs.authority.leaseUntil);
+  if (record.value.durability === 'sync') {
+    const evidence = syncEvidenceAt(turn);
+    if (evidence !== null) candidates.push(addMs(evidence, config.leaseTtlMs));
+  }
+  const until = candidates.reduce<Ms | null>((best, each) => (best === null || each > best ? each : best), null);
+  return until === null ? { kind: 'none' } : { kind: 'primary', until };
+}
+
+function syncEvidenceAt(turn: LedTurn): Ms | null {
+  const { obs } = turn;
+  const { rule, moving } = turn.record.value;
+  if (rule.required === 0) return obs.now;
+  if (obs.engine.kind !== 'primary') return null;
+  const evidence = ackEvidenceAt(obs.now, rule, obs.engine.replicas);
+  if (moving === null || moving.required === 0 || evidence === null) return evidence;
+  const other = ackEvidenceAt(obs.now, moving, obs.engine.replicas);
+  return other === null ? null : ms(Math.min(other, evidence));
+}

@@ -1,0 +1,226 @@
+import { distanceBytes } from '../position/position.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
+import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts';
+import type { Versioned } from '../values/observation.ts';
+import type { OperatorRequest } from '../values/record.ts';
+import { takeLeadership } from './election.ts';
+import { act, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
+
+type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
+
+interface Closing {
+  readonly expect: readonly Expectation[];
+  readonly put: readonly StorePut[];
+}
+
+/** Removes the pending request and records how it ended, in one transaction with whatever else the caller writes. */
+function closing(
+  turn: LedTurn,
+  request: Versioned<OperatorRequest>,
+  result: RequestOutcome['result'],
+  reason: string,
+): Closing {
+  const { id, kind } = request.value;
+  return {
+    expect: [{ key: 'request', is: request.revision }],
+    put: [
+      { key: 'request', value: 'delete' },
+      { key: `outcomes/${id}`, value: { id, kind, result, reason, wallMs: turn.obs.wallMs } },
+    ],
+  };
+}
+
+/** Ends the pending request with a reason, and does nothing else. */
+function closeRequest(
+  turn: LedTurn,
+  request: Versioned<OperatorRequest>,
+  result: RequestOutcome['result'],
+  text: string,
+): Step {
+  const { expect, put } = closing(turn, request, result, text);
+  return act(`request-${result}`, text, [{ kind: 'commit', purpose: 'close request', expect, put }], { request: null });
+}
+
+/** What a freshly opened leader says about the request that brought it here, if one did. */
+export function outcomeOfElection(turn: LedTurn): Closing {
+  const request = turn.content.request;
+  if (request?.value.kind !== 'switchover' && request?.value.kind !== 'failover') return { expect: [], put: [] };
+  const { value } = request;
+  const self = turn.obs.self;
+  const wanted = value.to === null ? (value.kind === 'switchover' && value.from === self ? null : self) : value.to;
+  if (wanted === self) return closing(turn, request, 'done', `${self} leads since epoch ${turn.record.value.epoch}.`);
+  const from = value.kind === 'switchover' ? value.from : null;
+  const undone =
+    from === self
+      ? 'The handover was undone: no other node took over in time, and'
+      : `${value.to ?? 'The target'} did not take over;`;
+  return closing(turn, request, 'failed', `${undone} ${self} leads since epoch ${turn.record.value.epoch}.`);
+}
+
+/** Requests that the open leader carries out or answers. */
+export function leaderRequests(turn: LedTurn): Step | null {
+  const request = turn.content.request;
+  if (request === null || turn.record.value.phase !== 'open') return null;
+  const { value } = request;
+  switch (value.kind) {
+    case 'switchover':
+      return switchover(turn, request, value);
+    case 'failover':
+      if (value.to === turn.obs.self) return closeRequest(turn, request, 'refused', `${value.to} leads already.`);
+      return overdue(
+        turn,
+        request,
+        value.timeoutMs,
+        `${value.to} did not take over; it may be down, behind, or without a quorum of seals.`,
+      );
+    case 'reinit':
+      if (value.member === turn.obs.self) {
+        return closeRequest(
+          turn,
+          request,
+          'refused',
+          `${value.member} is the leader; switch over to another node first.`,
+        );
+      }
+      return overdue(turn, request, REMOTE_WORK_MS, `${value.member} did not answer; is its agent running?`);
+    case 'restart':
+      if (value.member === turn.obs.self) {
+        return closeRequest(
+          turn,
+          request,
+          'refused',
+          `${value.member} is the leader; switch over first, then restart it as a replica.`,
+        );
+      }
+      return overdue(turn, request, REMOTE_WORK_MS, `${value.member} did not answer; is its agent running?`);
+  }
+}
+
+const REMOTE_WORK_MS = 30_000;
+
+function overdue(turn: LedTurn, request: Versioned<OperatorRequest>, limitMs: number, text: string): Step | null {
+  const since = sinceOf(turn, request.value.id);
+  if (since === null)
+    return wait('request-seen', 'An operator asked another node for something.', begin(turn, request.value.id, 'seen'));
+  return elapsedMs(since, turn.obs.now) > limitMs ? closeRequest(turn, request, 'failed', text) : null;
+}
+
+function sinceOf(turn: LedTurn, id: string): typeof turn.obs.now | null {
+  return turn.memory.request?.id === id ? turn.memory.request.since : null;
+}
+
+const begin = (turn: LedTurn, id: string, step: string) => ({
+  request: { id, since: sinceOf(turn, id) ?? turn.obs.now, step },
+});
+
+/**
+ * Planned switchover on the leader (C28): check, checkpoint so that the stop is short, stop in order. The next leader is chosen only
+ * after the stop, among nodes that hold its very end; choosing it before loses writes (C#11114). What remains is done by
+ * `leaderDown` (publish the end) and by the election.
+ */
+function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: Switchover): Step | null {
+  const { obs } = turn;
+  if (value.from !== null && value.from !== obs.self) {
+    return closeRequest(turn, request, 'refused', `${value.from} does not lead any more; ${obs.self} does.`);
+  }
+  if (value.notBeforeWallMs !== null && obs.wallMs < value.notBeforeWallMs) return null;
+  if (obs.job?.kind === 'stop') return wait('switchover-stopping', 'The server is shutting down in order.');
+  const since = sinceOf(turn, value.id);
+  const step = since === null ? null : (turn.memory.request?.step ?? null);
+  if (step === 'stop') {
+    // An orderly stop that has begun can not be taken back; one that does not end is cut short, and the election goes on from there.
+    return act('switchover-stop-forced', 'The orderly stop did not end in time; stopping at once.', [
+      { kind: 'stop', mode: 'fence' },
+    ]);
+  }
+  if (since !== null && elapsedMs(since, obs.now) > value.timeoutMs) {
+    return closeRequest(turn, request, 'failed', `Not ready within ${value.timeoutMs} ms; nothing was changed.`);
+  }
+  const objection = preflight(turn, value.to);
+  if (objection !== null) return closeRequest(turn, request, 'refused', objection);
+  if (obs.job !== null) return wait('switchover-checkpoint', `Before the stop: ${obs.job.kind}.`);
+  if (turn.record.value.moving !== null) return null;
+  if (step !== 'checkpoint') {
+    return act(
+      'switchover-checkpoint',
+      'Checkpoint first, so that the stop is short.',
+      [{ kind: 'checkpoint' }],
+      begin(turn, value.id, 'checkpoint'),
+    );
+  }
+  return act(
+    'switchover-stop',
+    'Stopping in order; the next leader is chosen after the stop.',
+    [{ kind: 'stop', mode: 'handover' }],
+    begin(turn, value.id, 'stop'),
+  );
+}
+
+/** Why a switchover would not succeed now; null when it would. */
+function preflight(turn: LedTurn, to: MemberId | null): string | null {
+  if (to === null) {
+    const anyone = [...turn.content.members.keys()].some((member) => objectionTo(turn, member) === null);
+    return anyone ? null : 'No replica is fit to lead now: see `understudy explain`.';
+  }
+  return objectionTo(turn, to);
+}
+
+function objectionTo(turn: LedTurn, member: MemberId): string | null {
+  const { obs, config } = turn;
+  if (member === obs.self) return `${member} leads already.`;
+  if (!turn.content.members.has(member)) return `${member} is not a member of this cluster.`;
+  if (tagsOf(turn, member).nofailover) return `${member} is tagged nofailover.`;
+  if (freshPeer(turn, member) === null) return `${member}'s agent does not answer.`;
+  const progress =
+    obs.engine.kind === 'primary' ? obs.engine.replicas.find((replica) => replica.member === member) : undefined;
+  if (progress === undefined || progress.kind !== 'streaming' || obs.engine.kind !== 'primary') {
+    return `${member} does not replicate from ${obs.self} now.`;
+  }
+  const lagBytes = distanceBytes(obs.engine.position, progress.confirmed);
+  if (lagBytes > config.ackerLagBytes) return `${member} lags by ${lagBytes} bytes (limit ${config.ackerLagBytes}).`;
+  return null;
+}
+
+/** Requests that a member which does not lead carries out: a new copy, a restart, a failover that an operator forces. */
+export function memberRequests(turn: LedTurn): Step | null {
+  const request = turn.content.request;
+  if (request === null || turn.obs.store.kind !== 'current') return null;
+  const { value } = request;
+  const { self } = turn.obs;
+  if (value.kind === 'failover' && value.to === self && value.proof === 'override') return override(turn, request);
+  if (value.kind === 'reinit' && value.member === self && turn.record.value.leader !== self) {
+    if (freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
+    const end = closing(turn, request, 'done', `${self} is being copied anew; its old data is moved aside.`);
+    return act('reinit', 'An operator asked for a new copy.', [
+      { kind: 'clone', from: turn.record.value.leader },
+      { kind: 'commit', purpose: 'close request', ...end },
+    ]);
+  }
+  if (value.kind === 'restart' && value.member === self && turn.record.value.leader !== self) {
+    const end = closing(turn, request, 'done', `${self} restarts.`);
+    return act('restart', 'An operator asked for a restart.', [
+      { kind: 'commit', purpose: 'close request', ...end },
+      { kind: 'restart' },
+    ]);
+  }
+  return null;
+}
+
+/** A failover without proof: only on an operator's word, who was told what would be lost. The old receiver is cut first all the same. */
+function override(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
+  const { engine } = turn.obs;
+  if (engine.kind !== 'replica') return null;
+  if (engine.upstream !== null || engine.receiver.kind === 'streaming') {
+    return act('sealing', 'An operator forces this node to lead: cutting its stream first.', [
+      { kind: 'seal', epoch: turn.record.value.epoch },
+    ]);
+  }
+  const own = ownReplicaPosition(turn);
+  if (own === null) return wait('reading-log', 'The local log is still being read to its end.');
+  return takeLeadership(turn, own, {
+    kind: 'override',
+    members: [turn.obs.self],
+    base: [],
+    expect: [{ key: 'request', is: request.revision }],
+  });
+}

@@ -1,0 +1,98 @@
+import { hasSealQuorum } from '../values/ack-rule.ts';
+import type { MemberId } from '../values/brand.ts';
+import type { EngineState, Receiver } from '../values/engine-state.ts';
+import type { Reason } from '../values/reason.ts';
+import { currentSeals, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
+
+/** A refusal must last this long before it counts as the death of the process behind the address. */
+const REFUSED_FOR_MS = 100;
+/** How long a chosen leader may take to open before the others look for another, while its agent is well. */
+const PROMOTION_PATIENCE_MS = 15_000;
+/** How long a planned handover may take between the stop and the leader's own seal before the others seal by themselves. */
+const HANDOVER_PATIENCE_MS = 1000;
+
+export type Suspicion = { readonly kind: 'trusts' } | { readonly kind: 'suspects'; readonly reason: Reason };
+
+/**
+ * Whether this member takes the leader for dead (`design.md` 3, step 1). One sign is never enough: a silent agent with a progressing
+ * replication stream is a frozen agent beside a healthy server. A false suspicion costs a switchover, never data.
+ */
+export function suspicion(turn: LedTurn): Suspicion {
+  const { obs, record } = turn;
+  const leader = record.value.leader;
+  if (leader === obs.self) return { kind: 'trusts' };
+  const request = turn.content.request?.value;
+  if (request?.kind === 'failover' && request.proof === 'quorum' && request.to !== leader) {
+    return suspects('operator-failover', `An operator asked to replace ${leader}.`);
+  }
+  const peer = obs.peers.get(leader);
+  if (peer?.kind === 'fresh') return judgeReport(turn, peer.live.engine, leader);
+  const receiver = receiverOf(obs.engine);
+  if (peer?.kind === 'refusing' && peer.forMs >= REFUSED_FOR_MS && receiver.kind !== 'streaming') {
+    return suspects('leader-gone', `${leader}'s address refuses connections and its replication stream has ended.`);
+  }
+  const silentMs = Math.min(peerSilenceMs(peer), receiverSilenceMs(receiver));
+  if (silentMs >= turn.config.suspectAfterMs) {
+    return suspects(
+      'leader-silent',
+      `Neither ${leader}'s agent nor its replication stream was heard for ${turn.config.suspectAfterMs} ms.`,
+    );
+  }
+  return { kind: 'trusts' };
+}
+
+const suspects = (code: string, text: string): Suspicion => ({ kind: 'suspects', reason: reason(code, text) });
+
+/** The leader's own agent speaks: it is believed about its own server. */
+function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Suspicion {
+  const { phase } = turn.record.value;
+  switch (engine.kind) {
+    case 'primary':
+      return { kind: 'trusts' };
+    case 'unresponsive':
+      return { kind: 'trusts' };
+    case 'starting':
+    case 'replica': {
+      const waitedMs = turn.memory.leaderNotOpenSince === null ? 0 : turn.obs.now - turn.memory.leaderNotOpenSince;
+      if (phase === 'promoting' && waitedMs < PROMOTION_PATIENCE_MS) return { kind: 'trusts' };
+      return suspects('leader-not-primary', `${leader}'s agent says that its server is not a primary.`);
+    }
+    case 'stopped':
+      if (isHandingOver(turn, leader)) return { kind: 'trusts' };
+      return suspects('leader-down', `${leader}'s agent says that its server has stopped.`);
+    default:
+      return suspects('leader-down', `${leader}'s agent says that its server is ${engine.kind}.`);
+  }
+}
+
+/** During a planned handover a stopped server is what was asked for, for a moment. */
+function isHandingOver(turn: LedTurn, leader: MemberId): boolean {
+  const request = turn.content.request?.value;
+  const since = turn.memory.leaderNotOpenSince;
+  if (request?.kind !== 'switchover' || request.from !== leader) return false;
+  return since === null || turn.obs.now - since < HANDOVER_PATIENCE_MS;
+}
+
+function receiverOf(engine: EngineState): Receiver {
+  return engine.kind === 'replica' ? engine.receiver : { kind: 'none' };
+}
+
+function receiverSilenceMs(receiver: Receiver): number {
+  return receiver.kind === 'streaming' ? receiver.silentMs : Number.POSITIVE_INFINITY;
+}
+
+/** Members that take the present leader for dead: this one if `selfSuspects`, fresh peers that say so, and all that have sealed. */
+export function suspecting(turn: LedTurn, selfSuspects: 'yes' | 'no'): ReadonlySet<MemberId> {
+  const members = new Set<MemberId>(currentSeals(turn).keys());
+  if (selfSuspects === 'yes') members.add(turn.obs.self);
+  for (const member of turn.obs.peers.keys()) {
+    if (freshPeer(turn, member)?.suspects === turn.record.value.epoch) members.add(member);
+  }
+  return members;
+}
+
+/** Whether `members` make the seal quorum of the recorded rule, and of the one being moved to. */
+export function isSealQuorum(turn: LedTurn, members: ReadonlySet<MemberId>): boolean {
+  const { rule, moving } = turn.record.value;
+  return hasSealQuorum(rule, members) && (moving === null || hasSealQuorum(moving, members));
+}

@@ -1,0 +1,90 @@
+import type { Position } from '../position/position.ts';
+import type { MemberId } from '../values/brand.ts';
+import type { Command } from '../values/command.ts';
+import { type ClusterConfig, DEFAULT_CONFIG } from '../values/config.ts';
+import type { Memory } from '../values/decision.ts';
+import { DEFAULT_TAGS, type MemberTags } from '../values/member.ts';
+import type { LiveState, Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
+import type { Reason, ReasonCode } from '../values/reason.ts';
+import type { LeadershipRecord, Seal } from '../values/record.ts';
+
+/** One decision in the making: the observation, what was remembered, and the store's content (fresh or last known). */
+export interface Turn {
+  readonly obs: Observation;
+  readonly memory: Memory;
+  readonly content: StoreContent;
+  readonly config: ClusterConfig;
+}
+
+/** A turn in a cluster that has a leadership record. */
+export interface LedTurn extends Turn {
+  readonly record: Versioned<LeadershipRecord>;
+}
+
+/** What a rule of the protocol decides. A rule that does not apply returns null and the next one is asked. */
+export interface Step {
+  readonly commands: readonly Command[];
+  readonly reason: Reason;
+  readonly memory?: Partial<Memory>;
+}
+
+export type Rule<T extends Turn> = (turn: T) => Step | null;
+
+export const reason = (code: ReasonCode, text: string): Reason => ({ code, text });
+
+/** A step that does nothing, and says why. */
+export function wait(code: ReasonCode, text: string, memory?: Partial<Memory>): Step {
+  return { commands: [], reason: reason(code, text), ...(memory === undefined ? {} : { memory }) };
+}
+
+export function act(code: ReasonCode, text: string, commands: readonly Command[], memory?: Partial<Memory>): Step {
+  return { commands, reason: reason(code, text), ...(memory === undefined ? {} : { memory }) };
+}
+
+/** The first step that one of the rules decides. */
+export function firstOf<T extends Turn>(turn: T, rules: readonly Rule<T>[]): Step | null {
+  for (const rule of rules) {
+    const step = rule(turn);
+    if (step !== null) return step;
+  }
+  return null;
+}
+
+export function configOf(content: StoreContent): ClusterConfig {
+  return content.config?.value ?? DEFAULT_CONFIG;
+}
+
+export function tagsOf(turn: Turn, member: MemberId): MemberTags {
+  if (member === turn.obs.self) return turn.obs.tags;
+  return turn.content.members.get(member)?.tags ?? DEFAULT_TAGS;
+}
+
+/** A peer's live state, if it is fresh enough to act on. */
+export function freshPeer(turn: Turn, member: MemberId): LiveState | null {
+  const peer = turn.obs.peers.get(member);
+  return peer?.kind === 'fresh' ? peer.live : null;
+}
+
+/** How long nothing was heard of a peer; Infinity when never. */
+export function peerSilenceMs(peer: PeerView | undefined): number {
+  if (peer === undefined) return Number.POSITIVE_INFINITY;
+  return peer.kind === 'refusing' ? peer.forMs : peer.silentMs;
+}
+
+/** The seals that count against the present leader: those of its own epoch. */
+export function currentSeals(turn: LedTurn): ReadonlyMap<MemberId, Versioned<Seal>> {
+  return new Map([...turn.content.seals].filter(([, seal]) => seal.value.epoch === turn.record.value.epoch));
+}
+
+export function ownSeal(turn: LedTurn): Versioned<Seal> | null {
+  return currentSeals(turn).get(turn.obs.self) ?? null;
+}
+
+/** The position of this node's server if it is a fenced replica that has read its local log to the end; else null. */
+export function ownReplicaPosition(turn: Turn): Position | null {
+  return turn.obs.engine.kind === 'replica' ? turn.obs.engine.position : null;
+}
+
+export function recentFailure(turn: Turn, command: string): boolean {
+  return turn.obs.failures.some((failure) => failure.command === command);
+}
