@@ -1,0 +1,49 @@
+/** What one package's sources may import of ours, besides themselves (design.md, section 4). */
+export interface PackageRule {
+  readonly may: readonly string[];
+  /** For code that must be a pure value: neither node:* modules nor anything from npm. */
+  readonly isPure?: boolean;
+}
+
+/** Everything that is not a package of its own (tools, tests, examples) is on top and may import any of them. */
+export const rules: Readonly<Record<string, PackageRule>> = {
+  core: { may: [], isPure: true },
+  wire: { may: [] },
+  servers: { may: [] },
+  store: { may: ['core'] },
+  engine: { may: ['core'] },
+  routing: { may: ['core'], isPure: true },
+  sim: { may: ['core'] },
+  postgres: { may: ['engine', 'core', 'servers'] },
+  mysql: { may: ['engine', 'core', 'servers'] },
+  agent: { may: ['store', 'engine', 'core'] },
+  router: { may: ['routing', 'wire', 'core'] },
+  client: { may: ['routing', 'core'] },
+  dashboard: { may: [] },
+  drill: { may: ['agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
+  cli: {
+    may: [
+      'drill',
+      'agent',
+      'postgres',
+      'mysql',
+      'engine',
+      'store',
+      'servers',
+      'sim',
+      'core',
+      'router',
+      'dashboard',
+      'client',
+    ],
+  },
+};
+
+/** Tests may also use the servers and the packages that their subject is completed with. */
+export const testsMayAlso: Readonly<Record<string, readonly string[]>> = {
+  store: ['servers'],
+  engine: ['servers'],
+  agent: ['servers', 'postgres', 'mysql'],
+  router: ['servers'],
+  client: ['servers'],
+};

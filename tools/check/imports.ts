@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, normalize } from 'node:path';
+import { type PackageRule, rules, testsMayAlso } from './direction.ts';
+import { projectFiles } from './files.ts';
+import { importsOf, withoutComments } from './import-lines.ts';
+import type { CheckResult } from './result.ts';
+
+const scope = '@understudy/';
+
+interface Source {
+  readonly file: string;
+  /** `core` for `packages/core/…`, or null outside packages. */
+  readonly package: string | null;
+  readonly isTest: boolean;
+  readonly imports: readonly string[];
+  readonly text: string;
+}
+
+/** Checks who imports whom: the direction between packages, no way around their entry points, no cycles, no I/O in values. */
+export async function checkImports(root: string): Promise<CheckResult> {
+  const files = projectFiles(root).filter((file) => /\.(ts|mjs|js)$/.test(file) && !file.endsWith('.d.ts'));
+  const sources = files.map((file) => readSource(file, readFileSync(join(root, file), 'utf8')));
+  return { problems: importProblems(sources), notes: [] };
+}
+
+/** @param path below the checkout, for example `packages/core/src/index.ts`. */
+export function readSource(path: string, text: string): Source {
+  const [, name, folder] = /^packages\/([^/]+)\/([^/]+)/.exec(path) ?? [];
+  return { file: path, package: name ?? null, isTest: folder === 'test', imports: importsOf(text), text };
+}
+
+/** Every violation, one line each: file, what is wrong, what to do. */
+export function importProblems(sources: readonly Source[]): string[] {
+  return [...sources.flatMap(problemsOf), ...cycles(sources)];
+}
+
+function problemsOf(source: Source): string[] {
+  if (source.package === null) return [];
+  const rule = rules[source.package];
+  if (!rule) return [`${source.file}: package ${source.package} has no rule. Add one to tools/check/direction.ts.`];
+  const problems = source.imports.flatMap((name) => problemOf(source, rule, name));
+  if (rule.isPure && !source.isTest && /\bMath\s*\.\s*random\b/.test(withoutComments(source.text))) {
+    problems.push('uses Math.random. Take randomness as a value.');
+  }
+  return problems.map((problem) => `${source.file}: ${problem}`);
+}
+
+function problemOf(source: Source, rule: PackageRule, name: string): string[] {
+  if (name.startsWith('.')) return relativeProblem(source, name);
+  if (name.startsWith(scope)) return packageProblem(source, rule, name);
+  if (!rule.isPure || source.isTest) return [];
+  const what = name.startsWith('node:') || builtinModules.includes(name) ? 'does I/O or reads a clock' : 'is not ours';
+  return [`imports "${name}", which ${what}. This package holds values only: move that part outwards.`];
+}
+
+function relativeProblem(source: Source, name: string): string[] {
+  const target = normalize(join(dirname(source.file), name));
+  if (!target.startsWith(`packages/${source.package}/`)) {
+    return [`imports "${name}", which is outside its package. Import the package by name, or move the code.`];
+  }
+  const isTestTarget = target.startsWith(`packages/${source.package}/test/`);
+  return isTestTarget && !source.isTest ? [`imports "${name}": a source must not import from tests.`] : [];
+}
+
+function packageProblem(source: Source, rule: PackageRule, name: string): string[] {
+  const [target = '', ...deeper] = name.slice(scope.length).split('/');
+  if (target === source.package) return source.isTest ? [] : [`imports its own package by name ("${name}").`];
+  const [sub] = deeper;
+  if (sub === 'src' || sub === 'test' || sub === 'dist') {
+    return [`imports "${name}". Import what ${scope}${target} exports, or export it there.`];
+  }
+  const allowed = [...rule.may, ...(source.isTest ? (testsMayAlso[source.package ?? ''] ?? []) : [])];
+  if (allowed.includes(target)) return [];
+  const may = allowed.length === 0 ? 'nothing of ours' : allowed.join(', ');
+  return [`imports "${name}", but ${source.package} may import ${may} (tools/check/direction.ts).`];
+}
+
+/** Files of one package that import each other in a circle; between packages the rules allow none. */
+function cycles(sources: readonly Source[]): string[] {
+  const graph = new Map<string, string[]>();
+  for (const { file, imports } of sources) {
+    const targets = imports.filter((name) => name.startsWith('.')).map((name) => normalize(join(dirname(file), name)));
+    graph.set(file, targets);
+  }
+  const done = new Set<string>();
+  const found = new Map<string, string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) {
+      const circle = path.slice(start);
+      const key = circle.toSorted().join(' ');
+      found.set(
+        key,
+        `${file}: imports itself through ${[...circle, file].join(' → ')}. Move what both need to a third file.`,
+      );
+      return;
+    }
+    if (done.has(file)) return;
+    for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return [...found.values(), ...ruleCycles()];
+}
+
+/** The table itself must be free of circles. */
+function ruleCycles(): string[] {
+  const reaches = (from: string, to: string, seen: Set<string>): boolean => {
+    if (seen.has(from)) return false;
+    seen.add(from);
+    return (rules[from]?.may ?? []).some((next) => next === to || reaches(next, to, seen));
+  };
+  return Object.keys(rules)
+    .filter((name) => reaches(name, name, new Set()))
+    .map((name) => `tools/check/direction.ts: ${name} may import itself through others.`);
+}

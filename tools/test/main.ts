@@ -1,0 +1,167 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { getServer, reasonOf, showProgress } from '@understudy/servers';
+import { type Check, checks } from '../check/checks.ts';
+import { Display } from './display.ts';
+import type { Outcome } from './events.ts';
+import { findTestFiles, type Group, type TestFile } from './find-files.ts';
+import { runFile } from './run-file.ts';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Servers that the real tests use beside the bundled PostgreSQL 17. */
+const testServers = ['postgres-15', 'postgres-18', 'etcd-3.4', 'etcd-3.5', 'haproxy'];
+
+const usage = `Usage: npm test [-- [FILTER…] [options]]
+
+Runs the checks, then every test file whose name contains one of the filters (all without a filter).
+Checks are named check/types, check/imports, …; files core/lsn.test.ts, store/etcd.real.test.ts, ….
+
+  --jobs N         test files with real servers at once (default: number of cores, at most 4)
+  --timeout-s N    seconds that one file may take (default: 600)
+  --list           print the names and stop
+Exit codes: 0 all passed; 1 something failed; 2 wrong usage; 130 interrupted.
+`;
+
+interface Options {
+  readonly jobs: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly scratch: string;
+  readonly display: Display;
+}
+
+type Task = () => Promise<Outcome>;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+      'timeout-s': { type: 'string', default: '600' },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false, short: 'h' },
+    },
+  });
+  const jobs = Number(values.jobs);
+  const timeoutMs = Number(values['timeout-s']) * 1000;
+  if (values.help || !(Number.isInteger(jobs) && jobs > 0 && timeoutMs > 0)) {
+    process.stdout.write(usage);
+    return values.help ? 0 : 2;
+  }
+  const isWanted = ({ name }: { readonly name: string }): boolean =>
+    positionals.length === 0 || positionals.some((filter) => name.includes(filter));
+  const files = findTestFiles(root).filter(isWanted);
+  const wantedChecks = checks.filter(isWanted);
+  if (values.list || files.length + wantedChecks.length === 0) {
+    const names = [...wantedChecks, ...files].map(({ name }) => name);
+    process.stdout.write(
+      names.length === 0 ? `No check or test file matches ${positionals.join(', ')}.\n` : `${names.join('\n')}\n`,
+    );
+    return values.list ? 0 : 2;
+  }
+  return runAll(wantedChecks, files, jobs, timeoutMs);
+}
+
+async function runAll(
+  wantedChecks: readonly Check[],
+  files: readonly TestFile[],
+  jobs: number,
+  timeoutMs: number,
+): Promise<number> {
+  const startedMs = performance.now();
+  const interruption = new AbortController();
+  const onSignal = (): void => interruption.abort();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+  const scratch = await mkdtemp(join(tmpdir(), 'us-test-'));
+  await chmod(scratch, 0o755);
+  const outcomes: Outcome[] = [];
+  if (files.some(({ group }) => group !== 'value')) outcomes.push(...(await fetchServers()));
+  const display = new Display(process.stdout);
+  display.expect(wantedChecks.length + files.length);
+  const options = { jobs, timeoutMs, signal: interruption.signal, scratch, display };
+  const inGroup = (group: Group): Task[] =>
+    files.filter((file) => file.group === group).map((file) => () => runTestFile(file, options));
+  const checkTasks = wantedChecks.map((check) => () => runCheck(check, display));
+  outcomes.push(...(await runTasks(checkTasks, 1, options)));
+  outcomes.push(...(await runTasks(inGroup('value'), availableParallelism(), options)));
+  outcomes.push(...(await runTasks(inGroup('real'), jobs, options)));
+  outcomes.push(...(await runTasks(inGroup('alone'), 1, options)));
+  display.close();
+  await rm(scratch, { recursive: true, force: true });
+  return summarise(outcomes, interruption.signal.aborted, performance.now() - startedMs);
+}
+
+async function runTasks(tasks: readonly Task[], jobs: number, { signal }: Options): Promise<Outcome[]> {
+  const queue = [...tasks];
+  const outcomes: Outcome[] = [];
+  const worker = async (): Promise<void> => {
+    for (let task = queue.shift(); task && !signal.aborted; task = queue.shift()) outcomes.push(await task());
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, worker));
+  return outcomes;
+}
+
+async function runTestFile({ file, name }: TestFile, options: Options): Promise<Outcome> {
+  options.display.start(name);
+  const { timeoutMs, signal } = options;
+  const scratch = await mkdtemp(join(options.scratch, 'f-'));
+  await chmod(scratch, 0o755);
+  const outcome = await runFile({ root, file, name, scratch, timeoutMs, signal });
+  options.display.end(outcome);
+  return outcome;
+}
+
+async function runCheck(check: Check, display: Display): Promise<Outcome> {
+  display.start(check.name);
+  const startedMs = performance.now();
+  const { problems, notes } = await check
+    .run(root)
+    .catch((error: unknown) => ({ problems: [reasonOf(error)], notes: [] }));
+  const failures = problems.length === 0 ? [] : [{ title: `${problems.length} problems`, text: problems.join('\n') }];
+  const outcome = {
+    name: check.name,
+    passed: failures.length === 0 ? 1 : 0,
+    skipped: 0,
+    failures,
+    output: '',
+    durationMs: performance.now() - startedMs,
+  };
+  display.end(outcome);
+  for (const note of notes) display.line(`     note: ${note}`);
+  return outcome;
+}
+
+/** A server that cannot be fetched fails the run by name; the tests that need it fail as well, with the reason. */
+async function fetchServers(): Promise<Outcome[]> {
+  const onProgress = showProgress(process.stderr);
+  const outcomes: Outcome[] = [];
+  for (const name of testServers) {
+    const startedMs = performance.now();
+    const problem = await getServer(name, { onProgress }).then(() => null, reasonOf);
+    if (problem === null) continue;
+    process.stderr.write(`\n${problem}\n`);
+    const failures = [{ title: 'could not be fetched', text: problem }];
+    outcomes.push({ name, passed: 0, skipped: 0, failures, output: '', durationMs: performance.now() - startedMs });
+  }
+  return outcomes;
+}
+
+function summarise(outcomes: readonly Outcome[], isInterrupted: boolean, durationMs: number): number {
+  const bad = outcomes.filter(({ failures }) => failures.length > 0);
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+  const skipped = outcomes.reduce((sum, outcome) => sum + outcome.skipped, 0);
+  const failed = bad.reduce((sum, { failures }) => sum + failures.length, 0);
+  if (bad.length > 0) process.stdout.write(`\nFailed: ${bad.map(({ name }) => name).join(', ')}\n`);
+  process.stdout.write(
+    `\n${outcomes.length} files and checks in ${Math.round(durationMs / 1000)} s${isInterrupted ? ', interrupted' : ''}\n`,
+  );
+  process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+  if (isInterrupted) return 130;
+  return bad.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
