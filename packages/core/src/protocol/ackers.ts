@@ -131,9 +131,7 @@ function shortRule(turn: LedTurn, counted: ReadonlySet<MemberId>): AckRule {
     return waited >= config.degradeAfterMs ? ackRule(counted, config.requiredAcks) : rule;
   }
   // Blocking never asks for less than before, but a cluster that is still being built protects with what it has.
-  return counted.size > rule.required || (counted.size > 0 && counted.size >= rule.required)
-    ? ackRule(counted, Math.max(rule.required, counted.size))
-    : rule;
+  return counted.size > 0 && counted.size >= rule.required ? ackRule(counted, counted.size) : rule;
 }
 
 /** Which ackers of the present rule are away, since when; kept from turn to turn. */

@@ -35,6 +35,13 @@ function claim(turn: Turn): Step {
       'The store knows no cluster, but this node has data. Check the store address and the cluster name; an emptied store must be restored first. See docs/store.md.',
     );
   }
+  const holder = [...obs.peers.values()].find((peer) => peer.kind === 'fresh' && 'systemId' in peer.live.engine);
+  if (holder?.kind === 'fresh') {
+    return wait(
+      'store-empty',
+      `The store knows no cluster, but ${holder.live.member} has data: the store was emptied. It must be restored; see docs/store.md.`,
+    );
+  }
   if (obs.tags.nofailover)
     return wait('bootstrap-elsewhere', 'This member is tagged nofailover: another one must initialise the cluster.');
   return act('bootstrap-claimed', 'The cluster is empty: this node initialises it.', [

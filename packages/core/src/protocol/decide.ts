@@ -117,8 +117,7 @@ function remember(turn: LedTurn): Memory {
   const { gone, short } = noteAbsences(turn);
   const down = leader === obs.self && obs.engine.kind !== 'primary';
   const leaderLive = freshPeer(turn, leader);
-  const notOpen =
-    leaderLive !== null && (leaderLive.engine.kind === 'replica' || leaderLive.engine.kind === 'starting');
+  const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
   const request =
     memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
   return {
