@@ -28,6 +28,7 @@ export const STORE_ERROR_CODES = {
   'unsupported-platform': 'The local store needs Linux and a file system of this machine, not a network share.',
   'io-error': 'The operating system failed to read or write the file of the local store.',
   'protocol-error': 'The answer is not one that etcd v3 gives. Is the endpoint really etcd 3.4 or newer?',
+  'listener-failed': 'onSnapshot of a watch threw. A mistake in the calling code; the watch goes on.',
   closed: 'The store was closed by this process.',
 } as const;
 

@@ -1,0 +1,168 @@
+/** The etcd adapter: etcd 3.4 and newer over its JSON gateway. */
+
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import type { EtcdStoreConfig } from '../config.ts';
+import { StoreError } from '../errors.ts';
+import { checkLeaseTtl, checkTransaction } from '../limits.ts';
+import type {
+  CallOptions,
+  Compare,
+  KeepAliveResult,
+  Lease,
+  LeaseId,
+  Snapshot,
+  Store,
+  TransactionResult,
+  Watch,
+  WatchListener,
+  Write,
+} from '../port.ts';
+import { Deadline } from '../time.ts';
+import { EtcdCluster } from './cluster.ts';
+import { Credentials } from './credentials.ts';
+import {
+  KeySpace,
+  leaseGrantResponse,
+  leaseKeepAliveResponse,
+  leaseRevokeResponse,
+  rangeResponse,
+  txnResponse,
+} from './messages.ts';
+import { EtcdWatch } from './watcher.ts';
+
+/**
+ * Opens a store in etcd without talking to it yet. Throws StoreError `invalid-config` when a file that the
+ * configuration names cannot be read or is not what it should be.
+ */
+export function openEtcdStore(config: EtcdStoreConfig): Store {
+  return new EtcdStore(config, loadTls(config), loadCredentials(config));
+}
+
+class EtcdStore implements Store {
+  readonly #config: EtcdStoreConfig;
+  readonly #keys: KeySpace;
+  readonly #cluster: EtcdCluster;
+  readonly #watches = new Set<EtcdWatch>();
+
+  constructor(config: EtcdStoreConfig, tls: SecureContextOptions, credentials: Credentials | null) {
+    this.#config = config;
+    this.#keys = new KeySpace(config.cluster);
+    this.#cluster = new EtcdCluster({ endpoints: config.endpoints, tls, credentials, keys: this.#keys });
+  }
+
+  read(options: CallOptions): Promise<Snapshot> {
+    return this.#read(new Deadline(options.deadlineMs));
+  }
+
+  async transact(
+    compares: readonly Compare[],
+    writes: readonly Write[],
+    options: CallOptions,
+  ): Promise<TransactionResult> {
+    checkTransaction(compares, writes);
+    const body = this.#keys.txnRequest(compares, writes);
+    const call = { path: '/v3/kv/txn', body, response: txnResponse };
+    const { header, succeeded } = await this.#cluster.once(call, new Deadline(options.deadlineMs));
+    this.#cluster.identity.note(header.revision);
+    return { kind: succeeded ? 'committed' : 'rejected', revision: header.revision };
+  }
+
+  async grantLease(ttlMs: number, options: CallOptions): Promise<Lease> {
+    checkLeaseTtl(ttlMs);
+    const body = { ID: '0', TTL: String(Math.ceil(ttlMs / 1000)) };
+    const call = { path: '/v3/lease/grant', body, response: leaseGrantResponse };
+    const granted = await this.#cluster.repeatable(call, new Deadline(options.deadlineMs));
+    return { id: granted.ID as LeaseId, ttlMs: Number(granted.TTL) * 1000 };
+  }
+
+  async keepAlive(id: LeaseId, options: CallOptions): Promise<KeepAliveResult> {
+    const deadline = new Deadline(options.deadlineMs);
+    const call = { path: '/v3/lease/keepalive', body: { ID: id }, response: leaseKeepAliveResponse };
+    const first = await this.#cluster.repeatable(call, deadline);
+    if (Number(first.result.TTL) > 0) return { kind: 'alive', ttlMs: Number(first.result.TTL) * 1000 };
+    // A new leader may not have applied the grant yet when it says "not found". After a linearizable read it has
+    // caught up; losing a lease means giving up leadership, so it is worth asking twice.
+    await this.#cluster.probe(deadline);
+    const second = await this.#cluster.repeatable(call, deadline);
+    const ttlMs = Number(second.result.TTL) * 1000;
+    return ttlMs > 0 ? { kind: 'alive', ttlMs } : { kind: 'expired' };
+  }
+
+  async revoke(id: LeaseId, options: CallOptions): Promise<void> {
+    const call = { path: '/v3/lease/revoke', body: { ID: id }, response: leaseRevokeResponse };
+    try {
+      await this.#cluster.repeatable(call, new Deadline(options.deadlineMs));
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'lease-expired')) throw error;
+    }
+  }
+
+  watch(listener: WatchListener): Watch {
+    if (this.#cluster.closing.aborted) {
+      throw new StoreError({ code: 'closed', retry: 'unsafe', message: `The ${this.describe()} was closed.` });
+    }
+    const watch = new EtcdWatch(this.#cluster, this.#keys, (deadline) => this.#read(deadline), listener);
+    this.#watches.add(watch);
+    return {
+      close: async () => {
+        this.#watches.delete(watch);
+        await watch.close();
+      },
+    };
+  }
+
+  describe(): string {
+    const user = this.#config.username === undefined ? '' : ` as ${this.#config.username}`;
+    return `etcd store ${this.#config.endpoints.join(', ')}${user}, cluster ${this.#config.cluster}`;
+  }
+
+  async close(): Promise<void> {
+    const watches = [...this.#watches].map((watch) => watch.close());
+    this.#watches.clear();
+    this.#cluster.close();
+    await Promise.all(watches);
+  }
+
+  async #read(deadline: Deadline): Promise<Snapshot> {
+    const floor = this.#cluster.identity.seen;
+    const call = { path: '/v3/kv/range', body: this.#keys.rangeRequest(), response: rangeResponse };
+    const snapshot = this.#keys.snapshot(await this.#cluster.repeatable(call, deadline));
+    this.#cluster.identity.checkRead(snapshot.revision, floor);
+    return snapshot;
+  }
+}
+
+function loadTls(config: EtcdStoreConfig): SecureContextOptions {
+  if (config.tls === undefined) return {};
+  const { caFile, certFile, keyFile } = config.tls;
+  const options: SecureContextOptions = { ca: readSetting('tls.caFile', caFile) };
+  if (certFile !== undefined) options.cert = readSetting('tls.certFile', certFile);
+  if (keyFile !== undefined) options.key = readSetting('tls.keyFile', keyFile);
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw wrongSetting(`store.tls: the certificate files do not fit: ${text}`, cause);
+  }
+  return options;
+}
+
+function loadCredentials(config: EtcdStoreConfig): Credentials | null {
+  if (config.username === undefined || config.passwordFile === undefined) return null;
+  const credentials = new Credentials(config.username, config.passwordFile);
+  credentials.readPassword();
+  return credentials;
+}
+
+function readSetting(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw wrongSetting(`store.${name} ${path} cannot be read: ${cause instanceof Error ? cause.message : ''}`, cause);
+  }
+}
+
+function wrongSetting(message: string, cause: unknown): StoreError {
+  return new StoreError({ code: 'invalid-config', retry: 'unsafe', message, cause });
+}
