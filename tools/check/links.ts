@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { projectFiles } from './files.ts';
 import type { CheckResult } from './result.ts';
@@ -19,8 +19,9 @@ export function linkProblems(root: string, page: string, text: string): string[]
     const [path = '', anchor] = decodeURI(link).split('#');
     const target = path === '' ? page : path.startsWith('/') ? path.slice(1) : normalize(join(dirname(page), path));
     const full = join(root, target);
-    if (target.startsWith('..') || !existsSync(full)) return [`${page}: link to ${link}, which does not exist.`];
-    if (anchor === undefined || anchor === '' || statSync(full).isDirectory() || !full.endsWith('.md')) return [];
+    if (target.startsWith('..') || (path !== '' && !existsSync(full)))
+      return [`${page}: link to ${link}, which does not exist.`];
+    if (anchor === undefined || anchor === '' || !full.endsWith('.md')) return [];
     const content = path === '' ? text : readFileSync(full, 'utf8');
     return anchorsOf(content).has(anchor) ? [] : [`${page}: link to ${link}, but ${target} has no such heading.`];
   });

@@ -1,4 +1,5 @@
 // Loaded by Node inside each test process: turns test events into one JSON line each (see events.ts).
+import { appendFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import type { TestLine } from './events.ts';
 
@@ -20,13 +21,23 @@ interface Data {
 
 const errorLengthMax = 12_000;
 
+/** Names the file that gets the lines. */
+export const eventsVariable = 'UNDERSTUDY_TEST_EVENTS';
+
+/**
+ * Node expects a reporter to yield its output and writes it when it gets to it; what a process that dies has not written is lost.
+ * So the lines are written here, at once, and nothing is yielded.
+ */
 export default async function* report(events: AsyncIterable<Event>): AsyncGenerator<string> {
+  const file = process.env[eventsVariable];
+  if (file === undefined) throw new Error(`${eventsVariable} is not set. This reporter belongs to tools/test.mjs.`);
   const names = new Map<number, string>();
+  yield '';
   for await (const event of events) {
     const data = event.data as Data;
     if (event.type === 'test:enqueue') remember(names, data);
     const line = lineOf(event.type, data, names);
-    if (line) yield `${JSON.stringify(line)}\n`;
+    if (line) appendFileSync(file, `${JSON.stringify(line)}\n`);
   }
 }
 

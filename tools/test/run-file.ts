@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Failure, type Outcome, readLines, type TestLine, unfinished } from './events.ts';
 import { endProcesses, markVariable } from './processes.ts';
+import { eventsVariable } from './reporter.ts';
 
 const reporter = fileURLToPath(new URL('./reporter.ts', import.meta.url));
 const outputCharsMax = 30_000;
@@ -59,8 +60,9 @@ export async function runFile(run: FileRun): Promise<Outcome> {
 }
 
 function runProcess(run: FileRun, temporary: string, mark: string): Promise<Exit> {
-  const args = [`--test-reporter=${reporter}`, `--test-reporter-destination=${join(run.scratch, 'events')}`, run.file];
-  const env = { ...process.env, TMPDIR: temporary, [markVariable]: mark };
+  const args = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout', run.file];
+  const events = join(run.scratch, 'events');
+  const env = { ...process.env, TMPDIR: temporary, [markVariable]: mark, [eventsVariable]: events };
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
   const child = spawn(process.execPath, args, { cwd: run.root, env, stdio, detached: true });
   const group = child.pid ?? -1;
@@ -110,12 +112,13 @@ function howItEnded(run: FileRun, exit: Exit, lines: readonly TestLine[]): Failu
     const text = during === '' ? 'All its tests had ended: something keeps the process alive.' : during;
     return [{ title: `did not end within ${run.timeoutMs / 1000} s, killed`, text }];
   }
+  if (lines.length === 0 && exit.code === 0) return [{ title: 'it ended with exit code 0 without a test', text: '' }];
   if (!lines.some(({ kind }) => kind === 'end')) {
     const cause = exit.killedBy === null ? `exit code ${exit.code}` : `signal ${exit.killedBy}`;
     return [{ title: `the process ended before its tests did (${cause})`, text: during }];
   }
   if (!lines.some(({ kind }) => kind === 'passed' || kind === 'failed' || kind === 'skipped')) {
-    return [{ title: 'there is no test in it', text: '' }];
+    return [{ title: 'it ended with exit code 0 without a test', text: '' }];
   }
   const hasFailed = lines.some(({ kind }) => kind === 'failed');
   if (exit.code === 0 || hasFailed) return [];

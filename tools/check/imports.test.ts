@@ -1,0 +1,92 @@
+// Goal: the rules of design.md section 4 are enforced. Method: sources as values, each with one violation or none.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { importsOf } from './import-lines.ts';
+import { importProblems, readSource } from './imports.ts';
+
+function problemsOf(files: Readonly<Record<string, string>>): string[] {
+  return importProblems(Object.entries(files).map(([path, text]) => readSource(path, text)));
+}
+
+test('every way of importing is seen, and comments and texts are not', () => {
+  const text = [
+    "import a from './a.ts';",
+    "import type { B } from './b.ts';",
+    "import {\n  c,\n  type D,\n} from './c.ts';",
+    "export * from './d.ts';",
+    "export { e } from './e.ts';",
+    "import './f.ts';",
+    "const g = await import('./g.ts');",
+    "// import x from './x.ts'",
+    "/* import y from './y.ts' */",
+    "const text = `import z from './z.ts'`;",
+    "const address = 'https://example.invalid/'; import h from './h.ts';",
+  ].join('\n');
+  const expected = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `./${name}.ts`);
+  assert.deepEqual(importsOf(text).toSorted(), expected);
+});
+
+test('the allowed directions are allowed', () => {
+  const files = {
+    'packages/store/src/a.ts':
+      "import { x } from '@understudy/core'; import { readFile } from 'node:fs'; import './b.ts';",
+    'packages/store/src/b.ts': "import type { X } from 'zod';",
+    'packages/agent/src/a.ts': "import '@understudy/store'; import '@understudy/engine'; import '@understudy/core';",
+    'packages/core/test/a.test.ts': "import test from 'node:test'; import '../src/a.ts';",
+    'packages/core/src/a.ts': '',
+    'tools/x.ts': "import '@understudy/servers';",
+  };
+  assert.deepEqual(problemsOf(files), []);
+});
+
+const forbidden: readonly (readonly [string, string, string, RegExp])[] = [
+  [
+    'core imports another package',
+    'packages/core/src/a.ts',
+    "import '@understudy/store';",
+    /may import nothing of ours/,
+  ],
+  [
+    'core imports a type of another package',
+    'packages/core/src/a.ts',
+    "import type { X } from '@understudy/engine';",
+    /may import/,
+  ],
+  ['core does I/O', 'packages/core/src/a.ts', "import { readFile } from 'node:fs';", /does I\/O/],
+  ['core imports from npm', 'packages/core/src/a.ts', "import { z } from 'zod';", /is not ours/],
+  ['core draws a random number', 'packages/core/src/a.ts', 'export const x = Math.random();', /Math.random/],
+  ['the agent knows an engine', 'packages/agent/src/a.ts', "import '@understudy/postgres';", /agent may import/],
+  ['a store knows the agent', 'packages/store/src/a.ts', "import '@understudy/agent';", /store may import core/],
+  [
+    'around an entry point',
+    'packages/store/src/a.ts',
+    "import '@understudy/core/src/x.ts';",
+    /Import what @understudy\/core exports/,
+  ],
+  ['relative into another package', 'packages/store/src/a.ts', "import '../../core/src/x.ts';", /outside its package/],
+  ['a source imports from tests', 'packages/store/src/a.ts', "import '../test/help.ts';", /must not import from tests/],
+  ['a package without a rule', 'packages/new/src/a.ts', '', /has no rule/],
+];
+
+for (const [name, path, text, message] of forbidden) {
+  test(`refused: ${name}`, () => {
+    const problems = problemsOf({ [path]: text });
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? '', message);
+    assert.ok(problems[0]?.startsWith(`${path}: `));
+  });
+}
+
+test('refused: a circle, reported once with its path', () => {
+  const problems = problemsOf({
+    'packages/core/src/a.ts': "import './b.ts';",
+    'packages/core/src/b.ts': "import type { C } from './c.ts';",
+    'packages/core/src/c.ts': "import './a.ts';",
+    'packages/core/src/d.ts': "import './a.ts';",
+  });
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? '',
+    /a\.ts → packages\/core\/src\/b\.ts → packages\/core\/src\/c\.ts → packages\/core\/src\/a\.ts/,
+  );
+});
