@@ -1,0 +1,45 @@
+/** What the bodies of the mutating paths look like. */
+
+import { z } from 'zod';
+import { memberNameSchema } from '../config/node-config.ts';
+
+const waitMs = z.number().int().min(0).max(600_000);
+const timeoutMs = z.number().int().min(500).max(3_600_000);
+
+/** `POST /switchover`. Patroni's `leader` and `candidate` are taken as well as `from` and `to`. */
+export const switchoverBodySchema = z.strictObject({
+  from: memberNameSchema.nullish(),
+  to: memberNameSchema.nullish(),
+  leader: memberNameSchema.nullish(),
+  candidate: memberNameSchema.nullish(),
+  /** ISO 8601 with zone, e.g. `2027-01-31T03:00:00+01:00`: not before then. */
+  scheduled_at: z.iso.datetime({ offset: true }).nullish(),
+  /** How long writes may be stopped before everything is undone. */
+  timeoutMs: timeoutMs.optional(),
+  /** How long the answer may take; 0 answers at once with the request's id. */
+  waitMs: waitMs.optional(),
+});
+
+/** `POST /failover`. */
+export const failoverBodySchema = z.strictObject({
+  to: memberNameSchema.nullish(),
+  candidate: memberNameSchema.nullish(),
+  leader: memberNameSchema.nullish(),
+  /** `quorum`: only with proof that nothing acknowledged is lost. `override`: whatever is lost. */
+  proof: z.enum(['quorum', 'override']).default('quorum'),
+  timeoutMs: timeoutMs.optional(),
+  waitMs: waitMs.optional(),
+});
+
+/** `POST /reinitialize` and `POST /restart`. Without `member`: the one that is asked. */
+export const memberBodySchema = z.looseObject({
+  member: memberNameSchema.nullish(),
+  waitMs: waitMs.optional(),
+});
+
+/** `POST /understudy/detach`: end the agent and leave the server running. */
+export const detachBodySchema = z.strictObject({ reason: z.string().max(200).optional() });
+
+export type SwitchoverBody = z.input<typeof switchoverBodySchema>;
+export type FailoverBody = z.input<typeof failoverBodySchema>;
+export type MemberBody = z.input<typeof memberBodySchema>;

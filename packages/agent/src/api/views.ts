@@ -1,0 +1,186 @@
+/** What the agent's own HTTP paths (`/understudy/…`) answer: schemas for clients to check with, and their types. */
+
+import { z } from 'zod';
+
+const reasonSchema = z.object({ code: z.string(), text: z.string() });
+
+const ackRuleView = z.object({ members: z.array(z.string()), required: z.number() });
+
+const receiverView = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('none') }),
+  z.object({ kind: z.literal('broken'), cause: z.string() }),
+  z.object({ kind: z.literal('streaming'), silentMs: z.number() }),
+]);
+
+const jobView = z.object({
+  kind: z.string(),
+  sinceMs: z.number(),
+  doneBytes: z.number().nullable(),
+  totalBytes: z.number().nullable(),
+});
+
+const tagsView = z.object({
+  nofailover: z.boolean(),
+  nosync: z.boolean(),
+  noloadbalance: z.boolean(),
+  priority: z.number(),
+  zone: z.string().nullable(),
+});
+
+export const memberViewSchema = z.object({
+  id: z.string(),
+  /**
+   * `leader`: recorded as the leader. `sync-standby`: a replica whose acknowledgement counts. `replica`: one whose does not.
+   * `none`: no server that could serve.
+   */
+  role: z.enum(['leader', 'sync-standby', 'replica', 'none']),
+  /** Kind of the engine's state (`primary`, `replica`, `starting`, `stopped`, …); `unknown` when its agent was never heard. */
+  state: z.string(),
+  /** How its agent is seen from the one that answers. */
+  agent: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('self') }),
+    z.object({ kind: z.literal('fresh'), silentMs: z.number() }),
+    z.object({ kind: z.literal('silent'), silentMs: z.number().nullable() }),
+    z.object({ kind: z.literal('refusing'), forMs: z.number() }),
+    z.object({ kind: z.literal('unregistered') }),
+  ]),
+  /** Whether its session in the store is held. */
+  session: z.enum(['held', 'absent']),
+  apiUrl: z.string().nullable(),
+  host: z.string().nullable(),
+  port: z.number().nullable(),
+  epoch: z.number().nullable(),
+  /** The history line it is on (PostgreSQL: timeline). */
+  lineage: z.number().nullable(),
+  /** Everything durable on it, as people read positions. */
+  position: z.string().nullable(),
+  replayed: z.string().nullable(),
+  /** What it has not received, and not replayed, of the leader's log. */
+  receiveLagBytes: z.number().nullable(),
+  replayLagBytes: z.number().nullable(),
+  /** How old the newest of the leader's writes is that it shows; 0 when it shows all; `lagIsAtLeast` when the true value may be larger. */
+  replayLagMs: z.number().nullable(),
+  lagIsAtLeast: z.boolean(),
+  upstream: z.string().nullable(),
+  receiver: receiverView.nullable(),
+  suspects: z.number().nullable(),
+  sealed: z.number().nullable(),
+  tags: tagsView,
+  /** What it does or waits for, and why. */
+  reasons: z.array(reasonSchema),
+  job: jobView.nullable(),
+  version: z.string().nullable(),
+  pendingRestart: z.array(z.string()),
+  warnings: z.array(z.string()),
+});
+
+export const rpoSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('zero-proven'), text: z.string() }),
+  z.object({ kind: z.literal('zero-assumed'), text: z.string(), assumption: z.string() }),
+  z.object({ kind: z.literal('bounded'), text: z.string(), bytes: z.number().nullable(), ms: z.number().nullable() }),
+  z.object({ kind: z.literal('unknown'), text: z.string() }),
+]);
+
+export const requestViewSchema = z.object({
+  id: z.string(),
+  kind: z.enum(['switchover', 'failover', 'reinit', 'restart']),
+  /** The request as it was asked for, in words. */
+  text: z.string(),
+  notBeforeWallMs: z.number().nullable(),
+});
+
+export const outcomeViewSchema = z.object({
+  id: z.string(),
+  kind: z.enum(['switchover', 'failover', 'reinit', 'restart']),
+  result: z.enum(['done', 'refused', 'failed']),
+  reason: z.string(),
+  wallMs: z.number(),
+});
+
+/** `GET /understudy/status` */
+export const statusViewSchema = z.object({
+  cluster: z.string(),
+  engine: z.string(),
+  /** The member that answers; everything is as it sees it. */
+  answeredBy: z.string(),
+  wallMs: z.number(),
+  systemId: z.string().nullable(),
+  epoch: z.number().nullable(),
+  leader: z.string().nullable(),
+  /** `none`: no leadership was ever recorded. */
+  phase: z.enum(['none', 'promoting', 'open']),
+  since: z.object({ wallMs: z.number(), cause: z.string() }).nullable(),
+  durability: z.enum(['sync', 'async']),
+  rule: ackRuleView.nullable(),
+  moving: ackRuleView.nullable(),
+  paused: z.boolean(),
+  store: z.object({
+    kind: z.enum(['never', 'current', 'stale']),
+    silentMs: z.number().nullable(),
+    name: z.string(),
+    problem: z.string().nullable(),
+  }),
+  rpo: rpoSchema,
+  members: z.array(memberViewSchema),
+  request: requestViewSchema.nullable(),
+  lastOutcome: outcomeViewSchema.nullable(),
+  warnings: z.array(z.string()),
+});
+
+/** `GET /understudy/explain`: the latest decision of the member that answers. */
+export const explainViewSchema = z.object({
+  member: z.string(),
+  wallMs: z.number(),
+  /** How long ago this decision was taken, and how long it has been the same. */
+  agoMs: z.number(),
+  sameForMs: z.number(),
+  epoch: z.number().nullable(),
+  suspects: z.number().nullable(),
+  authority: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('none') }),
+    z.object({ kind: z.literal('primary'), forMs: z.number() }),
+  ]),
+  commands: z.array(z.string()),
+  reasons: z.array(reasonSchema),
+  failures: z.array(z.object({ command: z.string(), agoMs: z.number(), code: z.string(), message: z.string() })),
+  session: z.string(),
+  guard: z.string(),
+});
+
+/** `GET /understudy/history` */
+export const historyViewSchema = z.array(
+  z.object({
+    epoch: z.number(),
+    leader: z.string(),
+    lineage: z.number(),
+    cause: z.string(),
+    chosenAt: z.string().nullable(),
+    wallMs: z.number(),
+  }),
+);
+
+/** `GET /understudy/requests/:id`, and the answer to requests that were waited for. */
+export const requestStateSchema = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('pending'), request: requestViewSchema }),
+  z.object({ state: z.literal('ended'), outcome: outcomeViewSchema }),
+]);
+
+/** Every answer that is not a success. */
+export const apiErrorSchema = z.object({
+  code: z.string(),
+  /** What happened and why, with the values seen. */
+  message: z.string(),
+  /** What to do now. */
+  next: z.string(),
+  problems: z.array(z.object({ key: z.string(), message: z.string(), fix: z.string() })).optional(),
+});
+
+export type Rpo = z.infer<typeof rpoSchema>;
+export type MemberView = z.infer<typeof memberViewSchema>;
+export type StatusView = z.infer<typeof statusViewSchema>;
+export type ExplainView = z.infer<typeof explainViewSchema>;
+export type HistoryView = z.infer<typeof historyViewSchema>;
+export type RequestView = z.infer<typeof requestViewSchema>;
+export type OutcomeView = z.infer<typeof outcomeViewSchema>;
+export type RequestState = z.infer<typeof requestStateSchema>;
+export type ApiError = z.infer<typeof apiErrorSchema>;

@@ -1,0 +1,29 @@
+/** Positions as they are written in the store and in the peer stream. */
+
+import { decodePosition, type EncodedPosition, encodePosition, type Position } from '@understudy/core';
+import { z } from 'zod';
+
+const lsnText = z.string().max(17);
+const timeline = z.number().int().min(0).max(0xffffffff);
+
+const encodedPosition = z.object({
+  kind: z.literal('wal'),
+  timeline,
+  lsn: lsnText,
+  history: z.array(z.object({ timeline, switchLsn: lsnText })).max(4096),
+});
+
+/** From the encoded form to a position. */
+export const positionSchema = encodedPosition.transform((encoded, context): Position => {
+  const position = decodePosition(encoded);
+  if (position !== null) return position;
+  context.addIssue({ code: 'custom', message: 'is not a position: one of its LSNs cannot be read' });
+  return z.NEVER;
+});
+
+export type { EncodedPosition };
+export { encodePosition };
+
+export function encodeNullable(position: Position | null): EncodedPosition | null {
+  return position === null ? null : encodePosition(position);
+}

@@ -1,0 +1,136 @@
+/** The configuration of one node: what this agent runs, where, and how it reaches the others. */
+
+import { DEFAULT_TAGS } from '@understudy/core';
+import { z } from 'zod';
+import { addressSchema } from './address.ts';
+import { parametersSchema } from './cluster-config.ts';
+
+const path = z.string().min(1, 'a path cannot be empty').max(4096);
+const GIB = 1024 ** 3;
+
+export const memberNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, 'a member name has 1 to 40 letters, digits, "-" or "_"');
+
+const clusterName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a cluster name has 1 to 63 letters, digits, ".", "_" or "-"');
+
+const httpUrl = z.string().refine((text) => {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  return plain && url.pathname === '/' && (url.protocol === 'http:' || url.protocol === 'https:');
+}, 'must be a URL such as "https://db1.example:8008", without path, user or password');
+
+const storeSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('local'), path }),
+  z.strictObject({
+    kind: z.literal('etcd'),
+    endpoints: z.array(httpUrl).min(1, 'name at least one endpoint').max(16),
+    tls: z.strictObject({ caFile: path, certFile: path.optional(), keyFile: path.optional() }).optional(),
+    username: z.string().min(1).max(256).optional(),
+    passwordFile: path.optional(),
+  }),
+]);
+
+const apiSchema = z.strictObject({
+  /** Where the HTTP API listens. */
+  listen: addressSchema.prefault('127.0.0.1:8008'),
+  /** Base URL under which the other agents, routers and tools reach it; the default follows from `listen`. */
+  advertise: httpUrl.optional(),
+  /** `clientCert`: a certificate signed by `ca` is accepted instead of the token (`optional`), or asked of every caller (`required`). */
+  tls: z
+    .strictObject({
+      ca: path,
+      cert: path,
+      key: path,
+      clientCert: z.enum(['none', 'optional', 'required']).default('optional'),
+    })
+    .optional(),
+  /** File with the bearer token that changes must carry, and nothing else. */
+  tokenFile: path.optional(),
+  /** Whether callers on this machine may change things without token or certificate. */
+  loopback: z.enum(['token', 'trusted']).default('token'),
+});
+
+const engineSchema = z.strictObject({
+  kind: z.enum(['postgres']),
+  /** Folder of the server's programs; without it a server of `version` is looked for. */
+  binDir: path.optional(),
+  /** Major version, e.g. "17". */
+  version: z
+    .union([z.string(), z.number()])
+    .transform(String)
+    .pipe(z.string().regex(/^\d{1,2}(\.\d+)?$/, 'a major version such as "17"'))
+    .optional(),
+  dataDir: path,
+  listen: addressSchema.prefault('127.0.0.1:5432'),
+  /** Where applications and the other members reach this server; the default is `listen`. */
+  advertise: addressSchema.optional(),
+  /** Server parameters of this node only. */
+  parameters: parametersSchema.default({}),
+  /** Further arguments of initdb, for the member that founds the cluster. */
+  initdb: z.array(z.string().min(1).max(1024)).max(64).default([]),
+  /** Certificates of the server; without them the engine makes its own. */
+  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+});
+
+const tagsSchema = z.strictObject({
+  nofailover: z.boolean().default(DEFAULT_TAGS.nofailover),
+  nosync: z.boolean().default(DEFAULT_TAGS.nosync),
+  noloadbalance: z.boolean().default(DEFAULT_TAGS.noloadbalance),
+  priority: z.number().int().min(0).max(1000).default(DEFAULT_TAGS.priority),
+  zone: z.string().min(1).max(64).nullable().default(DEFAULT_TAGS.zone),
+});
+
+const guardSchema = z.strictObject({
+  /** `required`: a server is not opened for writes without a guard. `off`: no guard; an agent that freezes is then not fenced here. */
+  mode: z.enum(['required', 'off']).default('required'),
+  /** Who starts a dead agent again. `automatic`: the guard, unless a service manager started the agent. */
+  restartAgent: z.enum(['automatic', 'always', 'never']).default('automatic'),
+  /** Kernel watchdog that resets the machine when the guard, too, stops. Its timeout is the driver's (`softdog soft_margin=…`). */
+  watchdog: z
+    .strictObject({ device: path.default('/dev/watchdog'), mode: z.enum(['automatic', 'required']) })
+    .optional(),
+});
+
+const logsSchema = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  /** File to append to; without it the log goes to standard output. */
+  file: path.optional(),
+  /** Limit of the ring of decisions that `understudy explain --replay` reads. */
+  decisionsBytes: z
+    .number()
+    .int()
+    .min(64 * 1024)
+    .max(GIB)
+    .default(16 * 1024 * 1024),
+});
+
+/** The file's schema. Relative paths are meant from the file's folder; {@link loadNodeConfig} makes them absolute. */
+export const nodeConfigSchema = z.strictObject({
+  cluster: clusterName,
+  member: memberNameSchema,
+  store: storeSchema,
+  api: apiSchema.prefault({}),
+  engine: engineSchema,
+  /** JSON file, mode 0600: see {@link secretsSchema}. */
+  secretsFile: path,
+  /** Folder for locks, sockets and the ring of decisions; of this agent alone. */
+  runDir: path,
+  tags: tagsSchema.prefault({}),
+  guard: guardSchema.prefault({}),
+  logs: logsSchema.prefault({}),
+  /** How much of the disk copies of replaced data directories may take; the oldest go first. */
+  asideBudgetBytes: z
+    .number()
+    .int()
+    .min(0)
+    .default(20 * GIB),
+});
+
+/** A checked configuration: defaults filled in, addresses taken apart, paths absolute. */
+export type NodeConfig = z.output<typeof nodeConfigSchema>;
+/** What is written in the file. */
+export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
