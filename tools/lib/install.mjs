@@ -105,25 +105,37 @@ function isHeld(lock) {
 }
 
 async function install(root, { dev }, missing) {
-  const isFresh = !existsSync(join(root, 'node_modules'));
-  // `npm ci` would first remove what other processes of this checkout may be running from.
-  const command = isFresh ? ['ci'] : ['install', '--no-save'];
-  const args = [
-    ...command,
-    ...(dev ? ['--include=dev'] : ['--omit=dev']),
+  const stopProgress = showProgress(root, missing, { dev });
+  const { code, output, command } = await runFirstThatWorks(root, commandsFor(root, dev));
+  stopProgress(code === 0);
+  const absent = code === 0 ? missingPackages(root, { dev }) : [];
+  if (code === 0 && absent.length === 0) return;
+  const cause = code === 0 ? `npm left out ${absent.join(', ')}` : `"npm ${command}" failed with exit code ${code}`;
+  throw new Error(
+    `${output.trim()}\n\n${cause}. Check that "npm ping" works and that the disk is not full, then try again.`,
+  );
+}
+
+/** `npm ci` is exact, but it would first remove what other processes of this checkout may be running from. */
+function commandsFor(root, dev) {
+  const options = [
+    dev ? '--include=dev' : '--omit=dev',
+    '--include=optional',
     '--no-audit',
     '--no-fund',
     '--loglevel=error',
   ];
-  const stopProgress = showProgress(root, missing, { dev });
-  const { code, output } = await runNpm(root, [...args, '--include=optional']);
-  stopProgress(code === 0);
-  const absent = code === 0 ? missingPackages(root, { dev }) : [];
-  if (code === 0 && absent.length === 0) return;
-  const cause = code === 0 ? `npm left out ${absent.join(', ')}` : `npm ${args.join(' ')} failed (exit code ${code})`;
-  throw new Error(
-    `${output.trim()}\n\n${cause}. Check that "npm ping" works and that the disk is not full, then try again.`,
-  );
+  const add = ['install', '--no-save', ...options];
+  return existsSync(join(root, 'node_modules')) ? [add] : [['ci', ...options], add];
+}
+
+async function runFirstThatWorks(root, commands) {
+  let result = { code: 1, output: '', command: '' };
+  for (const args of commands) {
+    result = { ...(await runNpm(root, args)), command: args.join(' ') };
+    if (result.code === 0) break;
+  }
+  return result;
 }
 
 function runNpm(root, args) {
