@@ -20,10 +20,12 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   router: { may: ['routing', 'wire', 'core'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
-  drill: { may: ['agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
+  local: { may: ['agent', 'store', 'servers', 'core'] },
+  drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
   cli: {
     may: [
       'drill',
+      'local',
       'agent',
       'postgres',
       'mysql',
