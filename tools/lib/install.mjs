@@ -168,7 +168,7 @@ function showProgress(root, missing, options) {
     const full = Math.round((24 * arrived) / missing.length);
     const bar = '█'.repeat(full) + '░'.repeat(24 - full);
     process.stderr.write(
-      `\r\u001b[KInstalling ${bar} ${arrived} of ${what}, ${seconds()}`.slice(0, (process.stderr.columns ?? 80) + 3),
+      `\r\u001b[KInstalling ${bar} ${arrived} of ${what}, ${seconds()}`.slice(0, (process.stderr.columns || 80) + 3),
     );
   };
   const timer = setInterval(draw, 200);

@@ -63,7 +63,7 @@ export class Display {
     const names = [...this.#running].map(([name, startedMs]) => `${name} (${seconds(now - startedMs)})`);
     const text = `${this.#done} of ${this.#total} done; running ${names.join(', ')}`;
     if (this.#terminal.isTTY) {
-      if (names.length > 0) this.#terminal.write(`\r\u001b[K${text.slice(0, (this.#terminal.columns ?? 80) - 1)}`);
+      if (names.length > 0) this.#terminal.write(`\r\u001b[K${text.slice(0, (this.#terminal.columns || 80) - 1)}`);
     } else if (names.length > 0 && now - this.#lastLineMs > heartbeatMs) this.line(`     ${text}`);
   }
 }

@@ -57,6 +57,20 @@ function continueWith(node) {
   });
 }
 
+/** npx passes SIGTERM on to a shell only, which dies of it and leaves this process behind: notice that, and take it as meant. */
+function endWithNpx() {
+  if (process.env.npm_command !== 'exec') return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, 1000);
+  timer.unref();
+}
+
+endWithNpx();
+
 // Inherited by the agents and guards that this process starts.
 const cache = process.env.NODE_COMPILE_CACHE ?? compileCache();
 if (cache !== null) process.env.NODE_COMPILE_CACHE = cache;

@@ -34,7 +34,7 @@ export function showProgress(terminal: Terminal): OnProgress {
       shown = line;
       return;
     }
-    const width = (terminal.columns ?? 80) - 1;
+    const width = (terminal.columns || 80) - 1;
     const end = progress.step === 'done' ? '\n' : '';
     terminal.write(`\r\u001b[K${barLine(progress).slice(0, width)}${end}`);
   };
