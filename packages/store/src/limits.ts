@@ -17,7 +17,13 @@ export function checkTransaction(compares: readonly Compare[], writes: readonly 
   }
   let bytes = 0;
   const written = new Set<string>();
-  for (const compare of compares) bytes += checkKey(compare.key);
+  for (const compare of compares) {
+    bytes += checkKey(compare.key);
+    // etcd would take 0 to mean "absent", which is a compare of its own.
+    const isNever =
+      compare.kind === 'unchanged' && !(Number.isSafeInteger(compare.modRevision) && compare.modRevision > 0);
+    if (isNever) refuse(`"unchanged" of "${compare.key}" needs the modRevision that was read`);
+  }
   for (const write of writes) {
     bytes += checkKey(write.key);
     if (written.has(write.key)) refuse(`key "${write.key}" is written twice in one transaction`);

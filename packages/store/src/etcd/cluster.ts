@@ -24,6 +24,9 @@ const LONGEST_PAUSE_MS = 250;
 /** A fresh token can be refused once more when users change at that moment, not for ever. */
 const MAX_TOKENS_PER_CALL = 3;
 
+/** The path of linearizable reads. */
+export const RANGE = '/v3/kv/range';
+
 export interface ClusterOptions {
   readonly endpoints: readonly string[];
   readonly tls: SecureContextOptions;
@@ -50,7 +53,7 @@ export class EtcdCluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.#connections = options.endpoints.map(
-      (endpoint) => new Connection(endpoint, options.tls, (id, from) => this.identity.check(id, from)),
+      (endpoint) => new Connection(endpoint, options.tls, (...answer) => this.identity.check(...answer)),
     );
   }
 
@@ -83,10 +86,7 @@ export class EtcdCluster {
 
   /** Proves that a member has a leader and is of the right cluster, and puts it first. */
   async probe(deadline: Deadline): Promise<void> {
-    const floor = this.identity.seen;
-    const call = { path: '/v3/kv/range', body: this.#options.keys.probeRequest(), response: rangeResponse };
-    const { header } = await this.repeatable(call, deadline);
-    this.identity.checkRead(header.revision, floor);
+    await this.repeatable({ path: RANGE, body: this.#options.keys.probeRequest(), response: rangeResponse }, deadline);
   }
 
   /** The token to send along, or null when none is needed. */
@@ -204,7 +204,8 @@ export class EtcdCluster {
     signal: AbortSignal,
     socket: 'any' | 'trusted-only',
   ): Promise<Attempt<z.infer<R>>> {
-    const reply: Reply = await connection.post(call.path, call.body, { token, signal, socket });
+    const floor = call.path === RANGE ? this.identity.seen : null;
+    const reply: Reply = await connection.post(call.path, call.body, { token, signal, socket, floor });
     if (reply.kind !== 'answer') return reply;
     const parsed = call.response.safeParse(reply.body);
     if (parsed.success) return { kind: 'value', value: parsed.data };
@@ -218,6 +219,7 @@ export class EtcdCluster {
 
   /** Runs `work` with a signal that aborts at the deadline or when the store is closed. */
   async #limited<T>(deadline: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.identity.lostPast !== null) throw fromFailure(this.identity.lostPast, 'read');
     const controller = new AbortController();
     const abort = () => controller.abort();
     const timer = setTimeout(abort, deadline.remainingMs());

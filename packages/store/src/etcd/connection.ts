@@ -3,7 +3,7 @@
  *
  * Two things need more care than an ordinary HTTP client takes. The request is written only once its socket stands, so
  * that a failure before that is known to have had no effect. And a socket counts as trusted only after it has answered
- * with the right cluster id, so that nothing is ever written to an etcd that took over the address of another one.
+ * a linearizable read of the right cluster, so that nothing is ever written to an etcd that took over the address of another one.
  */
 
 import {
@@ -16,10 +16,11 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
-import type { StoreId } from '../port.ts';
+import type { Revision } from '../port.ts';
 import { monotonicMs } from '../time.ts';
 import { type Failure, judgeAnswer, judgeConnection } from './failure.ts';
-import { clusterIdOf } from './messages.ts';
+import type { AnswerHeader } from './identity.ts';
+import { headerOf } from './messages.ts';
 
 const MAX_SOCKETS = 8;
 const MAX_FREE_SOCKETS = 4;
@@ -32,6 +33,8 @@ export interface RequestOptions {
   readonly signal: AbortSignal;
   /** `trusted-only`: send nothing unless the socket has proved which cluster it leads to. */
   readonly socket: 'any' | 'trusted-only';
+  /** For a linearizable read: the revision that its answer cannot be older than. Null for every other request. */
+  readonly floor: Revision | null;
 }
 
 export type Reply =
@@ -40,8 +43,8 @@ export type Reply =
   | { readonly kind: 'untrusted' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** Says whether an answer with this cluster id may be used, and remembers the first one. */
-export type IdentityCheck = (clusterId: StoreId, endpoint: string) => Failure | null;
+/** Says whether an answer may be used: {@link Identity.check}. */
+export type IdentityCheck = (header: AnswerHeader, endpoint: string, floor: Revision | null) => Failure | null;
 
 export class Connection {
   readonly endpoint: string;
@@ -84,7 +87,7 @@ export class Connection {
     if (opened.response.statusCode !== 200) {
       return { kind: 'failed', failure: judgeAnswer(this.endpoint, opened.response.statusCode ?? 0, json) };
     }
-    return this.#accept(json, opened.socket);
+    return this.#accept(json, opened.socket, options.floor);
   }
 
   /**
@@ -108,18 +111,19 @@ export class Connection {
     this.#agent.destroy();
   }
 
-  #accept(json: unknown, socket: Socket): Reply {
-    const clusterId = clusterIdOf(json);
-    if (clusterId === null) {
+  #accept(json: unknown, socket: Socket, floor: Revision | null): Reply {
+    const header = headerOf(json);
+    if (header === null) {
       const text = 'the answer has no cluster id: this is not an etcd v3 JSON gateway';
       return {
         kind: 'failed',
         failure: { endpoint: this.endpoint, code: 'protocol-error', effect: 'unknown', helps: 'endpoint', text },
       };
     }
-    const mismatch = this.#checkIdentity(clusterId, this.endpoint);
+    const mismatch = this.#checkIdentity(header, this.endpoint, floor);
     if (mismatch !== null) return { kind: 'failed', failure: mismatch };
-    this.#trusted.add(socket);
+    // Only a linearizable read shows both which cluster this is and that it has not lost its past.
+    if (floor !== null) this.#trusted.add(socket);
     this.#lastAnswerMs = monotonicMs();
     return { kind: 'answer', body: json };
   }

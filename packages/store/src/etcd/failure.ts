@@ -47,7 +47,8 @@ const NO_LEADER = 'etcdserver: no leader';
 /** Judges an answer that is not HTTP 200. `body` is its JSON, or null when it is not JSON. */
 export function judgeAnswer(endpoint: string, status: number, body: unknown): Failure {
   const parsed = errorResponse.safeParse(body);
-  if (parsed.success) return judgeStatus(endpoint, parsed.data.code, parsed.data.error);
+  if (parsed.success && parsed.data.text !== 'Not Found')
+    return judgeStatus(endpoint, parsed.data.code, parsed.data.text);
   if (status >= 500) {
     const text = `HTTP ${status} from something in front of etcd`;
     return { endpoint, code: 'unavailable', effect: 'unknown', helps: 'endpoint', text };

@@ -1,43 +1,58 @@
 /** Remembers which etcd cluster this store talks to and how far it has been seen, and refuses anything else. */
 
-import { StoreError } from '../errors.ts';
 import type { Revision, StoreId } from '../port.ts';
 import type { Failure } from './failure.ts';
+
+/** What every answer says about the store that gave it. */
+export interface AnswerHeader {
+  readonly clusterId: StoreId;
+  readonly revision: Revision;
+}
 
 export class Identity {
   #clusterId: StoreId | null = null;
   #confirmedBy = '';
   #seen = 0 as Revision;
+  #lostPast: Failure | null = null;
 
   /** The newest revision seen so far; linearizable reads that start from now on cannot be older. */
   get seen(): Revision {
     return this.#seen;
   }
 
-  /** Null when the answer is from the known cluster, or is the first one; otherwise the reason to refuse it. */
-  check(clusterId: StoreId, endpoint: string): Failure | null {
-    if (this.#clusterId === null) {
-      this.#clusterId = clusterId;
-      this.#confirmedBy = endpoint;
-    }
-    if (clusterId === this.#clusterId) return null;
-    const text = `belongs to etcd cluster ${clusterId}, but ${this.#confirmedBy} said ${this.#clusterId}; correct store.endpoints, or restart the agent if the store was made anew on purpose`;
-    return { endpoint, code: 'wrong-cluster', effect: 'none', helps: 'endpoint', text };
+  /**
+   * Set for good once the store was found to have lost writes. Everything is refused from then on: versions that were
+   * compared against may have been given out a second time.
+   */
+  get lostPast(): Failure | null {
+    return this.#lostPast;
   }
 
-  /** Remembers a revision that an answer of the cluster carried. */
+  /** Remembers a revision that was seen in an event. */
   note(revision: Revision): void {
     if (revision > this.#seen) this.#seen = revision;
   }
 
-  /** Throws `revision-went-back` when a linearizable read is older than `floor`, the value of `seen` as it was sent. */
-  checkRead(revision: Revision, floor: Revision): void {
-    this.note(revision);
-    if (revision >= floor) return;
-    throw new StoreError({
-      code: 'revision-went-back',
-      retry: 'unsafe',
-      message: `etcd is at revision ${revision}, but ${floor} was seen before: it was restored from a backup or emptied. Check what was lost, then restart the agents.`,
-    });
+  /**
+   * Null when an answer may be used, otherwise the reason to refuse it. The first answer decides which cluster is the
+   * known one. `floor` is the value of `seen` as a linearizable read was sent, or null for other requests, which may
+   * be answered by a member that lags.
+   */
+  check(header: AnswerHeader, endpoint: string, floor: Revision | null): Failure | null {
+    if (this.#clusterId === null) {
+      this.#clusterId = header.clusterId;
+      this.#confirmedBy = endpoint;
+    }
+    if (header.clusterId !== this.#clusterId) {
+      const text = `belongs to etcd cluster ${header.clusterId}, but ${this.#confirmedBy} said ${this.#clusterId}; correct store.endpoints, or restart the agent if the store was made anew on purpose`;
+      return { endpoint, code: 'wrong-cluster', effect: 'none', helps: 'endpoint', text };
+    }
+    if (floor !== null && header.revision < floor) {
+      const text = `is at revision ${header.revision}, but ${floor} was seen before: the store was restored from a backup or emptied`;
+      this.#lostPast = { endpoint, code: 'revision-went-back', effect: 'none', helps: 'nothing', text };
+      return this.#lostPast;
+    }
+    this.note(header.revision);
+    return null;
   }
 }

@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import type { Compare, KeyValue, LeaseId, Revision, Snapshot, StoreId, Write } from '../port.ts';
+import type { AnswerHeader } from './identity.ts';
 
 const int64 = z.string().regex(/^-?\d{1,19}$/);
 const uint64 = z.string().regex(/^\d{1,20}$/);
@@ -36,7 +37,18 @@ export const leaseGrantResponse = z.object({ header, ID: int64, TTL: int64 });
 export const leaseKeepAliveResponse = z.object({ result: z.object({ header, TTL: int64.default('0') }) });
 export const leaseRevokeResponse = z.object({ header });
 export const authenticateResponse = z.object({ header, token: z.string().min(1) });
-export const errorResponse = z.object({ message: z.string().optional(), error: z.string(), code: z.int() });
+
+/** Version 1 of the gateway (3.4, upstream 3.5) says `error` and `grpc_code`; version 2 says `message` and `code`. */
+export const errorResponse = z.union([
+  z.object({ code: z.int(), error: z.string() }).transform(({ code, error }) => ({ code, text: error })),
+  z.object({ code: z.int(), message: z.string() }).transform(({ code, message }) => ({ code, text: message })),
+]);
+const streamError = z.union([
+  z
+    .object({ grpc_code: z.int(), message: z.string() })
+    .transform(({ grpc_code: code, message }) => ({ code, message })),
+  z.object({ code: z.int(), message: z.string() }),
+]);
 
 export const watchMessage = z.union([
   z.object({
@@ -49,7 +61,7 @@ export const watchMessage = z.union([
       events: z.array(z.object({ type: z.enum(['PUT', 'DELETE']).default('PUT'), kv: keyValue })).default([]),
     }),
   }),
-  z.object({ error: z.object({ grpc_code: z.int(), message: z.string() }) }),
+  z.object({ error: streamError }),
 ]);
 export type WatchMessage = z.infer<typeof watchMessage>;
 export type WatchEvents = Extract<WatchMessage, { result: unknown }>['result']['events'];
@@ -57,10 +69,12 @@ export type WatchEvents = Extract<WatchMessage, { result: unknown }>['result']['
 /** Every answer carries the id of the cluster that gave it, at the top or, in streams, one level down. */
 const anyResponse = z.union([z.object({ header }), z.object({ result: z.object({ header }) })]);
 
-export function clusterIdOf(body: unknown): StoreId | null {
+export function headerOf(body: unknown): AnswerHeader | null {
   const parsed = anyResponse.safeParse(body);
   if (!parsed.success) return null;
-  return 'header' in parsed.data ? parsed.data.header.cluster_id : parsed.data.result.header.cluster_id;
+  const { cluster_id: clusterId, revision: at } =
+    'header' in parsed.data ? parsed.data.header : parsed.data.result.header;
+  return { clusterId, revision: at };
 }
 
 /** The keys of one cluster in a store: prefix, and the two ends of its range as base64. */
@@ -85,11 +99,14 @@ export class KeySpace {
   }
 
   /**
-   * Progress notifications are asked for as a sign of life only. Their revision is not used to resume from: in
-   * several 3.4 and 3.5 releases it could run ahead of the events (etcd issue 15220).
+   * A watch from the moment of its creation on. With a revision to start from, etcd may first queue it as a slow one
+   * (0.1 s), or refuse it as compacted; reading once the watch stands serves better.
+   *
+   * Progress notifications are asked for as a sign of life only. Their revision is not used: in several 3.4 and 3.5
+   * releases it could run ahead of the events (etcd issue 15220).
    */
-  watchRequest(from: number): object {
-    return { create_request: { ...this.#range, start_revision: String(from), progress_notify: true } };
+  watchRequest(): object {
+    return { create_request: { ...this.#range, progress_notify: true } };
   }
 
   txnRequest(compares: readonly Compare[], writes: readonly Write[]): object {

@@ -36,7 +36,7 @@ export function race<T>(starts: readonly Start<T>[], staggerMs: number, signal: 
       clearTimeout(timer);
       const index = next;
       const start = starts[index];
-      if (start === undefined) return;
+      if (start === undefined || (index > 0 && controller.signal.aborted)) return;
       next += 1;
       running += 1;
       timer = setTimeout(launch, staggerMs);
@@ -47,9 +47,9 @@ export function race<T>(starts: readonly Start<T>[], staggerMs: number, signal: 
           return;
         }
         failures.push(outcome.failure);
-        const hopeless = outcome.failure.helps !== 'endpoint';
-        if (hopeless || (running === 0 && next >= starts.length)) finish({ kind: 'lost', failures });
-        else if (!controller.signal.aborted) launch();
+        const isOver = next >= starts.length || controller.signal.aborted;
+        if (outcome.failure.helps !== 'endpoint' || (running === 0 && isOver)) finish({ kind: 'lost', failures });
+        else if (!isOver) launch();
       });
     };
 

@@ -12,6 +12,7 @@ const NEXT_STEP: Partial<Record<StoreErrorCode, string>> = {
   unauthorized: 'Check store.username, store.passwordFile, store.tls and the permissions of the user on understudy/.',
   'wrong-cluster': 'Correct store.endpoints: all of them have to be members of one etcd cluster.',
   'protocol-error': 'Check that store.endpoints name the client URLs of etcd 3.4 or newer.',
+  'revision-went-back': 'Check what was lost, then restart the agents.',
   'store-full': 'Compact and defragment etcd, then disarm its NOSPACE alarm.',
   'lease-expired': 'Grant a new lease.',
 };

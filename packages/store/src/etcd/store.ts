@@ -19,7 +19,7 @@ import type {
   Write,
 } from '../port.ts';
 import { Deadline } from '../time.ts';
-import { EtcdCluster } from './cluster.ts';
+import { EtcdCluster, RANGE } from './cluster.ts';
 import { Credentials } from './credentials.ts';
 import {
   KeySpace,
@@ -51,7 +51,7 @@ class EtcdStore implements Store {
     this.#cluster = new EtcdCluster({ endpoints: config.endpoints, tls, credentials, keys: this.#keys });
   }
 
-  read(options: CallOptions): Promise<Snapshot> {
+  async read(options: CallOptions): Promise<Snapshot> {
     return this.#read(new Deadline(options.deadlineMs));
   }
 
@@ -64,7 +64,6 @@ class EtcdStore implements Store {
     const body = this.#keys.txnRequest(compares, writes);
     const call = { path: '/v3/kv/txn', body, response: txnResponse };
     const { header, succeeded } = await this.#cluster.once(call, new Deadline(options.deadlineMs));
-    this.#cluster.identity.note(header.revision);
     return { kind: succeeded ? 'committed' : 'rejected', revision: header.revision };
   }
 
@@ -125,11 +124,8 @@ class EtcdStore implements Store {
   }
 
   async #read(deadline: Deadline): Promise<Snapshot> {
-    const floor = this.#cluster.identity.seen;
-    const call = { path: '/v3/kv/range', body: this.#keys.rangeRequest(), response: rangeResponse };
-    const snapshot = this.#keys.snapshot(await this.#cluster.repeatable(call, deadline));
-    this.#cluster.identity.checkRead(snapshot.revision, floor);
-    return snapshot;
+    const call = { path: RANGE, body: this.#keys.rangeRequest(), response: rangeResponse };
+    return this.#keys.snapshot(await this.#cluster.repeatable(call, deadline));
   }
 }
 

@@ -1,14 +1,15 @@
 /**
- * One watch of the cluster's keys: read everything, follow the stream of events from there, and start over when the
- * stream ends for any reason (endpoint gone, leader lost, revision compacted). Starting over with a read cannot miss
- * the last state, and with tens of keys it costs no more than resuming would.
+ * One watch of the cluster's keys: read everything, open a stream of events, and read everything again once the stream
+ * stands, so that nothing falls into the gap; then apply the events. When the stream ends for any reason (endpoint
+ * gone, leader lost, revision compacted) it starts over. That cannot miss the last state, and with tens of keys it
+ * costs no more than resuming from a revision would, and needs none to be still there.
  */
 
 import type { IncomingMessage } from 'node:http';
 import { StoreError } from '../errors.ts';
 import { deliverError, deliverSnapshot } from '../listener.ts';
 import type { Snapshot, Watch, WatchListener } from '../port.ts';
-import { Backoff, Deadline, pause } from '../time.ts';
+import { Backoff, Deadline, monotonicMs, pause } from '../time.ts';
 import type { EtcdCluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
 import { type Failure, judgeStatus } from './failure.ts';
@@ -18,8 +19,9 @@ import { fromFailure } from './report.ts';
 const READ_DEADLINE_MS = 1_000;
 /** How long an endpoint may take to confirm a watch. */
 const CREATE_DEADLINE_MS = 1_000;
-/** A silent stream is checked against a linearizable read this often: a frozen member's stream stays open. */
+/** A silent stream is checked against a linearizable read this often. */
 const CHECK_MS = 5_000;
+const TICK_MS = 500;
 const MAX_LINE_LENGTH = 64 * 1024 * 1024;
 
 /** Why a stream of events ended. */
@@ -57,11 +59,11 @@ export class EtcdWatch implements Watch {
     const backoff = new Backoff(20, 2_000);
     while (!this.#closing.signal.aborted) {
       try {
-        const state = await this.#refresh();
-        const startedMs = performance.now();
-        const end = await this.#follow(state);
+        await this.#refresh();
+        const startedMs = monotonicMs();
+        const end = await this.#follow();
         if (end.kind === 'refused') throw fromFailure(end.failure, 'read');
-        if (performance.now() - startedMs > CHECK_MS) backoff.reset();
+        if (monotonicMs() - startedMs > CHECK_MS) backoff.reset();
       } catch (error) {
         if (this.#closing.signal.aborted) return;
         deliverError(this.#listener, asStoreError(error));
@@ -70,11 +72,10 @@ export class EtcdWatch implements Watch {
     }
   }
 
-  /** Reads everything and delivers it if it is news. Returns the state to follow from. */
-  async #refresh(): Promise<Snapshot> {
+  /** Reads everything and delivers it if it is news. */
+  async #refresh(): Promise<void> {
     const fresh = await this.#read(new Deadline(READ_DEADLINE_MS));
     this.#adopt(fresh, this.#state === null || differs(this.#state, fresh));
-    return this.#state ?? fresh;
   }
 
   /** Revisions only grow for the listener, also when a read and an event cross each other. */
@@ -86,7 +87,7 @@ export class EtcdWatch implements Watch {
   }
 
   /** Follows one stream until it ends. */
-  async #follow(state: Snapshot): Promise<End> {
+  async #follow(): Promise<End> {
     const connection = this.#cluster.preferred;
     const stream = new AbortController();
     const stop = () => stream.abort();
@@ -95,8 +96,13 @@ export class EtcdWatch implements Watch {
     const createTimer = setTimeout(stop, CREATE_DEADLINE_MS);
     try {
       const token = await this.#cluster.token(new Deadline(READ_DEADLINE_MS), stream.signal);
-      const body = this.#keys.watchRequest(state.revision + 1);
-      const opened = await connection.stream('/v3/watch', body, { token, signal: stream.signal, socket: 'any' });
+      const body = this.#keys.watchRequest();
+      const opened = await connection.stream('/v3/watch', body, {
+        token,
+        signal: stream.signal,
+        socket: 'any',
+        floor: null,
+      });
       if (opened.kind !== 'response') {
         if (opened.kind === 'failed') return this.#ended(connection, token, opened.failure);
         return { kind: 'again' };
@@ -139,7 +145,7 @@ export class EtcdWatch implements Watch {
         rest = lines.pop() ?? '';
         for (const line of lines) {
           onLife();
-          const end = this.#take(connection, line);
+          const end = await this.#take(connection, line);
           if (end !== 'go-on') return end;
         }
       }
@@ -151,17 +157,23 @@ export class EtcdWatch implements Watch {
     return null;
   }
 
-  #take(connection: Connection, line: string): Failure | null | 'go-on' {
+  async #take(connection: Connection, line: string): Promise<Failure | null | 'go-on'> {
     if (line.trim() === '') return 'go-on';
     const message = parseMessage(line);
-    if ('error' in message) return judgeStatus(connection.endpoint, message.error.grpc_code, message.error.message);
-    const { header, canceled, compact_revision: compacted, cancel_reason: reason, events } = message.result;
-    const mismatch = this.#cluster.identity.check(header.cluster_id, connection.endpoint);
+    if ('error' in message) return judgeStatus(connection.endpoint, message.error.code, message.error.message);
+    const { header, created, canceled, compact_revision: compacted, cancel_reason: reason, events } = message.result;
+    const mismatch = this.#cluster.identity.check(
+      { clusterId: header.cluster_id, revision: header.revision },
+      connection.endpoint,
+      null,
+    );
     if (mismatch !== null) return mismatch;
     if (canceled) {
       if (compacted > 0 || reason === '') return null;
       return judgeStatus(connection.endpoint, reason.includes('permission denied') ? 7 : 14, reason);
     }
+    // Events that come meanwhile wait in the stream: the state may lack what was written before it stood.
+    if (created) await this.#refresh();
     if (this.#state !== null) {
       const next = this.#keys.applyEvents(this.#state, events);
       this.#cluster.identity.note(next.revision);
@@ -170,40 +182,45 @@ export class EtcdWatch implements Watch {
     return 'go-on';
   }
 
-  /** Compares the state with a linearizable read while the stream is silent, and ends a stream that withholds news. */
+  /**
+   * Ends a stream that withholds news: a frozen or cut-off member's stream stays open and silent. Looks whether other
+   * requests have turned to another endpoint, and compares the state with a linearizable read now and then.
+   */
   #startChecks(connection: Connection, endStream: () => void): { sawLife(): void; stop(): Promise<void> } {
-    let alive = true;
+    let lastLifeMs = monotonicMs();
     const stopping = new AbortController();
     const loop = async () => {
       while (!stopping.signal.aborted) {
-        await pause(CHECK_MS * (0.8 + Math.random() * 0.4), stopping.signal);
-        if (stopping.signal.aborted) return;
-        if (alive) {
-          alive = false;
-          continue;
-        }
-        try {
-          const before = this.#state;
-          await this.#refresh();
-          if (before === null || this.#state === null || !differs(before, this.#state)) continue;
-          this.#cluster.demote(connection);
-        } catch (error) {
-          if (!this.#closing.signal.aborted) deliverError(this.#listener, asStoreError(error));
-        }
-        endStream();
-        return;
+        await pause(TICK_MS, stopping.signal);
+        if (this.#cluster.preferred !== connection) break;
+        if (stopping.signal.aborted || monotonicMs() - lastLifeMs < CHECK_MS) continue;
+        lastLifeMs = monotonicMs();
+        if (await this.#hasMissedNews()) break;
       }
+      endStream();
     };
     const running = loop();
     return {
       sawLife: () => {
-        alive = true;
+        lastLifeMs = monotonicMs();
       },
       stop: async () => {
         stopping.abort();
         await running;
       },
     };
+  }
+
+  /** Reads everything; true when that brought something that the stream did not, or failed. */
+  async #hasMissedNews(): Promise<boolean> {
+    const before = this.#state;
+    try {
+      await this.#refresh();
+      return before !== null && this.#state !== null && differs(before, this.#state);
+    } catch (error) {
+      if (!this.#closing.signal.aborted) deliverError(this.#listener, asStoreError(error));
+      return true;
+    }
   }
 }
 

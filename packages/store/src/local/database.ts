@@ -146,7 +146,7 @@ export class Database {
     try {
       this.#db.exec('BEGIN');
       const head = this.#checkHead(this.#tables.head());
-      const expired = head.nextExpiryMs !== null && head.nextExpiryMs <= machineMs();
+      const expired = head.nextExpiryMs !== null && head.nextExpiryMs < machineMs();
       const value = expired ? null : { result: body(this.#tables, head) };
       this.#db.exec('COMMIT');
       return value === null ? { kind: 'expired' } : { kind: 'done', value: value.result };

@@ -34,7 +34,7 @@ const leaseRow = z.object({ ttl_ms: z.number() });
 export interface Head {
   readonly storeId: StoreId;
   readonly revision: Revision;
-  /** When the next lease runs out, in ms of the machine's monotonic clock; null without leases. */
+  /** Last ms of the machine's monotonic clock in which the next lease still holds; null without leases. */
   readonly nextExpiryMs: number | null;
 }
 
@@ -74,8 +74,8 @@ export class Tables {
     this.#renewLease = db.prepare('UPDATE lease SET expires_ms = ? WHERE id = ?');
     this.#deleteLease = db.prepare('DELETE FROM lease WHERE id = ?');
     this.#deleteLeaseKeys = db.prepare('DELETE FROM kv WHERE lease = ?');
-    this.#sweepKeys = db.prepare('DELETE FROM kv WHERE lease IN (SELECT id FROM lease WHERE expires_ms <= ?)');
-    this.#sweepLeases = db.prepare('DELETE FROM lease WHERE expires_ms <= ?');
+    this.#sweepKeys = db.prepare('DELETE FROM kv WHERE lease IN (SELECT id FROM lease WHERE expires_ms < ?)');
+    this.#sweepLeases = db.prepare('DELETE FROM lease WHERE expires_ms < ?');
   }
 
   head(): Head {

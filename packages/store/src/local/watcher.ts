@@ -106,7 +106,7 @@ export class LocalWatcher {
       const { snapshot, nextExpiryMs } = await this.#readIfNew();
       if (snapshot !== null) this.#deliver(snapshot);
       this.#backoff.reset();
-      const untilExpiryMs = nextExpiryMs === null ? POLL_MS : Math.max(0, nextExpiryMs - machineMs());
+      const untilExpiryMs = nextExpiryMs === null ? POLL_MS : Math.max(0, nextExpiryMs + 1 - machineMs());
       return Math.min(POLL_MS, untilExpiryMs);
     } catch (error) {
       if (this.#database.closed) return POLL_MS;
