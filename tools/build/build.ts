@@ -28,15 +28,16 @@ export interface BuiltPackage {
  * Compiles all packages with one run of the compiler and lays each out as it is published: JavaScript with declarations, other
  * files of its sources, its commands, licence and a package.json whose paths name the compiled files.
  *
+ * @param targetOf where a package goes, given its folder below root, such as `packages/core`.
  * @throws Error with the compiler's output when it finds an error.
  */
-export async function buildAll(root: string): Promise<BuiltPackage[]> {
+export async function buildAll(root: string, targetOf: (folder: string) => string): Promise<BuiltPackage[]> {
   const output = join(root, '.cache', 'build');
   rmSync(output, { recursive: true, force: true });
   await compile(root);
   const folders = globSync('packages/*/package.json', { cwd: root }).map(dirname).toSorted();
   const built = folders.filter((folder) => existsSync(join(output, basename(folder), 'src')));
-  return built.map((folder) => layOut(root, folder, join(output, basename(folder), 'src')));
+  return built.map((folder) => layOut(root, folder, join(output, basename(folder), 'src'), targetOf(folder)));
 }
 
 async function compile(root: string): Promise<void> {
@@ -48,11 +49,10 @@ async function compile(root: string): Promise<void> {
   });
 }
 
-function layOut(root: string, folder: string, compiled: string): BuiltPackage {
+function layOut(root: string, folder: string, compiled: string, target: string): BuiltPackage {
   const source = join(root, folder);
-  const target = join(source, 'dist');
   rmSync(target, { recursive: true, force: true });
-  mkdirSync(target);
+  mkdirSync(target, { recursive: true });
   cpSync(compiled, target, { recursive: true });
   for (const file of globSync('**/*', { cwd: join(source, 'src'), exclude: (name) => name.endsWith('.ts') })) {
     if (/\.[a-z0-9]+$/.test(file) && !file.endsWith('.ts')) cpSync(join(source, 'src', file), join(target, file));

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAll } from './build.ts';
 import { tryBuilt } from './try-built.ts';
@@ -7,7 +7,7 @@ import { tryBuilt } from './try-built.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 try {
-  const packages = await buildAll(root);
+  const packages = await buildAll(root, (folder) => join(root, folder, 'dist'));
   for (const { name, folder } of packages) process.stdout.write(`built ${name} in ${folder}\n`);
   process.stdout.write(`understudy --version, from the built packages: ${await tryBuilt(root, packages)}\n`);
 } catch (error) {

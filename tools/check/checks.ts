@@ -1,4 +1,6 @@
+import { checkBuild } from './build.ts';
 import { run } from './command.ts';
+import { checkDependencies } from './dependencies.ts';
 import { checkImports } from './imports.ts';
 import { checkLinks } from './links.ts';
 import { checkNames } from './names.ts';
@@ -18,7 +20,9 @@ export const checks: readonly Check[] = [
     run: (root) => run(root, 'biome', ['ci', '--colors=off', '--max-diagnostics=200', '--error-on-warnings']),
   },
   { name: 'check/imports', run: checkImports },
+  { name: 'check/dependencies', run: checkDependencies },
   { name: 'check/file-sizes', run: checkSizes },
   { name: 'check/private-names', run: checkNames },
   { name: 'check/links', run: checkLinks },
+  { name: 'check/build', run: checkBuild },
 ];

@@ -9,7 +9,10 @@ let failed = 0;
 
 for (const { name, run } of checks) {
   if (filters.length > 0 && !filters.some((filter) => name.includes(filter))) continue;
-  const { problems, notes } = await run(root);
+  const { problems, notes } = await run(root).catch((error: unknown) => ({
+    problems: [error instanceof Error ? error.message : String(error)],
+    notes: [],
+  }));
   process.stdout.write(`${problems.length === 0 ? 'ok  ' : 'FAIL'} ${name}\n`);
   for (const problem of problems) process.stdout.write(`${problem}\n`);
   for (const note of notes) process.stdout.write(`     note: ${note}\n`);
