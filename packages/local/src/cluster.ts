@@ -1,0 +1,315 @@
+import { rm } from 'node:fs/promises';
+import { ensurePostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
+import { LocalError, reasonOf } from './errors.ts';
+import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
+import { stopLeftovers } from './leftovers.ts';
+import { type FolderLock, lockFolder } from './lock.ts';
+import { Network } from './network/network.ts';
+import { clusterVariable, LocalNode, socketFolderOf } from './node.ts';
+import { nodeConfig, writeNodeConfig } from './node-config.ts';
+import type { LocalClusterOptions, StartPhase, StartProgress } from './options.ts';
+import { claimPorts, folderOf, keptVersion, planState } from './plan.ts';
+import { statusOf, waitUntilReady } from './ready.ts';
+import { type ClusterSecrets, ensureSecrets } from './secrets.ts';
+import type { ClusterState } from './state.ts';
+import { LocalEtcd } from './store.ts';
+import { throwIfInterrupted } from './waiting.ts';
+
+export interface StartOptions {
+  /** How long until the cluster has to be whole, servers fetched not counted; default 120 s. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How to log in to the databases of a cluster. */
+export interface DatabaseLogin {
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** What only a started cluster has. */
+interface Running {
+  readonly state: ClusterState;
+  readonly secrets: ClusterSecrets;
+  readonly server: PostgresServer;
+  readonly network: Network | null;
+  readonly etcd: LocalEtcd | null;
+  readonly nodes: readonly LocalNode[];
+}
+
+const loopback = '127.0.0.1';
+
+/**
+ * Claims a folder for a cluster on this machine; `start` then runs it. Used by `understudy up` and by the drill.
+ *
+ * @throws LocalError `CLUSTER_BUSY` when another process runs it; `FOLDER_UNUSABLE`
+ */
+export async function createLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
+  const folder = await folderOf(options);
+  await prepareFolders(folder, []);
+  const lock = lockFolder(clusterPaths(folder));
+  return new LocalCluster(folder, lock, options);
+}
+
+/** A cluster whose agents, servers and store are processes of this machine, started and ended by this object. */
+export class LocalCluster {
+  readonly folder: string;
+  readonly paths: ClusterPaths;
+  readonly #options: LocalClusterOptions;
+  readonly #lock: FolderLock;
+  #running: Running | null = null;
+
+  constructor(folder: string, lock: FolderLock, options: LocalClusterOptions) {
+    this.folder = folder;
+    this.paths = clusterPaths(folder);
+    this.#lock = lock;
+    this.#options = options;
+  }
+
+  get nodes(): readonly LocalNode[] {
+    return this.#get().nodes;
+  }
+
+  get state(): ClusterState {
+    return this.#get().state;
+  }
+
+  get server(): PostgresServer {
+    return this.#get().server;
+  }
+
+  get etcd(): LocalEtcd | null {
+    return this.#get().etcd;
+  }
+
+  get network(): Network | null {
+    return this.#get().network;
+  }
+
+  /** The superuser; the password is also in the secrets file of the folder. */
+  get login(): DatabaseLogin {
+    return { user: 'postgres', password: this.#get().secrets.superuser, database: 'postgres' };
+  }
+
+  node(name: string): LocalNode {
+    const found = this.nodes.find((node) => node.name === name);
+    if (found === undefined)
+      throw new LocalError('API_FAILED', `There is no node "${name}" in this cluster.`, 'unsafe');
+    return found;
+  }
+
+  /**
+   * Starts the cluster and waits until it is whole: an open leader, every other node streaming from it. A new one is founded first.
+   *
+   * @returns the leader's name.
+   * @throws LocalError; everything that was started is stopped again then.
+   */
+  async start(options: StartOptions = {}): Promise<string> {
+    const { timeoutMs = 120_000, signal } = options;
+    try {
+      await this.launch(signal);
+      const leader = await waitUntilReady(this.nodes, {
+        timeoutMs,
+        signal,
+        onProgress: (progress) => this.#tell(progress),
+      });
+      await this.#configure(leader);
+      return leader;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Starts everything without waiting for the cluster to be whole. */
+  async launch(signal?: AbortSignal): Promise<void> {
+    if (this.#running !== null) return;
+    const server = await this.#findServer();
+    throwIfInterrupted(signal);
+    const planned = await planState(this.folder, this.#options, String(server.major));
+    this.#say('leftovers', 'looking for processes of an earlier start');
+    const ended = await stopLeftovers(this.folder, planned);
+    if (ended > 0) this.#notice(`Stopped ${ended} processes that an earlier start had left behind.`);
+    const user = serverUser();
+    const reachable = await reachablePostgres(server, user);
+    await prepareFolders(
+      this.folder,
+      planned.nodes.map((node) => node.name),
+    );
+    const secrets = await ensureSecrets(this.paths);
+    const network = await this.#makeNetwork(planned);
+    try {
+      const state = network === null ? await this.#claimPorts(planned) : planned;
+      throwIfInterrupted(signal);
+      const etcd = await this.#startEtcd(state, network, signal);
+      this.#running = { state, secrets, server: reachable, network, etcd, nodes: [] };
+      await this.#startNodes();
+    } catch (error) {
+      if (this.#running === null) await network?.remove();
+      throw error;
+    }
+  }
+
+  /**
+   * Stops everything in order and lets go of the folder: replicas first, so that none of them takes the leader's end for a failure.
+   * Can be called twice.
+   */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = null;
+    try {
+      if (running === null) return;
+      const leader = (await statusOf(running.nodes, 500))?.leader ?? null;
+      const first = running.nodes.filter((node) => node.name !== leader);
+      await Promise.all(first.map((node) => node.stop()));
+      await Promise.all(running.nodes.filter((node) => node.name === leader).map((node) => node.stop()));
+      await running.etcd?.stop();
+    } finally {
+      await running?.network?.remove();
+      this.#lock.release();
+    }
+  }
+
+  /** Stops everything at once, without order, and removes the folder with all data. */
+  async destroy(): Promise<void> {
+    const running = this.#running;
+    await Promise.all((running?.nodes ?? []).map((node) => node.killHost()));
+    await this.stop();
+    await removeFolder(this.folder);
+  }
+
+  async #findServer(): Promise<PostgresServer> {
+    const { binDir } = this.#options;
+    const version = this.#options.version ?? (await keptVersion(this.folder)) ?? undefined;
+    this.#say('servers', 'looking for PostgreSQL');
+    return ensurePostgres({
+      ...(version === undefined ? {} : { version }),
+      ...(binDir === undefined ? {} : { binDir }),
+      onProgress: (fetch) =>
+        this.#tell({ phase: 'servers', text: fetch.text, fraction: fetch.fraction, nodes: [], fetch }),
+    });
+  }
+
+  async #makeNetwork(state: ClusterState): Promise<Network | null> {
+    if (this.#options.hosts !== 'namespaces') return null;
+    this.#say('network', 'making network namespaces');
+    return Network.create(state.nodes.map((node) => node.name));
+  }
+
+  async #claimPorts(planned: ClusterState): Promise<ClusterState> {
+    const { state, notices } = await claimPorts(this.folder, planned);
+    for (const text of notices) this.#notice(text);
+    return state;
+  }
+
+  async #startEtcd(state: ClusterState, network: Network | null, signal?: AbortSignal): Promise<LocalEtcd | null> {
+    if (state.store.kind !== 'etcd') return null;
+    this.#say(
+      'store',
+      `starting etcd (${state.store.members.length} member${state.store.members.length === 1 ? '' : 's'})`,
+    );
+    const { etcdVersion } = this.#options;
+    return LocalEtcd.start({
+      paths: this.paths,
+      clusterId: state.id,
+      members: state.store.members,
+      host: network?.address ?? loopback,
+      ...(etcdVersion === undefined ? {} : { version: etcdVersion }),
+      mark: { [clusterVariable]: state.id },
+      onEvent: (event) => this.#options.onEvent?.(event),
+      onFetch: (fetch) => this.#tell({ phase: 'store', text: fetch.text, fraction: fetch.fraction, nodes: [], fetch }),
+      signal,
+    });
+  }
+
+  async #startNodes(): Promise<void> {
+    const running = this.#get();
+    const nodes: LocalNode[] = [];
+    for (const { name } of running.state.nodes) nodes.push(await this.#makeNode(running, name));
+    this.#running = { ...running, nodes };
+    this.#say('agents', 'starting the agents');
+    for (const node of nodes) node.start();
+  }
+
+  async #makeNode({ state, secrets, server, network, etcd }: Running, name: string): Promise<LocalNode> {
+    const kept = state.nodes.find((node) => node.name === name);
+    if (kept === undefined)
+      throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
+    const paths = nodePaths(this.folder, name);
+    const host = network?.hosts.get(name)?.address ?? loopback;
+    const config = nodeConfig(
+      {
+        cluster: state.name,
+        member: name,
+        host,
+        apiPort: kept.apiPort,
+        dbPort: kept.dbPort,
+        store: etcd?.nodeStore ?? { kind: 'local', path: this.paths.storeFile },
+        binDir: server.binDir,
+        version: state.version,
+        parameters: this.#options.parameters ?? {},
+        zone: null,
+        logLevel: this.#options.logLevel ?? 'info',
+      },
+      this.paths,
+      paths,
+    );
+    await writeNodeConfig(config, paths);
+    const command = [...this.#options.command, 'agent', '--config', paths.config];
+    return new LocalNode({
+      address: {
+        name,
+        host,
+        dbPort: kept.dbPort,
+        apiUrl: `http://${host}:${kept.apiPort}`,
+        socketFolder: socketFolderOf(paths),
+      },
+      paths,
+      clusterId: state.id,
+      command: network?.enter(name, command) ?? command,
+      token: secrets.token,
+      onEvent: (event) => this.#options.onEvent?.(event),
+    });
+  }
+
+  /** What an operator would set by `config set`: durability, and whatever the caller asked for. */
+  async #configure(leader: string): Promise<void> {
+    const { state } = this.#get();
+    const status = await statusOf(this.nodes);
+    const patch = {
+      ...(status !== null && status.durability !== state.durability ? { durability: state.durability } : {}),
+      ...this.#options.config,
+    };
+    if (Object.keys(patch).length > 0) await this.node(leader).api.patchConfig(patch);
+  }
+
+  #get(): Running {
+    if (this.#running === null) throw new LocalError('API_FAILED', 'The cluster is not started.', 'unsafe');
+    return this.#running;
+  }
+
+  #say(phase: StartPhase, text: string): void {
+    this.#tell({ phase, text, fraction: null, nodes: [] });
+  }
+
+  #tell(progress: StartProgress): void {
+    this.#options.onProgress?.(progress);
+  }
+
+  #notice(text: string): void {
+    this.#options.onEvent?.({ kind: 'notice', text });
+  }
+}
+
+/** Removes a cluster's folder, and the one for its sockets. */
+export async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rm(outsideRunFolder(folder), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  } catch (error) {
+    throw new LocalError('FOLDER_UNUSABLE', `Could not remove ${folder}: ${reasonOf(error)}.`, 'safe', {
+      cause: error,
+    });
+  }
+}

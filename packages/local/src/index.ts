@@ -1,0 +1,14 @@
+export { AgentApi } from './api.ts';
+export { createLocalCluster, type DatabaseLogin, LocalCluster, type StartOptions } from './cluster.ts';
+export { LOCAL_ERROR_CODES, LocalError, type LocalErrorCode, reasonOf } from './errors.ts';
+export { type ClusterPaths, clusterPaths, defaultFolder, type NodePaths, nodePaths } from './folder.ts';
+export { type ClusterDescription, describeCluster, destroyCluster, stopCluster } from './manage.ts';
+export { namespacesObjection } from './network/ip.ts';
+export { Network, sweepNetworks, type VirtualHost } from './network/network.ts';
+export { LocalNode } from './node.ts';
+export type { ClusterEvent, LocalClusterOptions, NodeAddress, StartPhase, StartProgress } from './options.ts';
+export { commandOf, type ProcessInfo, processInfo } from './proc.ts';
+export { type Readiness, readinessOf, statusOf, waitText, waitUntilReady } from './ready.ts';
+export { sendSignal, thaw } from './signals.ts';
+export type { ClusterState, NodeState, StoreState } from './state.ts';
+export type { SupervisedEvent } from './supervised.ts';

@@ -1,0 +1,76 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { LocalError, reasonOf } from './errors.ts';
+import type { ClusterPaths } from './folder.ts';
+
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * Claims a cluster folder for this process. The lock is an open SQLite transaction: the operating system lets go of it when this
+ * process dies in whatever way, so there are no stale locks to judge.
+ *
+ * @throws LocalError `CLUSTER_BUSY` naming the process that holds it; `FOLDER_UNUSABLE`.
+ */
+export function lockFolder(paths: ClusterPaths): FolderLock {
+  const database = openLock(paths);
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    if (!/locked|busy/.test(reasonOf(error))) throw unusable(paths, error);
+    throw new LocalError(
+      'CLUSTER_BUSY',
+      `${paths.folder} is in use by ${holder(paths)}. End that one first, or choose another folder with --data-dir.`,
+    );
+  }
+  writeFileSync(paths.owner, `${process.pid}\n`, { mode: 0o600 });
+  let isHeld = true;
+  return {
+    release: () => {
+      if (!isHeld) return;
+      isHeld = false;
+      rmSync(paths.owner, { force: true });
+      database.close();
+    },
+  };
+}
+
+/** Whether a living process holds the folder, and which; asks without waiting. */
+export function lockHolder(paths: ClusterPaths): { readonly pid: number | null } | null {
+  try {
+    lockFolder(paths).release();
+    return null;
+  } catch (error) {
+    if (error instanceof LocalError && error.code === 'CLUSTER_BUSY') return { pid: ownerPid(paths) };
+    throw error;
+  }
+}
+
+function openLock(paths: ClusterPaths): DatabaseSync {
+  try {
+    return new DatabaseSync(paths.lock, { timeout: 0 });
+  } catch (error) {
+    throw unusable(paths, error);
+  }
+}
+
+function unusable(paths: ClusterPaths, error: unknown): LocalError {
+  const text = `Could not lock ${paths.lock}: ${reasonOf(error)}. Choose a folder of your own with --data-dir.`;
+  return new LocalError('FOLDER_UNUSABLE', text, 'unsafe', { cause: error });
+}
+
+function ownerPid(paths: ClusterPaths): number | null {
+  try {
+    const pid = Number(readFileSync(paths.owner, 'utf8'));
+    return Number.isInteger(pid) && pid > 0 ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+function holder(paths: ClusterPaths): string {
+  const pid = ownerPid(paths);
+  return pid === null ? 'another process' : `process ${pid}`;
+}

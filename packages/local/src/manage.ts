@@ -1,0 +1,103 @@
+import { removeFolder } from './cluster.ts';
+import { LocalError } from './errors.ts';
+import { clusterPaths, nodePaths } from './folder.ts';
+import { stopLeftovers } from './leftovers.ts';
+import { lockFolder, lockHolder } from './lock.ts';
+import { socketFolderOf } from './node.ts';
+import type { LocalClusterOptions, NodeAddress } from './options.ts';
+import { folderOf } from './plan.ts';
+import { processInfo } from './proc.ts';
+import { sendSignal } from './signals.ts';
+import { type ClusterState, readState } from './state.ts';
+import { pollUntil } from './waiting.ts';
+
+/** A cluster as its folder describes it, whether it runs or not. */
+export interface ClusterDescription {
+  readonly folder: string;
+  readonly state: ClusterState;
+  /** Only for clusters on the loopback address: the addresses of others are gone with them. */
+  readonly nodes: readonly NodeAddress[];
+  readonly tokenFile: string;
+  readonly secretsFile: string;
+  /** The process that runs it now. */
+  readonly runner: { readonly pid: number | null } | null;
+}
+
+/**
+ * Describes the cluster of a folder, for commands that talk to its agents.
+ *
+ * @returns null when there is no cluster.
+ * @throws LocalError `STATE_INVALID`
+ */
+export async function describeCluster(
+  options: Pick<LocalClusterOptions, 'name' | 'folder'>,
+): Promise<ClusterDescription | null> {
+  const folder = await folderOf(options);
+  const paths = clusterPaths(folder);
+  const state = await readState(paths);
+  if (state === null) return null;
+  const nodes = state.nodes.map((node) => ({
+    name: node.name,
+    host: '127.0.0.1',
+    dbPort: node.dbPort,
+    apiUrl: `http://127.0.0.1:${node.apiPort}`,
+    socketFolder: socketFolderOf(nodePaths(folder, node.name)),
+  }));
+  return { folder, state, nodes, tokenFile: paths.token, secretsFile: paths.secrets, runner: lockHolder(paths) };
+}
+
+/**
+ * Ends a cluster that another process runs, or what is left of one.
+ *
+ * @returns `nothing` when nothing ran.
+ * @throws LocalError `STOP_TIMEOUT` when the process that runs it does not end in time.
+ */
+export async function stopCluster(
+  options: Pick<LocalClusterOptions, 'name' | 'folder'>,
+  timeoutMs = 60_000,
+): Promise<'stopped' | 'nothing'> {
+  const description = await describeCluster(options);
+  if (description === null) return 'nothing';
+  const { folder, state, runner } = description;
+  if (runner !== null) await endRunner(folder, runner.pid, timeoutMs);
+  const lock = lockFolder(clusterPaths(folder));
+  try {
+    const ended = await stopLeftovers(folder, state);
+    return ended > 0 || runner !== null ? 'stopped' : 'nothing';
+  } finally {
+    lock.release();
+  }
+}
+
+async function endRunner(folder: string, pid: number | null, timeoutMs: number): Promise<void> {
+  if (pid !== null && pid !== process.pid && processInfo(pid) !== null) sendSignal(pid, 'SIGTERM');
+  const ended = await pollUntil(() => (lockHolder(clusterPaths(folder)) === null ? true : null), {
+    everyMs: 100,
+    timeoutMs,
+  });
+  if (ended !== null) return;
+  throw new LocalError(
+    'STOP_TIMEOUT',
+    `Process ${pid ?? '?'} still runs the cluster in ${folder} after ${timeoutMs / 1000} s. End it, then try again.`,
+  );
+}
+
+/**
+ * Ends a cluster and removes its folder with all data.
+ *
+ * @returns `nothing` when there was no cluster.
+ */
+export async function destroyCluster(
+  options: Pick<LocalClusterOptions, 'name' | 'folder'>,
+): Promise<'destroyed' | 'nothing'> {
+  const description = await describeCluster(options);
+  if (description === null) return 'nothing';
+  await stopCluster(options);
+  const lock = lockFolder(clusterPaths(description.folder));
+  try {
+    await removeFolder(description.folder);
+  } finally {
+    lock.release();
+  }
+  return 'destroyed';
+}

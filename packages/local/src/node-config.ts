@@ -1,0 +1,48 @@
+import type { NodeConfigInput } from '@understudy/agent';
+import { stringify } from 'yaml';
+import { replaceFile } from './files.ts';
+import type { ClusterPaths, NodePaths } from './folder.ts';
+
+export interface NodeSettings {
+  readonly cluster: string;
+  readonly member: string;
+  /** Where its HTTP API and its server listen. */
+  readonly host: string;
+  readonly apiPort: number;
+  readonly dbPort: number;
+  readonly store: NodeConfigInput['store'];
+  readonly binDir: string;
+  readonly version: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly zone: string | null;
+  readonly logLevel: 'debug' | 'info';
+}
+
+/** The configuration of one node as `understudy agent --config` reads it. */
+export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: NodePaths): NodeConfigInput {
+  const { host } = settings;
+  return {
+    cluster: settings.cluster,
+    member: settings.member,
+    store: settings.store,
+    api: { listen: `${host}:${settings.apiPort}`, tokenFile: cluster.token },
+    engine: {
+      kind: 'postgres',
+      version: settings.version,
+      binDir: settings.binDir,
+      dataDir: node.dataDir,
+      listen: `${host}:${settings.dbPort}`,
+      parameters: { ...settings.parameters },
+    },
+    secretsFile: cluster.secrets,
+    runDir: node.runDir,
+    ...(settings.zone === null ? {} : { tags: { zone: settings.zone } }),
+    logs: { level: settings.logLevel },
+  };
+}
+
+/** Writes a node's file. It is made anew at every start: addresses and programs may have changed. */
+export async function writeNodeConfig(config: NodeConfigInput, node: NodePaths): Promise<void> {
+  const head = '# Made by `understudy up` at every start; changes here are lost.\n';
+  await replaceFile(node.config, `${head}${stringify(config)}`);
+}

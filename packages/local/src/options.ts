@@ -1,0 +1,59 @@
+import type { FetchProgress } from '@understudy/servers';
+import type { SupervisedEvent } from './supervised.ts';
+
+/** What the caller wants a cluster to be. What is left out is taken from the folder's last cluster, then from the defaults. */
+export interface LocalClusterOptions {
+  /** Name of the cluster; default `default`. */
+  readonly name?: string;
+  /** Folder of the cluster; default: see `defaultFolder`. */
+  readonly folder?: string;
+  readonly engine?: 'postgres';
+  /** Major version of the server, e.g. `17`. */
+  readonly version?: string;
+  /** Folder of the server's programs, instead of looking for them. */
+  readonly binDir?: string;
+  /** Number of nodes (1 to 9), default 3. */
+  readonly nodes?: number;
+  readonly store?: 'local' | 'etcd';
+  /** Members of the etcd that is started with the cluster: 1 (default) or 3. */
+  readonly etcdMembers?: 1 | 3;
+  readonly etcdVersion?: string;
+  readonly durability?: 'sync' | 'async';
+  /** `namespaces`: every node on a host of its own (root only); for drills. The default is `loopback`. */
+  readonly hosts?: 'loopback' | 'namespaces';
+  /** Server parameters of every node. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Settings of the cluster that are changed once it is open. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly logLevel?: 'debug' | 'info';
+  /** Program and arguments that `agent --config FILE` is appended to: how the `understudy` command is run on this machine. */
+  readonly command: readonly string[];
+  readonly onProgress?: (progress: StartProgress) => void;
+  readonly onEvent?: (event: ClusterEvent) => void;
+}
+
+/** Steps of a start, in order. */
+export type StartPhase = 'leftovers' | 'servers' | 'network' | 'store' | 'agents' | 'bootstrap' | 'replicas' | 'ready';
+
+export interface StartProgress {
+  readonly phase: StartPhase;
+  /** One line for people. */
+  readonly text: string;
+  /** Share of this phase that is done, 0 to 1; null where nobody can know. */
+  readonly fraction: number | null;
+  /** What each node does, once agents answer. */
+  readonly nodes: readonly { readonly name: string; readonly state: string; readonly text: string }[];
+  readonly fetch?: FetchProgress;
+}
+
+export type ClusterEvent = SupervisedEvent | { readonly kind: 'notice'; readonly text: string };
+
+/** How to reach one node from this machine. */
+export interface NodeAddress {
+  readonly name: string;
+  readonly host: string;
+  readonly dbPort: number;
+  readonly apiUrl: string;
+  /** Folder of the server's Unix socket: reaches it whatever happens to the network. */
+  readonly socketFolder: string;
+}

@@ -1,0 +1,134 @@
+import type { MemberView, StatusView } from '@understudy/agent';
+import { LocalError } from './errors.ts';
+import { tailOf } from './files.ts';
+import type { LocalNode } from './node.ts';
+import type { StartPhase, StartProgress } from './options.ts';
+import { nowMs, pollUntil } from './waiting.ts';
+
+/** The newest view that any of the agents has; null while none answers. */
+export async function statusOf(nodes: readonly LocalNode[], timeoutMs = 1000): Promise<StatusView | null> {
+  const answers = await Promise.all(nodes.map((node) => node.api.status(timeoutMs).catch(() => null)));
+  const heard = answers.filter((answer) => answer !== null);
+  const rank = (view: StatusView): number => (view.store.kind === 'current' ? 1_000_000 : 0) + (view.epoch ?? 0);
+  return heard.toSorted((a, b) => rank(b) - rank(a))[0] ?? null;
+}
+
+export type Readiness =
+  | { readonly kind: 'ready'; readonly leader: string }
+  | { readonly kind: 'not-ready'; readonly phase: StartPhase; readonly why: string };
+
+/** Whether a cluster is whole: an open leader, every other member streaming from it, and acknowledgements counted as configured. */
+export function readinessOf(status: StatusView | null, members: number): Readiness {
+  if (status === null) return { kind: 'not-ready', phase: 'agents', why: 'no agent answers yet' };
+  const { leader } = status;
+  if (status.phase !== 'open' || leader === null) {
+    return {
+      kind: 'not-ready',
+      phase: 'bootstrap',
+      why: status.phase === 'promoting' ? `${leader} is opening` : 'no leader yet',
+    };
+  }
+  const leading = status.members.find((member) => member.id === leader);
+  if (leading?.state !== 'primary')
+    return { kind: 'not-ready', phase: 'bootstrap', why: `${leader} is ${leading?.state ?? 'unknown'}` };
+  const others = status.members.filter((member) => member.id !== leader);
+  const missing = others.filter((member) => !isStreaming(member, leader));
+  if (missing.length > 0) {
+    return {
+      kind: 'not-ready',
+      phase: 'replicas',
+      why: missing.map((member) => `${member.id}: ${waitText(member)}`).join('; '),
+    };
+  }
+  if (status.members.length < members)
+    return { kind: 'not-ready', phase: 'replicas', why: 'not all members have registered' };
+  if (status.durability === 'sync' && members > 1 && ((status.rule?.required ?? 0) === 0 || status.moving !== null)) {
+    return { kind: 'not-ready', phase: 'replicas', why: 'acknowledgements are not counted yet' };
+  }
+  return { kind: 'ready', leader };
+}
+
+function isStreaming(member: MemberView, leader: string): boolean {
+  return member.state === 'replica' && member.upstream === leader && member.receiver?.kind === 'streaming';
+}
+
+/** What a member is doing or waiting for, in words. */
+export function waitText(member: MemberView): string {
+  const { job } = member;
+  if (job !== null) {
+    const share =
+      job.doneBytes !== null && job.totalBytes !== null && job.totalBytes > 0
+        ? ` ${Math.round((100 * job.doneBytes) / job.totalBytes)} %`
+        : '';
+    return `${job.kind}${share}`;
+  }
+  return member.reasons[0]?.text ?? member.state;
+}
+
+export interface WaitOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress: (progress: StartProgress) => void;
+}
+
+/**
+ * Waits until the cluster is whole.
+ *
+ * @returns the leader's name.
+ * @throws LocalError `START_TIMEOUT` saying what each node waited for; `AGENT_FAILED` when an agent keeps ending.
+ */
+export async function waitUntilReady(nodes: readonly LocalNode[], options: WaitOptions): Promise<string> {
+  let last: { readonly status: StatusView | null; readonly readiness: Readiness } | null = null;
+  const startedMs = nowMs();
+  const leader = await pollUntil(
+    async () => {
+      const status = await statusOf(nodes);
+      const readiness = readinessOf(status, nodes.length);
+      last = { status, readiness };
+      options.onProgress(progressOf(status, readiness, nodes.length));
+      if (readiness.kind === 'ready') return readiness.leader;
+      // An agent that ends at once has a reason that time will not cure, for example a wrong data directory.
+      if (nowMs() - startedMs > 1500) await refuseDead(nodes);
+      return null;
+    },
+    { everyMs: 60, timeoutMs: options.timeoutMs, signal: options.signal },
+  );
+  if (leader !== null) return leader;
+  throw await timeout(nodes, last, options.timeoutMs);
+}
+
+async function refuseDead(nodes: readonly LocalNode[]): Promise<void> {
+  const dead = nodes.filter((node) => node.lastEnd !== null && node.agents().length === 0);
+  const [first] = dead;
+  if (first === undefined || dead.length < nodes.length) return;
+  const tail = await tailOf(first.paths.log, 8);
+  throw new LocalError(
+    'AGENT_FAILED',
+    `No agent stays up (${first.name}: ${first.lastEnd}). The end of ${first.paths.log}:\n${tail}`,
+  );
+}
+
+async function timeout(
+  nodes: readonly LocalNode[],
+  last: { readonly status: StatusView | null; readonly readiness: Readiness } | null,
+  timeoutMs: number,
+): Promise<LocalError> {
+  const why = last?.readiness.kind === 'not-ready' ? last.readiness.why : 'nothing was heard';
+  const logs = nodes.map((node) => node.paths.log).join(', ');
+  return new LocalError(
+    'START_TIMEOUT',
+    `The cluster was not ready within ${Math.round(timeoutMs / 1000)} s: ${why}. Logs: ${logs}`,
+  );
+}
+
+function progressOf(status: StatusView | null, readiness: Readiness, count: number): StartProgress {
+  const nodes = (status?.members ?? []).map((member) => ({
+    name: member.id,
+    state: member.state,
+    text: waitText(member),
+  }));
+  if (readiness.kind === 'ready') return { phase: 'ready', text: `${readiness.leader} leads`, fraction: 1, nodes };
+  const streaming = status?.members.filter((member) => isStreaming(member, status.leader ?? '')).length ?? 0;
+  const fraction = readiness.phase === 'replicas' && count > 1 ? streaming / (count - 1) : null;
+  return { phase: readiness.phase, text: readiness.why, fraction, nodes };
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { LocalError } from './errors.ts';
+import { readIfThere, replaceFile } from './files.ts';
+import type { ClusterPaths } from './folder.ts';
+
+const secretsSchema = z.object({
+  superuser: z.string().min(8),
+  replication: z.string().min(8),
+  rewind: z.string().min(8),
+  monitor: z.string().min(8),
+});
+
+/** Passwords of the database users of a cluster, and the token that changes through the HTTP API must carry. */
+export interface ClusterSecrets extends z.infer<typeof secretsSchema> {
+  readonly token: string;
+}
+
+const password = (): string => randomBytes(24).toString('base64url');
+
+/** Reads the secrets of a cluster; makes them (mode 0600) where there are none yet. */
+export async function ensureSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
+  if ((await readIfThere(paths.secrets)) === null) {
+    const fresh = { superuser: password(), replication: password(), rewind: password(), monitor: password() };
+    await replaceFile(paths.secrets, `${JSON.stringify(fresh, null, 2)}\n`);
+  }
+  if ((await readIfThere(paths.token)) === null) await replaceFile(paths.token, `${password()}\n`);
+  return readSecrets(paths);
+}
+
+/** @throws LocalError `STATE_INVALID`; the message never quotes the file. */
+export async function readSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
+  const parsed = secretsSchema.safeParse(parseJson((await readIfThere(paths.secrets)) ?? ''));
+  const token = (await readIfThere(paths.token))?.trim() ?? '';
+  if (parsed.success && token.length >= 16) return { ...parsed.data, token };
+  throw new LocalError('STATE_INVALID', `${paths.secrets} or ${paths.token} is missing or damaged.`, 'unsafe');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
