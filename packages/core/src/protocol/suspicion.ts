@@ -1,7 +1,7 @@
-import { hasSealQuorum } from '../values/ack-rule.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
+import { sealsSuffice } from '../values/record.ts';
 import { currentSeals, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
 
 /** A refusal must last this long before it counts as the death of the process behind the address. */
@@ -91,8 +91,7 @@ export function suspecting(turn: LedTurn, selfSuspects: 'yes' | 'no'): ReadonlyS
   return members;
 }
 
-/** Whether `members` make the seal quorum of the recorded rule, and of the one being moved to. */
+/** Whether `members` make the seal quorum of the recorded rule; during a change, of anything that the server may count by meanwhile. */
 export function isSealQuorum(turn: LedTurn, members: ReadonlySet<MemberId>): boolean {
-  const { rule, moving } = turn.record.value;
-  return hasSealQuorum(rule, members) && (moving === null || hasSealQuorum(moving, members));
+  return sealsSuffice(turn.record.value, members);
 }

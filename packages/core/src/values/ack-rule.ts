@@ -40,6 +40,16 @@ export function hasSealQuorum(rule: AckRule, sealed: ReadonlySet<MemberId>): boo
   return rule.members.filter((member) => sealed.has(member)).length >= sealQuorum(rule);
 }
 
+/**
+ * What a server may count by while it changes from `from` to `to`: any mixture of the two. The processes of a PostgreSQL server read
+ * a new setting one after the other, and each counts with its own number among the standbys that the others accepted: changing from
+ * `any 1 of (b)` to `any 2 of (b, c)`, one that still asks for 1 already sees c, and c alone is enough for a moment. So during a change
+ * an election must stop as many as would stop the weakest mixture, and that covers both rules.
+ */
+export function weakestMixture(from: AckRule, to: AckRule): AckRule {
+  return ackRule([...from.members, ...to.members], Math.min(from.required, to.required));
+}
+
 export function formatRule(rule: AckRule): string {
   return rule.required === 0 ? 'alone' : `any ${rule.required} of (${rule.members.join(', ')})`;
 }

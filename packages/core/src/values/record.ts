@@ -1,5 +1,5 @@
 import type { Position } from '../position/position.ts';
-import type { AckRule } from './ack-rule.ts';
+import { type AckRule, hasSealQuorum, weakestMixture } from './ack-rule.ts';
 import type { Epoch, Incarnation, MemberId, SystemId } from './brand.ts';
 
 /**
@@ -9,7 +9,7 @@ export type LeadershipPhase = 'promoting' | 'open';
 
 /**
  * The one leadership record of a cluster, changed only by compare-and-swap (`design.md` 3).
- * During a change of ackers it carries both rules: an election then needs the quorum of each.
+ * During a change of ackers it carries both rules: an election then needs what stops any mixture of them.
  */
 export interface LeadershipRecord {
   readonly epoch: Epoch;
@@ -28,6 +28,12 @@ export interface LeadershipRecord {
   readonly durability: Durability;
   /** Why this leadership began: a reason code. */
   readonly cause: string;
+}
+
+/** Whether nobody can be acknowledged any more under `record` once `sealed` have stopped, and every acknowledged write is on one of them. */
+export function sealsSuffice(record: LeadershipRecord, sealed: ReadonlySet<MemberId>): boolean {
+  const { rule, moving } = record;
+  return hasSealQuorum(moving === null ? rule : weakestMixture(rule, moving), sealed);
 }
 
 export type Durability = 'sync' | 'async';
