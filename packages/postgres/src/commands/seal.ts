@@ -1,0 +1,61 @@
+import { EngineError } from '@understudy/engine';
+import { fenced } from '../config/managed.ts';
+import type { Instance } from '../instance.ts';
+import { signalProcess } from '../process/postmaster.ts';
+import { childrenOf, type ProcessInfo } from '../process/proc.ts';
+import { monotonicMs, pollUntil } from '../waiting.ts';
+import { reloadOrThrow } from './reload.ts';
+
+const receiverTimeoutMs = 1000;
+/** A receiver that has not left by itself by then is told to: a startup process busy with replay looks at its settings late. */
+const askAfterMs = 60;
+
+/**
+ * Cuts the stream from the upstream and proves that nothing is received, and so nothing acknowledged, any more.
+ *
+ * The proof has two parts. No receiver process exists, by the kernel's list of the server's children, looked at after the
+ * password file was emptied: so a receiver that the startup process may still ask for with its old settings (they are reloaded
+ * asynchronously, `postgresql-ha.md` 17) can log in nowhere. And a new process sees no upstream in the settings.
+ *
+ * @throws EngineError `ENGINE_SEAL_UNPROVEN` when either part cannot be shown in time; the attempt must then be given up.
+ */
+export async function seal(instance: Instance): Promise<void> {
+  instance.acks.forget();
+  await instance.config.write(fenced);
+  const running = instance.postmaster.running;
+  // A stopped server receives nothing, and every start is sealed.
+  if (running === null) return;
+  const facts = instance.facts.of(running.pid);
+  if (facts.answered === 'never') {
+    throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
+  }
+  await reloadWithoutUpstream(instance);
+  await receiverGone(running.pid);
+}
+
+async function reloadWithoutUpstream(instance: Instance): Promise<void> {
+  const expected = { primary_conninfo: '', primary_slot_name: '', 'understudy.upstream': '' };
+  await reloadOrThrow(instance, expected, 'ENGINE_SEAL_UNPROVEN');
+}
+
+/** A receiver's process title: `postgres: walreceiver streaming 0/3000148`, with the cluster's name before it where one is set. */
+function isReceiver(child: ProcessInfo): boolean {
+  return /(^|[\s:])walreceiver(\s|$)/.test(child.title);
+}
+
+async function receiverGone(postmasterPid: number): Promise<void> {
+  const startMs = monotonicMs();
+  const gone = await pollUntil(
+    async () => {
+      const receivers = (await childrenOf(postmasterPid)).filter(isReceiver);
+      if (receivers.length === 0) return true;
+      // SIGTERM, never SIGKILL: the server takes a killed child for corrupted memory and stops.
+      if (monotonicMs() - startMs > askAfterMs) for (const { pid } of receivers) signalProcess(pid, 'SIGTERM');
+      return null;
+    },
+    { everyMs: 3, timeoutMs: receiverTimeoutMs },
+  );
+  if (gone !== null) return;
+  const text = `The receiver process did not end within ${receiverTimeoutMs} ms, so it may still acknowledge writes of the old leader.`;
+  throw new EngineError('ENGINE_SEAL_UNPROVEN', text, 'safe');
+}

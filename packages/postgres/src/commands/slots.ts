@@ -1,0 +1,76 @@
+import { formatLsn, type MemberId } from '@understudy/core';
+import type { ClusterContext } from '@understudy/engine';
+import { isMemberSlot, quoteLiteral, slotName } from '../names.ts';
+import type { PgSession, Row } from '../sql/session.ts';
+
+const slotsQuery = `select slot_name, active, wal_status, restart_lsn,
+  pg_wal_lsn_diff(case when pg_is_in_recovery() then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+    else pg_current_wal_lsn() end, restart_lsn)::bigint as retained
+  from pg_replication_slots where slot_type = 'physical'`;
+
+/** Slot names of the other members: each node keeps log for all of them, since any may become the leader. */
+export function wantedSlots(context: ClusterContext): ReadonlyMap<string, MemberId> {
+  const others = [...context.members.keys()].filter((member) => member !== context.self);
+  return new Map(others.map((member) => [slotName(member), member]));
+}
+
+/** Makes the slots that are missing; those that are there stay as they are. */
+export async function ensureSlots(session: PgSession, context: ClusterContext, timeoutMs: number): Promise<void> {
+  const present = new Set((await session.rows(slotsQuery, timeoutMs)).map((row) => row.slot_name));
+  for (const name of wantedSlots(context).keys()) {
+    if (!present.has(name)) await createSlot(session, name, timeoutMs);
+  }
+}
+
+async function createSlot(session: PgSession, name: string, timeoutMs: number): Promise<void> {
+  await session.rows(`select pg_create_physical_replication_slot(${quoteLiteral(name)}, true)`, timeoutMs);
+}
+
+async function dropSlot(session: PgSession, name: string, timeoutMs: number): Promise<void> {
+  await session.rows(`select pg_drop_replication_slot(${quoteLiteral(name)})`, timeoutMs);
+}
+
+/**
+ * Keeps the slots of the members in order: makes missing ones, makes lost ones anew, drops those of members that are gone, and
+ * on a node that does not lead moves them on to what the member is known to have, so that they hold no log for nothing.
+ *
+ * @returns log kept back by each slot, in bytes.
+ */
+export async function keepSlots(
+  session: PgSession,
+  role: 'primary' | 'replica',
+  context: ClusterContext,
+  timeoutMs: number,
+): Promise<Readonly<Record<string, number>>> {
+  const wanted = wantedSlots(context);
+  const rows = await session.rows(slotsQuery, timeoutMs);
+  const present = new Map(rows.map((row) => [row.slot_name ?? '', row]));
+  for (const [name, row] of present) {
+    if (row.active === 't' || !isMemberSlot(name)) continue;
+    const gone = !wanted.has(name) && context.members.size > 1;
+    const lost = row.wal_status === 'lost' || row.restart_lsn === null;
+    if (gone || lost) await dropSlot(session, name, timeoutMs);
+    if (lost && wanted.has(name)) await createSlot(session, name, timeoutMs);
+  }
+  for (const [name, member] of wanted) {
+    const row = present.get(name);
+    if (row === undefined) await createSlot(session, name, timeoutMs);
+    else if (role === 'replica') await advance(session, row, member, context, timeoutMs);
+  }
+  return Object.fromEntries(rows.map((row) => [row.slot_name ?? '', Number(row.retained ?? 0)]));
+}
+
+const advanceStepBytes = 1024 * 1024;
+
+async function advance(session: PgSession, row: Row, member: MemberId, context: ClusterContext, timeoutMs: number) {
+  const known = context.positions.get(member);
+  if (known === undefined || row.active === 't' || Number(row.retained ?? 0) < advanceStepBytes) return;
+  const target = quoteLiteral(formatLsn(known.lsn));
+  // Never beyond what this node itself has replayed: the server refuses that.
+  await session.rows(
+    `select pg_replication_slot_advance(slot_name, least(${target}::pg_lsn, pg_last_wal_replay_lsn())) from pg_replication_slots
+     where slot_name = ${quoteLiteral(row.slot_name ?? '')} and active_pid is null
+       and restart_lsn < least(${target}::pg_lsn, pg_last_wal_replay_lsn())`,
+    timeoutMs,
+  );
+}

@@ -1,0 +1,47 @@
+import { EngineError } from '@understudy/engine';
+import type { Instance } from '../instance.ts';
+import { roles } from '../names.ts';
+import { monotonicMs } from '../waiting.ts';
+
+const queryTimeoutMs = 1000;
+/** After a fast stop has taken too long, an immediate one (crash recovery at the next start) gets this long. */
+const immediateTimeoutMs = 3000;
+
+/** Ends the server at once, with everything it has not yet sent: none of that was acknowledged. */
+export async function fence(instance: Instance): Promise<void> {
+  instance.acks.forget();
+  instance.sql.cut();
+  await instance.postmaster.kill();
+}
+
+/**
+ * Stops the server in order. `handover`: every member that follows receives the log to its very end (the shutdown checkpoint);
+ * whoever else reads the log (a backup, `pg_receivewal`, a logical subscriber) is cut first, as the server would wait for it.
+ *
+ * @throws EngineError `ENGINE_STOP_TIMEOUT`: after `handover` the server may still be stopping, and the caller decides.
+ */
+export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderly'): Promise<void> {
+  if (instance.postmaster.running === null) return;
+  const endMs = monotonicMs() + instance.options.stopTimeoutMs;
+  if (mode === 'handover') await cutForeignReaders(instance);
+  instance.acks.forget();
+  instance.postmaster.signal('SIGINT');
+  if ((await instance.postmaster.waitForExit(Math.max(0, endMs - monotonicMs()))) === 'gone') return;
+  if (mode === 'handover') throw tooLate(instance);
+  instance.postmaster.signal('SIGQUIT');
+  if ((await instance.postmaster.waitForExit(immediateTimeoutMs)) === 'running') await instance.postmaster.kill();
+}
+
+async function cutForeignReaders(instance: Instance): Promise<void> {
+  const monitor = await instance.sql.monitor(queryTimeoutMs);
+  await monitor.rows(
+    `select pg_terminate_backend(pid) from pg_stat_replication
+     where pid <> pg_backend_pid() and (usename is distinct from '${roles.replication}' or state = 'backup')`,
+    queryTimeoutMs,
+  );
+}
+
+function tooLate(instance: Instance): EngineError {
+  const text = `The server has not stopped within ${instance.options.stopTimeoutMs} ms; probably a replica or the archiver keeps it waiting.`;
+  return new EngineError('ENGINE_STOP_TIMEOUT', text, 'safe');
+}

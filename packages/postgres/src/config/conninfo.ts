@@ -1,0 +1,39 @@
+import type { Member, MemberId } from '@understudy/core';
+import { quoteConninfo, roles } from '../names.ts';
+import type { PostgresOptions } from '../options.ts';
+
+/**
+ * The connection string of a replica's receiver. The password is in a file, which sealing empties: a receiver that is started
+ * late with an old string can then log in nowhere.
+ */
+export function receiverConninfo(
+  upstream: Member,
+  self: MemberId,
+  passwordFile: string,
+  tls: PostgresOptions['tls'],
+): string {
+  const settings: Record<string, string> = {
+    host: upstream.host,
+    port: String(upstream.port),
+    user: roles.replication,
+    application_name: self,
+    passfile: passwordFile,
+    connect_timeout: '2',
+    keepalives: '1',
+    keepalives_idle: '2',
+    keepalives_interval: '1',
+    keepalives_count: '2',
+    tcp_user_timeout: '3000',
+    gssencmode: 'disable',
+    ...(tls === null ? { sslmode: 'disable' } : { sslmode: `verify-${tls.verify}`, sslrootcert: tls.ca }),
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${quoteConninfo(value)}`)
+    .join(' ');
+}
+
+/** The content of a libpq password file that fits every server; empty when `password` is null. */
+export function passwordFileContent(password: string | null): string {
+  if (password === null) return '# sealed: no password, so that no receiver can log in\n';
+  return `*:*:*:${roles.replication}:${password.replaceAll('\\', '\\\\').replaceAll(':', '\\:')}\n`;
+}

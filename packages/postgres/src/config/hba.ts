@@ -1,0 +1,30 @@
+import { roles } from '../names.ts';
+
+/**
+ * The text of the host-based access file: our lines first, then the user's own.
+ *
+ * Our superuser is trusted on the socket, which lies in a folder that only the server's user may enter. The roles of
+ * replication and rewind may do nothing else, and only encrypted when there is TLS; everybody else needs a password.
+ */
+export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', usersOwn: string): string {
+  const host = tls === 'tls' ? 'hostssl' : 'host';
+  const lines = [
+    `local all ${roles.superuser} trust`,
+    `local replication ${roles.superuser} trust`,
+    ...allowFrom.flatMap((from) => [
+      `${host} replication ${roles.replication} ${from} scram-sha-256`,
+      `host all ${roles.replication} ${from} reject`,
+      `${host} postgres ${roles.rewind} ${from} scram-sha-256`,
+      `host all ${roles.rewind} ${from} reject`,
+      `host replication all ${from} reject`,
+    ]),
+  ];
+  const after = allowFrom.map((from) => `host all all ${from} scram-sha-256`);
+  return `# Written by Understudy at every start. Put lines of your own into pg_hba.conf: they are copied below.
+${lines.join('\n')}
+# ---- pg_hba.conf
+${usersOwn.trimEnd()}
+# ---- end of pg_hba.conf
+${after.join('\n')}
+`;
+}

@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ClusterContext } from '@understudy/engine';
+import { EngineError } from '@understudy/engine';
+import { z } from 'zod';
+import type { ControlFile } from '../disk/control-file.ts';
+import { engineError } from '../errors.ts';
+import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
+import { blockingStandbyNames } from '../names.ts';
+import type { PostgresOptions } from '../options.ts';
+import { hbaName, includeName, type Paths } from '../paths.ts';
+import { passwordFileContent } from './conninfo.ts';
+import { renderHba } from './hba.ts';
+import {
+  fixedArguments,
+  mergeParameters,
+  provenSettings,
+  type ReplicationSettings,
+  renderInclude,
+  stateOfInclude,
+} from './settings.ts';
+
+const replicationSchema = z.object({
+  upstream: z.object({ member: z.string(), conninfo: z.string(), slot: z.string() }).nullable(),
+  standbyNames: z.string(),
+});
+
+/** How every server starts: nobody to follow, and commits that would wait if it were opened by mistake. */
+export const fenced: ReplicationSettings = { upstream: null, standbyNames: blockingStandbyNames };
+
+/** The files by which the server is configured, written as a whole from a few facts that are kept here. */
+export class ManagedConfig {
+  readonly #options: PostgresOptions;
+  readonly #paths: Paths;
+  readonly #owner: Owner;
+  #replication: ReplicationSettings = fenced;
+  #limits: ControlFile['limits'] | null = null;
+  #cluster: Pick<ClusterContext, 'parameters' | 'synchronousCommit'> = { parameters: {}, synchronousCommit: 'on' };
+
+  constructor(options: PostgresOptions, paths: Paths, owner: Owner) {
+    this.#options = options;
+    this.#paths = paths;
+    this.#owner = owner;
+  }
+
+  get replication(): ReplicationSettings {
+    return this.#replication;
+  }
+
+  get synchronousCommit(): ClusterContext['synchronousCommit'] {
+    return this.#cluster.synchronousCommit;
+  }
+
+  /** Takes over what the cluster wants; says whether that changes anything. */
+  learn(context: ClusterContext): 'changed' | 'same' {
+    const before = JSON.stringify(this.#cluster);
+    this.#cluster = { parameters: context.parameters, synchronousCommit: context.synchronousCommit };
+    return JSON.stringify(this.#cluster) === before ? 'same' : 'changed';
+  }
+
+  /** Reads what an earlier agent wrote, when its server is still running. */
+  async adopt(): Promise<void> {
+    const text = await readIfThere(this.#paths.include);
+    const state = text === null ? null : stateOfInclude(text);
+    const parsed = state === null ? null : replicationSchema.safeParse(JSON.parse(state));
+    if (parsed?.success) this.#replication = parsed.data;
+  }
+
+  /** Writes the include (and first the receiver's password, or its absence). The server must be told to reload. */
+  async write(replication: ReplicationSettings): Promise<void> {
+    const cached = { durability: 'cached' } as const;
+    // Written first: from here on no new receiver of a sealed server can log in anywhere.
+    const password = replication.upstream === null ? null : this.#options.secrets.replication;
+    await replaceFile(this.#paths.passwordFile, passwordFileContent(password), this.#owner, cached);
+    const parameters = mergeParameters({
+      node: this.#options.parameters,
+      cluster: this.#cluster.parameters,
+      synchronousCommit: this.#cluster.synchronousCommit,
+      limits: this.#limits,
+    });
+    const tls = this.#tlsSettings();
+    const more = { synchronousCommit: this.#cluster.synchronousCommit, tls };
+    await replaceFile(this.#paths.include, renderInclude(replication, parameters, more), this.#owner, cached);
+    this.#replication = replication;
+  }
+
+  #tlsSettings(): Record<string, string> {
+    if (this.#options.tls === null) return {};
+    const { ca, cert, key } = this.#paths.tls;
+    return { ssl: 'on', ssl_ca_file: ca, ssl_cert_file: cert, ssl_key_file: key };
+  }
+
+  /** Writes everything that a start needs, fenced. `control` is the data directory's own. */
+  async prepareStart(control: ControlFile): Promise<void> {
+    this.#limits = control.limits;
+    await makeFolder(this.#paths.runDir, this.#owner);
+    await this.#copyTlsFiles();
+    await this.appendInclude();
+    await refuseOverrides(this.#paths.dataDir);
+    const users = (await readIfThere(join(this.#paths.dataDir, 'pg_hba.conf'))) ?? '';
+    const hba = renderHba(this.#options.allowFrom, this.#options.tls === null ? 'plain' : 'tls', users);
+    await replaceFile(this.#paths.hba, hba, this.#owner);
+    await this.write(fenced);
+    await replaceFile(this.#paths.standbySignal, '', this.#owner);
+  }
+
+  /** Copies of the certificate files that the server's user may read and nobody else. */
+  async #copyTlsFiles(): Promise<void> {
+    const { tls } = this.#options;
+    if (tls === null) return;
+    for (const name of ['ca', 'cert', 'key'] as const) {
+      const content = await readFile(tls[name]).catch((error: unknown) => {
+        throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
+      });
+      await replaceFile(this.#paths.tls[name], content, this.#owner);
+    }
+  }
+
+  /** Makes sure that `postgresql.conf` reads our include last. */
+  async appendInclude(): Promise<void> {
+    const file = join(this.#paths.dataDir, 'postgresql.conf');
+    const text = (await readIfThere(file)) ?? '';
+    const line = `include_if_exists = '${includeName}'`;
+    if (text.trimEnd().endsWith(line)) return;
+    const without = text.replaceAll(`${line}\n`, '').trimEnd();
+    await replaceFile(file, `${without}\n\n# Understudy: keep this the last line\n${line}\n`, this.#owner);
+  }
+
+  /** Arguments of the server's command line. */
+  startArguments(): string[] {
+    const { listen } = this.#options;
+    return fixedArguments({ host: listen.host, port: listen.port, socketDir: this.#paths.runDir, hbaFile: hbaName });
+  }
+}
+
+/**
+ * Refuses a data directory whose `postgresql.auto.conf` (written by ALTER SYSTEM, read after ours) sets what Understudy must set.
+ *
+ * @throws EngineError `ENGINE_DATA_REFUSED` with file, line and what to do.
+ */
+async function refuseOverrides(dataDir: string): Promise<void> {
+  const file = join(dataDir, 'postgresql.auto.conf');
+  const lines = ((await readIfThere(file)) ?? '').split('\n');
+  for (const [index, line] of lines.entries()) {
+    const name = /^\s*([a-z_.]+)\s*=?/i.exec(line)?.[1]?.toLowerCase();
+    if (!provenSettings.some((setting) => setting === name)) continue;
+    const text = `${file}:${index + 1} sets ${name}, which Understudy must set itself; it would win over ours.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', `${text} Remove that line (ALTER SYSTEM RESET ${name}).`, 'unsafe');
+  }
+}

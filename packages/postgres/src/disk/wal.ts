@@ -1,0 +1,96 @@
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Lsn, lsn, type Position, parseLsn, type TimelineSwitch } from '@understudy/core';
+import { codeOf } from '../errors.ts';
+import type { ControlFile } from './control-file.ts';
+
+const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');
+
+/** Name of the file that holds the byte at `position` of a timeline's log. */
+export function segmentName(timeline: number, position: Lsn, segmentBytes: number): string {
+  const perHigh = 0x1_0000_0000n / BigInt(segmentBytes);
+  const number = position / BigInt(segmentBytes);
+  return hex8(timeline) + hex8(number / perHigh) + hex8(number % perHigh);
+}
+
+/** Name of the file that says from where a timeline came. */
+export function historyFileName(timeline: number): string {
+  return `${hex8(timeline)}.history`;
+}
+
+/** Reads the text of a timeline history file: its ancestors, oldest first. Null when a line is not understood. */
+export function parseHistory(text: string): readonly TimelineSwitch[] | null {
+  const steps: TimelineSwitch[] = [];
+  for (const line of text.split('\n')) {
+    const trimmed = line.trim();
+    if (trimmed === '' || trimmed.startsWith('#')) continue;
+    const [timeline, at] = trimmed.split(/\s+/);
+    const switchLsn = parseLsn(at ?? '');
+    if (switchLsn === null || !/^\d+$/.test(timeline ?? '')) return null;
+    steps.push({ timeline: Number(timeline), switchLsn });
+  }
+  return steps;
+}
+
+/**
+ * Ancestors of a timeline, from the file in the data directory (a finished timeline's never changes).
+ *
+ * @returns null when the file is missing or damaged; an empty list for timeline 1, which has no parent.
+ */
+export async function readHistory(dataDir: string, timeline: number): Promise<readonly TimelineSwitch[] | null> {
+  if (timeline === 1) return [];
+  try {
+    return parseHistory(await readFile(join(dataDir, 'pg_wal', historyFileName(timeline)), 'utf8'));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+const shortPageHeaderBytes = 24n;
+const longPageHeaderBytes = 40n;
+
+/** End of a record of `recordBytes` that begins at `start`: page headers it crosses are not part of its length; aligned to 8. */
+export function recordEnd(start: Lsn, recordBytes: number, sizes: { block: number; segment: number }): Lsn {
+  const block = BigInt(sizes.block);
+  let left = BigInt(recordBytes);
+  let at: bigint = start;
+  for (;;) {
+    const room = block - (at % block);
+    const taken = left < room ? left : room;
+    at += taken;
+    left -= taken;
+    if (left === 0n) break;
+    at += at % BigInt(sizes.segment) === 0n ? longPageHeaderBytes : shortPageHeaderBytes;
+  }
+  return lsn((at + 7n) & ~7n);
+}
+
+/** Exact end of the checkpoint record that `control` names: where the log of a cleanly stopped primary ends. Null when that log is missing. */
+export async function checkpointEnd(dataDir: string, control: ControlFile): Promise<Lsn | null> {
+  const name = segmentName(control.timeline, control.checkpoint, control.walSegmentBytes);
+  const offset = Number(control.checkpoint % BigInt(control.walSegmentBytes));
+  const length = Buffer.alloc(4);
+  try {
+    const file = await open(join(dataDir, 'pg_wal', name), 'r');
+    try {
+      const { bytesRead } = await file.read(length, 0, 4, offset);
+      if (bytesRead < 4) return null;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+  const recordBytes = length.readUInt32LE(0);
+  // A checkpoint record is a little over 100 bytes; anything far from it is not one.
+  if (recordBytes < 64 || recordBytes > 1024) return null;
+  return recordEnd(control.checkpoint, recordBytes, { block: control.walBlockBytes, segment: control.walSegmentBytes });
+}
+
+/** A position with the history that leads to it; null when the timeline's history file is missing. */
+export async function positionOf(dataDir: string, timeline: number, at: Lsn): Promise<Position | null> {
+  const history = await readHistory(dataDir, timeline);
+  return history === null ? null : { kind: 'wal', timeline, lsn: at, history };
+}

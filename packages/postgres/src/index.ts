@@ -1,0 +1,90 @@
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Engine, EngineError } from '@understudy/engine';
+import { ManagedConfig } from './config/managed.ts';
+import { PostgresEngine } from './engine.ts';
+import type { Instance } from './instance.ts';
+import { AckTracker } from './observe/ack-tracker.ts';
+import { Observer } from './observe/observer.ts';
+import { Probe } from './observe/probe.ts';
+import { RunFacts } from './observe/run-facts.ts';
+import { type PostgresEngineInput, type PostgresOptions, parseOptions } from './options.ts';
+import { pathsOf } from './paths.ts';
+import { Postmaster } from './process/postmaster.ts';
+import { runProgram, tail } from './process/program.ts';
+import { LocalSql } from './sql/local.ts';
+import { monotonicMs } from './waiting.ts';
+
+export { roles as postgresRoles, slotName } from './names.ts';
+export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgresOptionsSchema } from './options.ts';
+
+/**
+ * Makes the engine of one PostgreSQL server. Nothing is started; a server that already runs on the data directory (an earlier
+ * agent's) is taken over without touching it.
+ *
+ * @param input see `postgresOptionsSchema`; `log` gets what an operator may want to read, never a secret.
+ * @throws EngineError `ENGINE_DATA_REFUSED` for wrong options, `ENGINE_BINARY_MISSING` when the programs cannot be run.
+ */
+export async function createPostgresEngine(input: PostgresEngineInput): Promise<Engine> {
+  const { log = () => undefined, clock = monotonicMs, ...rest } = input;
+  const options = parseOptions(rest);
+  const { version, major } = await readVersion(options);
+  const paths = pathsOf(options);
+  const owner = options.runAs;
+  const postmaster = new Postmaster({
+    program: join(options.binaries.binDir, 'postgres'),
+    libraryPath: options.binaries.libraryPath,
+    dataDir: options.dataDir,
+    logFile: paths.log,
+    owner,
+  });
+  const instance: Instance = {
+    options,
+    paths,
+    owner,
+    expected: { cluster: options.cluster, major },
+    version,
+    postmaster,
+    sql: new LocalSql(options),
+    config: new ManagedConfig(options, paths, owner),
+    facts: new RunFacts(),
+    acks: new AckTracker(),
+    log,
+    clockMs: clock,
+    observe: () => observer.observe(),
+  };
+  const probe = new Probe(instance);
+  const observer = new Observer(instance, probe);
+  if ((await postmaster.adopt()) !== null) await instance.config.adopt();
+  return new PostgresEngine(instance, observer, probe);
+}
+
+const oldestMajor = 15;
+const newestMajor = 18;
+
+async function readVersion(options: PostgresOptions): Promise<{ version: string; major: number }> {
+  const { binDir, libraryPath } = options.binaries;
+  for (const program of ['postgres', 'initdb']) {
+    await access(join(binDir, program), constants.X_OK).catch((error: unknown) => {
+      const text = `There is no program "${program}" in ${binDir}. Install PostgreSQL, or correct binDir.`;
+      throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error });
+    });
+  }
+  const { code, output } = await runProgram(join(binDir, 'postgres'), ['--version'], {
+    home: '/',
+    libraryPath,
+    owner: options.runAs,
+    timeoutMs: 10_000,
+    failure: 'ENGINE_BINARY_MISSING',
+  });
+  const [, version, number] = /\(PostgreSQL\) ((\d+)\S*)/.exec(output) ?? [];
+  if (code !== 0 || version === undefined) {
+    throw new EngineError('ENGINE_BINARY_MISSING', `${join(binDir, 'postgres')} does not run: ${tail(output)}`, 'safe');
+  }
+  const major = Number(number);
+  if (major < oldestMajor || major > newestMajor) {
+    const text = `PostgreSQL ${version} in ${binDir} is not supported; use ${oldestMajor} to ${newestMajor}.`;
+    throw new EngineError('ENGINE_BINARY_MISSING', text, 'unsafe');
+  }
+  return { version, major };
+}

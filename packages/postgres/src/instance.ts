@@ -1,0 +1,29 @@
+import type { EngineState } from '@understudy/core';
+import type { ManagedConfig } from './config/managed.ts';
+import type { ExpectedData } from './disk/inspect.ts';
+import type { Owner } from './files.ts';
+import type { AckTracker } from './observe/ack-tracker.ts';
+import type { RunFacts } from './observe/run-facts.ts';
+import type { Log, PostgresOptions } from './options.ts';
+import type { Paths } from './paths.ts';
+import type { Postmaster } from './process/postmaster.ts';
+import type { LocalSql } from './sql/local.ts';
+
+/** The parts of one engine, as its commands use them. */
+export interface Instance {
+  readonly options: PostgresOptions;
+  readonly paths: Paths;
+  readonly owner: Owner;
+  /** Of the programs in `binDir`. */
+  readonly expected: ExpectedData;
+  readonly version: string;
+  readonly postmaster: Postmaster;
+  readonly sql: LocalSql;
+  readonly config: ManagedConfig;
+  readonly facts: RunFacts;
+  readonly acks: AckTracker;
+  readonly log: Log;
+  readonly clockMs: () => number;
+  /** The newest state, without waiting. */
+  readonly observe: () => Promise<EngineState>;
+}

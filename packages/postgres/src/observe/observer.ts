@@ -1,0 +1,207 @@
+import {
+  type EngineState,
+  type MemberId,
+  memberId,
+  type Position,
+  parseLsn,
+  type Receiver,
+  type ReplicaProgress,
+  systemId,
+  type TimelineSwitch,
+} from '@understudy/core';
+import { inspectDisk, stoppedState } from '../disk/inspect.ts';
+import { readHistory } from '../disk/wal.ts';
+import type { Instance } from '../instance.ts';
+import type { RunningServer } from '../process/postmaster.ts';
+import { missing } from '../sql/local.ts';
+import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
+import { monotonicMs } from '../waiting.ts';
+import type { Probe } from './probe.ts';
+import {
+  checkpointerIsReady,
+  type Identification,
+  identify,
+  primaryQuery,
+  replicaQuery,
+  startupIsAtEnd,
+  waitsQuery,
+} from './query.ts';
+import { ReceiverLog } from './receiver-log.ts';
+import { SilenceMeter } from './silence.ts';
+
+const queryTimeoutMs = 500;
+/** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
+export const unresponsiveAfterMs = 3000;
+
+/** Looks at the server several times a second and says what it sees as an `EngineState`. */
+export class Observer {
+  readonly #instance: Instance;
+  readonly #probe: Probe;
+  readonly receiverLog: ReceiverLog;
+  readonly #replicas = new SilenceMeter<MemberId>();
+  readonly #receiver = new SilenceMeter<'receiver'>();
+  readonly #histories = new Map<number, readonly TimelineSwitch[]>();
+  #last: { readonly pid: number; readonly state: EngineState } | null = null;
+  #failingSinceMs: number | null = null;
+
+  constructor(instance: Instance, probe: Probe) {
+    this.#instance = instance;
+    this.#probe = probe;
+    this.receiverLog = new ReceiverLog(instance.paths.log);
+  }
+
+  /** The present state; never throws. */
+  async observe(): Promise<EngineState> {
+    const running = this.#instance.postmaster.running;
+    if (running === null) return this.#stopped();
+    try {
+      const state = await this.#running(running);
+      this.#failingSinceMs = null;
+      this.#last = { pid: running.pid, state };
+      return this.#probe.failingForMs() >= unresponsiveAfterMs ? this.#unresponsive(this.#probe.failingForMs()) : state;
+    } catch (error) {
+      return this.#failed(running, error);
+    }
+  }
+
+  async #stopped(): Promise<EngineState> {
+    this.#failingSinceMs = null;
+    this.#last = null;
+    this.#histories.clear();
+    const { options, expected } = this.#instance;
+    try {
+      return await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+    } catch (error) {
+      return { kind: 'refused', problem: `The data directory cannot be read: ${String(error)}` };
+    }
+  }
+
+  async #failed(running: RunningServer, error: unknown): Promise<EngineState> {
+    if ((await this.#instance.postmaster.check()) === 'gone') return this.#stopped();
+    const nowMs = monotonicMs();
+    const facts = this.#instance.facts.of(running.pid);
+    // 57P03: starting up, shutting down, or not yet consistent.
+    if (sqlStateOf(error) === '57P03' || facts.answered === 'never') {
+      this.#failingSinceMs = null;
+      return { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
+    }
+    this.#failingSinceMs ??= nowMs;
+    const failingMs = nowMs - this.#failingSinceMs;
+    const last = this.#last?.pid === running.pid ? this.#last.state : null;
+    return last === null || failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : last;
+  }
+
+  #unresponsive(sinceMs: number): EngineState {
+    return { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) };
+  }
+
+  async #running(running: RunningServer): Promise<EngineState> {
+    const facts = this.#instance.facts.of(running.pid);
+    const session = await this.#instance.sql.monitor(queryTimeoutMs);
+    facts.answered = 'once';
+    const firstQuery = facts.role === 'primary' ? primaryQuery : replicaQuery;
+    let rows = await session.rows(firstQuery, queryTimeoutMs);
+    const role = rows[0]?.recovery === 't' ? 'replica' : 'primary';
+    if (role !== facts.role && (role === 'primary' || firstQuery === primaryQuery)) {
+      rows = await session.rows(role === 'primary' ? primaryQuery : replicaQuery, queryTimeoutMs);
+    }
+    facts.role = role;
+    if (facts.localLog === 'unread' || facts.waiting === 'unknown') await this.#lookAtWaits(running, session);
+    // Asked last: a position read before the receiver was seen could be older than what it says.
+    const identified = await identify(session, queryTimeoutMs);
+    return role === 'primary'
+      ? this.#primary(running, identified, rows)
+      : this.#replica(running, identified, rows[0] ?? {});
+  }
+
+  async #lookAtWaits(running: RunningServer, session: PgSession): Promise<void> {
+    const facts = this.#instance.facts.of(running.pid);
+    const rows = await session.rows(waitsQuery, queryTimeoutMs);
+    if (facts.role === 'primary' || startupIsAtEnd(rows)) facts.localLog = 'read';
+    if (running.origin === 'started' && facts.role === 'replica' && checkpointerIsReady(rows)) facts.waiting = 'armed';
+  }
+
+  async #replica(running: RunningServer, identified: Identification, row: Row): Promise<EngineState> {
+    const facts = this.#instance.facts.of(running.pid);
+    const upstream = row.upstream ?? '';
+    if (row.status === 'streaming') {
+      // The startup process asks for a receiver only after it has read the local log to its end.
+      facts.localLog = 'read';
+      facts.receivedTimeline = Number(row.received_tli);
+    }
+    const replayedLsn = parseLsn(row.replayed ?? '') ?? identified.lsn;
+    return {
+      kind: 'replica',
+      systemId: systemId(identified.systemId),
+      position: facts.localLog === 'read' ? await this.#durable(identified, row, facts.receivedTimeline) : null,
+      replayed: await this.#position(identified.timeline, replayedLsn),
+      upstream: row.conninfo === 't' && upstream !== '' ? memberId(upstream) : null,
+      receiver: await this.#receiverOf(row),
+    };
+  }
+
+  /**
+   * Everything durable on a replica. `IDENTIFY_SYSTEM` leaves out what was received on a newer timeline than the one being
+   * replayed; then the received end counts, with the timeline that the receiver last reported.
+   */
+  async #durable(identified: Identification, row: Row, receivedTimeline: number | null): Promise<Position | null> {
+    const received = parseLsn(row.received ?? '');
+    if (received === null || received <= identified.lsn) return this.#position(identified.timeline, identified.lsn);
+    if (receivedTimeline === null) return null;
+    // The two samples are not of one instant: on one timeline the larger is right.
+    return this.#position(Math.max(receivedTimeline, identified.timeline), received);
+  }
+
+  async #receiverOf(row: Row): Promise<Receiver> {
+    this.#receiver.look();
+    if (row.status === 'streaming') {
+      return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
+    }
+    if (row.conninfo !== 't') return { kind: 'none' };
+    return { kind: 'broken', cause: await this.receiverLog.cause() };
+  }
+
+  async #primary(running: RunningServer, identified: Identification, rows: readonly Row[]): Promise<EngineState> {
+    const position = await this.#position(identified.timeline, identified.lsn);
+    this.#replicas.look();
+    const replicas: ReplicaProgress[] = [];
+    for (const row of rows) {
+      const progress = this.#progress(row, position);
+      const twin = replicas.findIndex((other) => other.member === progress?.member);
+      if (progress === null) continue;
+      // A stream that died unnoticed may linger beside its successor: the one that is further counts.
+      if (twin < 0) replicas.push(progress);
+      else if (progress.confirmed.lsn >= (replicas[twin]?.confirmed.lsn ?? 0n)) replicas[twin] = progress;
+    }
+    this.#replicas.keep(new Set(replicas.map((replica) => replica.member)));
+    const acks = this.#instance.acks.state(running.pid, rows[0]?.names ?? '');
+    return { kind: 'primary', systemId: systemId(identified.systemId), position, acks, replicas };
+  }
+
+  #progress(row: Row, primary: Position): ReplicaProgress | null {
+    const name = row.application_name;
+    if (name === null || name === undefined || !/^[A-Za-z0-9_-]{1,40}$/.test(name)) return null;
+    if (name === this.#instance.options.member) return null;
+    const columns = { on: 'flush_lsn', remote_apply: 'replay_lsn', remote_write: 'write_lsn', local: 'flush_lsn' };
+    const confirmed = parseLsn(row[columns[this.#instance.config.synchronousCommit]] ?? '');
+    if (confirmed === null) return null;
+    const member = memberId(name);
+    return {
+      member,
+      kind: row.state === 'streaming' ? 'streaming' : 'catching-up',
+      confirmed: { ...primary, lsn: confirmed },
+      silentMs: this.#replicas.silentMs(member, row.signature ?? ''),
+    };
+  }
+
+  async #position(timeline: number, at: Position['lsn']): Promise<Position> {
+    let history = this.#histories.get(timeline);
+    if (history === undefined) {
+      const read = await readHistory(this.#instance.options.dataDir, timeline);
+      if (read === null) throw missing(`history of timeline ${timeline}`);
+      history = read;
+      this.#histories.set(timeline, history);
+    }
+    return { kind: 'wal', timeline, lsn: at, history };
+  }
+}

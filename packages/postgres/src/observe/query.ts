@@ -1,0 +1,47 @@
+import { type Lsn, parseLsn } from '@understudy/core';
+import { roles } from '../names.ts';
+import { missing } from '../sql/local.ts';
+import type { PgSession, Row } from '../sql/session.ts';
+
+/** Where a server is, by `IDENTIFY_SYSTEM`: durable end of log (a standby: received or replayed) on the timeline it replays. */
+export interface Identification {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
+export async function identify(session: PgSession, timeoutMs: number): Promise<Identification> {
+  const row = await session.row('IDENTIFY_SYSTEM', timeoutMs);
+  const at = parseLsn(row.xlogpos ?? '');
+  if (at === null) throw missing('position');
+  return { systemId: row.systemid ?? '', timeline: Number(row.timeline), lsn: at };
+}
+
+/** One sample of a replica. */
+export const replicaQuery = `select pg_is_in_recovery() as recovery,
+  current_setting('understudy.upstream', true) as upstream, current_setting('primary_conninfo') <> '' as conninfo,
+  pg_last_wal_replay_lsn() as replayed, pg_last_wal_receive_lsn() as received,
+  r.status, r.received_tli, concat_ws(' ', r.pid, r.flushed_lsn, r.last_msg_receipt_time) as signature
+  from (values (1)) one left join pg_stat_wal_receiver r on true`;
+
+/** Which steps of a start are over: the waits of two processes tell (see `RunFacts`). */
+export const waitsQuery = `select backend_type, wait_event from pg_stat_activity
+  where backend_type in ('startup', 'checkpointer')`;
+
+/** One sample of a primary: its own row, then one for every replica that follows by our replication role. */
+export const primaryQuery = `select pg_is_in_recovery() as recovery, current_setting('synchronous_standby_names') as names,
+  s.application_name, s.state, s.write_lsn, s.flush_lsn, s.replay_lsn,
+  concat_ws(' ', s.pid, s.write_lsn, s.flush_lsn, s.replay_lsn, s.reply_time) as signature
+  from (values (1)) one left join pg_stat_replication s on s.usename = '${roles.replication}'`;
+
+/** Waits that the startup process enters only after it has read all local log. */
+const endOfLocalLog = new Set(['RecoveryWalStream', 'RecoveryRetrieveRetryInterval']);
+
+export function startupIsAtEnd(rows: readonly Row[]): boolean {
+  return rows.some((row) => row.backend_type === 'startup' && endOfLocalLog.has(row.wait_event ?? ''));
+}
+
+/** The checkpointer loads the list of synchronous standbys before it first waits for work. */
+export function checkpointerIsReady(rows: readonly Row[]): boolean {
+  return rows.some((row) => row.backend_type === 'checkpointer' && row.wait_event === 'CheckpointerMain');
+}

@@ -1,0 +1,85 @@
+import { open } from 'node:fs/promises';
+import type { Receiver } from '@understudy/core';
+import { monotonicMs } from '../waiting.ts';
+
+export type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
+
+/** What the receiver and the startup process write when a stream cannot be had, newest first match wins. */
+const causes: readonly (readonly [RegExp, BrokenCause])[] = [
+  [/requested WAL segment \S+ has already been removed/, 'wal-removed'],
+  [/can no longer (get changes from|access) replication slot/, 'slot'],
+  [/replication slot "[^"]*" does not exist|replication slot "[^"]*" is active/, 'slot'],
+  [/requested starting point \S+ on timeline \d+ is not in this server's history/, 'history'],
+  [/highest timeline \d+ of the primary is behind recovery timeline/, 'history'],
+  [/new timeline \d+ forked off current database system timeline/, 'history'],
+  [/requested starting point \S+ is ahead of the WAL flush position/, 'history'],
+  [/database system identifier differs between the primary and standby/, 'history'],
+  [/password authentication failed|no password supplied|no pg_hba.conf entry|certificate verify failed/, 'login'],
+  [/could not connect to the primary server|connection to server .* failed/, 'refused'],
+];
+
+const tailBytes = 16 * 1024;
+const refreshMs = 500;
+
+/** Finds in the server's log why its receiver has no stream. PostgreSQL tells it nowhere else. */
+export class ReceiverLog {
+  readonly #file: string;
+  #from = 0;
+  #cached: { readonly atMs: number; readonly cause: BrokenCause } | null = null;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Forgets what was logged so far: it was about another upstream. */
+  async restart(): Promise<void> {
+    this.#from = await this.#size();
+    this.#cached = null;
+  }
+
+  async #size(): Promise<number> {
+    try {
+      const handle = await open(this.#file, 'r');
+      try {
+        return (await handle.stat()).size;
+      } finally {
+        await handle.close();
+      }
+    } catch {
+      return 0;
+    }
+  }
+
+  async cause(): Promise<BrokenCause> {
+    const nowMs = monotonicMs();
+    if (this.#cached !== null && nowMs - this.#cached.atMs < refreshMs) return this.#cached.cause;
+    const cause = causeInLog(await this.#tail());
+    this.#cached = { atMs: nowMs, cause };
+    return cause;
+  }
+
+  async #tail(): Promise<string> {
+    try {
+      const handle = await open(this.#file, 'r');
+      try {
+        const { size } = await handle.stat();
+        const from = Math.max(size < this.#from ? 0 : this.#from, size - tailBytes);
+        const buffer = Buffer.alloc(Math.min(tailBytes, Math.max(0, size - from)));
+        await handle.read(buffer, 0, buffer.length, from);
+        return buffer.toString('utf8');
+      } finally {
+        await handle.close();
+      }
+    } catch {
+      return '';
+    }
+  }
+}
+
+/** The cause that the newest telling line of a log names. */
+export function causeInLog(text: string): BrokenCause {
+  for (const line of text.split('\n').reverse()) {
+    for (const [pattern, cause] of causes) if (pattern.test(line)) return cause;
+  }
+  return 'unknown';
+}

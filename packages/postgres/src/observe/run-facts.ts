@@ -1,0 +1,25 @@
+/** What has been seen of the server since it started; forgotten when another process takes its place. */
+export class RunFacts {
+  #pid: number | null = null;
+  /** `read`: the startup process has read the local log to its end, so received positions mean something (P7). */
+  localLog: 'unread' | 'read' = 'unread';
+  /** `armed`: the checkpointer has loaded a configuration in which commits wait for standbys. */
+  waiting: 'unknown' | 'armed' = 'unknown';
+  /** Timeline of what the receiver last wrote; null when no receiver ran. */
+  receivedTimeline: number | null = null;
+  /** `once`: a connection succeeded in this run, so "starting up" is over. */
+  answered: 'never' | 'once' = 'never';
+  role: 'replica' | 'primary' | 'unknown' = 'unknown';
+
+  /** Forgets everything when `pid` is another server than before. */
+  of(pid: number): this {
+    if (this.#pid === pid) return this;
+    this.#pid = pid;
+    this.localLog = 'unread';
+    this.waiting = 'unknown';
+    this.receivedTimeline = null;
+    this.answered = 'never';
+    this.role = 'unknown';
+    return this;
+  }
+}

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import type { PostgresOptions } from './options.ts';
+
+/** Every file that this package writes outside of what PostgreSQL keeps itself. */
+export interface Paths {
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly log: string;
+  readonly passwordFile: string;
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly include: string;
+  readonly hba: string;
+  readonly identity: string;
+  /** Present while the data directory must not be started: a rewind is under way or has failed. */
+  readonly incomplete: string;
+  readonly standbySignal: string;
+}
+
+export const includeName = 'understudy.conf';
+export const hbaName = 'understudy_hba.conf';
+export const identityName = 'understudy.json';
+export const incompleteName = 'understudy.incomplete';
+
+export function pathsOf(options: PostgresOptions): Paths {
+  const { dataDir, runDir } = options;
+  return {
+    dataDir,
+    runDir,
+    log: join(runDir, 'postgres.log'),
+    passwordFile: join(runDir, 'receiver.pass'),
+    tls: { ca: join(runDir, 'ca.pem'), cert: join(runDir, 'cert.pem'), key: join(runDir, 'key.pem') },
+    include: join(dataDir, includeName),
+    hba: join(dataDir, hbaName),
+    identity: join(dataDir, identityName),
+    incomplete: join(dataDir, incompleteName),
+    standbySignal: join(dataDir, 'standby.signal'),
+  };
+}

@@ -1,0 +1,71 @@
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+
+/** A process as `/proc` shows it. */
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly title: string;
+}
+
+/** Whether a process with this id exists. A zombie (dead, not yet reaped) does not count. */
+export async function isAlive(pid: number): Promise<boolean> {
+  return (await statOf(pid)) !== null;
+}
+
+async function statOf(pid: number): Promise<{ readonly parent: number; readonly name: string } | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+    // The name is in parentheses and may itself hold spaces and parentheses.
+    const end = text.lastIndexOf(')');
+    const [state, parent] = text.slice(end + 2).split(' ');
+    if (state === 'Z' || state === 'X') return null;
+    return { parent: Number(parent), name: text.slice(text.indexOf('(') + 1, end) };
+  } catch {
+    return null;
+  }
+}
+
+async function titleOf(pid: number): Promise<string> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'latin1')).replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
+}
+
+async function allPids(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** Children of a process with their titles. */
+export async function childrenOf(parent: number): Promise<readonly ProcessInfo[]> {
+  let pids: number[];
+  try {
+    // One small read where the kernel offers it; otherwise every process is looked at.
+    const text = await readFile(`/proc/${parent}/task/${parent}/children`, 'latin1');
+    pids = text.split(' ').filter(Boolean).map(Number);
+  } catch {
+    const all = await Promise.all((await allPids()).map(async (pid) => ({ pid, stat: await statOf(pid) })));
+    pids = all.filter(({ stat }) => stat?.parent === parent).map(({ pid }) => pid);
+  }
+  return Promise.all(pids.map(async (pid) => ({ pid, title: await titleOf(pid) })));
+}
+
+/** Whether this process is a PostgreSQL server process of that data directory: they all keep it as their working directory. */
+export async function worksIn(pid: number, dataDir: string): Promise<boolean> {
+  const stat = await statOf(pid);
+  if (stat?.name !== 'postgres') return false;
+  try {
+    return (await readlink(`/proc/${pid}/cwd`)) === dataDir;
+  } catch {
+    return false;
+  }
+}
+
+/** Every server process of a data directory, whoever started it and however orphaned it is. */
+export async function serverProcesses(dataDir: string): Promise<readonly number[]> {
+  const real = await realpath(dataDir).catch(() => null);
+  if (real === null) return [];
+  const pids = await allPids();
+  const mine = await Promise.all(pids.map((pid) => worksIn(pid, real)));
+  return pids.filter((_, index) => mine[index] === true);
+}
