@@ -151,13 +151,14 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
     return act('sealing', 'The recorded leader follows nobody.', [{ kind: 'seal', epoch: record.value.epoch }]);
   }
   const sealed = ownSeal(turn) !== null;
-  const continues = record.value.phase === 'promoting' && record.value.incarnation === obs.incarnation;
+  if (engine.position === null) return wait('reading-log', 'The local log is still being read to its end.');
+  const continues =
+    record.value.phase === 'promoting' && record.value.incarnation === obs.incarnation && !hasOpened(turn, engine);
   if (continues && !sealed && !recentFailure(turn, 'promote')) {
     const { epoch, lineage, rule } = record.value;
     const notAfter = (obs.now + turn.config.leaseTtlMs / 2) as typeof obs.now;
     return act('promoting', `Opening for epoch ${epoch}.`, [{ kind: 'promote', epoch, lineage, rule, notAfter }]);
   }
-  if (engine.position === null) return wait('reading-log', 'The local log is still being read to its end.');
   if (!belongs(turn, engine.position)) {
     return wait(
       'leader-data-regressed',
@@ -172,6 +173,14 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
     );
   }
   return elect(turn) ?? wait('sealed', 'Sealed; waiting for an election.');
+}
+
+/**
+ * Whether this server has already opened on the record's history line and was stopped again before that was recorded (by an agent that
+ * did not see its own write yet). Opening twice would make two histories of one number.
+ */
+function hasOpened(turn: LedTurn, engine: Replica): boolean {
+  return engine.position !== null && lineageOf(engine.position) === turn.record.value.lineage;
 }
 
 /** Whether `position` is on the history that this node's leadership wrote: a server whose data was put back from elsewhere proves nothing. */
