@@ -13,7 +13,7 @@ import { runFile } from './run-file.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Servers that the real tests use beside the bundled PostgreSQL 17. */
-const testServers = ['postgres-15', 'postgres-18', 'etcd-3.4', 'etcd-3.5', 'haproxy'];
+const testServers = ['postgres-15', 'postgres-18', 'pg-tools-15', 'pg-tools-17', 'etcd-3.4', 'etcd-3.5', 'haproxy'];
 
 const usage = `Usage: npm test [-- [FILTER…] [options]]
 

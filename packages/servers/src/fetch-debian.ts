@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf, ServersError } from './errors.ts';
+import { wrapPrograms } from './own-loader.ts';
 import type { DebianRecipe } from './recipes.ts';
 import { type RunResult, run, tailOf } from './run.ts';
 
@@ -32,6 +33,8 @@ export async function fetchFromDebian(recipe: DebianRecipe, folder: string, repo
   report('unpack', null, 'unpacking');
   await unpackAll(join(work, 'debs'), folder);
   await rm(work, { recursive: true });
+  for (const path of recipe.remove) await rm(join(folder, path), { recursive: true, force: true });
+  if (recipe.libraries.kind === 'own-loader') await wrapPrograms(folder, recipe.libraries);
 }
 
 /** Unpacks every `.deb` of one folder into another, in the way of `dpkg -x`: no script of a package is run. */

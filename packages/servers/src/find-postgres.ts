@@ -1,11 +1,18 @@
 import { readdir } from 'node:fs/promises';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { basename, delimiter, dirname, join, resolve } from 'node:path';
 import { reasonOf, ServersError } from './errors.ts';
 import { cacheFolders } from './folders.ts';
 import { bundledPostgresFolder, hydrateLinks } from './npm-postgres.ts';
-import { type BinDirProbe, type PostgresTools, probeBinDir, toolsFor, type UsableBinDir } from './postgres-tools.ts';
+import {
+  type BinDirProbe,
+  moveTools,
+  type PostgresTools,
+  probeBinDir,
+  toolsFor,
+  type UsableBinDir,
+} from './postgres-tools.ts';
 import { makeReachable } from './reachable.ts';
-import { isServerName } from './recipes.ts';
+import { isServerName, recipes, type ServerName } from './recipes.ts';
 import type { ServerUser } from './user.ts';
 
 /** Where binaries came from: the npm package, a fetched one, the operating system, or a folder that the caller named. */
@@ -62,34 +69,22 @@ export async function findPostgres(options: FindPostgresOptions = {}): Promise<P
 }
 
 /**
- * The same server with programs that `user` can run: unchanged when it already can, otherwise from a copy
+ * The same server with programs that `user` can run: unchanged where it already can, otherwise from copies
  * (see `makeReachable`).
+ *
+ * @param user from `serverUser()`; null returns the server as it is.
  */
 export async function reachablePostgres(server: PostgresServer, user: ServerUser | null): Promise<PostgresServer> {
   if (user === null) return server;
-  const binDir = await makeReachable(server.binDir, user.uid);
-  if (binDir === server.binDir) return server;
-  const moved = (path: string): string =>
-    dirname(path) === server.binDir ? join(binDir, path.slice(server.binDir.length)) : path;
-  const movedOrNull = (path: string | null): string | null => (path === null ? null : moved(path));
-  const { tools } = server;
-  return {
-    ...server,
-    binDir,
-    tools: {
-      initdb: moved(tools.initdb),
-      postgres: moved(tools.postgres),
-      pgCtl: moved(tools.pgCtl),
-      pgBasebackup: movedOrNull(tools.pgBasebackup),
-      pgRewind: movedOrNull(tools.pgRewind),
-      pgControldata: movedOrNull(tools.pgControldata),
-      pgWaldump: movedOrNull(tools.pgWaldump),
-      pgChecksums: movedOrNull(tools.pgChecksums),
-      psql: movedOrNull(tools.psql),
-      pgbench: movedOrNull(tools.pgbench),
-      pgDump: movedOrNull(tools.pgDump),
-    },
-  };
+  const paths = Object.values(server.tools).filter((path): path is string => path !== null);
+  const folders = new Map<string, string>();
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    const programs = paths.filter((path) => dirname(path) === folder).map((path) => basename(path));
+    folders.set(folder, await makeReachable(folder, user.uid, programs));
+  }
+  const binDir = folders.get(server.binDir) ?? server.binDir;
+  const isMoved = [...folders].some(([from, to]) => from !== to);
+  return isMoved ? { ...server, binDir, tools: moveTools(server.tools, folders) } : server;
 }
 
 /** Every server found, best first, for `list` and for error messages. */
@@ -150,11 +145,15 @@ async function namesIn(folder: string): Promise<string[]> {
   return names.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }));
 }
 
+/** Fetched servers, then fetched tools: the npm packages of the servers have none. */
 async function cachedBinDirs(): Promise<string[]> {
   const found: string[] = [];
   for (const cache of cacheFolders()) {
-    const names = (await namesIn(cache)).filter((name) => name.startsWith('postgres-') && isServerName(name));
-    found.push(...names.map((name) => join(cache, name, 'native', 'bin')));
+    const names = (await namesIn(cache)).filter(isServerName);
+    const folderOf = (name: ServerName): string => dirname(join(cache, name, recipes[name].probe.program));
+    const servers = names.filter((name) => name.startsWith('postgres-'));
+    const tools = names.filter((name) => name.startsWith('pg-tools-'));
+    found.push(...servers.map(folderOf), ...tools.map(folderOf));
   }
   return found;
 }

@@ -36,9 +36,9 @@ const manifestName = 'understudy.json';
 const manifestSchema = z.object({ name: z.string(), version: z.string(), recipe: z.string() });
 const lockWaitMs = 15 * 60_000;
 
-/** A digest of what the recipe says, so that a tree fetched by another recipe is replaced. */
-function recipeDigest(recipe: Recipe): string {
-  const text = JSON.stringify(recipe, (_, value: unknown) => (value instanceof RegExp ? value.source : value));
+/** A digest of what decides the content of a tree, so that one fetched by another recipe is replaced. */
+function recipeDigest({ downloadMb: _estimate, probe: _probe, ...content }: Recipe): string {
+  const text = JSON.stringify(content);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
@@ -161,8 +161,8 @@ async function probe(recipe: Recipe, folder: string): Promise<string> {
 
 /** What a program of that tree needs in its environment: LD_LIBRARY_PATH, or nothing. */
 export function libraryEnvironment(recipe: Recipe, folder: string): Record<string, string> {
-  if (recipe.kind === 'npm' || recipe.libraryFolders.length === 0) return {};
-  return { LD_LIBRARY_PATH: recipe.libraryFolders.map((name) => join(folder, name)).join(':') };
+  if (recipe.kind === 'npm' || recipe.libraries.kind !== 'environment') return {};
+  return { LD_LIBRARY_PATH: recipe.libraries.folders.map((name) => join(folder, name)).join(':') };
 }
 
 /**

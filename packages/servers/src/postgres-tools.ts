@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { reasonOf } from './errors.ts';
 import { run, tailOf } from './run.ts';
 
@@ -103,4 +103,23 @@ async function firstOf(folders: readonly UsableBinDir[], program: string): Promi
     if (await isExecutable(path)) return path;
   }
   return null;
+}
+
+/** The same programs in other folders; a folder that the map does not name stays as it is. */
+export function moveTools(tools: PostgresTools, folders: ReadonlyMap<string, string>): PostgresTools {
+  const moved = (path: string): string => join(folders.get(dirname(path)) ?? dirname(path), basename(path));
+  const movedOrNull = (path: string | null): string | null => (path === null ? null : moved(path));
+  return {
+    initdb: moved(tools.initdb),
+    postgres: moved(tools.postgres),
+    pgCtl: moved(tools.pgCtl),
+    pgBasebackup: movedOrNull(tools.pgBasebackup),
+    pgRewind: movedOrNull(tools.pgRewind),
+    pgControldata: movedOrNull(tools.pgControldata),
+    pgWaldump: movedOrNull(tools.pgWaldump),
+    pgChecksums: movedOrNull(tools.pgChecksums),
+    psql: movedOrNull(tools.psql),
+    pgbench: movedOrNull(tools.pgbench),
+    pgDump: movedOrNull(tools.pgDump),
+  };
 }

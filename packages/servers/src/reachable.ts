@@ -29,23 +29,24 @@ const copiesFolder = '/var/tmp';
  *
  * @param binDir folder of the programs; the installation around it is copied with it.
  * @param uid who has to run them.
+ * @param programs names in that folder that have to be reachable; without it, every file of the folder.
  * @returns `binDir` itself when it is reachable (always so when this process is not root), otherwise that of the copy.
  * @throws ServersError `UNREACHABLE` when a copy could not be made, or a folder of that name is not ours.
  */
-export async function makeReachable(binDir: string, uid: number): Promise<string> {
-  if (process.getuid?.() !== 0 || uid === 0 || (await canRunAll(binDir, uid))) return binDir;
+export async function makeReachable(binDir: string, uid: number, programs?: readonly string[]): Promise<string> {
+  if (process.getuid?.() !== 0 || uid === 0 || (await canRunAll(binDir, uid, programs))) return binDir;
   const root = await installationRoot(binDir);
   const copy = join(copiesFolder, `understudy-bin-${await fingerprint(root, binDir)}`);
   if (!(await isOurs(copy))) await copyTree(root, copy);
   const copied = join(copy, relative(root, await realpath(binDir)));
-  if (await canRunAll(copied, uid)) return copied;
+  if (await canRunAll(copied, uid, programs)) return copied;
   const text = `User ${uid} can run neither ${binDir} nor its copy ${copied} (is ${copiesFolder} mounted noexec?).`;
   throw new ServersError('UNREACHABLE', `${text} Move the checkout to a folder that every user can enter.`);
 }
 
 /** Asks the kernel, as that user: covers folder modes, ACLs and mount options alike. */
-async function canRunAll(binDir: string, uid: number): Promise<boolean> {
-  const files = (await readdir(binDir)).map((name) => join(binDir, name));
+async function canRunAll(binDir: string, uid: number, programs?: readonly string[]): Promise<boolean> {
+  const files = (programs ?? (await readdir(binDir))).map((name) => join(binDir, name));
   const script = 'for f; do [ -r "$f" ] && [ -x "$f" ] || exit 1; done';
   const user = { uid, gid: groupOf(uid) };
   const result = await run('/bin/sh', ['-c', script, 'sh', ...files], { user, timeoutMs: 10_000 });
@@ -62,7 +63,10 @@ async function installationRoot(binDir: string): Promise<string> {
       return real.slice(0, real.length - below.length + first.length);
     }
   }
-  return dirname(real);
+  const root = dirname(real);
+  if (!['/', '/usr', '/usr/local', '/opt'].includes(root)) return root;
+  const text = `Some programs in ${binDir} cannot be run by everybody, and a folder of the system is not copied.`;
+  throw new ServersError('UNREACHABLE', `${text} Give them read and execute permission for others.`);
 }
 
 async function fingerprint(root: string, binDir: string): Promise<string> {

@@ -9,7 +9,10 @@ export type ServerName =
   | 'postgres-18'
   | 'etcd-3.4'
   | 'etcd-3.5'
-  | 'haproxy';
+  | 'haproxy'
+  | 'pg-tools-15'
+  | 'pg-tools-17'
+  | 'pg-tools-18';
 
 /** Proves that a fetched tree works: `program args` must end with 0 and print the version that `pattern` finds. */
 export interface Probe {
@@ -34,11 +37,26 @@ export interface DebianRecipe {
   readonly kind: 'debian';
   readonly suite: 'bookworm' | 'trixie' | 'sid';
   readonly packages: readonly string[];
-  /** Folders below the server's folder that LD_LIBRARY_PATH must name; empty when the C library is enough. */
-  readonly libraryFolders: readonly string[];
+  readonly libraries: Libraries;
+  /** Files below the server's folder that are not wanted. */
+  readonly remove: readonly string[];
   readonly downloadMb: number;
   readonly probe: Probe;
 }
+
+/** How the programs of an unpacked tree find their libraries. */
+export type Libraries =
+  /** The C library of this machine is all they need. */
+  | { readonly kind: 'none' }
+  /** The caller sets LD_LIBRARY_PATH to these folders of the tree. */
+  | { readonly kind: 'environment'; readonly folders: readonly string[] }
+  /** The tree has a C library of its own: every program of `programFolders` is started by the tree's own loader. */
+  | {
+      readonly kind: 'own-loader';
+      readonly loader: string;
+      readonly folders: readonly string[];
+      readonly programFolders: readonly string[];
+    };
 
 export type Recipe = NpmRecipe | DebianRecipe;
 
@@ -61,10 +79,51 @@ function etcd(suite: DebianRecipe['suite'], downloadMb: number): DebianRecipe {
     kind: 'debian',
     suite,
     packages: ['etcd-server'],
-    libraryFolders: [],
+    libraries: { kind: 'none' },
+    remove: [],
     downloadMb,
     probe: { program: 'usr/bin/etcd', args: ['--version'], pattern: /etcd Version: (\S+)/ },
   };
+}
+
+const debianLibraryFolders = ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu'];
+
+/** The client and server-side tools that the npm package lacks, pg_rewind above all; not the server itself. */
+function postgresTools(
+  major: number,
+  suite: DebianRecipe['suite'],
+  loaderFolder: string,
+  libraries: readonly string[],
+): DebianRecipe {
+  const programs = `usr/lib/postgresql/${major}/bin`;
+  return {
+    kind: 'debian',
+    suite,
+    packages: [`postgresql-${major}`, `postgresql-client-${major}`, ...libraries],
+    libraries: {
+      kind: 'own-loader',
+      loader: `${loaderFolder}/ld-linux-x86-64.so.2`,
+      folders: debianLibraryFolders,
+      programFolders: [programs],
+    },
+    // Without the server's programs a folder of tools is never taken for a server.
+    remove: [
+      ...['postgres', 'initdb', 'pg_ctl', 'postmaster', 'pg_upgrade'].map((name) => `${programs}/${name}`),
+      `usr/lib/postgresql/${major}/lib`,
+      'usr/share',
+    ],
+    downloadMb: 40,
+    probe: { program: `${programs}/pg_rewind`, args: ['--version'], pattern: /\(PostgreSQL\) (\S+)/ },
+  };
+}
+
+/** What PostgreSQL's tools link against, under the names of every Debian release. */
+const toolLibraries =
+  words(`libpq5 libc6 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
+  libsasl2-2 libzstd1 liblz4-1 zlib1g libtinfo6 libxxhash0`);
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/);
 }
 
 export const recipes: Readonly<Record<ServerName, Recipe>> = {
@@ -107,10 +166,24 @@ export const recipes: Readonly<Record<ServerName, Recipe>> = {
       'libstdc++6',
       'libgcc-s1',
     ],
-    libraryFolders: ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu'],
+    libraries: { kind: 'environment', folders: debianLibraryFolders },
+    remove: [],
     downloadMb: 16,
     probe: { program: 'usr/sbin/haproxy', args: ['-v'], pattern: /HAProxy version (\S+)/ },
   },
+  'pg-tools-15': postgresTools(15, 'bookworm', 'lib/x86_64-linux-gnu', [
+    ...toolLibraries,
+    ...words(`libssl3 libldap-2.5-0 libreadline8 libgnutls30 libp11-kit0 libidn2-0 libunistring2 libtasn1-6 libnettle8
+      libhogweed6 libgmp10 libffi8`),
+  ]),
+  'pg-tools-17': postgresTools(17, 'trixie', 'usr/lib/x86_64-linux-gnu', [
+    ...toolLibraries,
+    ...words('libssl3t64 libldap2 libreadline8t64'),
+  ]),
+  'pg-tools-18': postgresTools(18, 'sid', 'usr/lib/x86_64-linux-gnu', [
+    ...toolLibraries,
+    ...words('libssl3t64 libldap2 libreadline8t64'),
+  ]),
 };
 
 /** The recipe names, in the order in which `list` prints them. */
