@@ -64,10 +64,10 @@ function fenceAlways(turn: LedTurn): Step | null {
 
 /** A sealed node, or one that the old leader's own seal lets in, takes part in the election. */
 function replicaInElection(turn: LedTurn): Step | null {
-  if (turn.obs.engine.kind !== 'replica' || turn.obs.job !== null || turn.obs.store.kind !== 'current') return null;
-  if (turn.content.paused && turn.content.request === null) return null;
-  const election = elect(turn);
+  if (turn.obs.engine.kind !== 'replica' || turn.obs.job !== null) return null;
   const stay = staySealed(turn);
+  if (turn.obs.store.kind !== 'current' || (turn.content.paused && turn.content.request === null)) return stay;
+  const election = elect(turn);
   const memory = { ...stay?.memory, ...election?.memory };
   const chosen =
     (election?.commands.length ?? 0) > 0 ? election : (stay?.commands.length ?? 0) > 0 ? stay : (election ?? stay);
@@ -125,6 +125,7 @@ function remember(turn: LedTurn): Memory {
     shortSince: short,
     election: memory.election?.epoch === epoch ? memory.election : null,
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
+    sealAttempt: memory.sealAttempt?.epoch === epoch ? memory.sealAttempt : null,
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? (memory.leaderNotOpenSince ?? obs.now) : null,
     request,

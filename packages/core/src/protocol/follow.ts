@@ -1,6 +1,7 @@
 import { contains, formatPosition, lineageOf, type Position } from '../position/position.ts';
 import type { EngineState } from '../values/engine-state.ts';
-import { act, freshPeer, type LedTurn, recentFailure, type Step, wait } from './turn.ts';
+import { mayBeSealedYet, missingSession, withdrawSeal } from './seal.ts';
+import { act, freshPeer, heldSession, type LedTurn, ownSeal, recentFailure, type Step, wait } from './turn.ts';
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;
@@ -42,6 +43,10 @@ function copy(turn: LedTurn, why: string): Step {
   if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary') {
     return wait('copy-waits', `${why} Waiting for an open leader to copy from.`);
   }
+  if (turn.obs.store.kind !== 'current') return storeSilent();
+  const seal = ownSeal(turn);
+  if (seal !== null)
+    return withdrawSeal(turn, seal.value.position, `${why} The seal that vouched for it is given back.`);
   if (recentFailure(turn, 'clone'))
     return wait('copy-failed', `${why} The last attempt to copy failed; trying again soon.`);
   return act('copying', `${why} Copying from ${leader}.`, [{ kind: 'clone', from: leader }]);
@@ -57,13 +62,28 @@ function attach(turn: LedTurn, engine: Replica): Step {
       ? wait('connecting', `Connecting to ${leader}.`)
       : wait('reading-log', 'The local log is still being read to its end.');
   }
+  if (turn.obs.store.kind !== 'current') return storeSilent();
   const place = compare(turn, engine.position);
   if (place === 'unknown') return wait('leader-not-open', `Waiting for ${leader} to open, to compare histories.`);
   if (place === 'diverged') return rejoin(turn, engine.position);
   if (engine.upstream !== leader) {
+    // Whoever connects may acknowledge: so first be sure that no seal of this node is in the store, or still on its way there.
+    if (heldSession(turn) === null) return missingSession();
+    if (mayBeSealedYet(turn)) {
+      return withdrawSeal(
+        turn,
+        engine.position,
+        'An attempt to seal may still arrive in the store: taking it back first.',
+      );
+    }
     return act('follow', `Following ${leader} in epoch ${epoch}.`, [{ kind: 'follow', leader, epoch }]);
   }
   return unstick(turn, engine, phase);
+}
+
+/** Where a node belongs is in the store: on knowledge that may be old, it stays with whom it follows. */
+function storeSilent(): Step {
+  return wait('store-silent', 'The store does not answer; this node stays where it is.');
 }
 
 type Place = 'on-history' | 'diverged' | 'unknown';

@@ -127,9 +127,8 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
   const handover = content.request?.value.kind === 'switchover' || !content.paused;
   const end = engine.shutdown === 'clean' ? engine.position : null;
   if (handover && end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
-    return act('handed-over', `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`, [
-      publishSeal(turn, end),
-    ]);
+    const text = `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`;
+    return publishSeal(turn, end, 'handed-over', text);
   }
   if (content.paused && content.request === null)
     return wait('paused', 'The cluster is paused: the server is left as it is.');
@@ -166,11 +165,8 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
     );
   }
   if (!sealed) {
-    return act(
-      'leader-sealed',
-      `This node gives up epoch ${record.value.epoch} at ${formatPosition(engine.position)}.`,
-      [publishSeal(turn, engine.position)],
-    );
+    const text = `This node gives up epoch ${record.value.epoch} at ${formatPosition(engine.position)}.`;
+    return publishSeal(turn, engine.position, 'leader-sealed', text);
   }
   return elect(turn) ?? wait('sealed', 'Sealed; waiting for an election.');
 }

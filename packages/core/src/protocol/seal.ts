@@ -1,8 +1,8 @@
 import { formatPosition, type Position } from '../position/position.ts';
-import { elapsedMs } from '../values/brand.ts';
+import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
 import { isSealQuorum, suspecting, suspicion } from './suspicion.ts';
-import { act, freshPeer, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
+import { act, freshPeer, heldSession, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
 
 /** A seal that led to no election is withdrawn after this long, if the leader is well. */
 const WITHDRAW_AFTER_MS = 2000;
@@ -26,11 +26,11 @@ export function sealWhenSuspected(turn: LedTurn): Step | null {
   if (obs.engine.position === null) {
     return wait('sealing-reads-log', 'The stream is cut; the local log is still being read to its end.');
   }
-  return act(
+  return publishSeal(
+    turn,
+    obs.engine.position,
     'seal-published',
     `${verdict.reason.text} Sealed for epoch ${record.value.epoch} at ${formatPosition(obs.engine.position)}.`,
-    [publishSeal(turn, obs.engine.position)],
-    { sealedSince: { epoch: record.value.epoch, since: obs.now } },
   );
 }
 
@@ -60,23 +60,64 @@ function asyncReady(turn: LedTurn): Step | null {
   );
 }
 
-/** Publishes this node's seal, on condition that neither the record nor an earlier seal of ours has changed since it was read. */
-export function publishSeal(turn: LedTurn, position: Position): Commit {
-  const { obs, record, content } = turn;
-  return {
+/**
+ * Publishes this node's seal, on condition that the record, an earlier seal of ours and our session are what they were when read. The
+ * session keeps out what a dead agent of this name sent and what arrives only now.
+ */
+export function publishSeal(turn: LedTurn, position: Position, code: string, text: string): Step {
+  const { obs, record } = turn;
+  const session = heldSession(turn);
+  if (session === null) return missingSession();
+  const { epoch } = record.value;
+  const basis = basisOf(turn);
+  const commit: Commit = {
     kind: 'commit',
     purpose: 'publish seal',
     expect: [
       { key: 'record', is: record.revision },
-      { key: `seals/${obs.self}`, is: content.seals.get(obs.self)?.revision ?? 'absent' },
+      { key: `seals/${obs.self}`, is: basis },
+      { key: `sessions/${obs.self}`, is: session.revision },
     ],
-    put: [{ key: `seals/${obs.self}`, value: { epoch: record.value.epoch, incarnation: obs.incarnation, position } }],
+    put: [{ key: `seals/${obs.self}`, value: { epoch, incarnation: obs.incarnation, position } }],
   };
+  return act(code, text, [commit], { sealedSince: { epoch, since: obs.now }, sealAttempt: { epoch, basis } });
+}
+
+export function missingSession(): Step {
+  return wait(
+    'session-missing',
+    "This agent does not hold its session in the store (yet); is another agent running under this member's name?",
+  );
+}
+
+function basisOf(turn: LedTurn): Revision | 'absent' {
+  return turn.content.seals.get(turn.obs.self)?.revision ?? 'absent';
+}
+
+/** Whether a seal that this agent tried to publish in this epoch may still arrive in the store. */
+export function mayBeSealedYet(turn: LedTurn): boolean {
+  const attempt = turn.memory.sealAttempt;
+  return attempt?.epoch === turn.record.value.epoch && attempt.basis === basisOf(turn);
+}
+
+/** Takes a seal, or an attempt at one, back: whatever was sent before expects something else under the key and fails from now on. */
+export function withdrawSeal(turn: LedTurn, position: Position, text: string): Step {
+  const { obs, record } = turn;
+  const commit: Commit = {
+    kind: 'commit',
+    purpose: 'withdraw seal',
+    expect: [
+      { key: 'record', is: record.revision },
+      { key: `seals/${obs.self}`, is: basisOf(turn) },
+    ],
+    put: [{ key: `seals/${obs.self}`, value: { epoch: epoch(0), incarnation: obs.incarnation, position } }],
+  };
+  return act('seal-withdrawn', text, [commit], { sealedSince: null });
 }
 
 /**
- * While sealed, a node stays cut: re-cut if something reconnected it, give the seal back when the leader turned out to be alive. The
- * seal is deleted in the store *before* the node connects again, so that an election that counted it fails its comparison.
+ * While sealed, a node stays cut, whatever else is going on: re-cut if something reconnected it. The seal is given back when the leader
+ * turned out to be alive, in the store and *before* the node connects again, so that an election that counted it fails its comparison.
  */
 export function staySealed(turn: LedTurn): Step | null {
   const { obs, record, memory } = turn;
@@ -94,24 +135,13 @@ export function staySealed(turn: LedTurn): Step | null {
     });
   }
   const leader = freshPeer(turn, record.value.leader);
-  const alive = leader?.engine.kind === 'primary' && suspicion(turn).kind === 'trusts';
+  const alive = obs.store.kind === 'current' && leader?.engine.kind === 'primary' && suspicion(turn).kind === 'trusts';
   if (!alive || elapsedMs(since, obs.now) < WITHDRAW_AFTER_MS) {
     return wait('sealed', `Sealed for epoch ${record.value.epoch}; waiting for a quorum of seals.`);
   }
-  return act(
-    'seal-withdrawn',
+  return withdrawSeal(
+    turn,
+    seal.value.position,
     `${record.value.leader} is alive and nobody was elected: giving the seal back.`,
-    [
-      {
-        kind: 'commit',
-        purpose: 'withdraw seal',
-        expect: [
-          { key: 'record', is: record.revision },
-          { key: `seals/${obs.self}`, is: seal.revision },
-        ],
-        put: [{ key: `seals/${obs.self}`, value: 'delete' }],
-      },
-    ],
-    { sealedSince: null },
   );
 }

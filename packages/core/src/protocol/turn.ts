@@ -1,5 +1,5 @@
 import type { Position } from '../position/position.ts';
-import type { MemberId } from '../values/brand.ts';
+import type { Incarnation, MemberId } from '../values/brand.ts';
 import type { Command } from '../values/command.ts';
 import { type ClusterConfig, DEFAULT_CONFIG } from '../values/config.ts';
 import type { Memory } from '../values/decision.ts';
@@ -78,6 +78,15 @@ export function currentSeals(turn: LedTurn): ReadonlyMap<MemberId, Versioned<Sea
 
 export function ownSeal(turn: LedTurn): Versioned<Seal> | null {
   return currentSeals(turn).get(turn.obs.self) ?? null;
+}
+
+/**
+ * This agent's session as the store shows it; null when it holds none, or another process holds it. What a write expects of it fails
+ * when another agent of this name has begun: neither a dead process's delayed write nor a second member of the same name passes.
+ */
+export function heldSession(turn: Turn): Versioned<Incarnation> | null {
+  const session = turn.content.sessions.get(turn.obs.self);
+  return session?.value === turn.obs.incarnation ? session : null;
 }
 
 /** The position of this node's server if it is a fenced replica that has read its local log to the end; else null. */

@@ -31,7 +31,7 @@ export type StorePut =
   | { readonly key: `history/${Epoch}`; readonly value: HistoryEntry }
   | { readonly key: `outcomes/${string}`; readonly value: RequestOutcome }
   | { readonly key: 'request'; readonly value: OperatorRequest }
-  | { readonly key: 'request' | `seals/${MemberId}`; readonly value: 'delete' };
+  | { readonly key: 'request'; readonly value: 'delete' };
 
 /** How an operator's request ended: never "unknown". */
 export interface RequestOutcome {

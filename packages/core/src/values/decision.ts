@@ -1,5 +1,5 @@
 import type { Position } from '../position/position.ts';
-import type { Epoch, MemberId, Ms } from './brand.ts';
+import type { Epoch, MemberId, Ms, Revision } from './brand.ts';
 import type { Command } from './command.ts';
 import type { Reason } from './reason.ts';
 
@@ -16,6 +16,11 @@ export interface Memory {
   readonly election: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** When this agent sealed, for the decision to give up. */
   readonly sealedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /**
+   * The last seal that this agent tried to publish, and what was under its key when it did. As long as the store shows no change there,
+   * that write may still arrive: this node neither connects nor opens in that epoch before it has taken the attempt back.
+   */
+  readonly sealAttempt: { readonly epoch: Epoch; readonly basis: Revision | 'absent' } | null;
   /** When the leader's own server went away, for a restart in place. */
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
@@ -33,6 +38,7 @@ export const EMPTY_MEMORY: Memory = {
   shortSince: null,
   election: null,
   sealedSince: null,
+  sealAttempt: null,
   downSince: null,
   request: null,
   leaderNotOpenSince: null,

@@ -48,7 +48,10 @@ export interface ClusterIdentity {
   readonly engine: string;
 }
 
-/** Proof that a member has stopped acknowledging for an epoch, with everything it holds. */
+/**
+ * Proof that a member has stopped acknowledging for an epoch, with everything it holds. Epoch 0 says that an earlier seal was given
+ * back. It is not deleted for that: a delayed write of a seal, which expects what was there before, must find something else.
+ */
 export interface Seal {
   readonly epoch: Epoch;
   readonly incarnation: Incarnation;
