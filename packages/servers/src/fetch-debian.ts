@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf, ServersError } from './errors.ts';
 import { wrapPrograms } from './own-loader.ts';
-import type { DebianRecipe } from './recipes.ts';
+import type { DebianRecipe } from './recipe.ts';
 import { type RunResult, run, tailOf } from './run.ts';
 
 const downloadTimeoutMs = 5 * 60_000;

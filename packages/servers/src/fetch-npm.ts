@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ServersError } from './errors.ts';
 import { hydrateLinks } from './npm-postgres.ts';
-import type { NpmRecipe } from './recipes.ts';
+import type { NpmRecipe } from './recipe.ts';
 import { run, tailOf } from './run.ts';
 
 const downloadTimeoutMs = 5 * 60_000;

@@ -11,7 +11,8 @@ import { withLock } from './lock.ts';
 import { bundledPostgresFolder, hydrateLinks } from './npm-postgres.ts';
 import type { OnProgress } from './progress.ts';
 import { makeReadable } from './reachable.ts';
-import { isServerName, type Recipe, recipes, type ServerName, serverNames } from './recipes.ts';
+import type { Recipe } from './recipe.ts';
+import { isServerName, recipes, type ServerName, serverNames } from './recipes.ts';
 import { run, tailOf } from './run.ts';
 
 /** A server that lies ready in a folder. */

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { reasonOf, ServersError, systemCodeOf } from './errors.ts';
-import { postgresPackage } from './recipes.ts';
+import { postgresPackage } from './recipes-postgres.ts';
 
 const linksSchema = z.array(z.object({ source: z.string(), target: z.string() })).max(1000);
 

@@ -1,6 +1,6 @@
 import { chmod, open, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Libraries } from './recipes.ts';
+import type { Libraries } from './recipe.ts';
 
 const elfMagic = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
 
