@@ -17,6 +17,7 @@ import {
   configOf,
   firstOf,
   freshPeer,
+  isPaused,
   type LedTurn,
   ownSeal,
   type Rule,
@@ -44,7 +45,7 @@ export function decide(obs: Observation, memory: Memory): Decision {
   const seen: LedTurn = { ...turn, record: content.record };
   const led: LedTurn = { ...seen, memory: remember(seen) };
   const step = firstOf(led, RULES) ?? follow(led);
-  const suspects = suspicion(led).kind === 'suspects' && !led.content.paused ? led.record.value.epoch : null;
+  const suspects = suspicion(led).kind === 'suspects' && !isPaused(led) ? led.record.value.epoch : null;
   return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
 }
 
@@ -66,7 +67,7 @@ function fenceAlways(turn: LedTurn): Step | null {
 function replicaInElection(turn: LedTurn): Step | null {
   if (turn.obs.engine.kind !== 'replica' || turn.obs.job !== null) return null;
   const stay = staySealed(turn);
-  if (turn.obs.store.kind !== 'current' || (turn.content.paused && turn.content.request === null)) return stay;
+  if (turn.obs.store.kind !== 'current' || isPaused(turn)) return stay;
   const election = elect(turn);
   const memory = { ...stay?.memory, ...election?.memory };
   const chosen =
@@ -76,7 +77,7 @@ function replicaInElection(turn: LedTurn): Step | null {
 
 function sealing(turn: LedTurn): Step | null {
   if (turn.obs.job !== null || turn.obs.store.kind !== 'current' || ownSeal(turn) !== null) return null;
-  if (turn.content.paused && turn.content.request === null) return null;
+  if (isPaused(turn)) return null;
   const step = sealWhenSuspected(turn);
   // A lonely suspicion must not keep a node from finding its way back to its leader.
   return step !== null && step.commands.length === 0 && step.reason.code === 'suspicion-quorum-missing' ? null : step;
@@ -118,6 +119,7 @@ function remember(turn: LedTurn): Memory {
   const down = leader === obs.self && obs.engine.kind !== 'primary';
   const leaderLive = freshPeer(turn, leader);
   const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
+  const notOpenSince = memory.leaderNotOpenSince?.epoch === epoch ? memory.leaderNotOpenSince.since : obs.now;
   const request =
     memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
   return {
@@ -126,8 +128,9 @@ function remember(turn: LedTurn): Memory {
     election: memory.election?.epoch === epoch ? memory.election : null,
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
     sealAttempt: memory.sealAttempt?.epoch === epoch ? memory.sealAttempt : null,
+    promotionEnded: down && obs.engine.kind === 'stopped' ? epoch : memory.promotionEnded === epoch ? epoch : null,
     downSince: down ? (memory.downSince ?? obs.now) : null,
-    leaderNotOpenSince: notOpen ? (memory.leaderNotOpenSince ?? obs.now) : null,
+    leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
     request,
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')

@@ -15,6 +15,7 @@ import { isSealQuorum } from './suspicion.ts';
 import {
   act,
   currentSeals,
+  dueHandover,
   freshPeer,
   type LedTurn,
   ownReplicaPosition,
@@ -196,8 +197,7 @@ function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
 
 /** The node that a pending request names, if any. */
 function wantedTarget(turn: LedTurn): MemberId | null {
-  const request = turn.content.request?.value;
-  return request?.kind === 'switchover' || request?.kind === 'failover' ? request.to : null;
+  return dueHandover(turn)?.to ?? null;
 }
 
 /** Others that could lead under this proof: sealed ones by their seal; after a handover also followers by what they report. */
@@ -266,7 +266,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
 }
 
 function causeOf(turn: LedTurn, proof: Proof): string {
-  const request = turn.content.request?.value;
+  const request = dueHandover(turn);
   if (proof.kind === 'override') return 'operator-override';
   if (request?.kind === 'switchover' && proof.kind === 'leader') return 'switchover';
   if (request?.kind === 'failover') return 'operator-failover';

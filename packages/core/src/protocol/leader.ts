@@ -1,13 +1,13 @@
 import { contains, formatPosition, lineageOf } from '../position/position.ts';
-import { elapsedMs } from '../values/brand.ts';
-import type { Commit } from '../values/command.ts';
+import { addMs, elapsedMs } from '../values/brand.ts';
+import type { Commit, EngineCommand } from '../values/command.ts';
 import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
 import { elect } from './election.ts';
 import { leaderRequests, outcomeOfElection } from './requests.ts';
 import { publishSeal } from './seal.ts';
 import { isSealQuorum } from './suspicion.ts';
-import { act, firstOf, freshPeer, type LedTurn, ownSeal, type Rule, recentFailure, type Step, wait } from './turn.ts';
+import { act, firstOf, freshPeer, isPaused, type LedTurn, ownSeal, type Rule, type Step, wait } from './turn.ts';
 
 /** A server that hangs for this long is taken out of its misery: its agent fences it, and the others see it. */
 const HUNG_PRIMARY_MS = 3000;
@@ -123,15 +123,13 @@ type Stopped = Extract<LedTurn['obs']['engine'], { kind: 'stopped' }>;
 type Replica = Extract<LedTurn['obs']['engine'], { kind: 'replica' }>;
 
 function restartFenced(turn: LedTurn, engine: Stopped): Step {
-  const { obs, content, memory } = turn;
-  const handover = content.request?.value.kind === 'switchover' || !content.paused;
+  const { obs, memory } = turn;
   const end = engine.shutdown === 'clean' ? engine.position : null;
-  if (handover && end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
+  if (isPaused(turn)) return wait('paused', 'The cluster is paused: the server is left as it is.');
+  if (end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
     const text = `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`;
     return publishSeal(turn, end, 'handed-over', text);
   }
-  if (content.paused && content.request === null)
-    return wait('paused', 'The cluster is paused: the server is left as it is.');
   const others = new Set(turn.record.value.rule.members.filter((member) => freshPeer(turn, member) !== null));
   const downMs = memory.downSince === null ? 0 : elapsedMs(memory.downSince, obs.now);
   if (isSealQuorum(turn, others) && downMs < FIRST_MOVE_MS && ownSeal(turn) === null) {
@@ -142,33 +140,55 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
 
 function reclaim(turn: LedTurn, engine: Replica): Step {
   const { obs, record } = turn;
-  if (turn.content.paused && record.value.phase === 'open' && turn.content.request === null) {
+  if (isPaused(turn) && record.value.phase === 'open') {
     return wait('paused', 'The cluster is paused: nobody is elected.');
   }
   if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer; nobody can be elected.');
   if (engine.upstream !== null || engine.receiver.kind === 'streaming') {
     return act('sealing', 'The recorded leader follows nobody.', [{ kind: 'seal', epoch: record.value.epoch }]);
   }
-  const sealed = ownSeal(turn) !== null;
   if (engine.position === null) return wait('reading-log', 'The local log is still being read to its end.');
-  const continues =
-    record.value.phase === 'promoting' && record.value.incarnation === obs.incarnation && !hasOpened(turn, engine);
-  if (continues && !sealed && !recentFailure(turn, 'promote')) {
-    const { epoch, lineage, rule } = record.value;
-    const notAfter = (obs.now + turn.config.leaseTtlMs / 2) as typeof obs.now;
-    return act('promoting', `Opening for epoch ${epoch}.`, [{ kind: 'promote', epoch, lineage, rule, notAfter }]);
-  }
   if (!belongs(turn, engine.position)) {
     return wait(
       'leader-data-regressed',
       `This server ends at ${formatPosition(engine.position)}, before its own leadership began: it is no proof of anything.`,
     );
   }
+  const sealed = ownSeal(turn) !== null;
+  const unfinished = sealed || record.value.phase === 'open' ? null : finishPromotion(turn, engine);
+  if (unfinished !== null) return unfinished;
   if (!sealed) {
     const text = `This node gives up epoch ${record.value.epoch} at ${formatPosition(engine.position)}.`;
     return publishSeal(turn, engine.position, 'leader-sealed', text);
   }
   return elect(turn) ?? wait('sealed', 'Sealed; waiting for an election.');
+}
+
+/**
+ * Chosen, not open yet: the order to open is given again, also by a new agent, since the one that its predecessor gave may be under way
+ * and cannot be called back. For the same reason the promotion is given up (null) only after the server was seen stopped: a server
+ * that opens beside its own seal could acknowledge what the next leader lacks.
+ */
+function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
+  const { obs, record, memory } = turn;
+  const { epoch, lineage, rule, incarnation } = record.value;
+  if (memory.sealAttempt?.epoch === epoch) return null;
+  const failure = obs.failures.findLast((each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE');
+  if (failure !== undefined || hasOpened(turn, engine)) {
+    if (memory.promotionEnded === epoch) return null;
+    const why = failure === undefined ? 'This server had opened already and was stopped.' : failure.message;
+    return act(
+      'promotion-abandoned',
+      `Giving up the promotion of epoch ${epoch}: ${why} The server is stopped first.`,
+      [{ kind: 'stop', mode: 'fence' }],
+    );
+  }
+  const notAfter = addMs(obs.now, turn.config.leaseTtlMs / 2);
+  const promote: EngineCommand = { kind: 'promote', epoch, lineage, rule, notAfter };
+  const memoryAfter = { promotionEnded: null };
+  if (incarnation === obs.incarnation) return act('promoting', `Opening for epoch ${epoch}.`, [promote], memoryAfter);
+  const adoption = commitRecord(turn, 'adopt promotion', { incarnation: obs.incarnation });
+  return act('adopted', 'This agent is new; the promotion goes on under it.', [adoption, promote], memoryAfter);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts
 import type { Versioned } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
 import { takeLeadership } from './election.ts';
-import { act, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
+import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
 
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 
@@ -44,8 +44,8 @@ function closeRequest(
 /** What a freshly opened leader says about the request that brought it here, if one did. */
 export function outcomeOfElection(turn: LedTurn): Closing {
   const request = turn.content.request;
-  if (request?.value.kind !== 'switchover' && request?.value.kind !== 'failover') return { expect: [], put: [] };
-  const { value } = request;
+  const value = dueHandover(turn);
+  if (request === null || value === null) return { expect: [], put: [] };
   const self = turn.obs.self;
   const wanted = value.to === null ? (value.kind === 'switchover' && value.from === self ? null : self) : value.to;
   if (wanted === self) return closing(turn, request, 'done', `${self} leads since epoch ${turn.record.value.epoch}.`);
@@ -123,7 +123,7 @@ function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: S
   if (value.from !== null && value.from !== obs.self) {
     return closeRequest(turn, request, 'refused', `${value.from} does not lead any more; ${obs.self} does.`);
   }
-  if (value.notBeforeWallMs !== null && obs.wallMs < value.notBeforeWallMs) return null;
+  if (dueHandover(turn) === null) return null;
   if (obs.job?.kind === 'stop') return wait('switchover-stopping', 'The server is shutting down in order.');
   const since = sinceOf(turn, value.id);
   const step = since === null ? null : (turn.memory.request?.step ?? null);

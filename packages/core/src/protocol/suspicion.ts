@@ -2,7 +2,7 @@ import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
 import { sealsSuffice } from '../values/record.ts';
-import { currentSeals, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
+import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
 
 /** A refusal must last this long before it counts as the death of the process behind the address. */
 const REFUSED_FOR_MS = 100;
@@ -22,7 +22,9 @@ export function suspicion(turn: LedTurn): Suspicion {
   const leader = record.value.leader;
   if (leader === obs.self) return { kind: 'trusts' };
   const request = turn.content.request?.value;
-  if (request?.kind === 'failover' && request.proof === 'quorum' && request.to !== leader) {
+  const asked = request?.kind === 'failover' && request.proof === 'quorum' && request.to !== leader;
+  // A leader that is only about to open closes the request itself when it does.
+  if (asked && record.value.phase === 'open') {
     return suspects('operator-failover', `An operator asked to replace ${leader}.`);
   }
   const peer = obs.peers.get(leader);
@@ -53,8 +55,7 @@ function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Susp
       return { kind: 'trusts' };
     case 'starting':
     case 'replica': {
-      const waitedMs = turn.memory.leaderNotOpenSince === null ? 0 : turn.obs.now - turn.memory.leaderNotOpenSince;
-      if (phase === 'promoting' && waitedMs < PROMOTION_PATIENCE_MS) return { kind: 'trusts' };
+      if (phase === 'promoting' && notOpenForMs(turn) < PROMOTION_PATIENCE_MS) return { kind: 'trusts' };
       return suspects('leader-not-primary', `${leader}'s agent says that its server is not a primary.`);
     }
     case 'stopped':
@@ -67,10 +68,15 @@ function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Susp
 
 /** During a planned handover a stopped server is what was asked for, for a moment. */
 function isHandingOver(turn: LedTurn, leader: MemberId): boolean {
-  const request = turn.content.request?.value;
-  const since = turn.memory.leaderNotOpenSince;
-  if (request?.kind !== 'switchover' || request.from !== leader) return false;
-  return since === null || turn.obs.now - since < HANDOVER_PATIENCE_MS;
+  const request = dueHandover(turn);
+  if (request?.kind !== 'switchover' || (request.from !== null && request.from !== leader)) return false;
+  return notOpenForMs(turn) < HANDOVER_PATIENCE_MS;
+}
+
+/** For how long the leader of this epoch has said of itself that it is not open. */
+function notOpenForMs(turn: LedTurn): number {
+  const known = turn.memory.leaderNotOpenSince;
+  return known?.epoch === turn.record.value.epoch ? turn.obs.now - known.since : 0;
 }
 
 function receiverOf(engine: EngineState): Receiver {

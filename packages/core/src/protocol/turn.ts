@@ -6,7 +6,7 @@ import type { Memory } from '../values/decision.ts';
 import { DEFAULT_TAGS, type MemberTags } from '../values/member.ts';
 import type { LiveState, Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
 import type { Reason, ReasonCode } from '../values/reason.ts';
-import type { LeadershipRecord, Seal } from '../values/record.ts';
+import type { LeadershipRecord, OperatorRequest, Seal } from '../values/record.ts';
 
 /** One decision in the making: the observation, what was remembered, and the store's content (fresh or last known). */
 export interface Turn {
@@ -52,6 +52,21 @@ export function firstOf<T extends Turn>(turn: T, rules: readonly Rule<T>[]): Ste
 
 export function configOf(content: StoreContent): ClusterConfig {
   return content.config?.value ?? DEFAULT_CONFIG;
+}
+
+export type Handover = Extract<OperatorRequest, { kind: 'switchover' | 'failover' }>;
+
+/** The operator's request for another leader, if there is one and its time has come. */
+export function dueHandover(turn: Turn): Handover | null {
+  const request = turn.content.request?.value;
+  if (request?.kind === 'failover') return request;
+  if (request?.kind !== 'switchover') return null;
+  return request.notBeforeWallMs === null || turn.obs.wallMs >= request.notBeforeWallMs ? request : null;
+}
+
+/** Whether nobody is to be elected, stopped or started: the cluster is paused, and no operator asks for another leader. */
+export function isPaused(turn: Turn): boolean {
+  return turn.content.paused && dueHandover(turn) === null;
 }
 
 export function tagsOf(turn: Turn, member: MemberId): MemberTags {

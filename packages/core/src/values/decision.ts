@@ -21,12 +21,14 @@ export interface Memory {
    * that write may still arrive: this node neither connects nor opens in that epoch before it has taken the attempt back.
    */
   readonly sealAttempt: { readonly epoch: Epoch; readonly basis: Revision | 'absent' } | null;
+  /** The epoch of this node's own unfinished promotion for which its server was since seen stopped: no order to open is under way any more. */
+  readonly promotionEnded: Epoch | null;
   /** When the leader's own server went away, for a restart in place. */
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
   readonly request: { readonly id: string; readonly since: Ms; readonly step: string } | null;
-  /** Since when the recorded leader has reported a server that is not open. */
-  readonly leaderNotOpenSince: Ms | null;
+  /** Since when the recorded leader of this epoch has reported a server that is not open. */
+  readonly leaderNotOpenSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
   /** An epoch for which rewinding failed here: copy instead. */
@@ -39,6 +41,7 @@ export const EMPTY_MEMORY: Memory = {
   election: null,
   sealedSince: null,
   sealAttempt: null,
+  promotionEnded: null,
   downSince: null,
   request: null,
   leaderNotOpenSince: null,
