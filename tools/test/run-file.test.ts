@@ -89,15 +89,16 @@ test('a file that hangs is killed at its limit, with the test that was running',
 test('processes left running are a failure, named and killed, in whatever process group they are', async () => {
   const outcome = await outcomeOf('leaks', [
     "import { spawn } from 'node:child_process';",
-    "test('starts two', () => {",
+    "test('starts three', () => {",
     "  spawn('sleep', ['3601'], { stdio: 'ignore' }).unref();",
     "  spawn('sleep', ['3602'], { stdio: 'ignore', detached: true }).unref();",
+    "  spawn('sleep', ['3603'], { stdio: 'ignore', detached: true, env: {}, cwd: process.env.TMPDIR }).unref();",
     '});',
   ]);
   assert.equal(outcome.passed, 1);
   assert.equal(outcome.failures[0]?.title, 'left processes running (killed now)');
   const pids = [...(outcome.failures[0]?.text ?? '').matchAll(/^(\d+) sleep 360/gm)].map((match) => Number(match[1]));
-  assert.equal(pids.length, 2);
+  assert.equal(pids.length, 3);
   // Empty for a process that is gone, and for one that only waits for init to take note of it.
   for (const pid of pids) assert.equal(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''), '');
 });

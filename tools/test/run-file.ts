@@ -41,7 +41,8 @@ export async function runFile(run: FileRun): Promise<Outcome> {
   await chmod(temporary, 0o1777);
   const mark = `${process.pid}:${run.file}`;
   const exit = await runProcess(run, temporary, mark);
-  const leftovers = await endProcesses(exit.group, mark, exit.how === 'exited' ? leftoverGraceMs : 0);
+  const traces = { group: exit.group, mark, folder: run.scratch };
+  const leftovers = await endProcesses(traces, exit.how === 'exited' ? leftoverGraceMs : 0);
   const lines = readLines(await readFile(join(run.scratch, 'events'), 'utf8').catch(() => ''));
   await rm(run.scratch, { recursive: true, force: true });
   const failures = [...failedTests(lines), ...howItEnded(run, exit, lines)];
