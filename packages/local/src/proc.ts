@@ -34,9 +34,9 @@ export function allProcesses(): ProcessInfo[] {
   });
 }
 
-/** Command line of a process, for messages. */
+/** Command line of a process. */
 export function commandOf(pid: number): string {
-  return readOrEmpty(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim().slice(0, 160);
+  return readOrEmpty(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
 }
 
 /** What tells a node's (or a cluster's) processes from others. */

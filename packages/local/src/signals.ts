@@ -32,7 +32,7 @@ export async function killAll(mark: ProcessMark, timeoutMs = 5000): Promise<numb
     { everyMs: 10, timeoutMs },
   );
   if (done !== null) return killed.size;
-  const left = processesOf(mark).map(({ pid }) => `${pid} (${commandOf(pid)})`);
+  const left = processesOf(mark).map(({ pid }) => `${pid} (${commandOf(pid).slice(0, 160)})`);
   throw new LocalError('STOP_TIMEOUT', `Killed, but still there: ${left.join(', ')}. Look for a hanging disk.`);
 }
 

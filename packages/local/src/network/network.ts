@@ -75,6 +75,24 @@ export class Network {
     await ip('link', 'set', this.#host(node).cable, 'up');
   }
 
+  /** Drops whatever a node sends to the others and to this machine; what they send still arrives. */
+  async mute(node: string): Promise<void> {
+    const { namespace } = this.#host(node);
+    for (const address of this.#othersOf(node)) await ip('-n', namespace, 'route', 'add', 'blackhole', `${address}/32`);
+  }
+
+  async unmute(node: string): Promise<void> {
+    const { namespace } = this.#host(node);
+    for (const address of this.#othersOf(node)) {
+      await ip('-n', namespace, 'route', 'del', 'blackhole', `${address}/32`).catch(() => '');
+    }
+  }
+
+  #othersOf(node: string): string[] {
+    const others = [...this.hosts.values()].filter((host) => host.node !== node).map((host) => host.address);
+    return [this.address, ...others];
+  }
+
   /** Kills what still runs in the namespaces and removes them with the bridge. Can be called twice. */
   async remove(): Promise<void> {
     await tearDown(this.#record);

@@ -1,0 +1,30 @@
+import { type Fault, type FaultName, faultNames } from './fault.ts';
+import { partition, partitionOneWay } from './network.ts';
+import * as processes from './processes.ts';
+import { storeDown } from './store.ts';
+import { switchover } from './switchover.ts';
+
+const all: readonly Fault[] = [
+  processes.killDatabase,
+  processes.killHost,
+  partition,
+  partitionOneWay,
+  processes.freeze,
+  processes.freezeAgent,
+  processes.killAgent,
+  processes.killGuard,
+  processes.killReplica,
+  processes.killAll,
+  processes.double,
+  processes.restart,
+  storeDown,
+  switchover,
+];
+
+/** Every fault, by name, in the order in which they are run. */
+export const faults: ReadonlyMap<FaultName, Fault> = new Map(
+  faultNames.flatMap((name) => {
+    const found = all.find((fault) => fault.name === name);
+    return found === undefined ? [] : [[name, found] as const];
+  }),
+);

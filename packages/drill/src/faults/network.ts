@@ -1,0 +1,38 @@
+import { DrillError } from '../errors.ts';
+import { nowMs } from '../time.ts';
+import type { Fault, FaultContext } from './fault.ts';
+
+function networkOf({ cluster }: FaultContext): NonNullable<FaultContext['cluster']['network']> {
+  if (cluster.network !== null) return cluster.network;
+  throw new DrillError('FAULT_FAILED', 'This fault needs network namespaces (root, and the program "ip").');
+}
+
+export const partition: Fault = {
+  name: 'partition',
+  text: "the primary's cable is pulled: everything to and from it is lost silently, for 8 s",
+  needs: 'namespaces',
+  holdMs: 8000,
+  writes: 'go-on',
+  inject: async (context) => {
+    const network = networkOf(context);
+    const { name } = context.leader;
+    const atMs = nowMs();
+    await network.pull(name);
+    return { atMs, heal: () => network.plug(name) };
+  },
+};
+
+export const partitionOneWay: Fault = {
+  name: 'partition-one-way',
+  text: 'what the primary sends is lost silently, what is sent to it arrives, for 8 s',
+  needs: 'namespaces',
+  holdMs: 8000,
+  writes: 'go-on',
+  inject: async (context) => {
+    const network = networkOf(context);
+    const { name } = context.leader;
+    const atMs = nowMs();
+    await network.mute(name);
+    return { atMs, heal: () => network.unmute(name) };
+  },
+};

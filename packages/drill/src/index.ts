@@ -1,0 +1,14 @@
+export { checkDualAck, type DualAck } from './check/dual-ack.ts';
+export { dualWritableMs } from './check/dual-writable.ts';
+export { type FaultWindow, type Outage, outageOf } from './check/outage.ts';
+export { type DecisionEvent, type Phases, phasesOf } from './check/phases.ts';
+export { checkSet, type SetVerdict } from './check/set.ts';
+export { drillCommand, drillUsage } from './command.ts';
+export { DRILL_ERROR_CODES, DrillError, type DrillErrorCode } from './errors.ts';
+export { type FaultName, faultNames } from './faults/fault.ts';
+export { type DrillInput, type DrillOptions, parseOptions } from './options.ts';
+export type { DrillReport, FaultReport } from './report/report.ts';
+export { isViolated } from './report/report.ts';
+export { renderTable } from './report/table.ts';
+export { type DrillEvent, type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
+export type { Op, Outcome } from './workload/op.ts';

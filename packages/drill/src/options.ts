@@ -1,0 +1,132 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { DrillError } from './errors.ts';
+import { type FaultName, faultNames } from './faults/fault.ts';
+
+/** The faults that are drilled when none are named. */
+export const defaultFaults: readonly FaultName[] = [
+  'kill-database',
+  'kill-host',
+  'partition',
+  'freeze',
+  'freeze-agent',
+  'kill-agent',
+  'store-down',
+  'switchover',
+];
+
+const schema = z.strictObject({
+  engine: z.enum(['postgres']).default('postgres'),
+  faults: z
+    .array(z.enum(faultNames, `is not one of ${faultNames.join(', ')}`))
+    .min(1)
+    .default([...defaultFaults]),
+  /** How often each fault is injected. */
+  runs: z.number().int().min(1).max(100_000).default(5),
+  store: z.enum(['local', 'etcd']).default('local'),
+  etcdMembers: z.union([z.literal(1), z.literal(3)]).default(1),
+  nodes: z.number().int().min(2).max(9).default(3),
+  durability: z.enum(['sync', 'async']).default('sync'),
+  pgVersion: z
+    .string()
+    .regex(/^\d{2}$/, 'must be a major version such as 17')
+    .optional(),
+  binDir: z.string().min(1).optional(),
+  hosts: z.enum(['automatic', 'loopback', 'namespaces']).default('automatic'),
+  writers: z.number().int().min(1).max(200).default(20),
+  /** Time between two inserts of one writer. */
+  everyMs: z.number().int().min(2).max(10_000).default(20),
+  /** How long a client waits for an answer before it gives up on its connection. */
+  deadlineMs: z.number().int().min(50).max(60_000).default(500),
+  /** Quiet time with writes before each fault. */
+  calmMs: z.number().int().min(200).max(60_000).default(2000),
+  /** How long the cluster may take to be whole again after a fault was healed. */
+  convergeMs: z.number().int().min(1000).max(600_000).default(60_000),
+  folder: z.string().min(1).optional(),
+  /** Whether the cluster's folder stays after a drill without violations. */
+  keep: z.enum(['keep', 'remove']).default('remove'),
+  logLevel: z.enum(['info', 'debug']).default('info'),
+});
+
+export type DrillOptions = z.output<typeof schema>;
+export type DrillInput = z.input<typeof schema>;
+
+/** Checks options and fills in the defaults. @throws DrillError `OPTION_INVALID` naming each wrong one. */
+export function parseOptions(input: unknown): DrillOptions {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `--${dashed(String(issue.path[0] ?? ''))}: ${issue.message}`);
+  throw new DrillError('OPTION_INVALID', `${problems.join('; ')}. See \`understudy drill --help\`.`);
+}
+
+const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+const flags = {
+  engine: { type: 'string' },
+  faults: { type: 'string' },
+  runs: { type: 'string' },
+  store: { type: 'string' },
+  'etcd-members': { type: 'string' },
+  nodes: { type: 'string' },
+  durability: { type: 'string' },
+  'pg-version': { type: 'string' },
+  'bin-dir': { type: 'string' },
+  hosts: { type: 'string' },
+  writers: { type: 'string' },
+  'every-ms': { type: 'string' },
+  'deadline-ms': { type: 'string' },
+  'calm-ms': { type: 'string' },
+  'converge-ms': { type: 'string' },
+  'data-dir': { type: 'string' },
+  'log-level': { type: 'string' },
+  keep: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export type CommandLine =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'drill'; readonly options: DrillOptions; readonly output: 'json' | 'text' };
+
+/** Reads the command line of `understudy drill`. @throws DrillError `OPTION_INVALID` */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const values = readFlags(args);
+  if (values.help === true) return { kind: 'help' };
+  const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+  const given = {
+    engine: values.engine,
+    faults: faultList(values.faults),
+    runs: number(values.runs),
+    store: values.store,
+    etcdMembers: number(values['etcd-members']),
+    nodes: number(values.nodes),
+    durability: values.durability,
+    pgVersion: values['pg-version'],
+    binDir: values['bin-dir'],
+    hosts: values.hosts,
+    writers: number(values.writers),
+    everyMs: number(values['every-ms']),
+    deadlineMs: number(values['deadline-ms']),
+    calmMs: number(values['calm-ms']),
+    convergeMs: number(values['converge-ms']),
+    folder: values['data-dir'],
+    keep: values.keep === true ? 'keep' : undefined,
+    logLevel: values['log-level'],
+  };
+  const options = parseOptions(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+  return { kind: 'drill', options, output: values.json === true ? 'json' : 'text' };
+}
+
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: flags, allowPositionals: false }).values;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new DrillError('OPTION_INVALID', `${text} See \`understudy drill --help\`.`, { cause: error });
+  }
+}
+
+function faultList(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  return text === 'all' ? faultNames : text.split(',').map((name) => name.trim());
+}

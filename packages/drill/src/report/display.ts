@@ -1,0 +1,57 @@
+import type { WriteStream } from 'node:tty';
+import type { DrillEvent } from '../run/drill.ts';
+import type { RunResult } from '../run/one.ts';
+
+/** Shows a drill on standard error: one moving line on a terminal, one line for each run otherwise. */
+export class DrillDisplay {
+  readonly #stream: WriteStream;
+  readonly #startedMs = performance.now();
+
+  constructor(stream: WriteStream) {
+    this.#stream = stream;
+  }
+
+  show(event: DrillEvent): void {
+    switch (event.kind) {
+      case 'notice':
+        this.#line(event.text);
+        break;
+      case 'progress':
+        this.#moving(event.text);
+        break;
+      case 'run':
+        this.#line(runLine(event.fault, event.run, event.of, event.result));
+        for (const problem of event.result.problems) this.#line(`    ${problem}`);
+        break;
+      case 'fault':
+        break;
+    }
+  }
+
+  /** Removes the moving line. */
+  close(): void {
+    if (this.#stream.isTTY) this.#stream.write('\r\u001b[K');
+  }
+
+  #line(text: string): void {
+    this.close();
+    this.#stream.write(`${text}\n`);
+  }
+
+  #moving(text: string): void {
+    if (!this.#stream.isTTY) return;
+    const seconds = Math.round((performance.now() - this.#startedMs) / 1000);
+    const width = (this.#stream.columns ?? 80) - 1;
+    this.#stream.write(`\r\u001b[K${`${seconds} s  ${text.replaceAll('\n', ' ')}`.slice(0, width)}`);
+  }
+}
+
+function runLine(fault: string, run: number, of: number, result: RunResult): string {
+  const { outage, phases, acked, unknown, contents, dualAck, dualWritableMs, convergence } = result;
+  const parts = Object.entries(phases).flatMap(([name, value]) => (value === null ? [] : [`${name} ${value}`]));
+  const split = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  const whole =
+    convergence.kind === 'converged' ? `whole after ${(convergence.tookMs / 1000).toFixed(1)} s` : 'NOT CONVERGED';
+  const counts = `acked ${acked}, lost ${contents.lost}, resurrected ${contents.resurrected}, unknown ${unknown}, dual ack ${dualAck}`;
+  return `${fault} ${run}/${of}: outage ${Math.round(outage.outageMs)} ms${split}; ${counts}, dual writable ${dualWritableMs} ms; ${whole}`;
+}

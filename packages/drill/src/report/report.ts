@@ -1,0 +1,84 @@
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { type Phases, phaseNames } from '../check/phases.ts';
+import { spread } from '../check/summary.ts';
+import type { RunResult } from '../run/one.ts';
+
+/** The figures of one fault over all its runs. */
+export interface FaultReport {
+  readonly fault: string;
+  readonly runs: number;
+  readonly outageMs: { readonly min: number; readonly p50: number; readonly max: number };
+  /** Middle value of each part of the outage; null for a part that was never seen. */
+  readonly phasesMs: Phases;
+  readonly acked: number;
+  readonly lost: number;
+  readonly resurrected: number;
+  /** Inserts of unknown outcome: sent, but their answer never came. */
+  readonly unknown: number;
+  readonly dualAck: number;
+  readonly dualWritableMsMax: number;
+  /** Whether every run ended in a whole cluster with identical nodes. */
+  readonly converged: boolean;
+}
+
+/** What `--json` prints. */
+export interface DrillReport {
+  readonly engine: string;
+  readonly version: string;
+  readonly store: string;
+  readonly durability: string;
+  readonly machine: string;
+  readonly faults: readonly FaultReport[];
+}
+
+export function faultReport(fault: string, results: readonly RunResult[]): FaultReport {
+  const total = (pick: (result: RunResult) => number): number => results.reduce((sum, result) => sum + pick(result), 0);
+  return {
+    fault,
+    runs: results.length,
+    outageMs: spread(results.map((result) => result.outage.outageMs)),
+    phasesMs: middlePhases(results.filter((result) => result.outage.span !== null).map((result) => result.phases)),
+    acked: total((result) => result.acked),
+    lost: total((result) => result.contents.lost),
+    resurrected: total((result) => result.contents.resurrected + result.contents.unexpected),
+    unknown: total((result) => result.unknown),
+    dualAck: total((result) => result.dualAck),
+    dualWritableMsMax: Math.max(0, ...results.map((result) => result.dualWritableMs)),
+    converged: results.length > 0 && results.every((result) => result.problems.length === 0 || isOnlyViolation(result)),
+  };
+}
+
+/** Lost and resurrected rows have columns of their own; everything else that is wrong means that the nodes did not come together. */
+function isOnlyViolation(result: RunResult): boolean {
+  return (
+    result.convergence.kind === 'converged' &&
+    !result.problems.some((problem) => / differs from |company_db/.test(problem))
+  );
+}
+
+function middlePhases(all: readonly Phases[]): Phases {
+  const middle = (name: keyof Phases): number | null => {
+    const seen = all.map((phases) => phases[name]).filter((value) => value !== null);
+    return seen.length === 0 ? null : spread(seen).p50;
+  };
+  const [detect, seal, choose, promote, reconnect] = phaseNames.map(middle);
+  return {
+    detect: detect ?? null,
+    seal: seal ?? null,
+    choose: choose ?? null,
+    promote: promote ?? null,
+    reconnect: reconnect ?? null,
+  };
+}
+
+/** Whether anything was lost, resurrected, acknowledged by two, or did not come together again. */
+export function isViolated(report: FaultReport): boolean {
+  return report.lost > 0 || report.resurrected > 0 || report.dualAck > 0 || !report.converged;
+}
+
+/** The machine in one line. */
+export function machineText(): string {
+  const model = cpus()[0]?.model.trim().replaceAll(/\s+/g, ' ') ?? 'unknown processor';
+  const gib = Math.round(totalmem() / 1024 ** 3);
+  return `${availableParallelism()} × ${model}, ${gib} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
+}

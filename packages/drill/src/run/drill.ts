@@ -1,0 +1,245 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalCluster, type LocalCluster, namespacesObjection } from '@understudy/local';
+import type { Tried } from '../check/set.ts';
+import { DrillError, reasonOf } from '../errors.ts';
+import type { Fault, FaultName } from '../faults/fault.ts';
+import { faults } from '../faults/index.ts';
+import type { DrillOptions } from '../options.ts';
+import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
+import { drillDatabase } from '../workload/tables.ts';
+import { waitUntilConverged } from './converge.ts';
+import { type RunContext, type RunResult, runOnce } from './one.ts';
+import { prepareDatabases } from './setup.ts';
+import { adminTarget, withSession } from './sql.ts';
+import { verifyContents } from './verify.ts';
+
+/** What happens while a drill runs, for whoever shows it. */
+export type DrillEvent =
+  /** A line that stays. */
+  | { readonly kind: 'notice'; readonly text: string }
+  /** What is being done now; replaced by the next one. */
+  | { readonly kind: 'progress'; readonly text: string }
+  | {
+      readonly kind: 'run';
+      readonly fault: string;
+      readonly run: number;
+      readonly of: number;
+      readonly result: RunResult;
+    }
+  | { readonly kind: 'fault'; readonly report: FaultReport };
+
+export interface DrillIo {
+  /** Program and arguments by which `understudy` is run here; the drill appends `agent --config FILE`. */
+  readonly command: readonly string[];
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: DrillEvent) => void;
+}
+
+/** A cluster of the drill, with its tables. */
+interface Arena {
+  readonly cluster: LocalCluster;
+  readonly password: string;
+}
+
+/**
+ * Builds a cluster of its own, injects each fault so and so often under load, and judges every acknowledged write. The cluster is
+ * ended in any case; its folder stays when something was wrong.
+ *
+ * @throws DrillError `INTERRUPTED`, `SETUP_FAILED`; LocalError when a cluster cannot be started.
+ */
+export async function runDrill(options: DrillOptions, io: DrillIo): Promise<DrillReport> {
+  const drill = new Drill(options, io);
+  try {
+    return await drill.run();
+  } finally {
+    await drill.end();
+  }
+}
+
+class Drill {
+  readonly #options: DrillOptions;
+  readonly #io: DrillIo;
+  readonly #hosts: 'loopback' | 'namespaces';
+  readonly #ids = { next: 1 };
+  #arena: Arena | null = null;
+  #version = '';
+  #violated = false;
+
+  constructor(options: DrillOptions, io: DrillIo) {
+    this.#options = options;
+    this.#io = io;
+    this.#hosts = this.#chooseHosts();
+  }
+
+  async run(): Promise<DrillReport> {
+    const reports: FaultReport[] = [];
+    for (const fault of this.#possibleFaults()) {
+      const report = await this.#runFault(fault);
+      reports.push(report);
+      this.#io.onEvent({ kind: 'fault', report });
+    }
+    const { engine, store, durability } = this.#options;
+    return { engine, version: this.#version, store, durability, machine: machineText(), faults: reports };
+  }
+
+  /** Ends the cluster; keeps its folder when somebody wants to look at it. */
+  async end(): Promise<void> {
+    const arena = this.#arena;
+    this.#arena = null;
+    if (arena === null) return;
+    this.#progress('ending the cluster');
+    const { folder } = arena.cluster;
+    if (this.#violated || this.#options.keep === 'keep') {
+      await arena.cluster.stop();
+      this.#notice(`The cluster's folder with logs and data stays: ${folder}`);
+    } else await arena.cluster.destroy();
+  }
+
+  #chooseHosts(): 'loopback' | 'namespaces' {
+    const { hosts } = this.#options;
+    if (hosts !== 'automatic') return hosts;
+    const objection = namespacesObjection();
+    if (objection === null) return 'namespaces';
+    this.#notice(`Every node is on the loopback address: network namespaces cannot be used (${objection}).`);
+    return 'loopback';
+  }
+
+  #possibleFaults(): readonly Fault[] {
+    const chosen = this.#options.faults.flatMap((name: FaultName) => faults.get(name) ?? []);
+    const possible = chosen.filter((fault) => fault.needs === 'nothing' || this.#hosts === 'namespaces');
+    const left = chosen.filter((fault) => !possible.includes(fault));
+    if (left.length > 0)
+      this.#notice(`Left out, for want of network namespaces: ${left.map(({ name }) => name).join(', ')}.`);
+    return possible;
+  }
+
+  async #runFault(fault: Fault): Promise<FaultReport> {
+    const { runs } = this.#options;
+    const results: RunResult[] = [];
+    let tried: Tried[] = [];
+    let fromId = this.#ids.next;
+    for (let run = 1; run <= runs; run += 1) {
+      const fresh = this.#arena === null;
+      const arena = this.#arena ?? (await this.#build());
+      if (fresh) {
+        tried = [];
+        fromId = this.#ids.next;
+      }
+      const result = await this.#attempt(fault, arena, run);
+      results.push(result);
+      tried.push(...result.tried);
+      this.#io.onEvent({ kind: 'run', fault: fault.name, run, of: runs, result });
+      if (result.problems.length > 0) await this.#abandon();
+    }
+    const problems = await this.#verifyAll(tried, fromId);
+    const last = results.at(-1);
+    if (problems !== null && last !== undefined) results[results.length - 1] = { ...last, ...problems };
+    return faultReport(fault.name, results);
+  }
+
+  async #attempt(fault: Fault, arena: Arena, run: number): Promise<RunResult> {
+    const { options, cluster, signal } = { options: this.#options, cluster: arena.cluster, signal: this.#io.signal };
+    const say = (text: string): void => this.#progress(`${fault.name} ${run}/${options.runs}: ${text}`);
+    const context: RunContext = { cluster, password: arena.password, options, ids: this.#ids, signal, say };
+    try {
+      const before = await waitUntilConverged(cluster, options.convergeMs, signal);
+      if (before.kind === 'not-converged') return failedRun(`not whole before the fault, ${before.why}`);
+      return await runOnce(fault, before.leader, context);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return failedRun(reasonOf(error));
+    }
+  }
+
+  async #build(): Promise<Arena> {
+    const { options, io } = { options: this.#options, io: this.#io };
+    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'understudy-drill-')));
+    this.#progress('starting a cluster');
+    const cluster = await createLocalCluster({
+      name: 'drill',
+      folder,
+      nodes: options.nodes,
+      store: options.store,
+      etcdMembers: options.etcdMembers,
+      durability: options.durability,
+      hosts: this.#hosts,
+      logLevel: options.logLevel,
+      command: io.command,
+      ...(options.pgVersion === undefined ? {} : { version: options.pgVersion }),
+      ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
+      onProgress: ({ text }) => this.#progress(`starting a cluster: ${text}`),
+      onEvent: (event) => {
+        if (event.kind === 'notice') this.#notice(event.text);
+      },
+    });
+    try {
+      const leader = await cluster.start({ signal: io.signal });
+      this.#version = cluster.server.version;
+      this.#arena = { cluster, password: await prepareDatabases(cluster, leader) };
+      return this.#arena;
+    } catch (error) {
+      await cluster.stop();
+      if (!io.signal.aborted) this.#notice(`The cluster did not start; its folder with logs stays: ${folder}`);
+      throw error;
+    }
+  }
+
+  /** Ends a cluster in which something was wrong, keeps its folder, and goes on with a new one. */
+  async #abandon(): Promise<void> {
+    const arena = this.#arena;
+    this.#arena = null;
+    if (arena === null) return;
+    await arena.cluster.stop();
+    const { folder } = arena.cluster;
+    this.#notice(`Something was wrong; the cluster's folder with logs and data stays: ${folder}`);
+    if (this.#options.folder !== undefined) {
+      throw new DrillError('SETUP_FAILED', `The drill cannot go on in ${folder}, which is kept for you to look at.`);
+    }
+  }
+
+  /** Everything that was acknowledged in all runs of a fault must still be there after the last one. */
+  async #verifyAll(tried: readonly Tried[], fromId: number): Promise<Pick<RunResult, 'contents' | 'problems'> | null> {
+    const arena = this.#arena;
+    if (arena === null) return null;
+    this.#progress('comparing all nodes');
+    const { cluster } = arena;
+    const convergence = await waitUntilConverged(cluster, this.#options.convergeMs, this.#io.signal);
+    if (convergence.kind === 'not-converged') return null;
+    const contents = await verifyContents(cluster, convergence.leader, tried, fromId);
+    await withSession(adminTarget(cluster, convergence.leader, drillDatabase), (session) =>
+      session.rows('truncate ids'),
+    );
+    if (contents.problems.length === 0) return null;
+    this.#violated = true;
+    return { contents, problems: contents.problems };
+  }
+
+  #notice(text: string): void {
+    this.#io.onEvent({ kind: 'notice', text });
+  }
+
+  #progress(text: string): void {
+    this.#io.onEvent({ kind: 'progress', text });
+  }
+}
+
+/** A run that could not be carried through proves nothing, so it counts as not converged. */
+function failedRun(why: string): RunResult {
+  return {
+    tried: [],
+    outage: { outageMs: 0, calmMs: 0, span: null },
+    phases: { detect: null, seal: null, choose: null, promote: null, reconnect: null },
+    acked: 0,
+    unknown: 0,
+    dualAck: 0,
+    dualWritableMs: 0,
+    convergence: { kind: 'not-converged', why },
+    contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 0, problems: [] },
+    problems: [why],
+  };
+}
+
+/** Exit code of a drill: 0 when every run kept the promise. */
+export const exitCodeOf = (report: DrillReport): 0 | 1 => (report.faults.some(isViolated) ? 1 : 0);

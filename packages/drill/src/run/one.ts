@@ -1,0 +1,171 @@
+import type { LocalCluster } from '@understudy/local';
+import { checkDualAck } from '../check/dual-ack.ts';
+import { dualWritableMs } from '../check/dual-writable.ts';
+import { type Outage, outageOf } from '../check/outage.ts';
+import { type Phases, phasesOf } from '../check/phases.ts';
+import type { Tried } from '../check/set.ts';
+import { DrillError } from '../errors.ts';
+import type { Fault, Injected } from '../faults/fault.ts';
+import type { DrillOptions } from '../options.ts';
+import { nowMs, pause, pollUntil } from '../time.ts';
+import { type History, Workload } from '../workload/workload.ts';
+import { type Convergence, waitUntilConverged } from './converge.ts';
+import { decisionsSince } from './decisions.ts';
+import { networkTargets, socketTargets } from './targets.ts';
+import { type Contents, verifyContents } from './verify.ts';
+
+export interface RunContext {
+  readonly cluster: LocalCluster;
+  readonly password: string;
+  readonly options: DrillOptions;
+  /** Next unused id; grows for the whole drill. */
+  readonly ids: { next: number };
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+/** What one run of one fault found. */
+export interface RunResult {
+  /** Every insert that was tried. */
+  readonly tried: readonly Tried[];
+  readonly outage: Outage;
+  readonly phases: Phases;
+  readonly acked: number;
+  readonly unknown: number;
+  readonly dualAck: number;
+  readonly dualWritableMs: number;
+  readonly convergence: Convergence;
+  readonly contents: Contents;
+  readonly problems: readonly string[];
+}
+
+const warmUpMs = 15_000;
+/** How long writes may stay away before the fault is healed all the same, and how much longer after that. */
+const writesWithinMs = 30_000;
+/** How long writes have to flow again before the fault is healed. */
+const steadyMs = 1000;
+
+/** Writes, injects the fault, heals it, waits for the cluster to be whole, and judges everything that was written. */
+export async function runOnce(fault: Fault, leader: string, context: RunContext): Promise<RunResult> {
+  const { cluster, ids, signal } = context;
+  const fromId = ids.next;
+  const workload = makeWorkload(context);
+  const startedMs = nowMs();
+  workload.start();
+  let injected: Injected | null = null;
+  let healedMs = startedMs;
+  let convergence: Convergence = { kind: 'not-converged', why: 'the fault was not injected' };
+  let history: History;
+  try {
+    await warmUp(workload, context);
+    injected = await inject(fault, leader, context);
+    await hold(fault, injected, workload, context);
+    await injected.heal();
+    healedMs = nowMs();
+    context.say('healed; waiting until the cluster is whole');
+    await writesFlow(workload, healedMs, writesWithinMs, context);
+    convergence = await waitUntilConverged(cluster, context.options.convergeMs, signal);
+  } finally {
+    await injected?.heal();
+    history = await workload.stop();
+  }
+  const window = { fromMs: injected.atMs, toMs: healedMs };
+  return judge(window, history, convergence, context, fromId);
+}
+
+function makeWorkload({ cluster, password, options, ids }: RunContext): Workload {
+  const { writers, everyMs, deadlineMs } = options;
+  const nextId = (): number => {
+    ids.next += 1;
+    return ids.next - 1;
+  };
+  const network = networkTargets(cluster, password);
+  return new Workload({ network, local: socketTargets(cluster), writers, everyMs, deadlineMs, nextId });
+}
+
+/** The calm before the fault: writes that flow for a while. */
+async function warmUp(workload: Workload, { options, signal, say }: RunContext): Promise<void> {
+  say('writing');
+  const enough = options.writers * 2;
+  const startedMs = nowMs();
+  const flowing = await pollUntil(() => (workload.acknowledgedSince(startedMs) >= enough ? true : null), {
+    everyMs: 20,
+    timeoutMs: warmUpMs,
+    signal,
+  });
+  if (flowing === null) throw new DrillError('SETUP_FAILED', `Writes did not get going within ${warmUpMs / 1000} s.`);
+  await pause(options.calmMs, signal);
+}
+
+async function inject(fault: Fault, leader: string, { cluster, signal, say }: RunContext): Promise<Injected> {
+  say(`${fault.name} on ${leader}`);
+  const replicas = cluster.nodes.filter((node) => node.name !== leader);
+  return fault.inject({ cluster, leader: cluster.node(leader), replicas, signal, say });
+}
+
+/** Leaves the fault in place as long as it is meant to stay, and until writes go on in spite of it. */
+async function hold(fault: Fault, injected: Injected, workload: Workload, context: RunContext): Promise<void> {
+  if (fault.writes === 'go-on') await writesFlow(workload, injected.atMs, writesWithinMs, context);
+  await pause(fault.holdMs - (nowMs() - injected.atMs), context.signal);
+}
+
+/** Waits until every fifth of a steady second has had acknowledgements. */
+async function writesFlow(
+  workload: Workload,
+  sinceMs: number,
+  timeoutMs: number,
+  { signal }: RunContext,
+): Promise<void> {
+  await pollUntil(
+    () => {
+      const fromMs = nowMs() - steadyMs;
+      if (fromMs < sinceMs) return null;
+      const slices = [0.2, 0.4, 0.6, 0.8, 1].map((part) => workload.acknowledgedSince(nowMs() - part * steadyMs));
+      return slices.every((count, index) => count > (slices[index - 1] ?? 0)) ? true : null;
+    },
+    { everyMs: 50, timeoutMs, signal },
+  );
+}
+
+async function judge(
+  window: { readonly fromMs: number; readonly toMs: number },
+  history: History,
+  convergence: Convergence,
+  context: RunContext,
+  fromId: number,
+): Promise<RunResult> {
+  const { ops, samples } = history;
+  const outage = outageOf(ops, window, nowMs());
+  const events = outage.span === null ? [] : await decisionsSince(context.cluster, window.fromMs);
+  const dual = checkDualAck(ops);
+  const contents = await contentsOf(convergence, context, history, fromId);
+  const dualProblems = dual.slice(0, 5).map(({ kind, earlier, later }) => {
+    const text = (op: typeof earlier): string => `id ${op.id} by ${op.node} on line ${op.timeline}`;
+    return `two acknowledgers (${kind}): ${text(earlier)}, ${text(later)}`;
+  });
+  const notWhole = convergence.kind === 'converged' ? [] : [`not converged ${convergence.why}`];
+  return {
+    tried: ops.map(({ id, outcome: ended }) => ({ id, outcome: ended })),
+    outage,
+    phases: phasesOf(events, window.fromMs, outage.span?.toMs ?? window.fromMs),
+    acked: ops.filter((op) => op.outcome === 'ok').length,
+    unknown: ops.filter((op) => op.outcome === 'info').length,
+    dualAck: dual.length,
+    dualWritableMs: Math.round(dualWritableMs(samples)),
+    convergence,
+    contents,
+    problems: [...notWhole, ...dualProblems, ...contents.problems],
+  };
+}
+
+/** A cluster that is not whole is read as far as it goes: its leader may still show what is lost. */
+async function contentsOf(
+  convergence: Convergence,
+  context: RunContext,
+  { ops }: History,
+  fromId: number,
+): Promise<Contents> {
+  const nothing = { lost: 0, resurrected: 0, unexpected: 0, recovered: 0 };
+  if (convergence.kind === 'not-converged') return { ...nothing, problems: ['contents were not compared'] };
+  return verifyContents(context.cluster, convergence.leader, ops, fromId);
+}

@@ -1,0 +1,122 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+import { type DriverError, outcomeOfError, outcomeOfSuccess, type ServerNotice } from './classify.ts';
+import type { Outcome } from './op.ts';
+
+/** Where and as whom to connect. A host that begins with "/" is a folder of Unix sockets. */
+export interface Target {
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Statement {
+  /** Prepared once for each connection. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+}
+
+export type Answer =
+  | { readonly kind: 'rows'; readonly rows: readonly Row[]; readonly outcome: Outcome }
+  | { readonly kind: 'error'; readonly outcome: Outcome; readonly error: DriverError; readonly message: string };
+
+/** One connection whose every step has a deadline. When one passes, the connection is destroyed: its state is not known any more. */
+export class Session {
+  readonly target: Target;
+  readonly #client: pg.Client;
+  readonly #socket: Socket;
+  #notices: ServerNotice[] = [];
+  #isOpen = true;
+  #onClosed: (() => void) | null = null;
+
+  private constructor(target: Target, client: pg.Client, socket: Socket) {
+    this.target = target;
+    this.#client = client;
+    this.#socket = socket;
+    client.on('error', () => this.destroy());
+    client.on('end', () => this.destroy());
+    client.on('notice', (notice) => this.#notices.push({ code: notice.code ?? null, message: notice.message ?? '' }));
+  }
+
+  /** Connects and logs in; null when that was not possible in time. */
+  static async open(target: Target, timeoutMs: number): Promise<Session | null> {
+    const socket = new Socket();
+    const client = new pg.Client({ ...target, stream: () => socket, application_name: 'understudy drill' });
+    const session = new Session(target, client, socket);
+    const timer = setTimeout(() => session.destroy(), timeoutMs);
+    try {
+      await Promise.race([client.connect(), session.#closed()]);
+      return session.#isOpen ? session : null;
+    } catch {
+      session.destroy();
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Runs one statement. Never rejects: an error is an answer. */
+  async run(statement: Statement, timeoutMs: number): Promise<Answer> {
+    this.#notices = [];
+    if (!this.#isOpen) return failure({ code: 'CLOSED', severity: null }, 'the connection is closed', 'fail');
+    const { name, text, values } = statement;
+    const timer = setTimeout(() => this.destroy(), timeoutMs);
+    try {
+      const query = { ...(name === undefined ? {} : { name }), text, values: [...(values ?? [])] };
+      const result = await Promise.race([this.#client.query<Row>(query), this.#closed()]);
+      if (result === null)
+        return failure({ code: 'DEADLINE', severity: null }, `closed, or no answer within ${timeoutMs} ms`);
+      return { kind: 'rows', rows: result.rows, outcome: outcomeOfSuccess(this.#notices) };
+    } catch (error) {
+      return failure(partsOf(error), error instanceof Error ? error.message : String(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Rows of a statement; an error is thrown. For everything that is not part of the history. */
+  async rows(text: string, values: readonly unknown[] = [], timeoutMs = 10_000): Promise<readonly Row[]> {
+    const answer = await this.run({ text, values }, timeoutMs);
+    if (answer.kind === 'rows') return answer.rows;
+    throw new Error(`${this.target.node}: ${answer.message}`);
+  }
+
+  /** Drops the connection without a word. */
+  destroy(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#socket.destroy();
+    this.#onClosed?.();
+  }
+
+  /** Resolves with null when the connection is destroyed, so that nothing waits for an answer that cannot come. */
+  #closed(): Promise<null> {
+    if (!this.#isOpen) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#onClosed = () => resolve(null);
+    });
+  }
+}
+
+function failure(error: DriverError, message: string, outcome = outcomeOfError(error)): Answer {
+  return { kind: 'error', outcome, error, message };
+}
+
+function partsOf(error: unknown): DriverError {
+  if (typeof error !== 'object' || error === null) return { code: null, severity: null };
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  return {
+    code: 'code' in error ? text(error.code) : null,
+    severity: 'severity' in error ? text(error.severity) : null,
+  };
+}

@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { nowMs } from '../time.ts';
+import type { Op } from './op.ts';
+import { type Answer, Session, type Target } from './session.ts';
+import { insertStatement } from './tables.ts';
+
+export interface WriterOptions {
+  readonly writer: number;
+  readonly kind: Op['kind'];
+  /** Time between two arrivals; they come whether the last one was answered or not (open loop). */
+  readonly everyMs: number;
+  /** How long an insert may take before its client gives up on the connection. */
+  readonly deadlineMs: number;
+  /** Where to connect now; null while nobody takes writes. */
+  readonly locate: () => Promise<Target | null>;
+  readonly nextId: () => number;
+  readonly onOp: (op: Op) => void;
+}
+
+const connectTimeoutMs = 400;
+const retryMs = 15;
+
+/** One client: inserts a new id at every arrival, and looks for the primary anew after every error. Never retries an id. */
+export class Writer {
+  readonly #options: WriterOptions;
+  #session: Session | null = null;
+  #isStopped = false;
+  #loop: Promise<void> | null = null;
+  #missed = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** Arrivals that found no connection, or the last insert still unanswered. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#loop;
+    this.#session?.destroy();
+  }
+
+  async #run(): Promise<void> {
+    const { everyMs } = this.#options;
+    // Spread, so that the writers' arrivals do not come in step.
+    let nextMs = nowMs() + Math.random() * everyMs;
+    while (!this.#isStopped) {
+      await delay(Math.max(0, nextMs - nowMs()));
+      if (this.#isStopped) return;
+      await this.#arrive();
+      const late = Math.max(0, Math.ceil((nowMs() - nextMs) / everyMs) - 1);
+      this.#missed += late;
+      nextMs += everyMs * (late + 1);
+    }
+  }
+
+  async #arrive(): Promise<void> {
+    const session = await this.#connected();
+    if (session === null || this.#isStopped) return;
+    const { writer, kind, deadlineMs, nextId, onOp } = this.#options;
+    const id = nextId();
+    const { node } = session.target;
+    const invokeMs = nowMs();
+    const answer = await session.run(insertStatement(id, writer, node), deadlineMs);
+    onOp({ id, writer, kind, node, invokeMs, completeMs: nowMs(), ...ending(answer) });
+    if (answer.kind === 'error') {
+      session.destroy();
+      this.#session = null;
+    }
+  }
+
+  async #connected(): Promise<Session | null> {
+    if (this.#session?.isOpen === true) return this.#session;
+    const target = await this.#options.locate();
+    if (target === null) return null;
+    this.#session = await Session.open(target, connectTimeoutMs);
+    if (this.#session === null) await delay(retryMs);
+    return this.#session;
+  }
+}
+
+function ending(answer: Answer): Pick<Op, 'outcome' | 'timeline' | 'problem'> {
+  if (answer.kind === 'error') return { outcome: answer.outcome, timeline: null, problem: answer.error.code };
+  const timeline = answer.rows[0]?.timeline;
+  return { outcome: answer.outcome, timeline: typeof timeline === 'number' ? timeline : null, problem: null };
+}
