@@ -169,7 +169,7 @@ export class PostgresEngine implements Engine {
 
   #stop(mode: 'handover' | 'fence' | 'orderly'): Promise<void> | void {
     if (mode === 'fence') return this.#fence();
-    return this.#begin(`stop ${mode}`, 'stop', () => stopInOrder(this.#instance, mode));
+    return this.#begin('stop', 'stop', () => stopInOrder(this.#instance, mode));
   }
 
   #copy(command: Extract<EngineCommand, { kind: 'clone' | 'rewind' }>, context: ClusterContext): void {

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError } from '@understudy/engine';
+import { checkParameters, type ParameterCatalog, readCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
@@ -15,6 +16,7 @@ import { runProgram, tail } from './process/program.ts';
 import { LocalSql } from './sql/local.ts';
 import { monotonicMs } from './waiting.ts';
 
+export { checkParameters, type ParameterCatalog } from './config/catalog.ts';
 export { roles as postgresRoles, slotName } from './names.ts';
 export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgresOptionsSchema } from './options.ts';
 
@@ -29,6 +31,8 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
   const { log = () => undefined, clock = monotonicMs, ...rest } = input;
   const options = parseOptions(rest);
   const { version, major } = await readVersion(options);
+  const catalog = await readCatalog(options);
+  refuseParameters(options, catalog);
   const paths = pathsOf(options);
   const owner = options.runAs;
   const postmaster = new Postmaster({
@@ -46,7 +50,7 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     version,
     postmaster,
     sql: new LocalSql(options),
-    config: new ManagedConfig(options, paths, owner),
+    config: new ManagedConfig(options, paths, owner, catalog),
     facts: new RunFacts(),
     acks: new AckTracker(),
     log,
@@ -57,6 +61,12 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
   const observer = new Observer(instance, probe);
   if ((await postmaster.adopt()) !== null) await instance.config.adopt();
   return new PostgresEngine(instance, observer, probe);
+}
+
+/** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */
+function refuseParameters(options: PostgresOptions, catalog: ParameterCatalog): void {
+  const { problems } = checkParameters(options.parameters, 'this node', catalog);
+  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '), 'unsafe');
 }
 
 const oldestMajor = 15;

@@ -48,7 +48,7 @@ export class Maintenance {
     if (running === null) return;
     const { role } = facts.of(running.pid);
     if (role === 'unknown') return;
-    if (config.learn(context) === 'changed') {
+    if (config.learn(context) === 'behind') {
       await config.write(config.replication);
       postmaster.signal('SIGHUP');
       this.#warningsMs = Number.NEGATIVE_INFINITY;
@@ -72,6 +72,7 @@ export class Maintenance {
     const lowered = await session.rows(loweredCommitQuery, queryTimeoutMs);
     const overridden = await session.rows(overriddenQuery, queryTimeoutMs);
     this.#warnings = [
+      ...this.#instance.config.problems(),
       ...lowered.map(
         (row) =>
           `${row.setting} is set for ${row.role} in ${row.db}: commits there can be lost in a failover. Reset it if that is not wanted.`,

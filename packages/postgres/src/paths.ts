@@ -11,15 +11,12 @@ export interface Paths {
   readonly include: string;
   readonly hba: string;
   readonly identity: string;
-  /** Present while the data directory must not be started: a rewind is under way or has failed. */
-  readonly incomplete: string;
   readonly standbySignal: string;
 }
 
 export const includeName = 'understudy.conf';
 export const hbaName = 'understudy_hba.conf';
 export const identityName = 'understudy.json';
-export const incompleteName = 'understudy.incomplete';
 
 export function pathsOf(options: PostgresOptions): Paths {
   const { dataDir, runDir } = options;
@@ -32,7 +29,6 @@ export function pathsOf(options: PostgresOptions): Paths {
     include: join(dataDir, includeName),
     hba: join(dataDir, hbaName),
     identity: join(dataDir, identityName),
-    incomplete: join(dataDir, incompleteName),
     standbySignal: join(dataDir, 'standby.signal'),
   };
 }

@@ -1,19 +1,22 @@
-import { readFile, rename, rm, statfs } from 'node:fs/promises';
+import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { stopReplica } from '../commands/stop.ts';
 import { moveAside, siblingPath, siblings } from '../disk/aside.ts';
 import { readControlFile } from '../disk/control-file.ts';
+import { unmarkIncomplete } from '../disk/incomplete.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
-import { makeFolder, replaceFile, syncFolder } from '../files.ts';
+import { makeFolder, replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
-import { roles, slotName } from '../names.ts';
+import { slotName } from '../names.ts';
 import { identify } from '../observe/query.ts';
-import { PgSession, sqlStateOf } from '../sql/session.ts';
+import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
 import { BaseBackup } from './base-backup.ts';
 import { verifyManifest } from './manifest.ts';
+import { openMember } from './source.ts';
 import { TarReader } from './tar.ts';
 import { Unpacker } from './unpack.ts';
 
@@ -40,23 +43,22 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await adoptCopy(instance, target);
     await moveAside(options.dataDir, options.aside);
     await rename(target, options.dataDir);
-    await syncFolder(dirname(options.dataDir));
+    await unmarkIncomplete(options.dataDir);
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');
   }
 }
 
+/** Stops a running replica, and makes sure that what will be replaced is ours. */
 async function requireReplaceable(instance: Instance): Promise<void> {
-  if (instance.postmaster.running !== null) {
-    throw new EngineError('ENGINE_BUSY', 'The server is running; stop it before its data is replaced.', 'safe');
-  }
+  await stopReplica(instance);
   const disk = await inspectDisk(instance.options.dataDir, instance.expected);
   if (disk.kind === 'refused') throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
 }
 
 async function receive(instance: Instance, from: Member, target: string, progress: Progress, signal: AbortSignal) {
-  const session = await openSource(instance, from);
+  const session = await openMember(instance, from, 'replication');
   const unpacker = new Unpacker(target, instance.owner);
   const backup = new BaseBackup(backupSql);
   const abort = (): void => backup.abort(new Error('it was interrupted'));
@@ -80,22 +82,6 @@ async function receive(instance: Instance, from: Member, target: string, progres
     await unpacker.abandon();
     await session.close();
   }
-}
-
-async function openSource(instance: Instance, from: Member): Promise<PgSession> {
-  const { options } = instance;
-  const ssl = options.tls === null ? null : { ca: await readFile(options.tls.ca, 'utf8'), verify: options.tls.verify };
-  const target = {
-    host: from.host,
-    port: from.port,
-    user: roles.replication,
-    password: options.secrets.replication,
-    database: 'replication',
-    replication: 'physical',
-    applicationName: `understudy clone ${options.member}`,
-    ssl,
-  } as const;
-  return PgSession.open(target, timeoutMs);
 }
 
 async function requireSameMajor(instance: Instance, session: PgSession, from: Member): Promise<void> {

@@ -33,8 +33,7 @@ export async function follow(
   const upstream = { member: leader, conninfo, slot: slotName(context.self) };
   const present = instance.config.replication.upstream;
   const same = present?.conninfo === conninfo && present.slot === upstream.slot && present.member === leader;
-  if (same && instance.config.learn(context) === 'same') return 'same';
-  instance.config.learn(context);
+  if (instance.config.learn(context) === 'written' && same) return 'same';
   await instance.config.write({ ...fenced, upstream });
   const expected = { primary_conninfo: conninfo, primary_slot_name: upstream.slot, 'understudy.upstream': leader };
   await reloadOrThrow(instance, expected, 'ENGINE_INTERNAL');

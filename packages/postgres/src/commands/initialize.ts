@@ -1,11 +1,12 @@
 import { rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { siblingPath, siblings } from '../disk/aside.ts';
+import { moveAside, siblingPath, siblings } from '../disk/aside.ts';
 import { readControlFile } from '../disk/control-file.ts';
+import { unmarkIncomplete } from '../disk/incomplete.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';
-import { makeFolder, replaceFile, syncFolder } from '../files.ts';
+import { makeFolder, replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
 import { runProgram, tail } from '../process/program.ts';
@@ -18,7 +19,7 @@ import { runProgram, tail } from '../process/program.ts';
 export async function initialize(instance: Instance, signal: AbortSignal): Promise<void> {
   const { options, owner, paths } = instance;
   const disk = await inspectDisk(options.dataDir, instance.expected);
-  if (disk.kind !== 'absent') {
+  if (disk.kind !== 'absent' && disk.kind !== 'incomplete') {
     const text = `${options.dataDir} is not empty, so no new database is made there.`;
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
   }
@@ -38,9 +39,9 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       major: instance.expected.major,
     };
     await writeIdentity(target, identity, owner);
-    await rm(options.dataDir, { recursive: true, force: true });
+    await moveAside(options.dataDir, options.aside);
     await rename(target, options.dataDir);
-    await syncFolder(dirname(options.dataDir));
+    await unmarkIncomplete(options.dataDir);
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_START_FAILED', 'Making a new database', error, 'safe');

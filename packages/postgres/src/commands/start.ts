@@ -5,7 +5,6 @@ import { inspectDisk } from '../disk/inspect.ts';
 import { codeOf, engineError, isDiskFull, reasonOf } from '../errors.ts';
 import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
-import { sqlStateOf } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
@@ -17,7 +16,7 @@ const startTimeoutMs = 24 * 3600 * 1000;
  * @throws EngineError `ENGINE_DATA_REFUSED`, `ENGINE_PORT_IN_USE`, `ENGINE_BINARY_MISSING`, `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
  */
 export async function start(instance: Instance, signal: AbortSignal): Promise<void> {
-  if (instance.postmaster.running === null) await launch(instance);
+  if (instance.postmaster.running === null) await launch(instance, signal);
   const running = instance.postmaster.running;
   if (running === null) throw await startFailure(instance);
   const answered = await pollUntil(
@@ -36,18 +35,12 @@ async function answers(instance: Instance): Promise<boolean> {
     await instance.sql.monitor(2000);
     return true;
   } catch (error) {
-    if (sqlStateOf(error) === '57P03' || ['ENOENT', 'ECONNREFUSED'].includes(codeOf(causeOf(error)) ?? ''))
-      return false;
-    if (error instanceof EngineError && error.code === 'ENGINE_UNREACHABLE') return false;
+    if (error instanceof EngineError && ['ENGINE_UNREACHABLE', 'ENGINE_TIMEOUT'].includes(error.code)) return false;
     throw error;
   }
 }
 
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : undefined;
-}
-
-async function launch(instance: Instance): Promise<void> {
+async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
   const { options, config, postmaster, owner, paths } = instance;
   if ((await postmaster.adopt()) !== null) return;
   const disk = await inspectDisk(options.dataDir, instance.expected);
@@ -62,6 +55,8 @@ async function launch(instance: Instance): Promise<void> {
     throw engineError('ENGINE_START_FAILED', 'Preparing the start', error, 'safe');
   }
   instance.acks.forget();
+  // A fence that came meanwhile must not be followed by a start.
+  signal.throwIfAborted();
   const running = await postmaster.start(config.startArguments());
   instance.facts.of(running.pid);
 }

@@ -21,15 +21,33 @@ export async function fence(instance: Instance): Promise<void> {
  * @throws EngineError `ENGINE_STOP_TIMEOUT`: after `handover` the server may still be stopping, and the caller decides.
  */
 export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderly'): Promise<void> {
-  if (instance.postmaster.running === null) return;
+  const running = instance.postmaster.running;
+  if (running === null) return;
+  const facts = instance.facts.of(running.pid);
   const endMs = monotonicMs() + instance.options.stopTimeoutMs;
   if (mode === 'handover') await cutForeignReaders(instance);
-  instance.acks.forget();
+  facts.life = 'ending';
   instance.postmaster.signal('SIGINT');
   if ((await instance.postmaster.waitForExit(Math.max(0, endMs - monotonicMs()))) === 'gone') return;
+  facts.life = 'serving';
   if (mode === 'handover') throw tooLate(instance);
   instance.postmaster.signal('SIGQUIT');
   if ((await instance.postmaster.waitForExit(immediateTimeoutMs)) === 'running') await instance.postmaster.kill();
+}
+
+/**
+ * Stops the server before its data is replaced.
+ *
+ * @throws EngineError `ENGINE_BUSY` when it is a primary: its data may be the only copy.
+ */
+export async function stopReplica(instance: Instance): Promise<void> {
+  const running = instance.postmaster.running;
+  if (running === null) return;
+  const state = await instance.observe();
+  if (state.kind === 'primary' || (state.kind === 'unresponsive' && state.was === 'primary')) {
+    throw new EngineError('ENGINE_BUSY', 'The server is a primary; its data is not replaced while it runs.', 'safe');
+  }
+  await stopInOrder(instance, 'orderly');
 }
 
 async function cutForeignReaders(instance: Instance): Promise<void> {

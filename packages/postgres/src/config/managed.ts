@@ -9,6 +9,7 @@ import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
 import { blockingStandbyNames } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 import { hbaName, includeName, type Paths } from '../paths.ts';
+import { checkParameters, type ParameterCatalog } from './catalog.ts';
 import { passwordFileContent } from './conninfo.ts';
 import { renderHba } from './hba.ts';
 import {
@@ -36,11 +37,14 @@ export class ManagedConfig {
   #replication: ReplicationSettings = fenced;
   #limits: ControlFile['limits'] | null = null;
   #cluster: Pick<ClusterContext, 'parameters' | 'synchronousCommit'> = { parameters: {}, synchronousCommit: 'on' };
+  #written: string | null = null;
+  readonly #catalog: ParameterCatalog;
 
-  constructor(options: PostgresOptions, paths: Paths, owner: Owner) {
+  constructor(options: PostgresOptions, paths: Paths, owner: Owner, catalog: ParameterCatalog) {
     this.#options = options;
     this.#paths = paths;
     this.#owner = owner;
+    this.#catalog = catalog;
   }
 
   get replication(): ReplicationSettings {
@@ -51,11 +55,15 @@ export class ManagedConfig {
     return this.#cluster.synchronousCommit;
   }
 
-  /** Takes over what the cluster wants; says whether that changes anything. */
-  learn(context: ClusterContext): 'changed' | 'same' {
-    const before = JSON.stringify(this.#cluster);
+  /** Takes over what the cluster wants; says whether the files on disk are behind it. */
+  learn(context: ClusterContext): 'behind' | 'written' {
     this.#cluster = { parameters: context.parameters, synchronousCommit: context.synchronousCommit };
-    return JSON.stringify(this.#cluster) === before ? 'same' : 'changed';
+    return this.#written === JSON.stringify(this.#cluster) ? 'written' : 'behind';
+  }
+
+  /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
+  problems(): readonly string[] {
+    return checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog).problems;
   }
 
   /** Reads what an earlier agent wrote, when its server is still running. */
@@ -72,16 +80,14 @@ export class ManagedConfig {
     // Written first: from here on no new receiver of a sealed server can log in anywhere.
     const password = replication.upstream === null ? null : this.#options.secrets.replication;
     await replaceFile(this.#paths.passwordFile, passwordFileContent(password), this.#owner, cached);
-    const parameters = mergeParameters({
-      node: this.#options.parameters,
-      cluster: this.#cluster.parameters,
-      synchronousCommit: this.#cluster.synchronousCommit,
-      limits: this.#limits,
-    });
+    // A wrong parameter of the cluster must never keep a node from being sealed: it is left out, and a warning says so.
+    const { good } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);
+    const parameters = mergeParameters({ node: this.#options.parameters, cluster: good, limits: this.#limits });
     const tls = this.#tlsSettings();
     const more = { synchronousCommit: this.#cluster.synchronousCommit, tls };
     await replaceFile(this.#paths.include, renderInclude(replication, parameters, more), this.#owner, cached);
     this.#replication = replication;
+    this.#written = JSON.stringify(this.#cluster);
   }
 
   #tlsSettings(): Record<string, string> {

@@ -1,4 +1,3 @@
-import { EngineError } from '@understudy/engine';
 import type { LimitParameter } from '../disk/control-file.ts';
 import { limitParameters } from '../disk/control-file.ts';
 import { quoteSetting } from '../names.ts';
@@ -13,7 +12,6 @@ export interface ReplicationSettings {
 export interface ParameterSources {
   readonly node: Readonly<Record<string, string>>;
   readonly cluster: Readonly<Record<string, string>>;
-  readonly synchronousCommit: string;
   /** What the server's own history demands at least (P12); null for a new one. */
   readonly limits: Readonly<Record<LimitParameter, number>> | null;
 }
@@ -44,7 +42,7 @@ const required: Readonly<Record<string, string>> = {
 };
 
 /** Set by Understudy alone, so a value of the user's would be lost or would break a proof. */
-const reserved = new Set([
+export const reservedSettings: ReadonlySet<string> = new Set([
   ...Object.keys(required),
   'primary_conninfo',
   'primary_slot_name',
@@ -87,21 +85,11 @@ export function fixedArguments(server: { host: string; port: number; socketDir: 
 /** Names that the generated include sets and that nothing else may override: a proof reads their running values. */
 export const provenSettings = ['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names'] as const;
 
-/**
- * Merges parameters: defaults, then the node's, then the cluster's; then raises those that the server's own history demands.
- *
- * @throws EngineError `ENGINE_DATA_REFUSED` when somebody sets a parameter that Understudy keeps for itself.
- */
+/** Merges checked parameters: defaults, then the node's, then the cluster's; then raises those that the server's own history demands. */
 export function mergeParameters(sources: ParameterSources): Record<string, string> {
   const merged: Record<string, string> = { ...defaults };
-  for (const [where, given] of [
-    ['this node', sources.node],
-    ['the cluster', sources.cluster],
-  ] as const) {
-    for (const [name, value] of Object.entries(given)) {
-      refuseReserved(where, name.toLowerCase(), value);
-      merged[name.toLowerCase()] = value;
-    }
+  for (const given of [sources.node, sources.cluster]) {
+    for (const [name, value] of Object.entries(given)) merged[name.toLowerCase()] = value;
   }
   for (const name of limitParameters) {
     const demanded = sources.limits?.[name];
@@ -120,17 +108,6 @@ const builtIn: Readonly<Record<LimitParameter, number>> = {
   max_prepared_transactions: 0,
   max_locks_per_transaction: 64,
 };
-
-function refuseReserved(where: string, name: string, value: string): void {
-  if (reserved.has(name)) {
-    const text = `The parameter ${name} of ${where} is set by Understudy itself. Remove it from the configuration's parameters.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
-  }
-  if (name === 'wal_level' && !['replica', 'logical'].includes(value.toLowerCase())) {
-    const text = `The parameter wal_level of ${where} is "${value}", which allows no replicas. Use "replica" or "logical".`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
-  }
-}
 
 const header =
   '# Written by Understudy, again and again: changes here are lost. Set parameters in the cluster configuration.\n';

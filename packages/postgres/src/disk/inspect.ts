@@ -4,8 +4,9 @@ import { type EngineState, systemId } from '@understudy/core';
 import { z } from 'zod';
 import { codeOf, reasonOf } from '../errors.ts';
 import { type Owner, readIfThere, replaceFile } from '../files.ts';
-import { identityName, incompleteName } from '../paths.ts';
+import { identityName } from '../paths.ts';
 import { type ControlFile, ControlFileProblem, readControlFile } from './control-file.ts';
+import { isMarkedIncomplete } from './incomplete.ts';
 import { checkpointEnd, positionOf } from './wal.ts';
 
 const identitySchema = z.object({
@@ -43,7 +44,7 @@ export async function inspectDisk(dataDir: string, expected: ExpectedData): Prom
       throw error;
     });
     if (names.length === 0) return { kind: 'absent' };
-    if (names.includes(incompleteName)) return { kind: 'incomplete' };
+    if (await isMarkedIncomplete(dataDir)) return { kind: 'incomplete' };
     const problem = await foreignProblem(dataDir, expected);
     if (problem !== null) return { kind: 'refused', problem };
     return await readUsable(dataDir);

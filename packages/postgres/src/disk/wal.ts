@@ -1,8 +1,8 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, lsn, type Position, parseLsn, type TimelineSwitch } from '@understudy/core';
 import { codeOf } from '../errors.ts';
-import type { ControlFile } from './control-file.ts';
+import { type ControlFile, readControlFile } from './control-file.ts';
 
 const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');
 
@@ -11,6 +11,19 @@ export function segmentName(timeline: number, position: Lsn, segmentBytes: numbe
   const perHigh = 0x1_0000_0000n / BigInt(segmentBytes);
   const number = position / BigInt(segmentBytes);
   return hex8(timeline) + hex8(number / perHigh) + hex8(number % perHigh);
+}
+
+/**
+ * The newest timeline that has a log file for `position`: the one that was received last, as the server removes those of
+ * timelines that did not come to be. Null when there is none.
+ */
+export async function newestTimelineAt(dataDir: string, position: Lsn): Promise<number | null> {
+  const { walSegmentBytes } = await readControlFile(dataDir);
+  // The byte before: a position at the very end of a file is in that file.
+  const wanted = segmentName(0, lsn(position - 1n), walSegmentBytes).slice(8);
+  const names = (await readdir(join(dataDir, 'pg_wal'))).filter((name) => name.length === 24 && name.endsWith(wanted));
+  const timelines = names.map((name) => Number.parseInt(name.slice(0, 8), 16));
+  return timelines.length === 0 ? null : Math.max(...timelines);
 }
 
 /** Name of the file that says from where a timeline came. */

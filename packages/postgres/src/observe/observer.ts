@@ -1,4 +1,5 @@
 import {
+  contains,
   type EngineState,
   type MemberId,
   memberId,
@@ -10,7 +11,8 @@ import {
   type TimelineSwitch,
 } from '@understudy/core';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
-import { readHistory } from '../disk/wal.ts';
+import { newestTimelineAt, readHistory } from '../disk/wal.ts';
+import { codeOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
 import { missing } from '../sql/local.ts';
@@ -28,6 +30,12 @@ import {
 } from './query.ts';
 import { ReceiverLog } from './receiver-log.ts';
 import { SilenceMeter } from './silence.ts';
+
+/** A server that is not up yet has no socket, refuses, or says so (57P03); anything else is silence. */
+function saysNotReady(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return sqlStateOf(error) === '57P03' || ['ENOENT', 'ECONNREFUSED'].includes(codeOf(cause) ?? '');
+}
 
 const queryTimeoutMs = 500;
 /** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
@@ -80,15 +88,17 @@ export class Observer {
     if ((await this.#instance.postmaster.check()) === 'gone') return this.#stopped();
     const nowMs = monotonicMs();
     const facts = this.#instance.facts.of(running.pid);
-    // 57P03: starting up, shutting down, or not yet consistent.
-    if (sqlStateOf(error) === '57P03' || facts.answered === 'never') {
+    if (facts.answered === 'never' && saysNotReady(error)) {
       this.#failingSinceMs = null;
       return { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
     }
+    const last = this.#last?.pid === running.pid ? this.#last.state : null;
+    // Until a stop ends, with its own deadline, the server is reported as what it was.
+    if (facts.life === 'ending' && last !== null) return last;
     this.#failingSinceMs ??= nowMs;
     const failingMs = nowMs - this.#failingSinceMs;
-    const last = this.#last?.pid === running.pid ? this.#last.state : null;
-    return last === null || failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : last;
+    if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs);
+    return last ?? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
   }
 
   #unresponsive(sinceMs: number): EngineState {
@@ -127,13 +137,12 @@ export class Observer {
     if (row.status === 'streaming') {
       // The startup process asks for a receiver only after it has read the local log to its end.
       facts.localLog = 'read';
-      facts.receivedTimeline = Number(row.received_tli);
     }
     const replayedLsn = parseLsn(row.replayed ?? '') ?? identified.lsn;
     return {
       kind: 'replica',
       systemId: systemId(identified.systemId),
-      position: facts.localLog === 'read' ? await this.#durable(identified, row, facts.receivedTimeline) : null,
+      position: facts.localLog === 'read' ? await this.#durable(identified, row) : null,
       replayed: await this.#position(identified.timeline, replayedLsn),
       upstream: row.conninfo === 't' && upstream !== '' ? memberId(upstream) : null,
       receiver: await this.#receiverOf(row),
@@ -142,19 +151,24 @@ export class Observer {
 
   /**
    * Everything durable on a replica. `IDENTIFY_SYSTEM` leaves out what was received on a newer timeline than the one being
-   * replayed; then the received end counts, with the timeline that the receiver last reported.
+   * replayed: a running receiver names that timeline, and after one that has gone the files of the log do.
    */
-  async #durable(identified: Identification, row: Row, receivedTimeline: number | null): Promise<Position | null> {
-    const received = parseLsn(row.received ?? '');
-    if (received === null || received <= identified.lsn) return this.#position(identified.timeline, identified.lsn);
-    if (receivedTimeline === null) return null;
-    // The two samples are not of one instant: on one timeline the larger is right.
-    return this.#position(Math.max(receivedTimeline, identified.timeline), received);
+  async #durable(identified: Identification, row: Row): Promise<Position | null> {
+    const streaming = row.status === 'streaming';
+    const received = parseLsn((streaming ? row.flushed_lsn : row.received) ?? '');
+    const replayed = await this.#position(identified.timeline, identified.lsn);
+    if (received === null || received <= identified.lsn) return replayed;
+    const { dataDir } = this.#instance.options;
+    const timeline = streaming ? Number(row.received_tli) : await newestTimelineAt(dataDir, received);
+    if (timeline === null) return null;
+    const position = await this.#position(timeline, received);
+    return contains(position, replayed) ? position : null;
   }
 
   async #receiverOf(row: Row): Promise<Receiver> {
     this.#receiver.look();
     if (row.status === 'streaming') {
+      await this.receiverLog.healed();
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }
     if (row.conninfo !== 't') return { kind: 'none' };

@@ -12,7 +12,6 @@ const causes: readonly (readonly [RegExp, BrokenCause])[] = [
   [/requested starting point \S+ on timeline \d+ is not in this server's history/, 'history'],
   [/highest timeline \d+ of the primary is behind recovery timeline/, 'history'],
   [/new timeline \d+ forked off current database system timeline/, 'history'],
-  [/requested starting point \S+ is ahead of the WAL flush position/, 'history'],
   [/database system identifier differs between the primary and standby/, 'history'],
   [/password authentication failed|no password supplied|no pg_hba.conf entry|certificate verify failed/, 'login'],
   [/could not connect to the primary server|connection to server .* failed/, 'refused'],
@@ -20,12 +19,15 @@ const causes: readonly (readonly [RegExp, BrokenCause])[] = [
 
 const tailBytes = 16 * 1024;
 const refreshMs = 500;
+/** These cost a new copy of the database, and some of them are logged for a moment while a leader is opening: only lasting ones count. */
+const grave: ReadonlySet<BrokenCause> = new Set(['wal-removed', 'history', 'slot']);
+const graveAfterMs = 2000;
 
 /** Finds in the server's log why its receiver has no stream. PostgreSQL tells it nowhere else. */
 export class ReceiverLog {
   readonly #file: string;
   #from = 0;
-  #cached: { readonly atMs: number; readonly cause: BrokenCause } | null = null;
+  #cached: { readonly atMs: number; readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
 
   constructor(file: string) {
     this.#file = file;
@@ -50,12 +52,21 @@ export class ReceiverLog {
     }
   }
 
+  /** There is a stream again: what was logged before says nothing about the next break. */
+  async healed(): Promise<void> {
+    if (this.#cached !== null) await this.restart();
+  }
+
   async cause(): Promise<BrokenCause> {
     const nowMs = monotonicMs();
-    if (this.#cached !== null && nowMs - this.#cached.atMs < refreshMs) return this.#cached.cause;
-    const cause = causeInLog(await this.#tail());
-    this.#cached = { atMs: nowMs, cause };
-    return cause;
+    const before = this.#cached;
+    if (before === null || nowMs - before.atMs >= refreshMs) {
+      const cause = causeInLog(await this.#tail());
+      this.#cached = { atMs: nowMs, cause, sinceMs: before?.cause === cause ? before.sinceMs : nowMs };
+    }
+    const found = this.#cached;
+    if (found === null) return 'unknown';
+    return grave.has(found.cause) && nowMs - found.sinceMs < graveAfterMs ? 'unknown' : found.cause;
   }
 
   async #tail(): Promise<string> {

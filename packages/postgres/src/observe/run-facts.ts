@@ -5,11 +5,11 @@ export class RunFacts {
   localLog: 'unread' | 'read' = 'unread';
   /** `armed`: the checkpointer has loaded a configuration in which commits wait for standbys. */
   waiting: 'unknown' | 'armed' = 'unknown';
-  /** Timeline of what the receiver last wrote; null when no receiver ran. */
-  receivedTimeline: number | null = null;
   /** `once`: a connection succeeded in this run, so "starting up" is over. */
   answered: 'never' | 'once' = 'never';
   role: 'replica' | 'primary' | 'unknown' = 'unknown';
+  /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
+  life: 'serving' | 'ending' = 'serving';
 
   /** Forgets everything when `pid` is another server than before. */
   of(pid: number): this {
@@ -17,9 +17,9 @@ export class RunFacts {
     this.#pid = pid;
     this.localLog = 'unread';
     this.waiting = 'unknown';
-    this.receivedTimeline = null;
     this.answered = 'never';
     this.role = 'unknown';
+    this.life = 'serving';
     return this;
   }
 }

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import type { Member, Position, TimelineSwitch } from '@understudy/core';
+import { parseHistory } from '../disk/wal.ts';
+import type { Instance } from '../instance.ts';
+import { roles } from '../names.ts';
+import { type Identification, identify } from '../observe/query.ts';
+import { missing } from '../sql/local.ts';
+import { PgSession } from '../sql/session.ts';
+
+const timeoutMs = 10_000;
+
+/** Connects to another member's server as one of our roles: `replication` for copies and histories, `rewind` for `pg_rewind`'s. */
+export async function openMember(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
+  const { options } = instance;
+  const ssl = options.tls === null ? null : { ca: await readFile(options.tls.ca, 'utf8'), verify: options.tls.verify };
+  return PgSession.open(
+    {
+      host: from.host,
+      port: from.port,
+      user: roles[role],
+      password: options.secrets[role],
+      database: 'postgres',
+      replication: role === 'replication' ? 'physical' : 'none',
+      applicationName: `understudy ${role} ${options.member}`,
+      ssl,
+    },
+    timeoutMs,
+  );
+}
+
+/** Where a member's server is, with the history that it tells over a physical replication connection. */
+export async function memberPosition(session: PgSession): Promise<Position & { readonly systemId: string }> {
+  const at: Identification = await identify(session, timeoutMs);
+  let history: readonly TimelineSwitch[] | null = [];
+  if (at.timeline > 1) {
+    const row = await session.row(`TIMELINE_HISTORY ${at.timeline}`, timeoutMs);
+    history = parseHistory(decodeBytes(row.content ?? ''));
+  }
+  if (history === null) throw missing(`history of timeline ${at.timeline}`);
+  return { kind: 'wal', timeline: at.timeline, lsn: at.lsn, history, systemId: at.systemId };
+}
+
+/** The command's content column is declared `bytea` (`text` in later versions) but always sent as plain text. */
+function decodeBytes(value: string): string {
+  return value.startsWith('\\x') ? Buffer.from(value.slice(2), 'hex').toString('utf8') : value;
+}
