@@ -39,13 +39,25 @@ export function formatLsn(value: Lsn): string {
 
 export const compareLsn = (a: Lsn, b: Lsn): -1 | 0 | 1 => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The stretch of each timeline that belongs to a history, oldest first; the last one ends at the position itself. */
+/**
+ * The stretch of each timeline that belongs to a history, oldest first; the last one ends at the position itself. A timeline on which
+ * nothing lies yet is left out: a server that has just switched holds what its parent held at the fork, and one that is on its way to a
+ * newer timeline (its log ends before the fork) holds only the older one.
+ */
 function segments(position: WalPosition): readonly TimelineSwitch[] {
-  return [...position.history, { timeline: position.timeline, switchLsn: position.lsn }];
+  const found = [...position.history];
+  let end: TimelineSwitch = { timeline: position.timeline, switchLsn: position.lsn };
+  for (let parent = found.at(-1); parent !== undefined; parent = found.at(-1)) {
+    if (compareLsn(end.switchLsn, parent.switchLsn) > 0) break;
+    end = { timeline: parent.timeline, switchLsn: end.switchLsn };
+    found.pop();
+  }
+  found.push(end);
+  return found;
 }
 
 /**
- * Whether everything up to `inner` is part of the history that ends at `outer`.
+ * Whether everything up to `inner` is part of the history that ends at `outer`: a partial order.
  *
  * Histories are compared, never timeline numbers alone (`postgresql-ha.md` C35): two servers promoted apart can carry the same
  * number. `inner` belongs to `outer` when each ancestor of `inner` ended at the same place in `outer`, and `inner`'s own end
@@ -54,31 +66,12 @@ function segments(position: WalPosition): readonly TimelineSwitch[] {
 export function walContains(outer: WalPosition, inner: WalPosition): boolean {
   const outerSegments = segments(outer);
   const innerSegments = segments(inner);
-  if (innerSegments.length > outerSegments.length) return containsAtSwitchPoint(outer, inner);
-  for (const [index, innerSegment] of innerSegments.entries()) {
-    const outerSegment = outerSegments[index];
-    if (outerSegment === undefined || outerSegment.timeline !== innerSegment.timeline) {
-      return containsAtSwitchPoint(outer, inner);
-    }
-    const last = index === innerSegments.length - 1;
-    if (last) return compareLsn(innerSegment.switchLsn, outerSegment.switchLsn) <= 0;
-    if (compareLsn(innerSegment.switchLsn, outerSegment.switchLsn) !== 0) return containsAtSwitchPoint(outer, inner);
-  }
-  return false;
-}
-
-/**
- * A server that has just switched timelines holds nothing beyond its fork point: its history equals that of its parent cut there.
- * Only that degenerate case may name a timeline that `outer` does not know.
- */
-function containsAtSwitchPoint(outer: WalPosition, inner: WalPosition): boolean {
-  const parent = inner.history.at(-1);
-  if (parent === undefined || compareLsn(inner.lsn, parent.switchLsn) > 0) return false;
-  return walContains(outer, {
-    kind: 'wal',
-    timeline: parent.timeline,
-    lsn: inner.lsn,
-    history: inner.history.slice(0, -1),
+  const last = innerSegments.length - 1;
+  return innerSegments.every((own, index) => {
+    const other = outerSegments[index];
+    if (other === undefined || other.timeline !== own.timeline) return false;
+    const order = compareLsn(own.switchLsn, other.switchLsn);
+    return index === last ? order <= 0 : order === 0;
   });
 }
 
