@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { spread } from '../src/check/summary.ts';
+import { faultReport, isViolated } from '../src/report/report.ts';
+import { renderTable } from '../src/report/table.ts';
+import type { RunResult } from '../src/run/one.ts';
+
+const good: RunResult = {
+  tried: [],
+  outage: { outageMs: 400, calmMs: 30, span: { fromMs: 0, toMs: 400 } },
+  phases: { detect: 10, seal: 20, choose: 30, promote: 40, reconnect: null },
+  acked: 1000,
+  unknown: 3,
+  dualAck: 0,
+  dualWritableMs: 0,
+  convergence: { kind: 'converged', leader: 'n2', tookMs: 900 },
+  contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 2, problems: [] },
+  problems: [],
+};
+
+const outage = (outageMs: number): RunResult => ({ ...good, outage: { ...good.outage, outageMs } });
+
+test('figures over runs', () => {
+  const report = faultReport('kill-host', [outage(300), outage(900), outage(500)]);
+  assert.deepEqual(report.outageMs, { min: 300, p50: 500, max: 900 });
+  assert.deepEqual(report.phasesMs, { detect: 10, seal: 20, choose: 30, promote: 40, reconnect: null });
+  assert.deepEqual([report.runs, report.acked, report.unknown, report.converged], [3, 3000, 9, true]);
+  assert.equal(isViolated(report), false);
+});
+
+test('anything lost, resurrected, unexpected or acknowledged twice is a violation', () => {
+  const contents = (given: Partial<RunResult['contents']>): RunResult => ({
+    ...good,
+    contents: { ...good.contents, ...given },
+  });
+  for (const bad of [
+    contents({ lost: 1 }),
+    contents({ resurrected: 1 }),
+    contents({ unexpected: 1 }),
+    { ...good, dualAck: 1 },
+  ]) {
+    assert.equal(isViolated(faultReport('freeze', [good, bad])), true);
+  }
+});
+
+test('a cluster that is not whole, or whose nodes differ, has not converged', () => {
+  const broken: RunResult = {
+    ...good,
+    convergence: { kind: 'not-converged', why: 'after 60 s' },
+    problems: ['not converged'],
+  };
+  const differing: RunResult = { ...good, problems: ['n3 differs from n1: 3 rows; 4 rows'] };
+  assert.equal(faultReport('freeze', [good, broken]).converged, false);
+  assert.equal(faultReport('freeze', [differing]).converged, false);
+  assert.equal(faultReport('freeze', []).converged, false);
+});
+
+test('the table has a line for each fault', () => {
+  const faults = [faultReport('kill-host', [good])];
+  const text = renderTable(
+    { engine: 'postgres', version: '17.10', store: 'local', durability: 'sync', machine: 'm', faults },
+    'plain',
+  );
+  assert.match(text, /^kill-host +1 +400 +400 +400 +10 +20 +30 +40 +– +1000 +0 +0 +3 +0 +0 +yes$/m);
+});
+
+test('spread of nothing is nothing', () => {
+  assert.deepEqual(spread([]), { min: 0, p50: 0, max: 0 });
+});
