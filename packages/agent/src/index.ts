@@ -1,3 +1,14 @@
+export { lockHolder } from './agent/lock.ts';
+export {
+  type AgentEnd,
+  type EngineContext,
+  type EngineFactory,
+  type RunningAgent,
+  type RunOptions,
+  runAgent,
+  type ServerFate,
+} from './agent/run-agent.ts';
+export { openApiDocument } from './api/openapi.ts';
 export * from './api/requests.ts';
 export * from './api/views.ts';
 export type { Address } from './config/address.ts';
@@ -18,3 +29,5 @@ export { ConfigError, type ConfigProblem, formatProblem } from './config/problem
 export { loadSecretLine, loadSecrets, type Secrets, secretsSchema } from './config/secrets.ts';
 export { AGENT_ERROR_CODES, AgentError, type AgentErrorCode } from './errors.ts';
 export { applyBeat, type Beat, type PeerReport, parseStreamMessage, type StreamMessage } from './peers/report.ts';
+export { type ReplayedDecision, replay } from './ring/replay.ts';
+export { OLD_RING_FILE, RING_FILE } from './ring/ring.ts';

@@ -1,0 +1,380 @@
+/** One agent: its parts wired together, its turns, and its pulse. */
+
+import {
+  type ClusterConfig,
+  type Decision,
+  decide,
+  EMPTY_MEMORY,
+  type Incarnation,
+  type Member,
+  type MemberId,
+  type Memory,
+  memberId,
+  type Position,
+} from '@understudy/core';
+import type { ClusterContext, Engine } from '@understudy/engine';
+import type { Store } from '@understudy/store';
+import { renewIntervalMs, tickMs } from '../config/cluster-config.ts';
+import type { NodeConfig } from '../config/node-config.ts';
+import { advertisedUrl } from '../config/node-file.ts';
+import { codeOf, messageOf } from '../errors.ts';
+import type { Charge, GuardClient } from '../guard/client.ts';
+import { processName } from '../guard/proc.ts';
+import { LagMeter } from '../lag/meter.ts';
+import { chargeFor } from '../loop/charge.ts';
+import { execute } from '../loop/execute.ts';
+import { Failures } from '../loop/failures.ts';
+import { type Observed, observe } from '../loop/observe.ts';
+import { configOf, contentOf, makeReport } from '../loop/report.ts';
+import { Runner } from '../loop/runner.ts';
+import { isBusy, Tempo } from '../loop/tempo.ts';
+import { EventHub } from '../peers/hub.ts';
+import { PeerSet } from '../peers/peer-set.ts';
+import type { PeerReport, StreamMessage } from '../peers/report.ts';
+import type { PeerTls } from '../peers/stream.ts';
+import { DecisionRing, decisionShape } from '../ring/ring.ts';
+import { Session } from '../session/session.ts';
+import { StoreLink } from '../store/link.ts';
+import { MemoryFile } from '../store/memory-file.ts';
+import { monotonicMs, RunningClock } from '../time/clock.ts';
+import type { Logger } from './logger.ts';
+import { prune, register } from './registration.ts';
+
+export interface AgentParts {
+  readonly config: NodeConfig;
+  readonly incarnation: Incarnation;
+  readonly predecessors: readonly Incarnation[];
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly peerTls: PeerTls | null;
+  /** Null when the configuration says `guard.mode: off`. */
+  readonly makeGuard: ((runningMs: () => number) => GuardClient) | null;
+  readonly log: Logger;
+}
+
+/** The last decision, with what it was made on. */
+export interface Latest extends Observed {
+  readonly decision: Decision;
+  readonly report: PeerReport;
+  /** Since when decisions have looked the same. */
+  readonly sinceMs: number;
+}
+
+const HOUSEKEEPING_MS = 1_000;
+/** A process that lost this much time reads the store again before it decides anything. */
+const STALL_MS = 750;
+const GUARD_CONFIRM_MS = 1_000;
+
+export class Agent {
+  readonly config: NodeConfig;
+  readonly self: MemberId;
+  readonly incarnation: Incarnation;
+  readonly engine: Engine;
+  readonly link: StoreLink;
+  readonly session: Session;
+  readonly peers: PeerSet;
+  readonly hub = new EventHub();
+  readonly guard: GuardClient | null;
+  readonly lag = new LagMeter();
+  readonly #log: Logger;
+  readonly #clock = new RunningClock(250, monotonicMs());
+  readonly #failures = new Failures();
+  readonly #tempo = new Tempo();
+  readonly #runner = new Runner({ turn: () => this.#turn() });
+  readonly #ring: DecisionRing;
+  readonly #memoryFile: MemoryFile;
+  #memory: Memory = EMPTY_MEMORY;
+  #latest: Latest | null = null;
+  #charge: Charge = { server: null, untilMs: null };
+  #pulse: NodeJS.Timeout | null = null;
+  #housekeptAtMs = 0;
+  #stalledMs = 0;
+  #logged = '';
+  /** For metrics. */
+  readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0 };
+  #followed: ReadonlyMap<MemberId, Member> | null = null;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(parts: AgentParts) {
+    const { config, store } = parts;
+    this.config = config;
+    this.self = memberId(config.member);
+    this.incarnation = parts.incarnation;
+    this.engine = parts.engine;
+    this.#log = parts.log;
+    this.#ring = new DecisionRing(config.runDir, config.logs.decisionsBytes);
+    this.#memoryFile = new MemoryFile(`${config.runDir}/store-memory.json`);
+    const runningMs = () => this.runningMs();
+    const onChange = () => this.#runner.trigger();
+    this.guard = parts.makeGuard?.(runningMs) ?? null;
+    this.link = new StoreLink({ store, runningMs, onContent: () => this.#onContent() });
+    this.session = new Session({
+      store,
+      link: this.link,
+      member: this.self,
+      incarnation: parts.incarnation,
+      predecessors: parts.predecessors,
+      ttlMs: () => this.clusterConfig.leaseTtlMs,
+      onChange,
+    });
+    this.peers = new PeerSet({
+      self: this.self,
+      tls: parts.peerTls,
+      runningMs,
+      freshMs: () => Math.min(3 * this.#clock.tickMs, this.clusterConfig.suspectAfterMs),
+      onChange,
+      onMessage: (member, message, report) => this.#onPeerMessage(member, message, report),
+    });
+  }
+
+  /** Time in which this process was running, in ms. */
+  runningMs(): number {
+    return this.#clock.at(monotonicMs());
+  }
+
+  get clusterConfig(): ClusterConfig {
+    return this.link.decoded?.content.config?.value ?? configOf(null);
+  }
+
+  /** The last decision; null before the first. */
+  get latest(): Latest | null {
+    return this.#latest;
+  }
+
+  get guardCharge(): Charge {
+    return this.#charge;
+  }
+
+  get member(): Member {
+    const { config } = this;
+    const { host, port } = config.engine.advertise ?? config.engine.listen;
+    return { id: this.self, apiUrl: advertisedUrl(config), host, port, tags: config.tags };
+  }
+
+  /** Calls back whenever the store's content changed or a decision was taken. Returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Makes contact: store, session, peers. Nothing is decided yet. */
+  async open(): Promise<void> {
+    const remembered = await this.#memoryFile.load();
+    if (remembered !== null) this.link.remember(remembered);
+    this.#setPulse();
+    this.link.start();
+    this.session.start();
+  }
+
+  /** Begins to decide and to act. */
+  run(): void {
+    this.guard?.start();
+    this.engine.onChange(() => this.#runner.trigger());
+    this.#runner.start();
+  }
+
+  trigger(): void {
+    this.#runner.trigger();
+  }
+
+  /** No decision is taken after this resolves. */
+  async halt(): Promise<void> {
+    await this.#runner.stop();
+  }
+
+  /** Ends everything but the engine and the guard. */
+  async close(): Promise<void> {
+    await this.halt();
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.hub.close();
+    this.peers.close();
+    await this.session.close();
+    await this.link.stop();
+    await Promise.all([this.#ring.close(), this.#memoryFile.close()]);
+  }
+
+  #setPulse(): void {
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#clock.setTickMs(tickMs(this.clusterConfig));
+    this.#pulse = setInterval(() => this.#beat(), this.#clock.tickMs);
+  }
+
+  #beat(): void {
+    const now = monotonicMs();
+    const lostMs = this.#clock.tick(now);
+    if (lostMs > STALL_MS) this.#stalledMs = lostMs;
+    this.guard?.beat(this.#charge);
+    this.hub.beat(now);
+    this.peers.tick();
+    this.#runner.trigger();
+  }
+
+  #onContent(): void {
+    const { snapshot, decoded } = this.link;
+    if (snapshot !== null && this.link.view().kind === 'current') this.#memoryFile.save(snapshot);
+    if (decoded !== null && decoded.content.members !== this.#followed) {
+      this.#followed = decoded.content.members;
+      this.peers.follow(decoded.content.members);
+    }
+    if (this.#pulse !== null && tickMs(this.clusterConfig) !== this.#clock.tickMs) this.#setPulse();
+    this.#runner.trigger();
+    this.#notify();
+  }
+
+  #onPeerMessage(member: MemberId, message: StreamMessage, report: PeerReport): void {
+    const leader = this.link.decoded?.content.record?.value.leader;
+    if (member !== leader || report.live.engine.kind !== 'primary') return;
+    const atMs = message.kind === 'report' ? message.atMs : message.beat.atMs;
+    this.lag.sample(`${member} ${report.live.incarnation}`, report.live.engine.position, atMs, this.runningMs());
+  }
+
+  /** One turn: look, decide, tell, act. Never throws. */
+  async #turn(): Promise<number> {
+    const startedAt = monotonicMs();
+    try {
+      if (this.#stalledMs > 0) await this.#afterStall();
+      const observed = await observe({
+        self: this.self,
+        incarnation: this.incarnation,
+        tags: this.config.tags,
+        engine: this.engine,
+        link: this.link,
+        session: this.session,
+        peers: this.peers,
+        failures: this.#failures,
+        runningMs: () => this.runningMs(),
+      });
+      const { observation } = observed;
+      const before = this.#memory;
+      const decision = decide(observation, before);
+      this.#memory = decision.memory;
+      this.#ring.note(observation, before, decision);
+      this.#tell(observed, decision);
+      const end = await this.#act(observed, decision);
+      if (end.kind === 'nothing-to-do') await this.#housekeep(observed);
+      return this.#tempo.next(end, isBusy(observation, decision), this.runningMs(), this.#clock.tickMs);
+    } catch (error) {
+      this.#log.error({ err: error }, 'a turn failed; this is a mistake in Understudy');
+      return 1_000;
+    } finally {
+      this.counters.turns++;
+      this.counters.turnMs += monotonicMs() - startedAt;
+    }
+  }
+
+  /** This process did not run for a while: what it knows of the store may be of another time. */
+  async #afterStall(): Promise<void> {
+    this.#log.warn({ lostMs: Math.round(this.#stalledMs) }, 'this process was not running for a while');
+    this.#stalledMs = 0;
+    this.counters.stalls++;
+    // A failure makes the view stale, which is all that matters here.
+    await this.link.refresh(Math.min(500, this.clusterConfig.leaseTtlMs / 4)).catch(() => undefined);
+  }
+
+  #tell(observed: Observed, decision: Decision): void {
+    const { observation, details } = observed;
+    const { engine } = observation;
+    const lag = engine.kind === 'replica' ? this.lag.lag(engine.replayed, this.runningMs()) : null;
+    const report = makeReport(observation, decision, details, lag?.ms ?? null);
+    const shape = decisionShape(decision);
+    const isSame = shape === this.#logged;
+    const now = monotonicMs();
+    this.#latest = { ...observed, decision, report, sinceMs: isSame ? (this.#latest?.sinceMs ?? now) : now };
+    this.hub.publish(report, now);
+    const server = details.processId === null ? null : processName(details.processId);
+    const { leaseTtlMs } = configOf(observation);
+    const charge = chargeFor(engine, decision.authority, server, this.#charge, observation.now, leaseTtlMs);
+    const moved =
+      charge.server?.pid !== this.#charge.server?.pid || (charge.untilMs === null) !== (this.#charge.untilMs === null);
+    this.#charge = charge;
+    if (moved) this.guard?.beat(charge);
+    if (!isSame) this.#logDecision(observed, decision, shape);
+    this.#notify();
+  }
+
+  #logDecision(observed: Observed, decision: Decision, shape: string): void {
+    this.#logged = shape;
+    const [reason] = decision.reasons;
+    this.#log.info(
+      {
+        epoch: contentOf(observed.observation)?.record?.value.epoch ?? null,
+        code: reason?.code,
+        engine: observed.observation.engine.kind,
+        commands: decision.commands.map((command) =>
+          command.kind === 'commit' ? `commit: ${command.purpose}` : command.kind,
+        ),
+        ...(decision.suspects === null ? {} : { suspects: decision.suspects }),
+      },
+      reason?.text ?? '',
+    );
+  }
+
+  #act(observed: Observed, decision: Decision) {
+    const { observation, generation } = observed;
+    const config = configOf(observation);
+    return execute({
+      commands: decision.commands,
+      decidedAt: observation.now,
+      generation,
+      engine: this.engine,
+      link: this.link,
+      context: () => this.#context(config),
+      commitDeadlineMs: Math.min(2_000, config.leaseTtlMs / 3),
+      beforePromotion: () => this.#armGuard(observed, config),
+      onFailure: (command, code, message) => {
+        this.counters.failures++;
+        this.#failures.add(command, code, message, this.runningMs());
+        this.#log.warn({ command, code }, message);
+      },
+      onDone: (command, tookMs) => {
+        this.counters.commands++;
+        this.#log.debug({ command: command.kind, tookMs }, 'command done');
+      },
+    });
+  }
+
+  /** A server is opened for writes only with a guard that knows when to close it. */
+  async #armGuard(observed: Observed, config: ClusterConfig): Promise<void> {
+    if (this.guard === null) return;
+    const { observation, details } = observed;
+    const server = details.processId === null ? null : processName(details.processId);
+    const untilMs = observation.authority.leaseUntil ?? observation.now + config.leaseTtlMs;
+    this.#charge = { server, untilMs };
+    await this.guard.confirm(this.#charge, GUARD_CONFIRM_MS);
+  }
+
+  #context(config: ClusterConfig): ClusterContext {
+    const members = new Map(this.link.decoded?.content.members);
+    members.set(this.self, this.member);
+    const positions: ReadonlyMap<MemberId, Position> = this.peers.positions();
+    const { parameters, synchronousCommit } = config;
+    return { self: this.self, members, positions, parameters, synchronousCommit };
+  }
+
+  /** Standing things, when nothing else is to be done: about once a second. */
+  async #housekeep(observed: Observed): Promise<void> {
+    const now = this.runningMs();
+    if (now - this.#housekeptAtMs < HOUSEKEEPING_MS) return;
+    this.#housekeptAtMs = now;
+    const config = configOf(observed.observation);
+    try {
+      await this.#registerAndPrune(observed, config);
+      const { engine, job } = observed.observation;
+      const runs = engine.kind === 'primary' || engine.kind === 'replica';
+      if (runs && job === null) await this.engine.maintain(this.#context(config));
+    } catch (error) {
+      this.#log.warn({ code: codeOf(error, 'INTERNAL') }, `housekeeping: ${messageOf(error)}`);
+    }
+  }
+
+  async #registerAndPrune({ observation }: Observed, config: ClusterConfig): Promise<void> {
+    if (observation.store.kind !== 'current' || this.session.state.kind !== 'held') return;
+    const deadlineMs = renewIntervalMs(config);
+    await register(this.link, this.member, deadlineMs);
+    await prune(this.link, observation.store.content, this.self, deadlineMs);
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

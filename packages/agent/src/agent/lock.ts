@@ -1,0 +1,128 @@
+/** One agent per run directory, and what an agent leaves there for the next one. */
+
+import { readFileSync, rmSync } from 'node:fs';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Incarnation, incarnation } from '@understudy/core';
+import { z } from 'zod';
+import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { isAlive, processName } from '../guard/proc.ts';
+
+const lockSchema = z.object({
+  pid: z.number().int(),
+  startTicks: z.string(),
+  bootId: z.string(),
+  member: z.string(),
+  apiUrl: z.string(),
+});
+export type LockContent = z.infer<typeof lockSchema>;
+
+const MAX_PREDECESSORS = 16;
+
+export interface RunDirLock {
+  /** Incarnations of earlier agents of this directory; all of them are dead, because the lock is held. */
+  readonly predecessors: readonly Incarnation[];
+  release(): void;
+}
+
+const lockPath = (runDir: string): string => join(runDir, 'agent.lock');
+const incarnationsPath = (runDir: string): string => join(runDir, 'incarnations.json');
+
+/** The agent that holds `runDir` now; null when none runs. */
+export async function lockHolder(runDir: string): Promise<LockContent | null> {
+  let content: LockContent;
+  try {
+    content = lockSchema.parse(JSON.parse(await readFile(lockPath(runDir), 'utf8')));
+  } catch {
+    return null;
+  }
+  return content.bootId === bootId() && isAlive(content) ? content : null;
+}
+
+/**
+ * Takes the run directory for this process, making it (mode 0700) where it is missing.
+ * @throws AgentError `AGENT_ALREADY_RUNNING`, `RUN_DIR_UNUSABLE`
+ */
+export async function lockRunDir(
+  runDir: string,
+  who: { readonly member: string; readonly apiUrl: string; readonly incarnation: Incarnation },
+): Promise<RunDirLock> {
+  try {
+    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    await takeLock(runDir, who);
+    const predecessors = await readIncarnations(runDir);
+    const kept = [...predecessors, who.incarnation].slice(-MAX_PREDECESSORS);
+    await replaceFile(incarnationsPath(runDir), JSON.stringify(kept));
+    return { predecessors, release: () => rmSync(lockPath(runDir), { force: true }) };
+  } catch (cause) {
+    if (cause instanceof AgentError) throw cause;
+    throw new AgentError(
+      'RUN_DIR_UNUSABLE',
+      'unsafe',
+      `The run directory ${runDir} cannot be used: ${messageOf(cause)}. Correct runDir, its permissions or the disk.`,
+      { cause },
+    );
+  }
+}
+
+async function takeLock(runDir: string, who: { readonly member: string; readonly apiUrl: string }): Promise<void> {
+  const self = processName(process.pid);
+  if (self === null)
+    throw new AgentError('INTERNAL', 'unsafe', 'This process is not in /proc: Understudy needs Linux.');
+  const content: LockContent = { ...self, bootId: bootId(), member: who.member, apiUrl: who.apiUrl };
+  const own = `${lockPath(runDir)}.${process.pid}`;
+  await writeFile(own, JSON.stringify(content), { mode: 0o600 });
+  try {
+    // A stale lock can be taken over by another starter between our look and our move, hence more than one attempt.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      if (await linked(own, lockPath(runDir))) return;
+      const holder = await lockHolder(runDir);
+      if (holder !== null) throw alreadyRunning(runDir, holder);
+      const stale = `${lockPath(runDir)}.stale.${process.pid}`;
+      await rename(lockPath(runDir), stale).catch(() => undefined);
+      await rm(stale, { force: true });
+    }
+    throw new AgentError('AGENT_ALREADY_RUNNING', 'safe', `Several agents start in ${runDir} at once. Start only one.`);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error, '') === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function alreadyRunning(runDir: string, holder: LockContent): AgentError {
+  return new AgentError(
+    'AGENT_ALREADY_RUNNING',
+    'unsafe',
+    `Process ${holder.pid} is already the agent of ${runDir} (member ${holder.member}, ${holder.apiUrl}). Stop it first, or give this member its own runDir.`,
+  );
+}
+
+async function readIncarnations(runDir: string): Promise<readonly Incarnation[]> {
+  try {
+    return z
+      .array(z.string())
+      .parse(JSON.parse(await readFile(incarnationsPath(runDir), 'utf8')))
+      .map(incarnation);
+  } catch {
+    // The first start, or a file cut short by a crash: then the predecessor's session has to run out first.
+    return [];
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

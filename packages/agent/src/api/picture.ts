@@ -1,0 +1,96 @@
+/** One look at the whole cluster, as this agent sees it: what the HTTP answers are made of. */
+
+import {
+  type ClusterConfig,
+  distanceBytes,
+  type EngineState,
+  type LeadershipRecord,
+  type MemberId,
+  type PeerView,
+  type Position,
+  type StoreContent,
+} from '@understudy/core';
+import type { Agent } from '../agent/agent.ts';
+import { contentOf } from '../loop/report.ts';
+import type { PeerReport } from '../peers/report.ts';
+import { monotonicMs } from '../time/clock.ts';
+
+export interface Picture {
+  readonly content: StoreContent | null;
+  readonly config: ClusterConfig;
+  readonly record: LeadershipRecord | null;
+  readonly self: MemberId;
+  /** The newest report of every member that was ever heard, this one's own included. */
+  readonly reports: ReadonlyMap<MemberId, PeerReport>;
+  readonly views: ReadonlyMap<MemberId, PeerView>;
+  /** Where the leader is, as far as known here. */
+  readonly leaderPosition: Position | null;
+}
+
+export function picture(agent: Agent): Picture {
+  const content = agent.link.decoded?.content ?? null;
+  const record = content?.record?.value ?? null;
+  const reports = new Map(agent.peers.reports());
+  const latest = agent.latest;
+  if (latest !== null) reports.set(agent.self, latest.report);
+  const leaderEngine = record === null ? undefined : reports.get(record.leader)?.live.engine;
+  const leaderPosition =
+    leaderEngine?.kind === 'primary' ? leaderEngine.position : (latest?.decision.memory.leaderPosition ?? null);
+  return {
+    content,
+    config: agent.clusterConfig,
+    record,
+    self: agent.self,
+    reports,
+    views: agent.peers.views(),
+    leaderPosition,
+  };
+}
+
+/** What this very server may be asked for now, at this instant and not only at the last decision. */
+export function servesNow(agent: Agent): 'primary' | 'replica' | 'nothing' {
+  const latest = agent.latest;
+  if (latest === null) return 'nothing';
+  const { serves } = latest.report.extra;
+  if (serves !== 'primary') return serves;
+  const { authority } = latest.decision;
+  const record = contentOf(latest.observation)?.record;
+  const newest = agent.link.decoded?.content.record;
+  const isSuperseded = newest?.value.epoch !== record?.value.epoch;
+  return !isSuperseded && authority.kind === 'primary' && authority.until > monotonicMs() ? 'primary' : 'nothing';
+}
+
+export type RoleOf = 'leader' | 'sync-standby' | 'replica' | 'none';
+
+export function roleOf(member: MemberId, engine: EngineState | null, record: LeadershipRecord | null): RoleOf {
+  if (record?.leader === member) return 'leader';
+  if (engine?.kind !== 'replica') return 'none';
+  return isSyncStandby(member, record) ? 'sync-standby' : 'replica';
+}
+
+/** Whether this member's acknowledgement counts. While the rule moves, only what both rules count. */
+export function isSyncStandby(member: MemberId, record: LeadershipRecord | null): boolean {
+  if (record === null || record.durability !== 'sync' || record.rule.required === 0) return false;
+  const inMoving = record.moving === null || record.moving.members.includes(member);
+  return record.rule.members.includes(member) && inMoving;
+}
+
+export function positionsOf(engine: EngineState | null): {
+  readonly position: Position | null;
+  readonly replayed: Position | null;
+} {
+  switch (engine?.kind) {
+    case 'primary':
+      return { position: engine.position, replayed: engine.position };
+    case 'replica':
+      return { position: engine.position, replayed: engine.replayed };
+    case 'stopped':
+      return { position: engine.position, replayed: null };
+    default:
+      return { position: null, replayed: null };
+  }
+}
+
+export function lagBytes(leader: Position | null, position: Position | null): number | null {
+  return leader === null || position === null ? null : distanceBytes(leader, position);
+}

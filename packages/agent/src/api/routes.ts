@@ -1,0 +1,260 @@
+/** The table of paths: what they are called, what they take, who may call them. The OpenAPI document is made from it. */
+
+import type { OperatorRequest } from '@understudy/core';
+import type { z } from 'zod';
+import type { Agent } from '../agent/agent.ts';
+import {
+  awaitOutcome,
+  cancelSwitchover,
+  changeConfig,
+  failoverRequest,
+  forgetMember,
+  longestMs,
+  memberRequest,
+  requestState,
+  setPaused,
+  submit,
+  switchoverRequest,
+} from './changes.ts';
+import { problem } from './errors.ts';
+import { clusterStatus, failsafeMembers, nodeStatus, timelineHistory } from './patroni.ts';
+import { detachBodySchema, failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
+import { explainView, historyView, statusView } from './status.ts';
+import {
+  explainViewSchema,
+  historyViewSchema,
+  type RequestState,
+  requestStateSchema,
+  statusViewSchema,
+} from './views.ts';
+
+export interface Call {
+  readonly agent: Agent;
+  readonly body: unknown;
+  readonly params: Readonly<Record<string, string>>;
+  readonly detach: () => void;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly summary: string;
+  readonly body?: z.ZodType;
+  readonly answer?: z.ZodType;
+  readonly handle: (call: Call) => Answer | Promise<Answer>;
+}
+
+const ok = (body: unknown): Answer => ({ status: 200, body });
+
+function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body ?? {});
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || '(body)'}: ${issue.message}`);
+  throw problem(
+    400,
+    'BODY_INVALID',
+    `The request body is wrong: ${problems.join('; ')}.`,
+    'Correct it; see GET /openapi.json.',
+  );
+}
+
+/** Submits a request and, unless told otherwise, waits for its outcome. */
+async function carryOut(agent: Agent, request: OperatorRequest, waitMs: number | undefined): Promise<Answer> {
+  await submit(agent, request);
+  const isScheduled =
+    request.kind === 'switchover' && request.notBeforeWallMs !== null && request.notBeforeWallMs > Date.now();
+  const state = await awaitOutcome(agent, request.id, waitMs ?? (isScheduled ? 0 : longestMs(request)));
+  return answerOf(state, request.id);
+}
+
+function answerOf(state: RequestState | null, id: string): Answer {
+  if (state === null) {
+    throw problem(404, 'NO_SUCH_REQUEST', `Nothing is known of request ${id}.`, 'Only the latest outcomes are kept.');
+  }
+  if (state.state === 'pending') return { status: 202, body: state };
+  const { result, reason } = state.outcome;
+  if (result === 'done') return ok(state);
+  const status = result === 'refused' ? 412 : 503;
+  const next =
+    result === 'refused'
+      ? 'Nothing was changed. `understudy explain` says more.'
+      : 'See GET /understudy/status for how things are now.';
+  throw problem(status, result === 'refused' ? 'REQUEST_REFUSED' : 'REQUEST_FAILED', reason, next);
+}
+
+async function patchConfig({ agent, body }: Call): Promise<Answer> {
+  // Patroni pauses by a setting; here it is a state of its own.
+  if (typeof body === 'object' && body !== null && 'pause' in body && Object.keys(body).length === 1) {
+    await setPaused(agent, body.pause === true, 'PATCH /config');
+    return ok({ pause: body.pause === true });
+  }
+  return ok(await changeConfig(agent, 'patch', body));
+}
+
+async function pauseOrResume({ agent }: Call, paused: boolean): Promise<Answer> {
+  await setPaused(agent, paused, agent.self);
+  return ok({ paused });
+}
+
+export const ROUTES: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/patroni',
+    summary: 'This node, as Patroni describes it.',
+    handle: ({ agent }) => ok(nodeStatus(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/cluster',
+    summary: 'All members, as Patroni describes them.',
+    handle: ({ agent }) => ok(clusterStatus(agent)),
+  },
+  { method: 'GET', path: '/history', summary: 'Ends of timelines.', handle: ({ agent }) => ok(timelineHistory(agent)) },
+  {
+    method: 'GET',
+    path: '/failsafe',
+    summary: 'Members and their addresses.',
+    handle: ({ agent }) => ok(failsafeMembers(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/config',
+    summary: "The cluster's configuration.",
+    handle: ({ agent }) => ok(agent.clusterConfig),
+  },
+  {
+    method: 'PATCH',
+    path: '/config',
+    summary: 'Change some settings; null puts one back to its default.',
+    handle: patchConfig,
+  },
+  {
+    method: 'PUT',
+    path: '/config',
+    summary: 'Replace all settings; those left out take their defaults.',
+    handle: async ({ agent, body }) => ok(await changeConfig(agent, 'replace', body)),
+  },
+  {
+    method: 'POST',
+    path: '/switchover',
+    summary: 'Planned change of leader.',
+    body: switchoverBodySchema,
+    answer: requestStateSchema,
+    handle: ({ agent, body }) => {
+      const input = parsed(switchoverBodySchema, body);
+      return carryOut(agent, switchoverRequest(agent, input), input.waitMs);
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/switchover',
+    summary: 'Take back a scheduled switchover.',
+    handle: async ({ agent }) => ok({ state: 'ended', outcome: await cancelSwitchover(agent) }),
+  },
+  {
+    method: 'POST',
+    path: '/failover',
+    summary: 'Change of leader without the old one.',
+    body: failoverBodySchema,
+    answer: requestStateSchema,
+    handle: ({ agent, body }) => {
+      const input = parsed(failoverBodySchema, body);
+      return carryOut(agent, failoverRequest(agent, input), input.waitMs);
+    },
+  },
+  {
+    method: 'POST',
+    path: '/reinitialize',
+    summary: 'New copy for a member.',
+    body: memberBodySchema,
+    answer: requestStateSchema,
+    handle: ({ agent, body }) => {
+      const input = parsed(memberBodySchema, body);
+      return carryOut(agent, memberRequest(agent, 'reinit', input), input.waitMs);
+    },
+  },
+  {
+    method: 'POST',
+    path: '/restart',
+    summary: "Restart of a member's server.",
+    body: memberBodySchema,
+    answer: requestStateSchema,
+    handle: ({ agent, body }) => {
+      const input = parsed(memberBodySchema, body);
+      return carryOut(agent, memberRequest(agent, 'restart', input), input.waitMs);
+    },
+  },
+  {
+    method: 'POST',
+    path: '/reload',
+    summary: 'Look at everything anew; settings in the store apply without it.',
+    handle: ({ agent }) => {
+      agent.trigger();
+      return { status: 202, body: { reload: 'scheduled' } };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/understudy/status',
+    summary: 'The whole cluster.',
+    answer: statusViewSchema,
+    handle: ({ agent }) => ok(statusView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/explain',
+    summary: "This agent's latest decision.",
+    answer: explainViewSchema,
+    handle: ({ agent }) => ok(explainView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/history',
+    summary: 'All leaderships.',
+    answer: historyViewSchema,
+    handle: ({ agent }) => ok(historyView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/requests/:id',
+    summary: 'A request: pending, or how it ended.',
+    answer: requestStateSchema,
+    handle: ({ agent, params }) => {
+      const id = params.id ?? '';
+      const state = requestState(agent, id);
+      return state === null ? answerOf(null, id) : ok(state);
+    },
+  },
+  {
+    method: 'POST',
+    path: '/understudy/pause',
+    summary: 'Nobody is elected, nothing is repaired.',
+    handle: (call) => pauseOrResume(call, true),
+  },
+  { method: 'POST', path: '/understudy/resume', summary: 'Go on.', handle: (call) => pauseOrResume(call, false) },
+  {
+    method: 'DELETE',
+    path: '/understudy/members/:id',
+    summary: 'Forget a member that has gone for good.',
+    handle: async ({ agent, params }) => {
+      await forgetMember(agent, params.id ?? '');
+      return ok({ forgotten: params.id });
+    },
+  },
+  {
+    method: 'POST',
+    path: '/understudy/detach',
+    summary: 'End the agent and leave the server running.',
+    body: detachBodySchema,
+    handle: ({ body, detach }) => {
+      parsed(detachBodySchema, body);
+      detach();
+      return { status: 202, body: { detach: 'begun' } };
+    },
+  },
+];

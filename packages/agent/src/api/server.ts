@@ -1,0 +1,186 @@
+/** The agent's HTTP server. */
+
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Agent } from '../agent/agent.ts';
+import type { Logger } from '../agent/logger.ts';
+import { formatAddress } from '../config/address.ts';
+import { AgentError, codeOf, messageOf } from '../errors.ts';
+import type { PeerTls } from '../peers/stream.ts';
+import { monotonicMs } from '../time/clock.ts';
+import { authorize } from './auth.ts';
+import { HttpProblem, problem } from './errors.ts';
+import { metrics } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import { HEALTH_CHECKS, nodeStatus, type Query } from './patroni.ts';
+import { ROUTES, type Route } from './routes.ts';
+
+export interface ApiOptions {
+  readonly agent: Agent;
+  /** Bearer token of changes; null: none is accepted. */
+  readonly token: string | null;
+  readonly tls: PeerTls | null;
+  readonly log: Logger;
+  readonly detach: () => void;
+}
+
+export interface Api {
+  readonly server: FastifyInstance<HttpServer | HttpsServer>;
+  close(): Promise<void>;
+}
+
+const MAX_BODY_BYTES = 256 * 1024;
+
+/** Opens the API where the configuration says. @throws AgentError `API_PORT_IN_USE`, `API_LISTEN_FAILED` */
+export async function openApi(options: ApiOptions): Promise<Api> {
+  const server = buildApi(options);
+  const { listen } = options.agent.config.api;
+  try {
+    await server.listen({ host: listen.host, port: listen.port });
+  } catch (cause) {
+    await server.close();
+    const where = formatAddress(listen);
+    if (codeOf(cause, '') === 'EADDRINUSE') {
+      throw new AgentError(
+        'API_PORT_IN_USE',
+        'unsafe',
+        `${where} is taken by another process. Free it, or change api.listen.`,
+        { cause },
+      );
+    }
+    throw new AgentError(
+      'API_LISTEN_FAILED',
+      'unsafe',
+      `The API cannot listen on ${where}: ${messageOf(cause)}. Correct api.listen.`,
+      { cause },
+    );
+  }
+  return { server, close: () => server.close() };
+}
+
+/** The server with all its paths, not listening yet. */
+export function buildApi(options: ApiOptions): FastifyInstance<HttpServer | HttpsServer> {
+  const { tls, agent } = options;
+  const common = {
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    forceCloseConnections: true,
+    requestTimeout: 10_000,
+    connectionTimeout: 0,
+    // Load balancers check health in HTTP/1.1 without a Host header.
+    http: { requireHostHeader: false },
+    exposeHeadRoutes: false,
+  } as const;
+  const clientCert = agent.config.api.tls?.clientCert ?? 'none';
+  const server: FastifyInstance<HttpServer | HttpsServer> =
+    tls === null
+      ? Fastify(common)
+      : Fastify({
+          ...common,
+          https: { ...tls, requestCert: clientCert !== 'none', rejectUnauthorized: clientCert === 'required' },
+        });
+  acceptAnyBody(server);
+  answerErrors(server, options);
+  addHealthChecks(server, agent);
+  addRoutes(server, options);
+  return server;
+}
+
+/** Bodies are JSON whatever they are labelled as: `curl -d` sends them as a form. */
+function acceptAnyBody(server: FastifyInstance<HttpServer | HttpsServer>): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
+    if (text === '') return done(null, undefined);
+    try {
+      done(null, JSON.parse(String(text)));
+    } catch {
+      done(
+        problem(400, 'BODY_NOT_JSON', 'The request body is not JSON.', 'Send a JSON object; see GET /openapi.json.'),
+      );
+    }
+  });
+}
+
+function answerErrors(server: FastifyInstance<HttpServer | HttpsServer>, { log }: ApiOptions): void {
+  server.setErrorHandler((error, request, reply) => {
+    const known = error instanceof HttpProblem ? error : fastifyProblem(error);
+    if (known !== null) return reply.code(known.status).send(known.body);
+    log.error({ err: error, path: request.url }, 'an HTTP call failed; this is a mistake in Understudy');
+    return reply
+      .code(500)
+      .send({ code: 'INTERNAL', message: messageOf(error), next: 'Please report it with the log.' });
+  });
+  server.setNotFoundHandler((request, reply) => {
+    const next = 'GET /openapi.json lists the paths.';
+    return reply
+      .code(404)
+      .send({ code: 'NO_SUCH_PATH', message: `${request.method} ${request.url} is not a path of this API.`, next });
+  });
+}
+
+function fastifyProblem(error: unknown): HttpProblem | null {
+  switch (codeOf(error, '')) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return problem(413, 'BODY_TOO_LARGE', `The request body is larger than ${MAX_BODY_BYTES} bytes.`, 'Send less.');
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return problem(400, 'BODY_INVALID', 'The request body is not as long as its header says.', 'Send it again.');
+    default:
+      return null;
+  }
+}
+
+function addHealthChecks(server: FastifyInstance<HttpServer | HttpsServer>, agent: Agent): void {
+  for (const [path, holds] of Object.entries(HEALTH_CHECKS)) {
+    const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      const status = holds(agent, queryOf(request)) ? 200 : 503;
+      if (request.method !== 'GET') return reply.code(status).send();
+      return reply.code(status).send(nodeStatus(agent));
+    };
+    server.route({ method: ['GET', 'HEAD', 'OPTIONS'], url: path, handler });
+  }
+}
+
+function queryOf(request: FastifyRequest): Query {
+  const { query } = request;
+  if (typeof query !== 'object' || query === null) return {};
+  return Object.fromEntries(
+    Object.entries(query).map(([key, value]) => [key, Array.isArray(value) ? String(value[0]) : String(value)]),
+  );
+}
+
+function addRoutes(server: FastifyInstance<HttpServer | HttpsServer>, options: ApiOptions): void {
+  const { agent } = options;
+  for (const route of ROUTES) addRoute(server, route, options);
+  server.get('/metrics', (_request, reply) =>
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent)),
+  );
+  server.get('/openapi.json', (_request, reply) => reply.send(openApiDocument()));
+  server.get('/events', (_request, reply) => {
+    reply.hijack();
+    if (!agent.hub.subscribe(reply.raw, monotonicMs())) reply.raw.writeHead(503).end();
+  });
+}
+
+function addRoute(server: FastifyInstance<HttpServer | HttpsServer>, route: Route, options: ApiOptions): void {
+  const { agent, token, detach } = options;
+  const isChange = route.method !== 'GET';
+  server.route({
+    method: route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : route.method,
+    url: route.path,
+    // Before the body is read: who may not change anything is not listened to.
+    onRequest: async (request) => {
+      if (isChange) authorize(request.raw, agent.config.api, token);
+    },
+    handler: async (request, reply) => {
+      const answer = await route.handle({ agent, body: request.body, params: paramsOf(request), detach });
+      return reply.code(answer.status).send(answer.body);
+    },
+  });
+}
+
+function paramsOf(request: FastifyRequest): Readonly<Record<string, string>> {
+  const { params } = request;
+  if (typeof params !== 'object' || params === null) return {};
+  return Object.fromEntries(Object.entries(params).map(([key, value]) => [key, String(value)]));
+}

@@ -1,0 +1,210 @@
+/** `GET /understudy/status`, `/explain` and `/history`. */
+
+import {
+  DEFAULT_TAGS,
+  formatPosition,
+  lineageOf,
+  type MemberId,
+  type OperatorRequest,
+  recoveryPoint,
+} from '@understudy/core';
+import type { Agent } from '../agent/agent.ts';
+import { monotonicMs } from '../time/clock.ts';
+import { lagBytes, type Picture, picture, positionsOf, roleOf } from './picture.ts';
+import type { ExplainView, HistoryView, MemberView, OutcomeView, RequestView, Rpo, StatusView } from './views.ts';
+
+export function statusView(agent: Agent): StatusView {
+  const seen = picture(agent);
+  const { content, record, config } = seen;
+  const view = agent.link.view();
+  const decoded = agent.link.decoded;
+  const began = decoded?.history.find((entry) => entry.epoch === record?.epoch);
+  const members = memberIds(seen).map((id) => memberView(agent, seen, id));
+  return {
+    cluster: agent.config.cluster,
+    engine: agent.engine.name,
+    answeredBy: agent.self,
+    wallMs: Date.now(),
+    systemId: content?.identity?.value.systemId ?? null,
+    epoch: record?.epoch ?? null,
+    leader: record?.leader ?? null,
+    phase: record?.phase ?? 'none',
+    since: began === undefined ? null : { wallMs: began.wallMs, cause: began.cause },
+    durability: record?.durability ?? config.durability,
+    rule: record === null ? null : { members: [...record.rule.members], required: record.rule.required },
+    moving:
+      record === null || record.moving === null
+        ? null
+        : { members: [...record.moving.members], required: record.moving.required },
+    paused: content?.paused ?? false,
+    store: {
+      kind: view.kind,
+      silentMs: agent.link.silentMs,
+      name: agent.link.name,
+      problem: agent.link.problem,
+    },
+    rpo: rpoOf(seen),
+    members,
+    request: content === null || content.request === null ? null : requestView(content.request.value),
+    lastOutcome: lastOutcome(agent),
+    warnings: warningsOf(agent, members),
+  };
+}
+
+function memberIds(seen: Picture): readonly MemberId[] {
+  const ids = new Set<MemberId>([...(seen.content?.members.keys() ?? []), seen.self]);
+  return [...ids].sort();
+}
+
+function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
+  const report = seen.reports.get(id) ?? null;
+  const engine = report?.live.engine ?? null;
+  const registered = seen.content?.members.get(id);
+  const { position, replayed } = positionsOf(engine);
+  const isReplica = engine?.kind === 'replica';
+  const receiver = isReplica ? engine.receiver : null;
+  const lag = id === agent.self && isReplica ? agent.lag.lag(engine.replayed, agent.runningMs()) : null;
+  return {
+    id,
+    role: roleOf(id, engine, seen.record),
+    state: engine?.kind ?? 'unknown',
+    agent: agentSeen(seen, id),
+    session: seen.content?.sessions.has(id) === true ? 'held' : 'absent',
+    apiUrl: registered?.apiUrl ?? null,
+    host: registered?.host ?? null,
+    port: registered?.port ?? null,
+    epoch: report?.live.epoch ?? null,
+    lineage: position === null ? null : lineageOf(position),
+    position: position === null ? null : formatPosition(position),
+    replayed: replayed === null ? null : formatPosition(replayed),
+    receiveLagBytes: isReplica ? lagBytes(seen.leaderPosition, position) : null,
+    replayLagBytes: isReplica ? lagBytes(seen.leaderPosition, replayed) : null,
+    replayLagMs: isReplica ? (lag?.ms ?? report?.extra.replayLagMs ?? null) : null,
+    lagIsAtLeast: lag?.precision === 'at-least',
+    upstream: isReplica ? engine.upstream : null,
+    receiver: receiver === null ? null : { ...receiver },
+    suspects: report?.live.suspects ?? null,
+    sealed: seen.content?.seals.get(id)?.value.epoch ?? null,
+    tags: { ...(registered?.tags ?? (id === agent.self ? agent.config.tags : DEFAULT_TAGS)) },
+    reasons: [...(report?.extra.reasons ?? [])],
+    job: report?.extra.job ?? null,
+    version: report?.extra.version ?? null,
+    pendingRestart: [...(report?.extra.pendingRestart ?? [])],
+    warnings: [...(report?.extra.warnings ?? [])],
+  };
+}
+
+function agentSeen(seen: Picture, id: MemberId): MemberView['agent'] {
+  if (id === seen.self) return { kind: 'self' };
+  const view = seen.views.get(id);
+  if (view === undefined) return { kind: 'unregistered' };
+  if (view.kind === 'refusing') return { kind: 'refusing', forMs: view.forMs };
+  return { kind: view.kind, silentMs: view.silentMs };
+}
+
+/** What would be lost if the leader's host vanished now (`design.md` 1). */
+export function rpoOf(seen: Picture): Rpo {
+  const { record, config } = seen;
+  if (record === null) return { kind: 'unknown', text: 'rpo: unknown; no leader was ever recorded' };
+  const leader = seen.reports.get(record.leader) ?? null;
+  const point = recoveryPoint(record, config, leader?.live.engine ?? null);
+  switch (point.kind) {
+    case 'zero-proven': {
+      // A role or database that lowers synchronous_commit is outside of what the rule protects.
+      const lowered = leader?.extra.warnings.find((warning) => warning.includes('synchronous_commit'));
+      if (lowered === undefined) return { kind: 'zero-proven', text: `rpo: zero (proven): ${point.why}` };
+      return { kind: 'zero-assumed', text: `rpo: zero (assumed: ${lowered})`, assumption: lowered };
+    }
+    case 'zero-assumed':
+      return { kind: 'zero-assumed', text: `rpo: zero (assumed: ${point.why})`, assumption: point.why };
+    case 'bounded': {
+      const ms = bestLagMs(seen, record.leader);
+      const bytes = point.upToBytes;
+      const amount = `${bytes === null ? 'an unknown number of' : bytes} bytes / ${ms === null ? 'an unknown number of' : Math.round(ms)} ms`;
+      return { kind: 'bounded', text: `rpo: up to ${amount}: ${point.why}`, bytes, ms };
+    }
+  }
+}
+
+/** The lag of the replica that is least behind: what a failover to it would lose at most. */
+function bestLagMs(seen: Picture, leader: MemberId): number | null {
+  const lags = [...seen.reports]
+    .filter(([member, report]) => member !== leader && report.live.engine.kind === 'replica')
+    .map(([, report]) => report.extra.replayLagMs)
+    .filter((lag) => lag !== null);
+  return lags.length === 0 ? null : Math.min(...lags);
+}
+
+function warningsOf(agent: Agent, members: readonly MemberView[]): string[] {
+  const warnings = [...(agent.link.decoded?.warnings ?? [])];
+  if (agent.guard !== null && agent.guard.state === 'missing') warnings.push(`guard: ${agent.guard.describe()}`);
+  const { watchdog } = agent.config.guard;
+  if (watchdog !== undefined && agent.guard?.watchdog !== 'armed')
+    warnings.push(`watchdog ${watchdog.device} is not armed`);
+  for (const member of members) warnings.push(...member.warnings.map((warning) => `${member.id}: ${warning}`));
+  return warnings;
+}
+
+export function requestView(request: OperatorRequest): RequestView {
+  const at = request.kind === 'switchover' ? request.notBeforeWallMs : null;
+  return { id: request.id, kind: request.kind, text: requestText(request), notBeforeWallMs: at };
+}
+
+function requestText(request: OperatorRequest): string {
+  switch (request.kind) {
+    case 'switchover':
+      return `switchover${request.from === null ? '' : ` from ${request.from}`}${request.to === null ? '' : ` to ${request.to}`}`;
+    case 'failover':
+      return `failover to ${request.to}${request.proof === 'override' ? ' without proof' : ''}`;
+    case 'reinit':
+      return `new copy for ${request.member}`;
+    case 'restart':
+      return `restart of ${request.member}`;
+  }
+}
+
+export function lastOutcome(agent: Agent): OutcomeView | null {
+  const outcomes = [...(agent.link.decoded?.outcomes.values() ?? [])];
+  const newest = outcomes.sort((a, b) => b.wallMs - a.wallMs)[0];
+  return newest === undefined ? null : { ...newest };
+}
+
+export function explainView(agent: Agent): ExplainView {
+  const latest = agent.latest;
+  const now = monotonicMs();
+  const decision = latest?.decision ?? null;
+  const authority = decision?.authority ?? { kind: 'none' };
+  const { state } = agent.session;
+  return {
+    member: agent.self,
+    wallMs: Date.now(),
+    agoMs: latest === null ? 0 : now - latest.observation.now,
+    sameForMs: latest === null ? 0 : now - latest.sinceMs,
+    epoch: agent.link.decoded?.content.record?.value.epoch ?? null,
+    suspects: decision?.suspects ?? null,
+    authority: authority.kind === 'none' ? { kind: 'none' } : { kind: 'primary', forMs: authority.until - now },
+    commands: (decision?.commands ?? []).map((command) =>
+      command.kind === 'commit' ? `commit: ${command.purpose}` : command.kind,
+    ),
+    reasons: [...(decision?.reasons ?? [{ code: 'starting', text: 'No decision was taken yet.' }])],
+    failures: [...(latest?.observation.failures ?? [])],
+    session:
+      state.kind === 'held'
+        ? `held for another ${Math.round(state.until - now)} ms`
+        : state.kind === 'foreign'
+          ? `held by another agent (${state.holder})`
+          : `not held${state.problem === null ? '' : `: ${state.problem}`}`,
+    guard: agent.guard === null ? 'off' : agent.guard.describe(),
+  };
+}
+
+export function historyView(agent: Agent): HistoryView {
+  return (agent.link.decoded?.history ?? []).map((entry) => ({
+    epoch: entry.epoch,
+    leader: entry.leader,
+    lineage: entry.lineage,
+    cause: entry.cause,
+    chosenAt: entry.chosenAt === null ? null : formatPosition(entry.chosenAt),
+    wallMs: entry.wallMs,
+  }));
+}

@@ -1,0 +1,263 @@
+/**
+ * The guard: owns the database server's life when its agent can not. It knows two things, the deadline until which the server may act
+ * as a primary and whether the agent beats, and does two things, kill the server and start the agent again.
+ */
+
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { type AgentSigns, judge } from './judge.ts';
+import { isAlive, killTree, type ProcessName, type StartedAs, signal, startedAs, stateOf } from './proc.ts';
+import { Lines, line, parseToGuard, type ToGuard } from './protocol.ts';
+
+export interface GuardOptions {
+  /** Where the output of agents goes that this guard starts. */
+  readonly agentOutput: string;
+  readonly watchdog: () => 'off' | 'armed' | 'failed';
+  readonly log: (text: string) => void;
+  /** Ends the guard's process. */
+  readonly exit: () => void;
+}
+
+interface Agent {
+  readonly process: ProcessName;
+  readonly restart: 'yes' | 'no';
+  readonly started: StartedAs | null;
+  readonly socket: Socket;
+}
+
+const MAX_RESTARTS = 30;
+const FIRST_RESTART_PAUSE_MS = 500;
+const LAST_RESTART_PAUSE_MS = 30_000;
+/** An agent that beat for this long was well: its death is the first again. */
+const WELL_AFTER_MS = 30_000;
+/** A guard without agent and without anything to kill goes away after this. */
+const USELESS_AFTER_MS = 60_000;
+/** When own timers fire later than this, the machine is starved and silences prove nothing. */
+const LATE_MS = 200;
+
+export const machineNowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+export class Guard {
+  readonly #options: GuardOptions;
+  #agent: Agent | null = null;
+  #server: ProcessName | null = null;
+  #untilMs: number | null = null;
+  #lastBeatMs = machineNowMs();
+  #helloMs = machineNowMs();
+  #agentGoneMs: number | null = machineNowMs();
+  #restarts = 0;
+  #restartAtMs: number | null = null;
+  #lastStarted: StartedAs | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #timerDueMs = 0;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+    this.#schedule();
+  }
+
+  /** Whether the server is within its time: the kernel's watchdog is fed only then. */
+  withinAuthority(): boolean {
+    return this.#server === null || this.#untilMs === null || machineNowMs() < this.#untilMs;
+  }
+
+  /** A process connected. It becomes the agent with its `hello`. */
+  connected(socket: Socket): void {
+    const lines = new Lines((text) => {
+      const message = parseToGuard(text);
+      if (message !== null) this.#message(socket, message);
+    });
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => lines.push(text));
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#disconnected(socket));
+  }
+
+  #message(socket: Socket, message: ToGuard): void {
+    if (message.kind === 'hello') this.#hello(socket, message);
+    else if (this.#agent?.socket === socket) {
+      if (message.kind === 'bye') this.#bye(message.guard);
+      else this.#beat(socket, message);
+    }
+  }
+
+  #beat(socket: Socket, message: Extract<ToGuard, { kind: 'beat' }>): void {
+    this.#lastBeatMs = machineNowMs();
+    this.#server = message.server;
+    this.#untilMs = message.untilMs;
+    if (message.ask !== null) socket.write(line({ kind: 'answer', to: message.ask }));
+    this.#schedule();
+  }
+
+  #hello(socket: Socket, { agent, restart }: Extract<ToGuard, { kind: 'hello' }>): void {
+    this.#options.log(`agent ${agent.pid} reports, restart: ${restart}`);
+    this.#agent = { process: agent, restart, started: startedAs(agent.pid), socket };
+    this.#helloMs = machineNowMs();
+    this.#lastBeatMs = this.#helloMs;
+    this.#agentGoneMs = null;
+    this.#restartAtMs = null;
+    socket.write(line({ kind: 'welcome', guard: process.pid, watchdog: this.#options.watchdog() }));
+    this.#schedule();
+  }
+
+  #bye(what: 'exit' | 'stay'): void {
+    this.#options.log(`agent ends in order, guard: ${what}`);
+    this.#agent = null;
+    this.#agentGoneMs = machineNowMs();
+    if (what === 'exit') this.#options.exit();
+    else this.#schedule();
+  }
+
+  #disconnected(socket: Socket): void {
+    if (this.#agent?.socket !== socket) return;
+    // Usually the process is gone. If it only lost its connection it comes back with a new hello, or falls silent and is judged.
+    if (!isAlive(this.#agent.process)) this.#agentDied(this.#agent);
+    else setTimeout(() => this.#check(), 20);
+  }
+
+  #agentDied(agent: Agent): void {
+    this.#agent = null;
+    this.#agentGoneMs = machineNowMs();
+    this.#options.log(`agent ${agent.process.pid} died, restart: ${agent.restart}`);
+    if (machineNowMs() - this.#helloMs > WELL_AFTER_MS) this.#restarts = 0;
+    if (agent.restart === 'yes' && agent.started !== null) {
+      this.#lastStarted = agent.started;
+      this.#planRestart();
+    }
+    this.#schedule();
+  }
+
+  #planRestart(): void {
+    if (this.#restarts >= MAX_RESTARTS) {
+      this.#restartAtMs = null;
+      this.#options.log(`agent died ${MAX_RESTARTS} times in a row: not started again`);
+      return;
+    }
+    const stepMs = Math.min(LAST_RESTART_PAUSE_MS, FIRST_RESTART_PAUSE_MS * 2 ** (this.#restarts - 1));
+    const pauseMs = this.#restarts === 0 ? 0 : stepMs * (0.5 + Math.random() / 2);
+    this.#restartAtMs = machineNowMs() + pauseMs;
+  }
+
+  #restart(): void {
+    const started = this.#lastStarted;
+    this.#restartAtMs = null;
+    if (started === null) return;
+    this.#restarts++;
+    const output = openOutput(this.#options.agentOutput);
+    const child = spawn(started.program, [...started.args], {
+      cwd: started.folder,
+      env: started.env,
+      detached: true,
+      stdio: ['ignore', output, output],
+    });
+    closeSync(output);
+    this.#options.log(`started agent again as ${child.pid}, attempt ${this.#restarts}`);
+    const again = (how: string) => {
+      // An agent that ends before it reported is tried again; one that had reported is noticed through its socket.
+      if (this.#agent !== null || this.#restartAtMs !== null || this.#agentGoneMs === null) return;
+      this.#options.log(`agent ${child.pid} ended before it reported: ${how}`);
+      this.#planRestart();
+      this.#schedule();
+    };
+    child.once('error', (error) => again(error.message));
+    child.once('exit', (code, name) => again(name ?? `exit code ${code}`));
+    child.unref();
+  }
+
+  /** Everything that depends on time, whenever the timer or a closed socket says so. */
+  #check(): void {
+    const now = machineNowMs();
+    this.#enforceDeadline(now);
+    if (this.#restartAtMs !== null && now >= this.#restartAtMs) this.#restart();
+    const agent = this.#agent;
+    if (agent !== null) this.#judgeAgent(agent, now);
+    const idle = this.#agent === null && this.#restartAtMs === null && this.#agentGoneMs !== null;
+    if (idle && now - (this.#agentGoneMs ?? now) > USELESS_AFTER_MS && !this.#hasServerToGuard()) {
+      this.#options.log('nothing left to guard');
+      this.#options.exit();
+      return;
+    }
+    this.#schedule();
+  }
+
+  #hasServerToGuard(): boolean {
+    return this.#untilMs !== null && this.#server !== null && isAlive(this.#server);
+  }
+
+  #enforceDeadline(now: number): void {
+    if (this.#server === null || this.#untilMs === null || now < this.#untilMs) return;
+    const server = this.#server;
+    const lateMs = Math.round(now - this.#untilMs);
+    const killed = killTree(server);
+    if (killed.length > 0) {
+      this.#options.log(
+        `authority ended ${lateMs} ms ago: killed server ${server.pid} and ${killed.length - 1} children`,
+      );
+    }
+    const left = killed.filter(isAlive);
+    if (left.length > 0) {
+      // A process in the kernel dies when it comes out; until then this is looked at again and again.
+      this.#options.log(`still there: ${left.map(({ pid }) => pid).join(', ')}`);
+      return;
+    }
+    this.#server = null;
+    this.#untilMs = null;
+  }
+
+  #judgeAgent(agent: Agent, now: number): void {
+    const signs: AgentSigns = { silentMs: now - this.#lastBeatMs, state: stateOf(agent.process) };
+    const verdict = judge(signs);
+    if (verdict.kind === 'dead') this.#agentDied(agent);
+    if (verdict.kind !== 'frozen') return;
+    this.#options.log(`agent ${agent.process.pid} is frozen (${verdict.why}): killed`);
+    signal(agent.process, 'SIGKILL');
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const now = machineNowMs();
+    const dueMs = Math.max(now + 1, Math.min(...this.#wakeUps(now)));
+    this.#timerDueMs = dueMs;
+    this.#timer = setTimeout(() => this.#onTimer(), dueMs - now);
+  }
+
+  #wakeUps(now: number): number[] {
+    const times = [now + 10_000];
+    if (this.#server !== null && this.#untilMs !== null) {
+      times.push(this.#untilMs > now ? this.#untilMs : now + 5);
+    }
+    if (this.#restartAtMs !== null) times.push(this.#restartAtMs);
+    if (this.#agent !== null) {
+      const verdict = judge({ silentMs: now - this.#lastBeatMs, state: 'S' });
+      times.push(verdict.kind === 'well' ? now + verdict.lookAgainInMs : now + 100);
+    }
+    return times;
+  }
+
+  #onTimer(): void {
+    const now = machineNowMs();
+    const lateMs = now - this.#timerDueMs;
+    this.#enforceDeadline(now);
+    if (lateMs <= LATE_MS) {
+      this.#check();
+      return;
+    }
+    // The guard itself did not run: what the agent missed to say in that time is no sign. Its buffered beats are read first.
+    this.#lastBeatMs = Math.min(now, this.#lastBeatMs + lateMs);
+    this.#schedule();
+  }
+}
+
+const MAX_OUTPUT_BYTES = 10 * 1024 * 1024;
+
+/** Appends, and starts anew when what is there has grown large. */
+function openOutput(file: string): number {
+  let size = 0;
+  try {
+    size = statSync(file).size;
+  } catch {
+    // Not there yet.
+  }
+  return openSync(file, size > MAX_OUTPUT_BYTES ? 'w' : 'a', 0o600);
+}

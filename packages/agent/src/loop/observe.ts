@@ -1,0 +1,53 @@
+/** Puts together everything that one decision looks at. */
+
+import type { Incarnation, MemberId, MemberTags, Observation } from '@understudy/core';
+import type { Engine, EngineDetails } from '@understudy/engine';
+import type { PeerSet } from '../peers/peer-set.ts';
+import type { Session } from '../session/session.ts';
+import type { StoreLink } from '../store/link.ts';
+import { monotonicMs } from '../time/clock.ts';
+import type { Failures } from './failures.ts';
+
+export interface Sources {
+  readonly self: MemberId;
+  readonly incarnation: Incarnation;
+  readonly tags: MemberTags;
+  readonly engine: Engine;
+  readonly link: StoreLink;
+  readonly session: Session;
+  readonly peers: PeerSet;
+  readonly failures: Failures;
+  readonly runningMs: () => number;
+}
+
+export interface Observed {
+  readonly observation: Observation;
+  readonly details: EngineDetails;
+  /** The state of the store that the observation shows. */
+  readonly generation: number;
+}
+
+/** Asks the engine, then takes the rest as it is at that moment. */
+export async function observe(sources: Sources): Promise<Observed> {
+  const { engine, link, failures } = sources;
+  const { state, details } = await engine.observe();
+  for (const { command, error } of engine.takeFailures()) {
+    failures.add(command, error.code, error.message, sources.runningMs());
+  }
+  const observation: Observation = {
+    now: monotonicMs(),
+    wallMs: Date.now(),
+    self: sources.self,
+    incarnation: sources.incarnation,
+    tags: sources.tags,
+    engineName: engine.name,
+    store: link.view(),
+    engine: state,
+    job: engine.job(),
+    canRewind: engine.canRewind(),
+    peers: sources.peers.views(),
+    authority: { leaseUntil: sources.session.leaseUntil },
+    failures: failures.recent(sources.runningMs()),
+  };
+  return { observation, details, generation: link.generation };
+}

@@ -1,0 +1,68 @@
+/** What this agent tells the others after a decision. */
+
+import {
+  type ClusterConfig,
+  DEFAULT_CONFIG,
+  type Decision,
+  type LiveState,
+  type Observation,
+  type StoreContent,
+} from '@understudy/core';
+import type { EngineDetails } from '@understudy/engine';
+import type { PeerReport, ReportExtra } from '../peers/report.ts';
+
+export function contentOf(observation: Observation): StoreContent | null {
+  return observation.store.kind === 'never' ? null : observation.store.content;
+}
+
+export function configOf(observation: Observation | null): ClusterConfig {
+  return (observation === null ? null : contentOf(observation))?.config?.value ?? DEFAULT_CONFIG;
+}
+
+export function makeReport(
+  observation: Observation,
+  decision: Decision,
+  details: EngineDetails,
+  replayLagMs: number | null,
+): PeerReport {
+  const live: LiveState = {
+    member: observation.self,
+    incarnation: observation.incarnation,
+    epoch: contentOf(observation)?.record?.value.epoch ?? null,
+    engine: observation.engine,
+    suspects: decision.suspects,
+    leaderPosition: decision.memory.leaderPosition,
+  };
+  const { job } = observation;
+  return {
+    live,
+    extra: {
+      reasons: [...decision.reasons],
+      job:
+        job === null
+          ? null
+          : {
+              kind: job.kind,
+              sinceMs: job.sinceMs,
+              doneBytes: job.progress?.doneBytes ?? null,
+              totalBytes: job.progress?.totalBytes ?? null,
+            },
+      version: details.version,
+      pendingRestart: [...details.pendingRestart],
+      warnings: [...details.warnings],
+      serves: serves(observation, decision),
+      replayLagMs,
+    },
+  };
+}
+
+/** What this member may be asked for: writes only by record, incarnation and deadline. */
+export function serves(observation: Observation, decision: Decision): ReportExtra['serves'] {
+  const { engine, self, incarnation, now } = observation;
+  if (engine.kind === 'replica') return 'replica';
+  if (engine.kind !== 'primary') return 'nothing';
+  const record = contentOf(observation)?.record?.value;
+  const isLeader = record?.leader === self && record.incarnation === incarnation && record.phase === 'open';
+  const { authority } = decision;
+  return isLeader && authority.kind === 'primary' && authority.until > now ? 'primary' : 'nothing';
+}

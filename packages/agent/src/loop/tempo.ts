@@ -1,0 +1,50 @@
+/** How soon the next turn comes when nothing triggers one. */
+
+import type { Decision, Observation } from '@understudy/core';
+
+/** How a turn ended. */
+export type TurnEnd =
+  | { readonly kind: 'nothing-to-do' }
+  | { readonly kind: 'done' }
+  /** The view changed between two commands: decide anew. */
+  | { readonly kind: 'overtaken' }
+  | { readonly kind: 'failed' };
+
+const BUSY_TURN_MS = 20;
+const LONG_BUSY_TURN_MS = 100;
+const LONG_BUSY_AFTER_MS = 10_000;
+const MAX_TURNS_AT_ONCE = 20;
+const LAST_FAILURE_PAUSE_MS = 1_000;
+
+export class Tempo {
+  #busySinceMs: number | null = null;
+  #atOnce = 0;
+  #failures = 0;
+
+  /** In how many ms the next turn is due; 0 means at once. */
+  next(end: TurnEnd, busy: 'yes' | 'no', nowMs: number, tickMs: number): number {
+    this.#busySinceMs = busy === 'yes' ? (this.#busySinceMs ?? nowMs) : null;
+    this.#failures = end.kind === 'failed' ? this.#failures + 1 : 0;
+    if (end.kind === 'failed') return Math.min(LAST_FAILURE_PAUSE_MS, 20 * 2 ** Math.min(10, this.#failures));
+    if (end.kind !== 'nothing-to-do') {
+      // Decisions that follow on one another are taken at once; a row without end would only heat the machine.
+      this.#atOnce++;
+      return this.#atOnce <= MAX_TURNS_AT_ONCE ? 0 : LONG_BUSY_TURN_MS;
+    }
+    this.#atOnce = 0;
+    if (this.#busySinceMs === null) return tickMs;
+    return nowMs - this.#busySinceMs > LONG_BUSY_AFTER_MS ? LONG_BUSY_TURN_MS : BUSY_TURN_MS;
+  }
+}
+
+/** Whether something is under way in which every millisecond of waiting is a millisecond of outage. */
+export function isBusy(observation: Observation, decision: Decision): 'yes' | 'no' {
+  if (observation.store.kind === 'never') return 'no';
+  const { record, request, seals } = observation.store.content;
+  const isDue = (notBefore: number | null) => notBefore === null || notBefore <= observation.wallMs;
+  const hasRequest = request !== null && (request.value.kind !== 'switchover' || isDue(request.value.notBeforeWallMs));
+  const isElecting = record !== null && [...seals.values()].some((seal) => seal.value.epoch === record.value.epoch);
+  const isOpening = record?.value.phase === 'promoting' && record.value.leader === observation.self;
+  const isStarting = observation.engine.kind === 'starting';
+  return hasRequest || isElecting || isOpening || isStarting || decision.suspects !== null ? 'yes' : 'no';
+}

@@ -1,0 +1,133 @@
+/** The serving side of the peer stream: every subscriber gets a whole report at once and on change, and beats in between. */
+
+import type { ServerResponse } from 'node:http';
+import type { EngineState, Position } from '@understudy/core';
+import { encodePosition } from '@understudy/core';
+import { type Beat, formatBeat, formatReport, type PeerReport } from './report.ts';
+
+/** A subscriber that has not taken this much is dropped: it would only get old news. */
+const MAX_UNSENT_BYTES = 256 * 1024;
+const MAX_SUBSCRIBERS = 256;
+/** Even without change a whole report goes out this often, so that small things (counts of silence) get about. */
+const REFRESH_MS = 5_000;
+
+export class EventHub {
+  readonly #subscribers = new Set<ServerResponse>();
+  #report: PeerReport | null = null;
+  #shape = '';
+  #sentReportAtMs = Number.NEGATIVE_INFINITY;
+  #position = '';
+  #replayed = '';
+
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Starts streaming to `response`, whose head this writes. @returns whether there was room for another subscriber */
+  subscribe(response: ServerResponse, nowMs: number): boolean {
+    if (this.#subscribers.size >= MAX_SUBSCRIBERS) return false;
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      connection: 'keep-alive',
+    });
+    response.socket?.setNoDelay(true);
+    response.on('close', () => this.#subscribers.delete(response));
+    response.on('error', () => this.#subscribers.delete(response));
+    this.#subscribers.add(response);
+    // Without a report yet the head alone is sent, so that the subscriber knows that it is connected.
+    response.write(this.#report === null ? ': no report yet\n\n' : formatReport(nowMs, this.#report));
+    return true;
+  }
+
+  /** Sends the whole report if anything but positions and counters changed, otherwise nothing: the next beat has the positions. */
+  publish(report: PeerReport, nowMs: number): void {
+    const shape = shapeOf(report);
+    const changed = shape !== this.#shape || nowMs - this.#sentReportAtMs > REFRESH_MS;
+    this.#report = report;
+    if (!changed) return;
+    this.#shape = shape;
+    this.#sentReportAtMs = nowMs;
+    if (this.#subscribers.size > 0) this.#send(formatReport(nowMs, report));
+  }
+
+  /** To be called once a tick. */
+  beat(nowMs: number): void {
+    if (this.#report === null || this.#subscribers.size === 0) return;
+    this.#send(formatBeat(this.#nextBeat(this.#report, nowMs)));
+  }
+
+  close(): void {
+    for (const response of this.#subscribers) response.end();
+    this.#subscribers.clear();
+  }
+
+  #nextBeat(report: PeerReport, nowMs: number): Beat {
+    const { position, replayed } = positionsOf(report.live.engine);
+    const positionText = keyOf(position);
+    const replayedText = keyOf(replayed);
+    const beat: Beat = {
+      atMs: nowMs,
+      ...(position !== null && positionText !== this.#position ? { position } : {}),
+      ...(replayed !== null && replayedText !== this.#replayed ? { replayed } : {}),
+      replayLagMs: report.extra.replayLagMs,
+    };
+    this.#position = positionText;
+    this.#replayed = replayedText;
+    return beat;
+  }
+
+  #send(text: string): void {
+    for (const response of this.#subscribers) {
+      if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
+      else response.write(text);
+    }
+  }
+}
+
+const keyOf = (position: Position | null): string =>
+  position === null ? '' : JSON.stringify(encodePosition(position));
+
+function positionsOf(engine: EngineState): { readonly position: Position | null; readonly replayed: Position | null } {
+  if (engine.kind === 'primary') return { position: engine.position, replayed: null };
+  if (engine.kind === 'replica') return { position: engine.position, replayed: engine.replayed };
+  return { position: null, replayed: null };
+}
+
+/** What of a report counts as a change: everything but the end of the log and the counts of milliseconds, which move all the time. */
+function shapeOf({ live, extra }: PeerReport): string {
+  return JSON.stringify([
+    { ...live, engine: engineShape(live.engine), leaderPosition: null },
+    { ...extra, replayLagMs: null, job: extra.job === null ? null : extra.job.kind },
+  ]);
+}
+
+function engineShape(engine: EngineState): unknown {
+  switch (engine.kind) {
+    case 'primary':
+      return {
+        ...engine,
+        position: historyShape(engine.position),
+        acks: { running: engine.acks.running, barrier: keyOf(engine.acks.barrier) },
+        replicas: engine.replicas.map((replica) => [replica.member, replica.kind, replica.silentMs > 1_000]),
+      };
+    case 'replica': {
+      const { receiver } = engine;
+      return {
+        ...engine,
+        position: engine.position === null ? null : historyShape(engine.position),
+        replayed: historyShape(engine.replayed),
+        receiver: receiver.kind === 'streaming' ? receiver.silentMs > 1_000 : receiver,
+      };
+    }
+    case 'stopped':
+      return { ...engine, position: keyOf(engine.position) };
+    case 'starting':
+    case 'unresponsive':
+      return { ...engine, sinceMs: 0 };
+    default:
+      return engine;
+  }
+}
+
+const historyShape = (position: Position): string => `${position.timeline}:${position.history.length}`;

@@ -1,0 +1,191 @@
+/** This agent's link to the consensus store: the last snapshot, how fresh it is, and transactions whose results show at once. */
+
+import type { Commit, StoreView } from '@understudy/core';
+import { type Snapshot, type Store, StoreError, type Watch, type Write } from '@understudy/store';
+import { applyWrites, type DecodedSnapshot, decodeSnapshot, encodeCommit } from '../codec/content.ts';
+import { StoreValueError } from '../codec/store-values.ts';
+import { messageOf } from '../errors.ts';
+
+type Compares = Parameters<Store['transact']>[0];
+
+export type TransactOutcome =
+  | { readonly kind: 'committed' }
+  /** Something else was there; a fresh snapshot has been read since, unless the store failed. */
+  | { readonly kind: 'rejected' };
+
+export interface LinkOptions {
+  readonly store: Store;
+  /** Running time of this process, in ms: silences are measured on it. */
+  readonly runningMs: () => number;
+  /** Called when the content changed. */
+  readonly onContent: () => void;
+}
+
+export class StoreLink {
+  readonly #options: LinkOptions;
+  #watch: Watch | null = null;
+  #snapshot: Snapshot | null = null;
+  #decoded: DecodedSnapshot | null = null;
+  /** Why the newest snapshot is not acted on: one of its values is not understood. */
+  #refusal: StoreValueError | null = null;
+  #trouble: Error | null = null;
+  #contactMs: number | null = null;
+  #generation = 0;
+  /** The snapshot comes from an earlier life of this agent, not from the store. */
+  #isRemembered = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Begins with what an earlier agent of this node knew, until the store answers: the view is stale. A primary that still collects its
+   * acknowledgements can then go on under a new agent although the store is down.
+   */
+  remember(snapshot: Snapshot): void {
+    if (this.#snapshot !== null) return;
+    try {
+      this.#decoded = decodeSnapshot(snapshot);
+    } catch {
+      // Written by another version, or damaged: then nothing is remembered.
+      return;
+    }
+    this.#snapshot = snapshot;
+    this.#isRemembered = true;
+    this.#trouble = new Error('The store has not answered yet.');
+    this.#generation++;
+  }
+
+  start(): void {
+    this.#watch ??= this.#options.store.watch({
+      onSnapshot: (snapshot) => this.#take(snapshot),
+      onError: (error) => this.#failed(error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#watch?.close();
+    this.#watch = null;
+  }
+
+  /** Grows whenever the content may have changed. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The last snapshot that could be decoded. */
+  get decoded(): DecodedSnapshot | null {
+    return this.#decoded;
+  }
+
+  get snapshot(): Snapshot | null {
+    return this.#snapshot;
+  }
+
+  get name(): string {
+    return this.#options.store.describe();
+  }
+
+  /** What is wrong between this agent and the store; null when nothing is. */
+  get problem(): string | null {
+    return (this.#refusal ?? this.#trouble)?.message ?? null;
+  }
+
+  /** For how long, in running time, nothing has come from the store; null when nothing ever has. */
+  get silentMs(): number | null {
+    return this.#contactMs === null ? null : Math.max(0, this.#options.runningMs() - this.#contactMs);
+  }
+
+  /** What a decision sees of the store. A snapshot that could not be understood makes the last understood one stale. */
+  view(): StoreView {
+    if (this.#decoded === null) return { kind: 'never' };
+    const { content } = this.#decoded;
+    if (this.#trouble === null && this.#refusal === null) return { kind: 'current', content };
+    return { kind: 'stale', content, silentMs: this.silentMs ?? 0 };
+  }
+
+  /** Reads everything, linearizably. @throws StoreError; the view is stale then */
+  async refresh(deadlineMs: number): Promise<void> {
+    try {
+      this.#take(await this.#options.store.read({ deadlineMs }));
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
+  }
+
+  /** Notes that a call outside of this class (a renewal) reached the store, or failed to. */
+  noteContact(failure: StoreError | null): void {
+    if (failure === null) this.#reached();
+    else this.#failed(failure);
+  }
+
+  /**
+   * Carries out a decided commit. Never retried: when its outcome is unknown, the store is read before anything else is decided.
+   * @throws StoreError
+   */
+  commit(commit: Commit, deadlineMs: number): Promise<TransactOutcome> {
+    const { compares, writes } = encodeCommit(commit);
+    return this.transact(compares, writes, deadlineMs);
+  }
+
+  /** One compare-and-swap, the result of which is in the view when this resolves. @throws StoreError */
+  async transact(compares: Compares, writes: readonly Write[], deadlineMs: number): Promise<TransactOutcome> {
+    try {
+      const result = await this.#options.store.transact(compares, writes, { deadlineMs });
+      this.#reached();
+      if (result.kind === 'committed') {
+        if (this.#snapshot !== null && !this.#isRemembered)
+          this.#take(applyWrites(this.#snapshot, writes, result.revision));
+        return { kind: 'committed' };
+      }
+    } catch (error) {
+      await this.#afterFailedTransaction(error, deadlineMs);
+      throw error;
+    }
+    await this.refresh(deadlineMs);
+    return { kind: 'rejected' };
+  }
+
+  async #afterFailedTransaction(error: unknown, deadlineMs: number): Promise<void> {
+    if (!(error instanceof StoreError)) return this.#failed(error);
+    if (error.retry !== 'unknown') {
+      if (error.code === 'unavailable' || error.code === 'deadline-exceeded') this.#failed(error);
+      return;
+    }
+    this.#failed(error);
+    // Whether it was applied shows only in a read; if that fails too, the view stays stale and says so.
+    await this.refresh(deadlineMs).catch(() => undefined);
+  }
+
+  #take(snapshot: Snapshot): void {
+    this.#reached();
+    if (this.#snapshot !== null && !this.#isRemembered && snapshot.revision < this.#snapshot.revision) return;
+    const changed = this.#snapshot === null || this.#isRemembered || snapshot.revision !== this.#snapshot.revision;
+    if (!changed && this.#refusal === null) return;
+    this.#snapshot = snapshot;
+    this.#isRemembered = false;
+    try {
+      this.#decoded = decodeSnapshot(snapshot);
+      this.#refusal = null;
+    } catch (error) {
+      if (!(error instanceof StoreValueError)) throw error;
+      this.#refusal = error;
+    }
+    this.#generation++;
+    this.#options.onContent();
+  }
+
+  #reached(): void {
+    const wasTroubled = this.#trouble !== null;
+    this.#trouble = null;
+    this.#contactMs = this.#options.runningMs();
+    if (wasTroubled) this.#options.onContent();
+  }
+
+  #failed(error: unknown): void {
+    const first = this.#trouble === null;
+    this.#trouble = error instanceof Error ? error : new Error(messageOf(error));
+    if (first) this.#options.onContent();
+  }
+}

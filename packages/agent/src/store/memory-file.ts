@@ -1,0 +1,77 @@
+/** The last snapshot of the store, kept in the run directory for an agent that starts while the store is down. */
+
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { KeyValue, Snapshot, StoreId } from '@understudy/store';
+import { z } from 'zod';
+import { storeRevision } from '../codec/content.ts';
+
+const fileSchema = z.object({
+  storeId: z.string(),
+  revision: z.number(),
+  entries: z.array(
+    z.object({ key: z.string(), value: z.string(), createRevision: z.number(), modRevision: z.number() }),
+  ),
+});
+
+export class MemoryFile {
+  readonly #path: string;
+  #writing: Promise<void> | null = null;
+  #next: Snapshot | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Null when there is none, or none that can be read. */
+  async load(): Promise<Snapshot | null> {
+    try {
+      const parsed = fileSchema.parse(JSON.parse(await readFile(this.#path, 'utf8')));
+      const entries = parsed.entries.map((entry): [string, KeyValue] => [
+        entry.key,
+        {
+          ...entry,
+          createRevision: storeRevision(entry.createRevision),
+          modRevision: storeRevision(entry.modRevision),
+          lease: null,
+        },
+      ]);
+      return {
+        storeId: parsed.storeId as StoreId,
+        revision: storeRevision(parsed.revision),
+        entries: new Map(entries),
+      };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Keeps `snapshot`, soon. While one is being written only the newest of the others waits. */
+  save(snapshot: Snapshot): void {
+    this.#next = snapshot;
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#next !== null) {
+      const snapshot = this.#next;
+      this.#next = null;
+      const text = JSON.stringify({
+        storeId: snapshot.storeId,
+        revision: snapshot.revision,
+        entries: [...snapshot.entries.values()].map(({ lease: _lease, ...entry }) => entry),
+      });
+      try {
+        await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
+        await rename(`${this.#path}.new`, this.#path);
+      } catch {
+        // It only helps in a rare case; a full disk must not stop the agent.
+      }
+    }
+  }
+}
