@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { LocalError, type LocalErrorCode } from '../src/errors.ts';
+import { clusterPaths, nodePaths, prepareFolders } from '../src/folder.ts';
+import { lockFolder, lockHolder } from '../src/lock.ts';
+import { claimPorts, planState } from '../src/plan.ts';
+import { findFreePorts, isPortFree } from '../src/ports.ts';
+import { ensureSecrets } from '../src/secrets.ts';
+import { readState } from '../src/state.ts';
+import { temporaryFolder } from './folders.ts';
+
+const options = { command: [] };
+
+function withCode(code: LocalErrorCode, text: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof LocalError && error.code === code && text.test(error.message);
+}
+
+/** Takes a port until the test ends. */
+function occupy(test: TestContext, port: number): Promise<void> {
+  const server = createServer();
+  test.after(() => new Promise((resolve) => server.close(resolve)));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve());
+  });
+}
+
+test('a new cluster gets a state that the next start finds again', async (t) => {
+  const folder = await temporaryFolder(t);
+  const state = await planState(folder, { ...options, nodes: 3, store: 'etcd', etcdMembers: 3 }, '17');
+  assert.deepEqual(
+    state.nodes.map((node) => node.name),
+    ['n1', 'n2', 'n3'],
+  );
+  const ports = [...state.nodes.flatMap((node) => [node.apiPort, node.dbPort])];
+  if (state.store.kind === 'etcd') ports.push(...state.store.members.flatMap((one) => [one.clientPort, one.peerPort]));
+  assert.equal(new Set(ports).size, 12);
+  assert.deepEqual(await planState(folder, options, '18'), state);
+});
+
+test('options that contradict the kept cluster are refused by name', async (t) => {
+  const folder = await temporaryFolder(t);
+  await planState(folder, { ...options, nodes: 2 }, '17');
+  const contradict = planState(folder, { ...options, nodes: 3, store: 'etcd' }, '17');
+  await assert.rejects(
+    contradict,
+    withCode('STATE_INVALID', /number of nodes 3 \(the cluster there has 2\), store etcd \(.* local\)/),
+  );
+});
+
+test('durability is a setting that may change', async (t) => {
+  const folder = await temporaryFolder(t);
+  await planState(folder, options, '17');
+  assert.equal((await planState(folder, { ...options, durability: 'async' }, '17')).durability, 'async');
+});
+
+for (const [what, text] of [
+  ['not JSON', 'hello'],
+  ['of another version', '{"format": 2}'],
+  ['empty', ''],
+] as const) {
+  test(`a state file that is ${what} is refused`, async (t) => {
+    const folder = await temporaryFolder(t);
+    const paths = clusterPaths(folder);
+    await writeFile(paths.state, text);
+    await assert.rejects(readState(paths), withCode('STATE_INVALID', /state\.json is damaged or of another version/));
+  });
+}
+
+test('a port that somebody has taken meanwhile moves, and that is said', async (t) => {
+  const folder = await temporaryFolder(t);
+  const planned = await planState(folder, { ...options, nodes: 1 }, '17');
+  const before = planned.nodes[0];
+  assert.ok(before !== undefined);
+  await occupy(t, before.dbPort);
+  const { state, notices } = await claimPorts(folder, planned);
+  assert.notEqual(state.nodes[0]?.dbPort, before.dbPort);
+  assert.equal(state.nodes[0]?.apiPort, before.apiPort);
+  assert.match(notices.join(), new RegExp(`Port ${before.dbPort} of n1's database is used by another program`));
+  assert.deepEqual(await readState(clusterPaths(folder)), state);
+});
+
+test("a taken port of etcd's is refused, because its members know each other by it", async (t) => {
+  const folder = await temporaryFolder(t);
+  const planned = await planState(folder, { ...options, store: 'etcd' }, '17');
+  assert.ok(planned.store.kind === 'etcd');
+  await occupy(t, planned.store.members[0]?.peerPort ?? 0);
+  await assert.rejects(
+    claimPorts(folder, planned),
+    withCode('STORE_FAILED', /of the cluster's etcd is used by another program/),
+  );
+});
+
+test('free ports are free, distinct and not among those to be left alone', async () => {
+  const first = await findFreePorts('127.0.0.1', 5, new Set());
+  const second = await findFreePorts('127.0.0.1', 5, new Set(first));
+  assert.equal(new Set([...first, ...second]).size, 10);
+  for (const port of first) assert.equal(await isPortFree('127.0.0.1', port), true);
+});
+
+test('a folder is for one process at a time; its death frees it', async (t) => {
+  const paths = clusterPaths(await temporaryFolder(t));
+  assert.equal(lockHolder(paths), null);
+  const lock = lockFolder(paths);
+  assert.throws(() => lockFolder(paths), withCode('CLUSTER_BUSY', new RegExp(`in use by process ${process.pid}`)));
+  assert.deepEqual(lockHolder(paths), { pid: process.pid });
+  lock.release();
+  lock.release();
+  lockFolder(paths).release();
+});
+
+test('secrets are made once, and only their owner can read them', async (t) => {
+  const paths = clusterPaths(await temporaryFolder(t));
+  const secrets = await ensureSecrets(paths);
+  assert.deepEqual(await ensureSecrets(paths), secrets);
+  assert.equal(new Set(Object.values(secrets)).size, 5);
+  for (const file of [paths.secrets, paths.token]) assert.equal((await stat(file)).mode & 0o777, 0o600);
+  await writeFile(paths.secrets, '{"superuser": "a secret that must not be shown"}');
+  await assert.rejects(
+    ensureSecrets(paths),
+    (error) => error instanceof LocalError && !error.message.includes('a secret that'),
+  );
+});
+
+test('run folders are short enough for sockets, wherever the cluster lies', async (t) => {
+  const folder = join(await temporaryFolder(t), 'a-folder-with-a-long-name'.repeat(5));
+  const { runDir } = nodePaths(folder, 'n1');
+  assert.ok(Buffer.byteLength(join(runDir, 'server', '.s.PGSQL.65535')) <= 107);
+  assert.notEqual(runDir, nodePaths(`${folder}x`, 'n1').runDir);
+  await prepareFolders(folder, ['n1']);
+  t.after(async () => (await import('../src/cluster.ts')).removeFolder(folder));
+  assert.equal((await stat(runDir)).isDirectory(), true);
+  assert.equal((await readFile(join(folder, 'state.json')).catch(() => null)) === null, true);
+});
