@@ -37,6 +37,11 @@ export function lineageOf(position: Position): number | null {
   return position.timeline;
 }
 
+/** Whether a history goes through `lineage`, so that it may hold something that was written there. */
+export function passesLineage(position: Position, lineage: number): boolean {
+  return position.timeline === lineage || position.history.some((step) => step.timeline === lineage);
+}
+
 /** A position as people read it: `2@0/3000148`. */
 export function formatPosition(position: Position): string {
   return `${position.timeline}@${formatLsn(position.lsn)}`;

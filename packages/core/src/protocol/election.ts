@@ -5,13 +5,14 @@ import {
   furthest,
   lineageOf,
   type Position,
+  passesLineage,
   relation,
 } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
 import type { Commit, Expectation } from '../values/command.ts';
-import type { LeadershipRecord } from '../values/record.ts';
-import { isSealQuorum } from './suspicion.ts';
+import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
+import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import {
   act,
   currentSeals,
@@ -75,16 +76,34 @@ export function elect(turn: LedTurn): Step | null {
   return takeLeadership(turn, own, proof);
 }
 
+/** A sealed node says what is still missing. */
 function explainNoProof(turn: LedTurn): Step | null {
   const { record } = turn;
   const sealed = currentSeals(turn);
   if (!sealed.has(turn.obs.self)) return null;
-  const { rule } = record.value;
+  if (record.value.durability === 'async') return explainNoLeaseProof(turn);
+  const rule = ruleToStop(record.value);
+  if (rule.required === 0) return wait('leader-alone', leaderAlone(record.value));
   const missing = rule.members.filter((member) => !sealed.has(member));
   return wait(
     'seal-quorum-missing',
     `${sealQuorum(rule)} of (${rule.members.join(', ')}) must be sealed; ${missing.join(', ') || 'none'} missing. Start that node, or accept the loss with \`understudy failover --force\`.`,
   );
+}
+
+function explainNoLeaseProof(turn: LedTurn): Step {
+  const { leader } = turn.record.value;
+  if (turn.content.sessions.has(leader)) return wait('lease-not-expired', leaseHolds(leader));
+  const own = ownReplicaPosition(turn);
+  const known = lastKnownOfLeader(turn);
+  if (own === null || known === null) {
+    return wait('leader-position-unknown', `Nobody saw how far ${leader} had come, so the loss cannot be bounded.`);
+  }
+  const lag =
+    relation(own, known) === 'diverged'
+      ? `is on another history than ${leader} was`
+      : `lacks ${distanceBytes(known, own)} bytes of what ${leader} had`;
+  return wait('candidate-behind', `This node ${lag} (limit ${turn.config.maxLagOnFailoverBytes} bytes).`);
 }
 
 /** A proof at hand that the leader of this epoch can acknowledge nothing more; one that `own` satisfies if there is such a one. */
@@ -109,14 +128,30 @@ function sealProof(turn: LedTurn): Proof | null {
   // The furthest of any quorum suffices; asking for the furthest of all sealed ones that still run loses less.
   const running = seals.filter(([member]) => member === turn.obs.self || freshPeer(turn, member) !== null);
   const counted = isSealQuorum(turn, new Set(running.map(([member]) => member))) ? running : seals;
-  const end = furthest(counted.map(([, seal]) => seal.value.position));
-  if (end === null) return null;
+  const base = acknowledgedAmong(
+    turn,
+    counted.map(([, seal]) => seal.value.position),
+  );
+  if (base === null) return null;
   return {
     kind: 'seals',
     members: counted.map(([member]) => member),
-    base: [end, ...epochBase(turn)],
+    base: [...base, ...epochBase(turn)],
     expect: counted.map(([member, seal]) => ({ key: `seals/${member}`, is: seal.revision }) satisfies Expectation),
   };
+}
+
+/**
+ * What of this leadership may have been acknowledged, by the positions of a seal quorum. A sealed node whose history does not go
+ * through the leadership's own line (an old leader with a tail of its own, not yet rewound) can hold nothing of it: it counts as
+ * stopped, and says nothing about how far the acknowledged writes go. Null when the positions contradict each other.
+ */
+function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): readonly Position[] | null {
+  const { lineage, chosenAt } = turn.record.value;
+  const relevant = positions.filter((position) => chosenAt === null || passesLineage(position, lineage));
+  if (relevant.length === 0) return [];
+  const end = furthest(relevant);
+  return end === null ? null : [end];
 }
 
 function leaderProof(turn: LedTurn): Proof | null {
@@ -218,6 +253,9 @@ function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
 /** Most advanced first; an operator's choice, priority and name only among equals. All of them satisfy the proof. */
 function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate, b: Candidate): number {
   if (a.member === wanted || b.member === wanted) return a.member === wanted ? -1 : 1;
+  // Whoever is asked to hand over comes last, for the case that nobody else takes it.
+  const leaving = dueHandover(turn)?.kind === 'switchover' ? turn.record.value.leader : null;
+  if (a.member === leaving || b.member === leaving) return a.member === leaving ? 1 : -1;
   const ahead = relation(a.position, b.position);
   if (ahead === 'ahead') return -1;
   if (ahead === 'behind') return 1;

@@ -1,7 +1,8 @@
 import { formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
-import { isSealQuorum, suspecting, suspicion } from './suspicion.ts';
+import { ruleToStop } from '../values/record.ts';
+import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
 import { act, freshPeer, heldSession, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
 
 /** A seal that led to no election is withdrawn after this long, if the leader is well. */
@@ -35,15 +36,10 @@ export function sealWhenSuspected(turn: LedTurn): Step | null {
 }
 
 function quorumReady(turn: LedTurn): Step | null {
-  const { epoch, rule } = turn.record.value;
+  const rule = ruleToStop(turn.record.value);
   const members = suspecting(turn, 'yes');
   if (isSealQuorum(turn, members)) return null;
-  if (rule.required === 0) {
-    return wait(
-      'leader-alone',
-      `Epoch ${epoch} was recorded as acknowledging alone: only ${turn.record.value.leader} itself may open again.`,
-    );
-  }
+  if (rule.required === 0) return wait('leader-alone', leaderAlone(turn.record.value));
   const missing = rule.members.filter((member) => !members.has(member));
   return wait(
     'suspicion-quorum-missing',
@@ -54,10 +50,7 @@ function quorumReady(turn: LedTurn): Step | null {
 function asyncReady(turn: LedTurn): Step | null {
   const { leader } = turn.record.value;
   if (!turn.content.sessions.has(leader)) return null;
-  return wait(
-    'lease-not-expired',
-    `In async mode the lease of ${leader} is its only fence, and it has not expired yet.`,
-  );
+  return wait('lease-not-expired', leaseHolds(leader));
 }
 
 /**

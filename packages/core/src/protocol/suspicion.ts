@@ -1,7 +1,7 @@
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
-import { sealsSuffice } from '../values/record.ts';
+import { type LeadershipRecord, sealsSuffice } from '../values/record.ts';
 import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
 
 /** A refusal must last this long before it counts as the death of the process behind the address. */
@@ -101,3 +101,9 @@ export function suspecting(turn: LedTurn, selfSuspects: 'yes' | 'no'): ReadonlyS
 export function isSealQuorum(turn: LedTurn, members: ReadonlySet<MemberId>): boolean {
   return sealsSuffice(turn.record.value, members);
 }
+
+export const leaderAlone = (record: LeadershipRecord): string =>
+  `Epoch ${record.epoch} was recorded as acknowledging alone: only ${record.leader} itself may open again, or a node that is forced to with \`understudy failover --force\`.`;
+
+export const leaseHolds = (leader: MemberId): string =>
+  `In async mode the lease of ${leader} is its only fence, and it has not expired yet.`;

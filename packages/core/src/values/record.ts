@@ -32,8 +32,12 @@ export interface LeadershipRecord {
 
 /** Whether nobody can be acknowledged any more under `record` once `sealed` have stopped, and every acknowledged write is on one of them. */
 export function sealsSuffice(record: LeadershipRecord, sealed: ReadonlySet<MemberId>): boolean {
-  const { rule, moving } = record;
-  return hasSealQuorum(moving === null ? rule : weakestMixture(rule, moving), sealed);
+  return hasSealQuorum(ruleToStop(record), sealed);
+}
+
+/** What an election has to stop: the recorded rule; during a change the weakest mixture of both. */
+export function ruleToStop(record: LeadershipRecord): AckRule {
+  return record.moving === null ? record.rule : weakestMixture(record.rule, record.moving);
 }
 
 export type Durability = 'sync' | 'async';
