@@ -87,7 +87,7 @@ export class Agent {
   #latest: Latest | null = null;
   #charge: Charge = { server: null, untilMs: null };
   #pulse: NodeJS.Timeout | null = null;
-  #housekeptAtMs = 0;
+  #housekeptAtMs = Number.NEGATIVE_INFINITY;
   #stalledMs = 0;
   #logged = '';
   /** For metrics. */

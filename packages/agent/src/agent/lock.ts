@@ -40,7 +40,7 @@ export async function lockHolder(runDir: string): Promise<LockContent | null> {
 }
 
 /**
- * Takes the run directory for this process, making it (mode 0700) where it is missing.
+ * Takes the run directory for this process, making it (mode 0711) where it is missing.
  * @throws AgentError `AGENT_ALREADY_RUNNING`, `RUN_DIR_UNUSABLE`
  */
 export async function lockRunDir(
@@ -48,7 +48,8 @@ export async function lockRunDir(
   who: { readonly member: string; readonly apiUrl: string; readonly incarnation: Incarnation },
 ): Promise<RunDirLock> {
   try {
-    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    // The server's user passes through to its own folder below; it cannot list this one.
+    await mkdir(runDir, { recursive: true, mode: 0o711 });
     await takeLock(runDir, who);
     const predecessors = await readIncarnations(runDir);
     const kept = [...predecessors, who.incarnation].slice(-MAX_PREDECESSORS);
