@@ -1,0 +1,183 @@
+import type { EngineCommand, EngineJob, EngineState, Ms } from '@understudy/core';
+import { reloadRule, ruleIsLoaded } from '../server/acks.ts';
+import { requestPromotion, setUpstream, stopServer } from '../server/lifecycle.ts';
+import type { SimServer } from '../server/server.ts';
+import { HEARTBEAT_MS, type Stream, silenceMs } from '../server/stream.ts';
+import { Jobs } from './jobs.ts';
+import { engineState, indexOf } from './observe.ts';
+import { RuleProof } from './rule-proof.ts';
+
+/** How a command ended: null when it worked, else the code of the error. */
+export type Ending = string | null;
+
+type Promote = Extract<EngineCommand, { kind: 'promote' }>;
+
+const POLL_MS = 10;
+const SEAL_DEADLINE_MS = 2000;
+const RULE_DEADLINE_MS = 2000;
+const PROMOTE_DEADLINE_MS = 5000;
+const FOLLOW_MS = 3;
+
+export interface EngineHost {
+  /** Plans an action of the agent's process: it happens only if this process still lives, and waits while it is frozen. */
+  later(delayMs: number, action: () => void): void;
+  localNow(): Ms;
+  /** A job has ended; a failure goes among the agent's failures. */
+  jobEnded(command: string, ending: Ending): void;
+}
+
+/**
+ * The engine adapter in an agent's process, as the port describes it: short commands end when their effect is proven, long ones go on
+ * as the job. It dies with its agent; the server does not.
+ */
+export class SimEngine {
+  readonly #server: SimServer;
+  readonly #host: EngineHost;
+  readonly #jobs: Jobs;
+  readonly #proof = new RuleProof();
+  #runMs = 0;
+  #unresponsiveSince: number | null = null;
+  #startingSince: number | null = null;
+  #heard: { stream: Stream; atRun: number; silentMs: number } | null = null;
+
+  constructor(server: SimServer, host: EngineHost) {
+    this.#server = server;
+    this.#host = host;
+    this.#jobs = new Jobs(server, host, (deadlineMs, code, holds, done) => this.#until(deadlineMs, code, holds, done));
+  }
+
+  /** The present state; `runMs` is the running time of the agent, by which silences are counted. */
+  observe(runMs: number): EngineState {
+    this.#runMs = runMs;
+    const server = this.#server;
+    const answers = !server.frozen && !server.hung && server.process !== 'stopping';
+    if (answers || !server.running) this.#unresponsiveSince = null;
+    else this.#unresponsiveSince ??= runMs;
+    if (server.process === 'starting') this.#startingSince ??= runMs;
+    else this.#startingSince = null;
+    return engineState(server, {
+      proof: this.#proof,
+      unresponsiveMs: runMs - (this.#unresponsiveSince ?? runMs),
+      startingMs: runMs - (this.#startingSince ?? runMs),
+      receiverSilentMs: this.#receiverSilentMs(),
+    });
+  }
+
+  job(): EngineJob | null {
+    return this.#jobs.current(this.#runMs);
+  }
+
+  /** The age of the last message, but never more than this agent has been running since it last saw the age fall. */
+  #receiverSilentMs(): number {
+    const stream = this.#server.receiver;
+    if (stream === null) {
+      this.#heard = null;
+      return 0;
+    }
+    const silentMs = silenceMs(stream, stream.quietToSink);
+    const heard = this.#heard;
+    if (heard === null || heard.stream !== stream || silentMs < heard.silentMs) {
+      this.#heard = { stream, atRun: this.#runMs - Math.min(silentMs, HEARTBEAT_MS), silentMs };
+    } else heard.silentMs = silentMs;
+    return Math.round(this.#runMs - (this.#heard?.atRun ?? this.#runMs));
+  }
+
+  execute(command: EngineCommand, done: (ending: Ending) => void): void {
+    const refusal = this.#refusal(command);
+    if (refusal !== null) {
+      done(refusal);
+      return;
+    }
+    switch (command.kind) {
+      case 'seal':
+        setUpstream(this.#server, null);
+        this.#until(SEAL_DEADLINE_MS, 'ENGINE_SEAL_UNPROVEN', () => this.#server.receiver === null, done);
+        break;
+      case 'follow':
+        setUpstream(this.#server, indexOf(command.leader));
+        this.#host.later(FOLLOW_MS, () => done(null));
+        break;
+      case 'set-ack-rule':
+        reloadRule(this.#server, command.rule);
+        this.#until(RULE_DEADLINE_MS, 'ENGINE_RULE_UNPROVEN', () => ruleIsLoaded(this.#server), done);
+        break;
+      case 'promote':
+        this.#promote(command, done);
+        break;
+      case 'stop':
+        this.#stop(command, done);
+        break;
+      default:
+        this.#jobs.begin(command, this.#runMs);
+        done(null);
+    }
+  }
+
+  /** Why a command can not be begun now; null when it can. */
+  #refusal(command: EngineCommand): Ending {
+    const server = this.#server;
+    const silent = server.frozen || server.hung;
+    if (!this.#jobs.idle && !(command.kind === 'stop' && command.mode === 'fence')) return 'ENGINE_BUSY';
+    switch (command.kind) {
+      case 'follow':
+        return server.process === 'replica' ? null : 'ENGINE_UNREACHABLE';
+      case 'set-ack-rule':
+        return server.process === 'primary' ? null : 'ENGINE_UNREACHABLE';
+      case 'stop':
+        return silent && command.mode !== 'fence' ? 'ENGINE_STOP_TIMEOUT' : null;
+      case 'promote':
+        return this.#refusalToPromote(command);
+      default:
+        return null;
+    }
+  }
+
+  #refusalToPromote(command: Promote): Ending {
+    const server = this.#server;
+    if (this.#host.localNow() > command.notAfter) return 'ENGINE_DECISION_STALE';
+    if (server.process === 'primary' && server.epoch === command.epoch) return null;
+    if (server.process !== 'replica' || server.frozen || server.hung) return 'ENGINE_UNREACHABLE';
+    return server.localEndKnown ? null : 'ENGINE_PROMOTE_FAILED';
+  }
+
+  #stop(command: Extract<EngineCommand, { kind: 'stop' }>, done: (ending: Ending) => void): void {
+    if (command.mode === 'fence') {
+      this.#jobs.abandon();
+      stopServer(this.#server, 'fence');
+    } else if (this.#server.running) this.#jobs.begin(command, this.#runMs);
+    done(null);
+  }
+
+  #promote(command: Promote, done: (ending: Ending) => void): void {
+    const server = this.#server;
+    if (server.process === 'primary') {
+      done(null);
+      return;
+    }
+    reloadRule(server, command.rule);
+    this.#until(
+      RULE_DEADLINE_MS,
+      'ENGINE_RULE_UNPROVEN',
+      () => ruleIsLoaded(server),
+      (ending) => {
+        const stale = this.#host.localNow() > command.notAfter ? 'ENGINE_DECISION_STALE' : null;
+        if (ending !== null || stale !== null) {
+          done(ending ?? stale);
+          return;
+        }
+        requestPromotion(server, command.epoch, command.lineage);
+        this.#until(PROMOTE_DEADLINE_MS, 'ENGINE_PROMOTE_FAILED', () => server.process === 'primary', done);
+      },
+    );
+  }
+
+  #until(deadlineMs: number, code: string, holds: () => boolean, done: (ending: Ending) => void): void {
+    const began = this.#host.localNow();
+    const look = (): void => {
+      if (holds()) done(null);
+      else if (this.#host.localNow() - began > deadlineMs) done(code);
+      else this.#host.later(POLL_MS, look);
+    };
+    this.#host.later(1, look);
+  }
+}

@@ -1,0 +1,108 @@
+import {
+  type EngineState,
+  type MemberId,
+  memberId,
+  type Position,
+  type Receiver,
+  type ReplicaProgress,
+} from '@understudy/core';
+import { memberName } from '../server/acks.ts';
+import type { SimServer } from '../server/server.ts';
+import { type Stream, silenceMs } from '../server/stream.ts';
+import { toPosition } from '../wal/branch.ts';
+import type { RuleProof } from './rule-proof.ts';
+
+/** What the agent's engine adapter sees of its server, apart from what it has to remember itself. */
+export interface EngineMemory {
+  readonly proof: RuleProof;
+  /** For how long, in running time of the agent, the server has not answered. */
+  readonly unresponsiveMs: number;
+  readonly startingMs: number;
+  /** How long the receiver has been silent, counting only the running time of the agent. */
+  readonly receiverSilentMs: number;
+}
+
+/** The state of a server as an observer on the same host finds it. */
+export function engineState(server: SimServer, memory: EngineMemory): EngineState {
+  if (server.disk === 'absent') return { kind: 'absent' };
+  if (server.disk === 'incomplete') return { kind: 'incomplete' };
+  if (server.branch === null || server.systemId === null) return { kind: 'absent' };
+  if (server.process === 'down') return stopped(server);
+  if (server.frozen || server.hung || server.process === 'stopping') {
+    const was = server.process === 'replica' || server.process === 'primary' ? server.process : 'unknown';
+    const role = server.process === 'stopping' ? 'primary' : was;
+    return { kind: 'unresponsive', was: role, sinceMs: memory.unresponsiveMs };
+  }
+  switch (server.process) {
+    case 'starting':
+      return { kind: 'starting', sinceMs: memory.startingMs };
+    case 'replica':
+      return replica(server, memory);
+    case 'primary':
+      return {
+        kind: 'primary',
+        systemId: server.systemId,
+        position: toPosition(server.branch, server.lsn),
+        acks: memory.proof.state(server),
+        replicas: progressOf(server),
+      };
+  }
+}
+
+function stopped(server: SimServer): EngineState {
+  const { branch, systemId } = server;
+  if (branch === null || systemId === null) return { kind: 'absent' };
+  const clean = server.shutdown === 'clean';
+  return {
+    kind: 'stopped',
+    shutdown: server.shutdown,
+    position: clean ? toPosition(branch, server.lsn) : null,
+    systemId,
+  };
+}
+
+function replica(server: SimServer, memory: EngineMemory): EngineState {
+  const { branch, systemId } = server;
+  if (branch === null || systemId === null) return { kind: 'absent' };
+  const position: Position = toPosition(branch, server.lsn);
+  return {
+    kind: 'replica',
+    systemId,
+    position: server.localEndKnown ? position : null,
+    replayed: position,
+    upstream: server.configuredUpstream === null ? null : nameOf(server.configuredUpstream),
+    receiver: receiverOf(server, memory),
+  };
+}
+
+function receiverOf(server: SimServer, memory: EngineMemory): Receiver {
+  const { receiver } = server;
+  if (receiver !== null) return { kind: 'streaming', silentMs: memory.receiverSilentMs };
+  return server.configuredUpstream === null ? { kind: 'none' } : { kind: 'broken', cause: server.receiverTrouble };
+}
+
+export function nameOf(index: number): MemberId {
+  return NAMES[index] ?? memberId(`n${index + 1}`);
+}
+
+const NAMES: readonly MemberId[] = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => memberId(`n${number}`));
+
+/** The index of the host that a member's name belongs to. */
+export function indexOf(member: MemberId): number {
+  return NAMES.indexOf(member);
+}
+
+function progressOf(server: SimServer): readonly ReplicaProgress[] {
+  return server.senders.map((stream) => ({
+    member: memberName(stream.sink),
+    kind: stream.caughtUp ? 'streaming' : 'catching-up',
+    confirmed: confirmedBy(stream),
+    silentMs: Math.round(silenceMs(stream, stream.quietToSource)),
+  }));
+}
+
+/** A standby's confirmed LSN is a number; the primary knows it to be on its own history, since it sent it. */
+function confirmedBy(stream: Stream): Position {
+  const { branch } = stream.source;
+  return toPosition(branch ?? stream.confirmedBranch, stream.confirmedLsn);
+}

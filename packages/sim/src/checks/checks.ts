@@ -1,0 +1,229 @@
+import type { LeadershipRecord, StoreContent } from '@understudy/core';
+import type { ServerObserver, SimServer } from '../server/server.ts';
+import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
+import { electableWithout, ruleHole } from './quorum.ts';
+
+/** A promise that was broken, with what was seen. */
+export interface Violation {
+  readonly atMs: number;
+  /** Which invariant: a stable name, by which shrinking recognises the same failure. */
+  readonly rule: string;
+  readonly text: string;
+}
+
+export interface CheckWorld {
+  readonly servers: readonly SimServer[];
+  now(): number;
+  content(): StoreContent;
+  /** Whether the guard of this host has been running without interruption for a while. */
+  guardIsSound(node: number): boolean;
+}
+
+interface Established {
+  readonly epoch: number;
+  readonly server: SimServer;
+}
+
+/**
+ * The invariants that must hold after every event. All acknowledged writes of the cluster form one line that only grows; its end is
+ * the frontier, so that checking a promotion or an acknowledgement is a comparison of two log positions.
+ */
+export class Checks implements ServerObserver {
+  readonly violations: Violation[] = [];
+  readonly counts = { acked: 0, opened: 0, staleOpens: 0, asyncLostBytes: 0, refusedAcks: 0 };
+  readonly #world: CheckWorld;
+  /** Everything acknowledged under `sync`. */
+  #frontier: WalEnd | null = null;
+  /** Everything acknowledged at all by the newest leader, with when. */
+  #asyncAcks: { readonly at: number; readonly end: WalEnd }[] = [];
+  #established: Established | null = null;
+  readonly #leaders = new Map<number, string>();
+  readonly #records = new Map<number, LeadershipRecord>();
+  readonly #lineages = new Set<string>();
+  /** What the leader of the record was chosen at, as a true log position. */
+  #base: WalEnd | null = null;
+  #forgivenEpoch = 0;
+
+  constructor(world: CheckWorld) {
+    this.#world = world;
+  }
+
+  get establishedEpoch(): number {
+    return this.#established?.epoch ?? 0;
+  }
+
+  fail(rule: string, text: string): void {
+    if (this.violations.length < 10) this.violations.push({ atMs: this.#world.now(), rule, text });
+  }
+
+  /** I3 and I4: the record itself, at every change of the store. */
+  onStoreChange(before: StoreContent, after: StoreContent): void {
+    const old = before.record?.value;
+    const record = after.record?.value;
+    if (record === undefined || record === old) return;
+    if (old === undefined || record.epoch !== old.epoch) this.#onNewEpoch(old, record);
+    else if (record.leader !== old.leader) {
+      this.fail('one-leader-per-epoch', `Epoch ${record.epoch} passed from ${old.leader} to ${record.leader}.`);
+    }
+    this.#records.set(record.epoch, record);
+    this.#checkElections(record);
+    const leader = this.#serverOf(record);
+    if (leader !== undefined) this.onRules(leader);
+  }
+
+  #onNewEpoch(old: LeadershipRecord | undefined, record: LeadershipRecord): void {
+    if (record.epoch !== (old?.epoch ?? 0) + 1) {
+      this.fail('epoch-monotonic', `The epoch went from ${old?.epoch ?? 0} to ${record.epoch}.`);
+    }
+    const leader = this.#serverOf(record);
+    const branch = leader?.branch ?? null;
+    this.#base =
+      branch === null || record.chosenAt === null
+        ? null
+        : { branch: branchAt(branch, Number(record.chosenAt.lsn)), lsn: Number(record.chosenAt.lsn) };
+    if (record.cause === 'operator-override') this.#forgivenEpoch = old?.epoch ?? 0;
+  }
+
+  onOpen(server: SimServer): void {
+    const epoch = Number(server.epoch);
+    const name = `n${server.index + 1}`;
+    const { branch } = server;
+    if (branch === null) return;
+    this.counts.opened += 1;
+    const holder = this.#leaders.get(epoch);
+    if (holder !== undefined && holder !== name) {
+      this.fail('one-leader-per-epoch', `${name} opened for epoch ${epoch}, which ${holder} had opened for.`);
+    }
+    this.#leaders.set(epoch, name);
+    if (this.#records.get(epoch)?.leader !== name) {
+      this.fail('opened-without-record', `${name} opened for epoch ${epoch}, which the store never gave it.`);
+    }
+    const lineage = `${branch.systemId}/${branch.lineage}`;
+    if (this.#lineages.has(lineage)) this.fail('lineage-unique', `Two promotions share timeline ${branch.lineage}.`);
+    this.#lineages.add(lineage);
+    if (epoch > this.establishedEpoch) this.#establish(server, epoch, name);
+    else this.counts.staleOpens += 1;
+    this.onRules(server);
+  }
+
+  /** I1: every acknowledged write is in each later established primary. */
+  #establish(server: SimServer, epoch: number, name: string): void {
+    const { branch } = server;
+    const frontier = this.#frontier;
+    if (branch === null) return;
+    if (this.#records.get(epoch)?.cause === 'operator-override' && frontier !== null) {
+      // The operator accepted that what the chosen node lacks is lost, also what the old leader still acknowledged after the choice.
+      this.#frontier = commonEnd({ branch, lsn: server.lsn }, frontier);
+    } else if (frontier !== null && !holds(branch, server.lsn, frontier.branch, frontier.lsn)) {
+      this.fail(
+        'acked-write-lost',
+        `${name} opened for epoch ${epoch} at ${branch.lineage}@${server.lsn.toString(16)} without the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
+      );
+      this.#frontier = commonEnd({ branch, lsn: server.lsn }, frontier);
+    }
+    this.#checkAsyncLoss(server, branch, name);
+    this.#established = { epoch, server };
+  }
+
+  /** In `async` what is lost stays within the limit plus what the old leader wrote after it was last heard. */
+  #checkAsyncLoss(server: SimServer, branch: NonNullable<SimServer['branch']>, name: string): void {
+    const lost = this.#asyncAcks.filter((ack) => !holds(branch, server.lsn, ack.end.branch, ack.end.lsn));
+    const last = lost.at(-1);
+    const first = lost[0];
+    this.#asyncAcks = [];
+    if (last === undefined || first === undefined || this.establishedEpoch <= this.#forgivenEpoch) return;
+    const config = this.#world.content().config?.value;
+    if (config === undefined) return;
+    const unseenFrom = last.at - (2 * config.leaseTtlMs + 6000);
+    const known = lost.filter((ack) => ack.at < unseenFrom).at(-1);
+    const shared = commonEnd({ branch, lsn: server.lsn }, last.end);
+    const start = shared?.lsn ?? 0;
+    this.counts.asyncLostBytes += last.end.lsn - start;
+    if (known !== undefined && known.end.lsn - start > config.maxLagOnFailoverBytes) {
+      this.fail('async-loss-bound', `${name} lacks ${known.end.lsn - start} bytes that were acknowledged long before.`);
+    }
+  }
+
+  /** I2: no acknowledgement by an epoch after a higher one was established, unless that one contains it. */
+  onAck(server: SimServer, lsn: number): void {
+    const { branch } = server;
+    const established = this.#established;
+    const epoch = Number(server.epoch);
+    if (branch === null || established === null) return;
+    this.counts.acked += 1;
+    const durability = this.#records.get(epoch)?.durability ?? 'sync';
+    if (epoch < established.epoch) {
+      this.#checkLateAck(server, lsn, epoch, established, durability);
+      return;
+    }
+    if (durability === 'async') {
+      this.#asyncAcks.push({ at: this.#world.now(), end: { branch, lsn } });
+      if (this.#asyncAcks.length > 4000) this.#asyncAcks.splice(0, 2000);
+      return;
+    }
+    this.#frontier = { branch, lsn };
+    const record = this.#world.content().record?.value;
+    if (record?.epoch === server.epoch) this.#checkElections(record);
+  }
+
+  #checkLateAck(
+    server: SimServer,
+    lsn: number,
+    epoch: number,
+    established: Established,
+    durability: 'sync' | 'async',
+  ): void {
+    const newest = established.server;
+    if (epoch <= this.#forgivenEpoch || server.branch === null || newest.branch === null) return;
+    if (holds(newest.branch, newest.lsn, server.branch, lsn)) return;
+    const name = `n${server.index + 1}`;
+    if (durability === 'async' && !this.#world.guardIsSound(server.index)) return;
+    this.fail(
+      durability === 'async' ? 'two-holders' : 'ack-after-successor',
+      `${name} acknowledged ${server.branch.lineage}@${lsn.toString(16)} in epoch ${epoch}, after epoch ${established.epoch} had opened without it.`,
+    );
+  }
+
+  /** I5: no set that can acknowledge now misses every set that an election would accept. */
+  onRules(server: SimServer): void {
+    const record = this.#world.content().record?.value;
+    if (server.process !== 'primary' || record === undefined || record.epoch !== server.epoch) return;
+    if (record.durability === 'async') return;
+    const hole = ruleHole(server, record);
+    if (hole !== null) this.fail('ack-set-misses-election', `n${server.index + 1}, epoch ${record.epoch}: ${hole}`);
+  }
+
+  /** No copy that is needed is thrown away. */
+  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound'): void {
+    const record = this.#world.content().record?.value;
+    const frontier = this.#frontier;
+    if (frontier === null || record === undefined) return;
+    const kept = this.#world.servers.some((each) => this.#has(each, frontier));
+    if (!kept)
+      this.fail('last-copy-gone', `n${server.index + 1} was ${how}; no copy holds every acknowledged write now.`);
+    this.#checkElections(record);
+  }
+
+  /** Whether an election under `record` could, right now, choose a leader that lacks an acknowledged write. */
+  #checkElections(record: LeadershipRecord): void {
+    const frontier = this.#frontier;
+    if (frontier === null || record.durability === 'async') return;
+    const base = this.#base;
+    const lacks = (server: SimServer): boolean => !this.#has(server, frontier);
+    const mayLead = (server: SimServer): boolean => base === null || this.#has(server, base);
+    const who = electableWithout(this.#world.servers, record, lacks, mayLead);
+    if (who === null) return;
+    this.fail(
+      'election-could-lose',
+      `Under the record of epoch ${record.epoch} an election by ${who} would be accepted and lack the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
+    );
+  }
+
+  #has(server: SimServer, end: WalEnd): boolean {
+    return server.disk === 'data' && server.branch !== null && holds(server.branch, server.lsn, end.branch, end.lsn);
+  }
+
+  #serverOf(record: LeadershipRecord): SimServer | undefined {
+    return this.#world.servers[Number(record.leader.slice(1)) - 1];
+  }
+}

@@ -1,0 +1,75 @@
+import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
+
+/** A host by number, or the one whose server is the primary (or was last recorded so) when the fault strikes. */
+export type Target = number | 'leader' | 'follower';
+
+/** What can go wrong, when, and for how long; times in true milliseconds. Everything is explicit, so that a list of faults can be shrunk. */
+export type Fault = { readonly at: number } & FaultAction;
+
+export type FaultAction =
+  | { readonly kind: 'kill-database'; readonly node: Target }
+  | { readonly kind: 'kill-agent'; readonly node: Target }
+  | { readonly kind: 'kill-guard'; readonly node: Target }
+  | { readonly kind: 'kill-host'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'freeze-agent'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'freeze-guard'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'freeze-database'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'freeze-host'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'hang-database'; readonly node: Target; readonly forMs: number }
+  /** The host loses every link: to the others, to the store, to the clients (or keeps the clients). */
+  | { readonly kind: 'isolate'; readonly node: Target; readonly forMs: number; readonly clients: 'cut' | 'kept' }
+  /** Only one direction of one link between two hosts. */
+  | { readonly kind: 'cut-one-way'; readonly node: Target; readonly other: number; readonly forMs: number }
+  /** Both directions between two hosts; everything else works. */
+  | { readonly kind: 'cut-pair'; readonly node: Target; readonly other: number; readonly forMs: number }
+  | {
+      readonly kind: 'cut-store';
+      readonly node: Target;
+      readonly forMs: number;
+      readonly direction: 'both' | 'to' | 'from';
+    }
+  | { readonly kind: 'cut-clients'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'store-down'; readonly forMs: number; readonly leases: 'extended' | 'counted' }
+  | {
+      readonly kind: 'store-lossy';
+      readonly forMs: number;
+      readonly loseRequest: number;
+      readonly loseReply: number;
+      readonly loseWatch: number;
+      readonly extraMs: number;
+    }
+  | { readonly kind: 'clock-step'; readonly node: Target; readonly byMs: number }
+  | { readonly kind: 'disk-full'; readonly node: Target; readonly forMs: number }
+  | { readonly kind: 'slow-disk'; readonly node: Target; readonly forMs: number; readonly extraMs: number }
+  | { readonly kind: 'slow-reload'; readonly node: Target; readonly forMs: number; readonly extraMs: number }
+  | { readonly kind: 'wal-removed'; readonly node: Target }
+  | { readonly kind: 'switchover'; readonly to: Target | null; readonly timeoutMs: number }
+  | { readonly kind: 'failover'; readonly to: Target; readonly proof: 'quorum' | 'override' }
+  | { readonly kind: 'reinit'; readonly node: Target }
+  | { readonly kind: 'restart'; readonly node: Target }
+  | { readonly kind: 'pause'; readonly forMs: number }
+  | { readonly kind: 'config'; readonly change: Partial<ClusterConfig> }
+  | { readonly kind: 'tags'; readonly node: Target; readonly change: Partial<MemberTags> }
+  /** Strikes when somebody is about to carry out, or has just carried out, a command of this kind. */
+  | {
+      readonly kind: 'at-command';
+      readonly command: Command['kind'];
+      readonly moment: 'before' | 'after';
+      readonly strike: 'crash-agent' | 'freeze-agent' | 'kill-host' | 'kill-database' | 'isolate' | 'freeze-host';
+      readonly forMs: number;
+    };
+
+export type FaultKind = FaultAction['kind'];
+
+export function describeFault(fault: Fault): string {
+  const { at: _at, kind, ...rest } = fault;
+  const details = Object.entries(rest)
+    .map(([name, value]) => `${name} ${describeValue(value)}`)
+    .join(', ');
+  return details === '' ? kind : `${kind} (${details})`;
+}
+
+function describeValue(value: unknown): string {
+  if (typeof value === 'number' && !Number.isInteger(value)) return value.toFixed(2);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

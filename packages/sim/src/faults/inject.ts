@@ -1,0 +1,85 @@
+import type { Command } from '@understudy/core';
+import { nameOf } from '../agent/observe.ts';
+import type { World } from '../run/world.ts';
+import { kill } from '../server/lifecycle.ts';
+import { describeFault, type Fault, type FaultAction, type FaultKind } from './fault.ts';
+import { Striker } from './striker.ts';
+import { STRIKES } from './strikes.ts';
+
+type AtCommand = Extract<FaultAction, { kind: 'at-command' }>;
+
+/** Carries out a plan of faults, and heals everything for the liveness phase. */
+export class Injector {
+  readonly struck = new Map<FaultKind, number>();
+  readonly #world: World;
+  readonly #striker: Striker;
+  #armed: AtCommand[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#striker = new Striker(world);
+    world.hooks = { atCommand: (node, command, moment) => this.#atCommand(node, command, moment) };
+  }
+
+  plan(faults: readonly Fault[]): void {
+    for (const fault of faults) {
+      this.#world.scheduler.at(fault.at, () => {
+        this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
+        if (this.#world.trace.on) this.#world.trace.note('fault', describeFault(fault));
+        if (fault.kind === 'at-command') this.#armed.push(fault);
+        else this.#strike(fault);
+      });
+    }
+  }
+
+  /** Ends every fault, and does what is left to an operator: lifts tags, moves the data of a founding that failed out of the way. */
+  heal(): void {
+    const { store, nodes } = this.#world;
+    this.#armed = [];
+    for (const node of nodes) node.tags = { ...node.tags, nofailover: false, nosync: false };
+    this.#striker.endAll();
+    if (store.content.paused) store.administer([{ key: 'paused', value: false }]);
+    const cluster = store.content.identity?.value.systemId ?? null;
+    for (const node of nodes) {
+      if (cluster !== null && node.server.disk === 'data' && node.server.systemId !== cluster) {
+        kill(node.server);
+        node.server.disk = 'absent';
+      }
+      if (!node.server.hostUp) this.#world.bootHost(node);
+      if (store.content.members.has(nameOf(node.index))) {
+        store.administer([{ key: `members/${nameOf(node.index)}`, value: this.#world.memberOf(node) }]);
+      }
+    }
+  }
+
+  #strike<Kind extends FaultKind>(fault: Extract<FaultAction, { kind: Kind }>): void {
+    const kind: Kind = fault.kind;
+    STRIKES[kind]?.(this.#striker, fault);
+  }
+
+  /** Strikes at the first command that an armed fault waits for. */
+  #atCommand(index: number, command: Command, moment: 'before' | 'after'): void {
+    if (this.#armed.length === 0) return;
+    const place = this.#armed.findIndex((armed) => armed.command === command.kind && armed.moment === moment);
+    const armed = this.#armed[place];
+    if (armed === undefined) return;
+    this.#armed.splice(place, 1);
+    const { trace } = this.#world;
+    if (trace.on) trace.note('fault', `${armed.strike} of ${nameOf(index)} ${moment} ${command.kind}`);
+    this.#strike(struckBy(armed, index));
+  }
+}
+
+function struckBy(armed: AtCommand, node: number): Exclude<FaultAction, AtCommand> {
+  const { forMs } = armed;
+  switch (armed.strike) {
+    case 'crash-agent':
+      return { kind: 'kill-agent', node };
+    case 'kill-database':
+      return { kind: 'kill-database', node };
+    case 'isolate':
+      return { kind: 'isolate', node, forMs, clients: 'kept' };
+    default:
+      return { kind: armed.strike, node, forMs };
+  }
+}

@@ -1,0 +1,65 @@
+import { nameOf } from '../agent/observe.ts';
+import { kill } from '../server/lifecycle.ts';
+import type { FaultAction, FaultKind } from './fault.ts';
+import type { Striker } from './striker.ts';
+
+type Strikes = { readonly [Kind in FaultKind]?: (it: Striker, fault: Extract<FaultAction, { kind: Kind }>) => void };
+
+/** What each kind of fault does; `at-command` waits for its command and is not here. */
+export const STRIKES: Strikes = {
+  'kill-database': (it, { node }) => kill(it.node(node).server),
+  'kill-agent': (it, { node }) => it.node(node).agent.crash(),
+  'kill-guard': (it, { node }) => it.killGuard(it.node(node)),
+  'kill-host': (it, { node, forMs }) => it.killHost(it.node(node), forMs),
+  'freeze-agent': (it, { node, forMs }) => it.freezeProcess(it.node(node).agent.process, forMs),
+  'freeze-guard': (it, { node, forMs }) => it.freezeGuard(it.node(node), forMs),
+  'freeze-database': (it, { node, forMs }) => it.freezeDatabase(it.node(node).server, forMs),
+  'freeze-host': (it, { node, forMs }) => it.freezeHost(it.node(node), forMs),
+  'hang-database': (it, { node, forMs }) => it.hang(it.node(node).server, forMs),
+  isolate: (it, { node, forMs, clients }) => it.isolate(it.node(node), forMs, clients),
+  'cut-one-way': (it, { node, other, forMs }) => it.cut([[it.node(node).index, other]], forMs),
+  'cut-pair': (it, { node, other, forMs }) => {
+    const { index } = it.node(node);
+    const both: [number, number][] = [
+      [index, other],
+      [other, index],
+    ];
+    it.cut(both, forMs);
+  },
+  'cut-store': (it, { node, forMs, direction }) => it.cutStore(it.node(node).index, forMs, direction),
+  'cut-clients': (it, { node, forMs }) => it.cutClients(it.node(node).index, forMs),
+  'store-down': (it, { forMs, leases }) => it.storeDown(forMs, leases),
+  'store-lossy': (it, fault) => it.storeLossy(fault),
+  'clock-step': (it, { node, byMs }) => {
+    it.node(node).clock.wallOffsetMs += byMs;
+  },
+  'disk-full': (it, { node, forMs }) => it.shift(it.node(node).server, 'diskFull', 1, forMs),
+  'slow-disk': (it, { node, forMs, extraMs }) => it.shift(it.node(node).server, 'slowDiskMs', extraMs, forMs),
+  'slow-reload': (it, { node, forMs, extraMs }) => it.shift(it.node(node).server, 'slowReloadMs', extraMs, forMs),
+  'wal-removed': (it, { node }) => {
+    const { server } = it.node(node);
+    server.removedBelow = server.lsn;
+  },
+  switchover: (it, { to, timeoutMs }) => {
+    const target = to === null ? null : nameOf(it.node(to).index);
+    const from = it.world.record?.leader ?? null;
+    it.request({ kind: 'switchover', id: it.nextRequest(), from, to: target, notBeforeWallMs: null, timeoutMs });
+  },
+  failover: (it, { to, proof }) => {
+    const target = nameOf(it.node(to).index);
+    it.request({ kind: 'failover', id: it.nextRequest(), to: target, proof, timeoutMs: 10_000 });
+  },
+  reinit: (it, { node }) => {
+    it.request({ kind: 'reinit', id: it.nextRequest(), member: nameOf(it.node(node).index) });
+  },
+  restart: (it, { node }) => {
+    it.request({ kind: 'restart', id: it.nextRequest(), member: nameOf(it.node(node).index) });
+  },
+  pause: (it, { forMs }) => it.pause(forMs),
+  config: (it, { change }) => {
+    const { store } = it.world;
+    const config = store.content.config?.value;
+    if (config !== undefined) store.administer([{ key: 'config', value: { ...config, ...change } }]);
+  },
+  tags: (it, { node, change }) => it.tag(it.node(node), change),
+};

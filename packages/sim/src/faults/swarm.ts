@@ -1,0 +1,261 @@
+import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
+import type { Scenario } from '../run/scenario.ts';
+import { type Random, randomFor } from '../time/random.ts';
+import type { Fault, FaultAction, FaultKind, Target } from './fault.ts';
+
+/** What a caller of the simulator may fix; everything else is drawn from the seed. */
+export interface SwarmOptions {
+  readonly nodes: number | null;
+  readonly durationMs: number;
+}
+
+const EVERY_KIND: readonly FaultKind[] = [
+  'kill-database',
+  'kill-agent',
+  'kill-guard',
+  'kill-host',
+  'freeze-agent',
+  'freeze-guard',
+  'freeze-database',
+  'freeze-host',
+  'hang-database',
+  'isolate',
+  'cut-one-way',
+  'cut-pair',
+  'cut-store',
+  'cut-clients',
+  'store-down',
+  'store-lossy',
+  'clock-step',
+  'disk-full',
+  'slow-disk',
+  'slow-reload',
+  'wal-removed',
+  'switchover',
+  'failover',
+  'reinit',
+  'restart',
+  'pause',
+  'config',
+  'tags',
+  'at-command',
+];
+
+/** Commands at which something strikes, the decisive ones more often. */
+const COMMANDS: readonly Command['kind'][] = [
+  'commit',
+  'commit',
+  'commit',
+  'promote',
+  'promote',
+  'seal',
+  'seal',
+  'set-ack-rule',
+  'set-ack-rule',
+  'follow',
+  'start',
+  'stop',
+  'rewind',
+  'clone',
+  'provision',
+  'initialize',
+];
+
+/** LSNs just below a change in the number of their digits: text comparison gets those wrong. */
+const START_LSNS: readonly number[] = [
+  0x3000000,
+  0xff00000,
+  0xffff000,
+  0x100000000 - 0x4000,
+  0x1000000000 - 0x4000,
+  0x16b374d848,
+];
+
+/** Draws a whole scenario from a seed: first which faults exist and how often (swarm testing), then their times and arguments. */
+export function drawScenario(seed: number, options: SwarmOptions): Scenario {
+  const random = randomFor(seed, 'scenario');
+  const nodes = options.nodes ?? random.pick([3, 3, 3, 3, 5, 2, 2]);
+  const config = drawConfig(random, nodes);
+  const wide = random.chance(0.1);
+  const scenario: Scenario = {
+    seed,
+    nodes,
+    durationMs: options.durationMs,
+    settleMs: 120_000,
+    idleMs: 15_000,
+    config,
+    tags: Array.from({ length: nodes }, () => drawTags(random)),
+    net: {
+      linkMs: wide ? random.between(5, 40) : random.between(0.1, 1.5),
+      jitterMs: random.between(0.1, wide ? 20 : 3),
+      spikeShare: random.chance(0.3) ? random.between(0, 0.01) : 0,
+      spikeMs: random.between(50, 400),
+    },
+    clocks: Array.from({ length: nodes }, () => ({
+      rate: random.between(0.995, 1.005),
+      wallOffsetMs: random.chance(0.2) ? random.between(-7_200_000, 7_200_000) : random.between(-50, 50),
+    })),
+    storeClockRate: random.between(0.995, 1.005),
+    writesPerSecond: random.pick([1, 2, 3, 5]),
+    writeBytes: random.pick([200, 2000, 8000]),
+    canRewind: random.chance(0.7) ? 'yes' : 'no',
+    startLsn: random.pick(START_LSNS),
+    streamTimeoutMs: random.pick([2500, 5000, 10_000]),
+    faults: [],
+  };
+  return { ...scenario, faults: drawFaults(randomFor(seed, 'fault-plan'), scenario) };
+}
+
+function drawConfig(random: Random, nodes: number): Partial<ClusterConfig> {
+  const two = nodes === 2;
+  return {
+    durability: random.chance(0.12) ? 'async' : 'sync',
+    requiredAcks: nodes >= 3 && random.chance(0.25) ? 2 : 1,
+    whenShort: random.chance(two ? 0.7 : 0.35) ? 'degrade' : 'block',
+    degradeAfterMs: random.pick([500, 3000]),
+    leaseTtlMs: random.pick([3000, 6000, 6000, 10_000]),
+  };
+}
+
+function drawTags(random: Random): Partial<MemberTags> {
+  return {
+    priority: random.pick([100, 100, 100, 50, 200]),
+    nofailover: random.chance(0.06),
+    nosync: random.chance(0.06),
+  };
+}
+
+function drawFaults(random: Random, scenario: Scenario): readonly Fault[] {
+  if (random.chance(0.03)) return [];
+  const weights = new Map<FaultKind, number>();
+  for (const kind of EVERY_KIND) {
+    if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
+  }
+  if (weights.size === 0) weights.set('kill-database', 1);
+  const kinds = [...weights].flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
+  const meanGapMs = random.pick([6000, 15_000, 30_000]);
+  const followUpShare = random.pick([0, 0.3, 0.6]);
+  const faults: Fault[] = [];
+  let at = random.chance(0.15) ? random.between(0, 3000) : random.between(8000, 15_000);
+  while (at < scenario.durationMs) {
+    faults.push({ at: Math.round(at), ...drawFault(random, random.pick(kinds), scenario) });
+    // A second fault inside the phases of the first, or one after its consequences.
+    at += random.chance(followUpShare) ? random.between(0, 2500) : random.exponential(meanGapMs);
+  }
+  return faults;
+}
+
+function drawTarget(random: Random, nodes: number): Target {
+  const draw = random.next();
+  if (draw < 0.5) return 'leader';
+  return draw < 0.65 ? 'follower' : random.int(nodes);
+}
+
+function drawDuration(random: Random): number {
+  return Math.round(random.chance(0.5) ? random.between(200, 3000) : random.between(2000, 25_000));
+}
+
+function drawFault(random: Random, kind: FaultKind, scenario: Scenario): FaultAction {
+  const node = drawTarget(random, scenario.nodes);
+  const forMs = drawDuration(random);
+  switch (kind) {
+    case 'kill-database':
+    case 'kill-agent':
+    case 'kill-guard':
+    case 'wal-removed':
+    case 'reinit':
+    case 'restart':
+      return { kind, node };
+    case 'kill-host':
+    case 'freeze-agent':
+    case 'freeze-guard':
+    case 'freeze-database':
+    case 'freeze-host':
+    case 'hang-database':
+    case 'disk-full':
+    case 'cut-clients':
+      return { kind, node, forMs };
+    case 'isolate':
+      return { kind, node, forMs, clients: random.chance(0.6) ? 'kept' : 'cut' };
+    case 'cut-one-way':
+    case 'cut-pair':
+      return { kind, node, other: random.int(scenario.nodes), forMs };
+    case 'cut-store':
+      return { kind, node, forMs, direction: random.pick(['both', 'both', 'to', 'from'] as const) };
+    case 'slow-disk':
+    case 'slow-reload':
+      return { kind, node, forMs, extraMs: Math.round(random.between(50, 3000)) };
+    default:
+      return drawClusterFault(random, kind, scenario, forMs, node);
+  }
+}
+
+function drawClusterFault(
+  random: Random,
+  kind: FaultKind,
+  scenario: Scenario,
+  forMs: number,
+  node: Target,
+): FaultAction {
+  switch (kind) {
+    case 'store-down':
+      return { kind, forMs, leases: random.chance(0.5) ? 'extended' : 'counted' };
+    case 'store-lossy':
+      return {
+        kind,
+        forMs,
+        loseRequest: random.between(0, 0.4),
+        loseReply: random.between(0, 0.4),
+        loseWatch: random.between(0, 0.7),
+        extraMs: Math.round(random.between(0, 900)),
+      };
+    case 'clock-step':
+      return { kind, node, byMs: Math.round(random.between(-14_400_000, 14_400_000)) };
+    case 'switchover':
+      return {
+        kind,
+        to: random.chance(0.4) ? null : random.int(scenario.nodes),
+        timeoutMs: random.pick([2000, 10_000]),
+      };
+    case 'failover':
+      return {
+        kind,
+        to: random.int(scenario.nodes),
+        proof: random.chance(0.15) ? 'override' : 'quorum',
+      };
+    case 'pause':
+      return { kind, forMs };
+    case 'config':
+      return { kind, change: drawConfigChange(random, scenario.nodes) };
+    case 'tags':
+      return { kind, node, change: drawTags(random) };
+    default:
+      return {
+        kind: 'at-command',
+        command: random.pick(COMMANDS),
+        moment: random.pick(['before', 'after'] as const),
+        strike: random.pick([
+          'crash-agent',
+          'freeze-agent',
+          'kill-host',
+          'kill-database',
+          'isolate',
+          'freeze-host',
+        ] as const),
+        forMs,
+      };
+  }
+}
+
+function drawConfigChange(random: Random, nodes: number): Partial<ClusterConfig> {
+  switch (random.int(4)) {
+    case 0:
+      return { requiredAcks: nodes >= 3 ? random.pick([1, 2]) : 1 };
+    case 1:
+      return { whenShort: random.pick(['block', 'degrade'] as const) };
+    case 2:
+      return { durability: random.chance(0.3) ? 'async' : 'sync' };
+    default:
+      return { suspectAfterMs: random.pick([600, 1000, 2000]) };
+  }
+}

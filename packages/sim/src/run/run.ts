@@ -1,0 +1,112 @@
+import type { Violation } from '../checks/checks.ts';
+import type { FaultKind } from '../faults/fault.ts';
+import { Injector } from '../faults/inject.ts';
+import { Workload } from '../workload/workload.ts';
+import type { Scenario } from './scenario.ts';
+import { type Settled, settledProblem } from './settled.ts';
+import type { TraceLine } from './trace.ts';
+import { World } from './world.ts';
+
+export interface RunResult {
+  readonly scenario: Scenario;
+  readonly violations: readonly Violation[];
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly decisions: number;
+  readonly failovers: number;
+  readonly writesTried: number;
+  readonly acks: number;
+  readonly staleOpens: number;
+  readonly faults: ReadonlyMap<FaultKind, number>;
+  /** How long after the healing every node replicated from one primary. */
+  readonly settledAfterMs: number | null;
+  readonly trace: readonly TraceLine[];
+}
+
+/** More events in one simulated second than any healthy shell makes: something turns in circles. */
+const EVENTS_PER_SECOND_MAX = 20_000;
+const LOOK_EVERY_MS = 250;
+
+/**
+ * Runs one scenario: first faults strike while every event is checked (safety), then everything is healed and the cluster must
+ * settle within its time (liveness), then it must stay as it is (no failover without a fault).
+ */
+export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunResult {
+  const world = new World(scenario, trace);
+  const injector = new Injector(world);
+  const workload = new Workload(world);
+  world.begin();
+  workload.start();
+  injector.plan(scenario.faults);
+  runUntil(world, scenario.durationMs);
+  let settledAfterMs: number | null = null;
+  if (world.checks.violations.length === 0) {
+    injector.heal();
+    if (world.trace.on) world.trace.note('fault', 'everything is healed');
+    settledAfterMs = settle(world);
+    if (settledAfterMs !== null) idle(world);
+  }
+  workload.stop();
+  return {
+    scenario,
+    violations: world.checks.violations,
+    simulatedMs: world.scheduler.now,
+    events: world.scheduler.events,
+    decisions: world.counts.decisions,
+    failovers: world.counts.failovers,
+    writesTried: workload.counts.tried,
+    acks: world.checks.counts.acked,
+    staleOpens: world.checks.counts.staleOpens,
+    faults: injector.struck,
+    settledAfterMs,
+    trace: world.trace.lines,
+  };
+}
+
+/** Runs events until `until`, or until something is wrong. */
+function runUntil(world: World, until: number): void {
+  const { scheduler, checks } = world;
+  let second = 0;
+  let eventsAtSecond = scheduler.events;
+  while (checks.violations.length === 0 && scheduler.step(until)) {
+    const now = Math.floor(scheduler.now / 1000);
+    if (now !== second) {
+      second = now;
+      eventsAtSecond = scheduler.events;
+    } else if (scheduler.events - eventsAtSecond > EVENTS_PER_SECOND_MAX) {
+      checks.fail(
+        'livelock',
+        `More than ${EVENTS_PER_SECOND_MAX} events in second ${now}: something turns in circles.`,
+      );
+    }
+  }
+}
+
+function settle(world: World): number | null {
+  const { scheduler, scenario, checks } = world;
+  const healedAt = scheduler.now;
+  const watch: Settled = { ackedAtHealing: checks.counts.acked };
+  let problem: string | null = 'not looked yet';
+  while (scheduler.now < healedAt + scenario.settleMs) {
+    runUntil(world, scheduler.now + LOOK_EVERY_MS);
+    if (checks.violations.length > 0) return null;
+    problem = settledProblem(world, watch);
+    if (problem === null) return scheduler.now - healedAt;
+  }
+  checks.fail('not-settled', `${scenario.settleMs} ms after everything was healed: ${problem}`);
+  return null;
+}
+
+function idle(world: World): void {
+  const { scheduler, scenario, checks } = world;
+  const before = world.record?.epoch;
+  runUntil(world, scheduler.now + scenario.idleMs);
+  if (checks.violations.length > 0) return;
+  const after = world.record?.epoch;
+  if (before !== after) {
+    checks.fail('restless', `The epoch went from ${before} to ${after} in a healthy, settled cluster.`);
+    return;
+  }
+  const problem = settledProblem(world, { ackedAtHealing: -1 });
+  if (problem !== null) checks.fail('restless', `The settled cluster fell apart without a fault: ${problem}`);
+}

@@ -1,0 +1,37 @@
+import { formatRule } from '@understudy/core';
+import { nameOf } from '../agent/observe.ts';
+import type { World } from './world.ts';
+
+export interface Settled {
+  /** Acknowledgements counted when everything was healed: writes must go on after it. */
+  readonly ackedAtHealing: number;
+}
+
+/** What is still missing until the cluster is as it should be; null when nothing is. */
+export function settledProblem(world: World, watch: Settled): string | null {
+  const { record, servers, store } = world;
+  if (record === null) return 'no leadership record';
+  if (record.phase !== 'open') return `epoch ${record.epoch} of ${record.leader} is still ${record.phase}`;
+  if (record.moving !== null) return `the ack rule is still moving to ${formatRule(record.moving)}`;
+  const leader = servers.find((server) => nameOf(server.index) === record.leader);
+  if (leader === undefined || leader.process !== 'primary' || leader.epoch !== record.epoch) {
+    return `${record.leader} leads epoch ${record.epoch} but its server is ${leader?.process}`;
+  }
+  for (const { index, agent, guard } of world.nodes) {
+    if (!agent.process.alive || !guard.process.alive) return `the agent or the guard of ${nameOf(index)} is gone`;
+  }
+  for (const server of servers) {
+    if (server === leader) continue;
+    const name = nameOf(server.index);
+    if (server.process !== 'replica') return `${name} is ${server.process} (data ${server.disk})`;
+    if (server.receiver === null) return `${name} has no stream (${server.receiverTrouble})`;
+    if (server.receiver.source !== leader) return `${name} follows somebody else`;
+    if (!server.receiver.caughtUp) return `${name} is catching up`;
+  }
+  if (store.content.request !== null) return `request ${store.content.request.value.id} is still pending`;
+  const config = store.content.config?.value;
+  const wanted = config?.durability === 'async' ? 0 : (config?.requiredAcks ?? 1);
+  if (record.rule.required < wanted) return `only ${formatRule(record.rule)} acknowledge, ${wanted} wanted`;
+  if (world.checks.counts.acked <= watch.ackedAtHealing) return 'no write was acknowledged since the healing';
+  return null;
+}

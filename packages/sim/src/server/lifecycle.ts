@@ -1,0 +1,220 @@
+import { ALONE, type Epoch, type SystemId } from '@understudy/core';
+import { commonEnd, forkBranch, rootBranch } from '../wal/branch.ts';
+import { release } from './acks.ts';
+import type { SimServer } from './server.ts';
+import { connectLater, endReceiver, endSender, noteQuiet, pump } from './stream.ts';
+
+const CHECKPOINT_BYTES = 120;
+const HANDOVER_POLL_MS = 20;
+
+/** Makes a new, empty database in an empty directory. */
+export function initialize(server: SimServer, systemId: SystemId): void {
+  server.disk = 'data';
+  server.systemId = systemId;
+  server.branch = rootBranch(server.world.nextId(), systemId, server.world.startLsn);
+  server.lsn = server.world.startLsn + CHECKPOINT_BYTES;
+  server.shutdown = 'clean';
+  server.removedBelow = 0;
+  server.configuredUpstream = null;
+  server.configuredRule = ALONE;
+}
+
+/** Starts the processes, always fenced: as a replica without upstream. Ready when the process is `replica`. */
+export function startFenced(server: SimServer): void {
+  const { random } = server.world;
+  server.endLife();
+  server.process = 'starting';
+  server.configuredUpstream = null;
+  server.postmasterRule = server.configuredRule;
+  server.checkpointerRule = server.configuredRule;
+  server.waitsForStandbys = server.configuredRule.required > 0;
+  server.localEndKnown = false;
+  server.connectPlanned = false;
+  server.waiters = [];
+  server.promotion = null;
+  server.epoch = null;
+  const recoveryMs = server.shutdown === 'crashed' ? random.between(50, 900) : random.between(20, 150);
+  server.later(recoveryMs, () => {
+    if (server.trouble.diskFull > 0) {
+      exit(server, 'crashed');
+      return;
+    }
+    server.process = 'replica';
+    server.changed();
+    server.later(random.between(1, server.shutdown === 'crashed' ? 400 : 40), () => {
+      server.localEndKnown = true;
+      server.changed();
+    });
+    server.shutdown = 'crashed';
+  });
+}
+
+/** The processes end, in order or not. Whoever waits for a commit does not learn its outcome. */
+export function exit(server: SimServer, how: 'clean' | 'crashed'): void {
+  if (server.process === 'down') return;
+  const streams = [...server.senders];
+  const { receiver } = server;
+  server.process = 'down';
+  server.shutdown = how;
+  server.waiters = [];
+  server.epoch = null;
+  server.localEndKnown = false;
+  server.promotion = null;
+  server.endLife();
+  for (const stream of streams) endSender(stream);
+  if (receiver !== null) endReceiver(receiver);
+  server.world.observer.onRules(server);
+  server.changed();
+}
+
+/** The operating system ends the server at once. */
+export function kill(server: SimServer): void {
+  exit(server, 'crashed');
+}
+
+/** The host loses power: nobody is told, and what was not flushed never was. */
+export function loseHost(server: SimServer): void {
+  server.hostUp = false;
+  exit(server, 'crashed');
+}
+
+export function freezeServer(server: SimServer): void {
+  server.freeze();
+  noteQuietAround(server);
+}
+
+export function thawServer(server: SimServer): void {
+  server.thaw();
+  noteQuietAround(server);
+  for (const stream of server.senders) pump(stream);
+}
+
+function noteQuietAround(server: SimServer): void {
+  for (const stream of server.senders) noteQuiet(stream);
+  if (server.receiver !== null) noteQuiet(server.receiver);
+}
+
+/** Stops accepting, sends the end of the log to every connected replica (or not), and exits. */
+export function stopServer(server: SimServer, mode: 'handover' | 'fence' | 'orderly'): void {
+  const { random, observer } = server.world;
+  if (mode === 'fence') {
+    exit(server, 'crashed');
+    return;
+  }
+  if (server.process === 'primary') {
+    server.process = 'stopping';
+    server.waiters = [];
+    observer.onRules(server);
+    server.later(server.flushDelayMs(), () => {
+      server.lsn += CHECKPOINT_BYTES;
+      for (const stream of server.senders) pump(stream);
+      waitForSenders(server);
+    });
+    return;
+  }
+  if (server.process === 'stopping') return;
+  server.later(random.between(10, 150), () => exit(server, 'clean'));
+}
+
+/** PostgreSQL ends only when every connected walsender has confirmed the shutdown checkpoint. */
+function waitForSenders(server: SimServer): void {
+  if (server.senders.every((stream) => stream.confirmedLsn >= server.lsn)) {
+    server.later(server.world.random.between(1, 10), () => exit(server, 'clean'));
+    return;
+  }
+  server.later(HANDOVER_POLL_MS, () => waitForSenders(server));
+}
+
+/** Tells a running replica whom to receive from; null cuts the stream. The settings are reloaded, so the old receiver lives on for a while. */
+export function setUpstream(server: SimServer, upstream: number | null): void {
+  server.configuredUpstream = upstream;
+  if (server.process !== 'replica') return;
+  const { random } = server.world;
+  const { receiver } = server;
+  if (receiver !== null && receiver.source.index !== upstream) {
+    const delayMs = random.between(1, 30) + random.next() * server.trouble.slowReloadMs;
+    server.later(delayMs, () => endReceiver(receiver));
+  }
+  if (upstream !== null && receiver === null) connectLater(server, random.between(1, 10));
+}
+
+/** Asks a running replica to open for writes. It goes on by itself, whatever becomes of the agent. */
+export function requestPromotion(server: SimServer, epoch: Epoch, lineage: number): void {
+  if (server.process !== 'replica' || server.promotion !== null) return;
+  server.promotion = { epoch, lineage };
+  server.later(server.world.random.between(15, 120), () => {
+    if (server.process === 'replica') openForWrites(server, epoch, lineage);
+  });
+}
+
+function openForWrites(server: SimServer, epoch: Epoch, lineage: number): void {
+  const { world, branch } = server;
+  if (branch === null) return;
+  if (server.receiver !== null) endReceiver(server.receiver);
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage);
+  server.lsn += CHECKPOINT_BYTES;
+  server.process = 'primary';
+  server.promotion = null;
+  server.epoch = epoch;
+  server.configuredUpstream = null;
+  server.checkpointed = false;
+  server.waiters = [];
+  for (const stream of server.senders) stream.caughtUp = false;
+  world.observer.onOpen(server);
+  server.changed();
+  for (const stream of server.senders) pump(stream);
+}
+
+/** A commit of `bytes`: written, flushed, sent, and acknowledged when the rule says so. False when the server cannot take it. */
+export function write(server: SimServer, bytes: number): boolean {
+  if (server.process !== 'primary') return false;
+  if (server.trouble.diskFull > 0) {
+    // PostgreSQL panics when it cannot write its log.
+    exit(server, 'crashed');
+    return false;
+  }
+  server.later(server.flushDelayMs(), () => {
+    if (server.process !== 'primary') return;
+    server.lsn += bytes;
+    server.waiters.push(server.lsn);
+    if (!server.waitsForStandbys) release(server, server.lsn);
+    for (const stream of server.senders) pump(stream);
+  });
+  return true;
+}
+
+/** Writes something that no client waits for, so that an idle log moves (a barrier). Returns where it ends. */
+export function writeBarrier(server: SimServer): number {
+  server.lsn += 48;
+  for (const stream of server.senders) pump(stream);
+  return server.lsn;
+}
+
+/** Puts a copy of `source`'s data in place, with the log that was written while it was made: it is consistent by itself. */
+export function installCopy(server: SimServer, source: SimServer): void {
+  server.disk = 'data';
+  server.systemId = source.systemId;
+  server.branch = source.branch;
+  server.lsn = source.lsn;
+  server.removedBelow = source.lsn;
+  server.shutdown = 'crashed';
+  server.configuredUpstream = null;
+  server.configuredRule = source.configuredRule;
+}
+
+/**
+ * Turns a stopped copy that has diverged into one of `source`: what only it held goes, blocks and log of the source take its place.
+ * False when they share nothing. Without a checkpoint on the source's new timeline nothing is found to be different (C33).
+ */
+export function rewindTo(server: SimServer, source: SimServer): boolean {
+  if (server.branch === null || source.branch === null) return false;
+  const shared = commonEnd({ branch: server.branch, lsn: server.lsn }, { branch: source.branch, lsn: source.lsn });
+  if (shared === null) return false;
+  if (!source.checkpointed) return true;
+  server.branch = source.branch;
+  server.lsn = source.lsn;
+  server.shutdown = 'crashed';
+  server.configuredRule = source.configuredRule;
+  server.world.observer.onCopyChanged(server, 'rewound');
+  return true;
+}

@@ -1,0 +1,172 @@
+import { type AckRule, ALONE, type Epoch, type SystemId } from '@understudy/core';
+import type { NodeIndex, SimNet } from '../net/net.ts';
+import type { Trace } from '../run/trace.ts';
+import type { Random } from '../time/random.ts';
+import type { Scheduler } from '../time/scheduler.ts';
+import type { Branch } from '../wal/branch.ts';
+import type { Stream } from './stream.ts';
+
+/** What the checks want to know of the servers. */
+export interface ServerObserver {
+  /** A server has opened for writes. */
+  onOpen(server: SimServer): void;
+  /** Commits up to `lsn` were acknowledged to clients. */
+  onAck(server: SimServer, lsn: number): void;
+  /** What counts as an acknowledgement may have changed: a rule was loaded, a standby came or went. */
+  onRules(server: SimServer): void;
+  /** A copy was replaced or cut back. */
+  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound'): void;
+}
+
+/** What every server shares. */
+export interface ServerWorld {
+  readonly scheduler: Scheduler;
+  readonly net: SimNet;
+  readonly random: Random;
+  readonly servers: readonly SimServer[];
+  readonly observer: ServerObserver;
+  readonly trace: Trace;
+  /** Silence after which either end of a replication stream gives it up. */
+  readonly streamTimeoutMs: number;
+  /** Size of the log of a new database. */
+  readonly startLsn: number;
+  nextId(): number;
+}
+
+/** Troubles of one host that faults move. */
+export interface ServerTrouble {
+  diskFull: number;
+  /** Flushes take this much longer. */
+  slowDiskMs: number;
+  /** Reloads of settings reach each process of the server up to this much later. */
+  slowReloadMs: number;
+}
+
+/** `stopping` refuses writes but still sends its log. */
+export type ServerProcess = 'down' | 'starting' | 'replica' | 'primary' | 'stopping';
+
+/**
+ * One PostgreSQL server: data directory and processes. It lives apart from its agent: it goes on writing, sending and acknowledging
+ * while the agent is frozen or dead, and does what it was told last.
+ */
+export class SimServer {
+  readonly index: NodeIndex;
+  readonly world: ServerWorld;
+
+  // The data directory: survives the process.
+  disk: 'absent' | 'incomplete' | 'data' = 'absent';
+  systemId: SystemId | null = null;
+  branch: Branch | null = null;
+  /** End of the durable log. What was received but not flushed does not exist here: a crash would lose it. */
+  lsn = 0;
+  shutdown: 'clean' | 'crashed' = 'clean';
+  /** Log before this point is gone. */
+  removedBelow = 0;
+  configuredUpstream: NodeIndex | null = null;
+  configuredRule: AckRule = ALONE;
+  /** The new timeline is in the control file: before that, rewinding from here does nothing. */
+  checkpointed = false;
+
+  // The processes.
+  process: ServerProcess = 'down';
+  hostUp = true;
+  /** Grows with every start and every end of the processes: what belongs to an earlier life never runs. */
+  life = 0;
+  epoch: Epoch | null = null;
+  localEndKnown = false;
+  /** The rule as the postmaster, which forks the walsenders, knows it. */
+  postmasterRule: AckRule = ALONE;
+  /** Whether commits wait for standbys at all: set by the checkpointer when it reloads. */
+  waitsForStandbys = false;
+  checkpointerRule: AckRule = ALONE;
+  receiver: Stream | null = null;
+  receiverTrouble: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' = 'unknown';
+  connectPlanned = false;
+  readonly senders: Stream[] = [];
+  /** Ends of commits that wait for standbys, in order. */
+  waiters: number[] = [];
+  promotion: { readonly epoch: Epoch; readonly lineage: number } | null = null;
+  lastFlushAt = 0;
+
+  readonly trouble: ServerTrouble = { diskFull: 0, slowDiskMs: 0, slowReloadMs: 0 };
+  #frozen = 0;
+  #hung = 0;
+  #deferred: (() => void)[] = [];
+  #listener: () => void = () => {};
+
+  constructor(index: NodeIndex, world: ServerWorld) {
+    this.index = index;
+    this.world = world;
+  }
+
+  get running(): boolean {
+    return this.process !== 'down';
+  }
+
+  get frozen(): boolean {
+    return this.#frozen > 0;
+  }
+
+  /** New connections get no answer; what is connected goes on working. */
+  get hung(): boolean {
+    return this.#hung > 0;
+  }
+
+  /** Who wants to be told at once when something changes: the agent beside it. */
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  changed(): void {
+    this.#listener();
+  }
+
+  /** Plans an action of this server's processes: it does not happen if they end first, and waits while they are stopped by a signal. */
+  later(delayMs: number, action: () => void): void {
+    if (this.process === 'down') return;
+    const life = this.life;
+    this.world.scheduler.after(delayMs, () => {
+      this.runIn(life, action);
+    });
+  }
+
+  /** Runs `action` now if the processes of `life` still live, after the thaw if they are frozen. */
+  runIn(life: number, action: () => void): void {
+    if (life !== this.life) return;
+    if (this.#frozen > 0) this.#deferred.push(() => this.runIn(life, action));
+    else action();
+  }
+
+  freeze(): void {
+    this.#frozen += 1;
+  }
+
+  thaw(): void {
+    this.#frozen -= 1;
+    if (this.#frozen > 0) return;
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const action of deferred) action();
+  }
+
+  shiftHung(delta: 1 | -1): void {
+    this.#hung += delta;
+  }
+
+  /** Forgets what the ended processes had planned. */
+  endLife(): void {
+    this.life += 1;
+    this.#deferred = [];
+    this.#frozen = 0;
+    this.#hung = 0;
+  }
+
+  /** How long the next flush takes; flushes end in the order in which they began. */
+  flushDelayMs(): number {
+    const { scheduler, random } = this.world;
+    const took = 0.3 + random.next() + this.trouble.slowDiskMs * random.next();
+    const at = Math.max(scheduler.now + took, this.lastFlushAt);
+    this.lastFlushAt = at;
+    return at - scheduler.now;
+  }
+}
