@@ -34,12 +34,20 @@ export const STORE_ERROR_CODES = {
 
 export type StoreErrorCode = keyof typeof STORE_ERROR_CODES;
 
+/** The process whose lock on the local store made a call time out. */
+export interface LockHolder {
+  readonly pid: number;
+  /** `stopped`: it will not go on by itself (SIGSTOP, debugger). Ending it frees the store without damage. */
+  readonly state: 'stopped' | 'running';
+}
+
 export interface StoreErrorOptions {
   readonly code: StoreErrorCode;
   readonly retry: Retry;
   /** Cause with the values seen, and the next step. Never a secret. */
   readonly message: string;
   readonly cause?: unknown;
+  readonly lockHolder?: LockHolder | null;
 }
 
 /** The only error that a Store throws or reports. `code` is one of {@link STORE_ERROR_CODES}. */
@@ -47,10 +55,13 @@ export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly code: StoreErrorCode;
   readonly retry: Retry;
+  /** Known at most for `deadline-exceeded` of the local store. */
+  readonly lockHolder: LockHolder | null;
 
   constructor(options: StoreErrorOptions) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code;
     this.retry = options.retry;
+    this.lockHolder = options.lockHolder ?? null;
   }
 }

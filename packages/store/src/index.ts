@@ -1,6 +1,6 @@
 export type { EtcdStoreConfig, LocalStoreConfig, StoreConfig } from './config.ts';
 export { parseStoreConfig, storeConfigSchema } from './config.ts';
-export type { Retry, StoreErrorCode, StoreErrorOptions } from './errors.ts';
+export type { LockHolder, Retry, StoreErrorCode, StoreErrorOptions } from './errors.ts';
 export { STORE_ERROR_CODES, StoreError } from './errors.ts';
 export { openStore } from './open.ts';
 export type {

@@ -18,7 +18,7 @@ import { describeFailures, fromFailure, lastFailure } from './report.ts';
 /** A silent endpoint holds a repeatable request up for this long at most before the next one is asked too. */
 const STAGGER_MS = 200;
 /** After this much silence an endpoint has to answer a probe before a transaction is sent to it. */
-const PROBE_AFTER_SILENCE_MS = 2_500;
+const PROBE_AFTER_SILENCE_MS = 1_000;
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 250;
 /** A fresh token can be refused once more when users change at that moment, not for ever. */

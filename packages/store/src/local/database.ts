@@ -10,7 +10,7 @@ import type { Revision, StoreId } from '../port.ts';
 import { Backoff, Deadline, pause } from '../time.ts';
 import { fromFileSystem, fromSqlite, isBusy } from './errors.ts';
 import { checkSameFile, type FileIdentity, identify, prepareFile } from './file.ts';
-import { describeLockHolder } from './lock-holder.ts';
+import { findLockHolder } from './lock-holder.ts';
 import { machineMs, readBootId } from './machine.ts';
 import { prepareSchema } from './schema.ts';
 import { type Head, Tables } from './tables.ts';
@@ -43,9 +43,9 @@ export class Database {
   }
 
   /** Opens or makes the file. Throws StoreError when that cannot be done, or not within 10 s because of locks. */
-  static async open(path: string, cluster: string): Promise<Database> {
+  static async open(configuredPath: string, cluster: string): Promise<Database> {
     const bootId = readBootId();
-    prepareFile(path);
+    const path = prepareFile(configuredPath);
     const deadline = new Deadline(OPEN_DEADLINE_MS);
     const backoff = new Backoff(2, 50);
     for (;;) {
@@ -220,9 +220,15 @@ function openBell(path: string): number {
 }
 
 function timedOut(path: string, totalMs: number): StoreError {
+  const lockHolder = findLockHolder(path);
+  const who =
+    lockHolder === null
+      ? 'others hold the write lock'
+      : `process ${lockHolder.pid} (${lockHolder.state}) holds the write lock; ${lockHolder.state === 'stopped' ? 'continue or end it' : 'try again'}`;
   return new StoreError({
     code: 'deadline-exceeded',
     retry: 'safe',
-    message: `Local store ${path}: no turn within ${Math.round(totalMs)} ms; ${describeLockHolder(path)}. Nothing was written.`,
+    message: `Local store ${path}: no turn within ${Math.round(totalMs)} ms; ${who}. Nothing was written.`,
+    lockHolder,
   });
 }

@@ -1,6 +1,6 @@
 /** The file of the local store as a file: made with the right mode, on a real disk, and still the same one. */
 
-import { closeSync, openSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, openSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreError } from '../errors.ts';
 import { fromFileSystem } from './errors.ts';
@@ -23,26 +23,33 @@ export interface FileIdentity {
 }
 
 /**
- * Makes an empty file (mode 0600) unless there is one.
+ * Makes an empty file (mode 0600) unless there is one, and returns its path without symbolic links: all processes have
+ * to call the files next to it by the same names.
  *
  * Never opens an existing file: closing any descriptor of it would drop the POSIX locks that SQLite holds on it
  * elsewhere in this process (sqlite.org/howtocorrupt.html, 2.2).
  */
-export function prepareFile(path: string): void {
+export function prepareFile(path: string): string {
   try {
     refuseNetworkFileSystem(path, statfsSync(dirname(path)).type);
+    createUnlessThere(path);
+    const real = realpathSync(path);
+    if (statSync(real).isFile()) return real;
+  } catch (error) {
+    throw error instanceof StoreError ? error : fromFileSystem(error, path);
+  }
+  throw new StoreError({
+    code: 'not-a-store',
+    retry: 'unsafe',
+    message: `Local store ${path}: this is not a file. Correct store.path.`,
+  });
+}
+
+function createUnlessThere(path: string): void {
+  try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
-      if (statSync(path).isFile()) return;
-      throw new StoreError({
-        code: 'not-a-store',
-        retry: 'unsafe',
-        message: `Local store ${path}: this is not a file. Correct store.path.`,
-      });
-    }
-    throw fromFileSystem(error, path);
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 

@@ -1,19 +1,20 @@
-/** Who holds the write lock of the local store: only for messages, best effort. */
+/** Who holds the write lock of the local store: only to say so, best effort. */
 
 import { readFileSync } from 'node:fs';
+import type { LockHolder } from '../errors.ts';
 import { identify } from './file.ts';
 
 /** SQLite's write lock in WAL mode is this byte of the -shm file (sqlite.org/walformat.html, WAL_WRITE_LOCK). */
 const WRITE_LOCK_BYTE = 120;
 
-/** Text such as "process 4711 (stopped) holds the write lock", from /proc/locks. */
-export function describeLockHolder(path: string): string {
+/** The holder according to /proc/locks, or null when nobody holds it now or it cannot be told. */
+export function findLockHolder(path: string): LockHolder | null {
   try {
     const pid = findHolder(path);
-    return pid === null ? 'the write lock is busy' : `process ${pid} (${processState(pid)}) holds the write lock`;
+    return pid === null ? null : { pid, state: processState(pid) };
   } catch {
-    // The message is a help only; without /proc it is shorter.
-    return 'the write lock is busy';
+    // A help only: without /proc the message is shorter.
+    return null;
   }
 }
 
@@ -29,9 +30,9 @@ function findHolder(path: string): number | null {
   return null;
 }
 
-function processState(pid: number): string {
+function processState(pid: number): LockHolder['state'] {
   // The state letter follows the command name, which is in parentheses and may contain anything.
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const letter = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
-  return letter === 'T' || letter === 't' ? 'stopped: continue it with SIGCONT or kill it' : `state ${letter}`;
+  return letter === 'T' || letter === 't' ? 'stopped' : 'running';
 }
