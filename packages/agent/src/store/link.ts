@@ -135,8 +135,7 @@ export class StoreLink {
       const result = await this.#options.store.transact(compares, writes, { deadlineMs });
       this.#reached();
       if (result.kind === 'committed') {
-        if (this.#snapshot !== null && !this.#isRemembered)
-          this.#take(applyWrites(this.#snapshot, writes, result.revision));
+        await this.#show(writes, result.revision, deadlineMs);
         return { kind: 'committed' };
       }
     } catch (error) {
@@ -145,6 +144,18 @@ export class StoreLink {
     }
     await this.refresh(deadlineMs);
     return { kind: 'rejected' };
+  }
+
+  /**
+   * Makes an applied transaction visible. Only when nothing was written in between do its writes on top of the last snapshot make the
+   * content of `revision`; otherwise the store is read, for what others wrote must not be missing from a snapshot that claims to be newer.
+   */
+  async #show(writes: readonly Write[], revision: Snapshot['revision'], deadlineMs: number): Promise<void> {
+    const before = this.#snapshot;
+    if (before === null || this.#isRemembered || before.revision > revision) return;
+    if (before.revision + 1 === revision) return this.#take(applyWrites(before, writes, revision));
+    // The transaction is applied whatever becomes of this read; if it fails, the view is stale and says so.
+    await this.refresh(deadlineMs).catch(() => undefined);
   }
 
   async #afterFailedTransaction(error: unknown, deadlineMs: number): Promise<void> {
