@@ -116,6 +116,7 @@ export class PostgresEngine implements Engine {
       case 'initialize':
         return this.#begin('initialize', 'initialize', ({ signal }) => initialize(instance, signal));
       case 'start':
+        if (this.#isUp()) return;
         return this.#begin('start', 'start', ({ signal }) => start(instance, signal));
       case 'stop':
         return this.#stop(command.mode);
@@ -161,6 +162,11 @@ export class PostgresEngine implements Engine {
     if (short)
       throw new EngineError('ENGINE_BUSY', `The engine is busy (${job.kind}); "${command.kind}" has to wait.`, 'safe');
     return true;
+  }
+
+  #isUp(): boolean {
+    const running = this.#instance.postmaster.running;
+    return running !== null && this.#instance.facts.of(running.pid).answered === 'once';
   }
 
   #begin(command: string, kind: EngineJob['kind'], work: (handle: JobHandle) => Promise<void>): void {

@@ -6,6 +6,7 @@ import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { AckTracker } from './observe/ack-tracker.ts';
+import { recallArmed } from './observe/armed.ts';
 import { Observer } from './observe/observer.ts';
 import { Probe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
@@ -59,7 +60,11 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
   };
   const probe = new Probe(instance);
   const observer = new Observer(instance, probe);
-  if ((await postmaster.adopt()) !== null) await instance.config.adopt();
+  const running = await postmaster.adopt();
+  if (running !== null) {
+    await instance.config.adopt();
+    await recallArmed(instance, running);
+  }
   return new PostgresEngine(instance, observer, probe);
 }
 

@@ -7,6 +7,8 @@ export interface Paths {
   readonly runDir: string;
   readonly log: string;
   readonly passwordFile: string;
+  /** Names the server process whose commits are proven to wait, for an agent that takes over. */
+  readonly armed: string;
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly include: string;
   readonly hba: string;
@@ -25,6 +27,7 @@ export function pathsOf(options: PostgresOptions): Paths {
     runDir,
     log: join(runDir, 'postgres.log'),
     passwordFile: join(runDir, 'receiver.pass'),
+    armed: join(runDir, 'armed'),
     tls: { ca: join(runDir, 'ca.pem'), cert: join(runDir, 'cert.pem'), key: join(runDir, 'key.pem') },
     include: join(dataDir, includeName),
     hba: join(dataDir, hbaName),

@@ -3,6 +3,7 @@ import { EngineError } from '@understudy/engine';
 import { positionOf } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
+import { forgetArmed, rememberArmed } from '../observe/armed.ts';
 import { identify } from '../observe/query.ts';
 import { missing } from '../sql/local.ts';
 import type { PgSession } from '../sql/session.ts';
@@ -29,10 +30,10 @@ export async function setAckRule(instance: Instance, rule: AckRule): Promise<voi
   const facts = instance.facts.of(running.pid);
   if (rule.required > 0 && facts.waiting === 'unknown') {
     await armWaiting(instance, () => install(instance, rule));
-    facts.waiting = 'armed';
+    await rememberArmed(instance, running);
   } else {
+    if (rule.required === 0) await forgetArmed(instance, running);
     await install(instance, rule);
-    if (rule.required === 0) facts.waiting = 'unknown';
   }
   await proveRule(instance, rule);
 }

@@ -6,6 +6,7 @@ import { historyFileName } from '../disk/wal.ts';
 import { replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
+import { forgetArmed, rememberArmed } from '../observe/armed.ts';
 import { checkpointerIsReady, identify, waitsQuery } from '../observe/query.ts';
 import type { PgSession } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
@@ -139,11 +140,12 @@ async function afterwards(instance: Instance, monitor: PgSession, command: Promo
     throw failed(`the server chose timeline ${timeline} instead of ${command.lineage} and was stopped`, 'unsafe');
   }
   if (running === null) throw failed('the server has gone', 'unknown');
-  const facts = instance.facts.of(running.pid);
-  facts.role = 'primary';
+  instance.facts.of(running.pid).role = 'primary';
   if (command.rule.required === 0) {
+    await forgetArmed(instance, running);
     await install(instance, command.rule);
-    facts.waiting = 'unknown';
+  } else {
+    await rememberArmed(instance, running);
   }
   await proveRule(instance, command.rule);
 }

@@ -24,6 +24,16 @@ async function statOf(pid: number): Promise<{ readonly parent: number; readonly 
   }
 }
 
+/** When a process was started, in ticks since boot: with its id it names one process for ever. Null when there is none. */
+export async function startTicks(pid: number): Promise<string | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
 async function titleOf(pid: number): Promise<string> {
   try {
     return (await readFile(`/proc/${pid}/cmdline`, 'latin1')).replaceAll('\0', ' ').trim();

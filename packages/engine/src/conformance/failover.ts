@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { ALONE, ackRule, contains, relation } from '@understudy/core';
+import type { ConformanceClient, ConformanceHarness, ConformanceNode } from './harness.ts';
+import { eventually, ids, onStage, type Stage } from './steps.ts';
+
+/** A client that writes one number after the other until it is told to stop or its server goes away. */
+class Writer {
+  readonly acknowledged: number[] = [];
+  readonly #client: ConformanceClient;
+  #next: number;
+  #wish: 'go' | 'stop' = 'go';
+  readonly #done: Promise<void>;
+
+  constructor(client: ConformanceClient, from: number) {
+    this.#client = client;
+    this.#next = from;
+    this.#done = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wish === 'go') {
+      const value = this.#next++;
+      const outcome = await this.#client.write(value, 1500).catch(() => 'unknown' as const);
+      if (outcome !== 'acknowledged') return;
+      this.acknowledged.push(value);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#wish = 'stop';
+    await this.#done;
+  }
+}
+
+/** Sealing, promoting, acknowledging: what "no acknowledged write is lost" rests on. */
+export function failoverTests(harness: ConformanceHarness): void {
+  it('copies a database with progress, and a replica acknowledges', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.found();
+      const client = await stage.connect(leader);
+      assert.equal(await client.write(1), 'acknowledged');
+      const replica = stage.node(2);
+      await stage.run(replica, { kind: 'clone', from: leader.id });
+      await eventually('progress of the copy', async () => {
+        const job = replica.engine().job();
+        // A copy on a fast disk may be over before it was ever looked at.
+        return job === null || (job.kind === 'clone' && (job.progress?.doneBytes ?? 0) > 0) ? 'seen' : null;
+      });
+      await stage.until(replica, 'stopped');
+      await stage.startFenced(replica);
+      await stage.follow(replica, leader);
+      await stage.setRule(leader, ackRule([replica.id], 1));
+      assert.equal(await client.write(2), 'acknowledged');
+      const { replicas, position } = await stage.until(leader, 'primary', ({ replicas }) => replicas.length === 1);
+      const confirmed = replicas[0]?.confirmed;
+      assert(confirmed !== undefined && contains(position, confirmed));
+      assert.deepEqual(await (await stage.connect(leader)).read(), [1, 2]);
+    }));
+
+  it('seals: afterwards the old leader can acknowledge nothing, and the position is final', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const replicas = [stage.node(2), stage.node(3)];
+      const writer = new Writer(await stage.connect(leader), 1);
+      await eventually('some writes', async () => (writer.acknowledged.length > 20 ? true : null));
+      await Promise.all(replicas.map((replica) => stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() })));
+      const sealed = await Promise.all(replicas.map((replica) => stage.position(replica)));
+      // Writes that wait now wait for ever; the writer gives up on its first one.
+      await writer.stop();
+      const late = await stage.connect(leader);
+      assert.notEqual(await late.write(1_000_000, 700), 'acknowledged', 'no ack can come any more');
+      for (const [index, replica] of replicas.entries()) {
+        const now = await stage.position(replica);
+        assert(sealed[index] !== undefined && relation(now, sealed[index]) === 'equal', 'nothing arrives any more');
+      }
+      await assertHolds(stage, replicas, writer.acknowledged);
+    }));
+
+  it('opens on the history line it was given, also when numbers are skipped; two openings never share one', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [second, third] = [stage.node(2), stage.node(3)];
+      const client = await stage.connect(leader);
+      assert.equal(await client.write(1), 'acknowledged');
+      await stage.run(leader, { kind: 'stop', mode: 'fence' });
+      for (const replica of [second, third]) await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.promote(second, ALONE, 3);
+      await stage.promote(third, ALONE, 4);
+      const a = (await stage.until(second, 'primary')).position;
+      const b = (await stage.until(third, 'primary')).position;
+      assert.equal(await (await stage.connect(second)).write(2), 'acknowledged');
+      assert.equal(await (await stage.connect(third)).write(3), 'acknowledged');
+      const ends = [(await stage.until(second, 'primary')).position, (await stage.until(third, 'primary')).position];
+      assert(ends[0] !== undefined && ends[1] !== undefined);
+      assert.equal(relation(ends[0], ends[1]), 'diverged');
+      assert(contains(ends[0], a) && contains(ends[1], b));
+      // A replica of the old history can follow over the skipped numbers.
+      await stage.startFenced(leader);
+      await stage.follow(leader, second);
+    }));
+
+  it('grows, shrinks and empties the set of ackers, each proven', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const replicas = [stage.node(2), stage.node(3)];
+      const client = await stage.connect(leader);
+      await stage.setRule(leader, ackRule(ids(replicas), 2));
+      assert.equal(await client.write(1), 'acknowledged');
+      await stage.node(3).kill();
+      await stage.until(stage.node(3), 'stopped');
+      const waiting = client.write(2, 20_000);
+      const early = await Promise.race([waiting, stage.until(leader, 'primary', isShort).then(() => 'waits')]);
+      assert.equal(early, 'waits', 'one of two is not enough');
+      await stage.setRule(leader, ackRule([stage.node(2).id], 1));
+      assert.equal(await waiting, 'acknowledged', 'the smaller rule lets it through');
+      await stage.node(2).kill();
+      await stage.until(stage.node(2), 'stopped');
+      await stage.setRule(leader, ALONE);
+      assert.equal(await client.write(3), 'acknowledged');
+      await stage.startFenced(stage.node(2));
+      await stage.follow(stage.node(2), leader);
+      await stage.setRule(leader, ackRule([stage.node(2).id], 1));
+      assert.equal(await client.write(4), 'acknowledged');
+    }));
+
+  it('loses nothing that was acknowledged when the leader is killed under load', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const replicas = [stage.node(2), stage.node(3)];
+      const writers: Writer[] = [];
+      for (let n = 1; n <= 4; n++) writers.push(new Writer(await stage.connect(leader), n * 1_000_000));
+      await eventually('some writes', async () => (writers.every((w) => w.acknowledged.length > 20) ? true : null));
+      await leader.kill();
+      await stage.until(leader, 'stopped');
+      await Promise.all(replicas.map((replica) => stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() })));
+      await Promise.all(writers.map((writer) => writer.stop()));
+      await assertHolds(
+        stage,
+        replicas,
+        writers.flatMap((writer) => writer.acknowledged),
+      );
+    }));
+
+  it('brings a node back whose history diverged, and keeps what only it had', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const replica = stage.node(2);
+      await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.setRule(leader, ALONE);
+      const doomed = await stage.connect(leader);
+      for (let value = 1; value <= 10; value++) assert.equal(await doomed.write(value), 'acknowledged');
+      await leader.kill();
+      await stage.until(leader, 'stopped');
+      await stage.promote(replica, ALONE);
+      await stage.run(replica, { kind: 'provision' });
+      await stage.until(replica, 'primary');
+      assert.equal(await (await stage.connect(replica)).write(100), 'acknowledged');
+      const own = await stage.startFenced(leader);
+      const { position } = await stage.until(replica, 'primary');
+      assert.equal(relation(own, position), 'diverged');
+      const kind = leader.engine().canRewind() === 'yes' ? 'rewind' : 'clone';
+      await stage.run(leader, { kind, from: replica.id });
+      await stage.until(leader, 'stopped');
+      assert.equal((await leader.keptAside()).length, 1, 'the lost writes can still be looked at');
+      await stage.startFenced(leader);
+      await stage.follow(leader, replica);
+      await stage.setRule(replica, ackRule([leader.id], 1));
+      assert.equal(await (await stage.connect(replica)).write(101), 'acknowledged');
+      assert.deepEqual(await (await stage.connect(replica)).read(), [100, 101]);
+    }));
+
+  it('copies a running replica anew and keeps the old copy aside', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const replica = stage.node(2);
+      await stage.setRule(leader, ALONE);
+      await stage.run(replica, { kind: 'clone', from: leader.id });
+      await stage.until(replica, 'stopped');
+      assert.equal((await replica.keptAside()).length, 1);
+      await stage.startFenced(replica);
+      await stage.follow(replica, leader);
+    }));
+}
+
+/** Whether fewer replicas are connected than the suite's clusters have. */
+function isShort(state: { readonly replicas: readonly unknown[] }): boolean {
+  return state.replicas.length < 2;
+}
+
+/** Opens the node that is furthest and looks whether it has every acknowledged number. */
+async function assertHolds(stage: Stage, sealed: readonly ConformanceNode[], acknowledged: readonly number[]) {
+  const held = await Promise.all(sealed.map(async (node) => ({ node, position: await stage.position(node) })));
+  const best = held.find((one) => held.every((other) => contains(one.position, other.position)));
+  assert(best !== undefined, 'one of the sealed nodes holds everything');
+  await stage.promote(best.node, ALONE);
+  const found = new Set(await (await stage.connect(best.node)).read());
+  assert.deepEqual(
+    acknowledged.filter((value) => !found.has(value)),
+    [],
+    'acknowledged writes that are missing',
+  );
+}
