@@ -7,7 +7,6 @@ import {
   codeOf,
   commandOf,
   commitOf,
-  content,
   cut,
   decideOn,
   EPOCH_5,
@@ -24,7 +23,6 @@ import {
   RECORD_REVISION,
   recordIn,
   replica,
-  SYSTEM,
   seal,
   silent,
   stale,
@@ -354,8 +352,4 @@ test('a single node leads alone, falls, and comes back under a new epoch', () =>
   const decision = led({ store: { ...store, seals: { [n1]: seal(at(5, 4500)) } }, engine: cut() });
   assert.equal(codeOf(decision), 'elected');
   assert.deepEqual(recordIn(decision).rule, any(0));
-});
-
-test('the system identifier of a founded cluster is what its nodes must have', () => {
-  assert.equal(content().identity?.value.systemId, SYSTEM);
 });

@@ -49,7 +49,7 @@ export function decide(obs: Observation, memory: Memory): Decision {
   return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
 }
 
-const RULES: readonly Rule<LedTurn>[] = [fenceAlways, lead, leaderDown, memberRequests, replicaInElection, sealing];
+const RULES: readonly Rule<LedTurn>[] = [fenceAlways, lead, memberRequests, leaderDown, replicaInElection, sealing];
 
 /** A primary that must not be one, or whose time has run out. */
 function fenceAlways(turn: LedTurn): Step | null {

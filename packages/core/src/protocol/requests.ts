@@ -187,29 +187,38 @@ export function memberRequests(turn: LedTurn): Step | null {
   if (request === null || turn.obs.store.kind !== 'current') return null;
   const { value } = request;
   const { self } = turn.obs;
-  if (value.kind === 'failover' && value.to === self && value.proof === 'override') return override(turn, request);
-  if (value.kind === 'reinit' && value.member === self && turn.record.value.leader !== self) {
-    if (freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
-    const end = closing(turn, request, 'done', `${self} is being copied anew; its old data is moved aside.`);
-    return act('reinit', 'An operator asked for a new copy.', [
-      { kind: 'clone', from: turn.record.value.leader },
-      { kind: 'commit', purpose: 'close request', ...end },
-    ]);
-  }
-  if (value.kind === 'restart' && value.member === self && turn.record.value.leader !== self) {
-    const end = closing(turn, request, 'done', `${self} restarts.`);
-    return act('restart', 'An operator asked for a restart.', [
-      { kind: 'commit', purpose: 'close request', ...end },
-      { kind: 'restart' },
-    ]);
-  }
-  return null;
+  if (value.kind === 'failover')
+    return value.to === self && value.proof === 'override' ? override(turn, request) : null;
+  if (value.kind === 'switchover' || value.member !== self || turn.record.value.leader === self) return null;
+  return value.kind === 'reinit' ? reinit(turn, request) : restart(turn, request);
+}
+
+function reinit(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
+  const { self, job } = turn.obs;
+  const text = `${self} is being copied anew; its old data is moved aside.`;
+  // The copy has begun, but that was not written down: a second one would throw the first away.
+  if (job?.kind === 'clone') return closeRequest(turn, request, 'done', text);
+  if (job !== null || freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
+  return act('reinit', 'An operator asked for a new copy.', [
+    { kind: 'clone', from: turn.record.value.leader },
+    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', text) },
+  ]);
+}
+
+function restart(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
+  if (turn.obs.job !== null) return null;
+  return act('restart', 'An operator asked for a restart.', [
+    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', `${turn.obs.self} restarts.`) },
+    { kind: 'restart' },
+  ]);
 }
 
 /** A failover without proof: only on an operator's word, who was told what would be lost. The old receiver is cut first all the same. */
 function override(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
-  const { engine } = turn.obs;
-  if (engine.kind !== 'replica') return null;
+  const { engine, job, self } = turn.obs;
+  if (engine.kind !== 'replica' || job !== null) return null;
+  // Chosen already: opening closes the request.
+  if (turn.record.value.leader === self && turn.record.value.phase === 'promoting') return null;
   if (engine.upstream !== null || engine.receiver.kind === 'streaming') {
     return act('sealing', 'An operator forces this node to lead: cutting its stream first.', [
       { kind: 'seal', epoch: turn.record.value.epoch },

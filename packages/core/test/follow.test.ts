@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type CommandFailure, type EngineState, type Receiver, systemId } from '../src/index.ts';
+import {
+  absent,
+  codeOf,
+  cut,
+  decideOn,
+  disconnected,
+  EPOCH_5,
+  fresh,
+  incomplete,
+  kindsOf,
+  n1,
+  n2,
+  type ObservationChange,
+  primary,
+  replica,
+  type StoreChange,
+  seal,
+  silent,
+  stale,
+  starting,
+  stopped,
+} from './support/build.ts';
+import { at, on } from './support/positions.ts';
+
+test('a streaming replica of the right leader does nothing', () => {
+  assert.equal(codeOf(decideOn({})), 'following');
+  assert.deepEqual(decideOn({}).commands, []);
+});
+
+test('a node boots fenced: whatever is stopped is started as a replica without upstream', () => {
+  for (const engine of [stopped('clean', at(5, 4500)), stopped('crashed')]) {
+    assert.deepEqual(decideOn({ engine }).commands, [{ kind: 'start' }]);
+  }
+});
+
+test('without ever having reached the store a node starts its server read-only and touches nothing that runs', () => {
+  const blind = (engine: EngineState) => decideOn({ engine, store: { kind: 'never' } });
+  assert.deepEqual(blind(stopped('crashed')).commands, [{ kind: 'start' }]);
+  for (const engine of [primary(), replica(), absent, incomplete, starting]) {
+    assert.deepEqual(blind(engine).commands, []);
+    assert.equal(codeOf(blind(engine)), 'store-unreachable');
+  }
+  assert.deepEqual(
+    decideOn({ engine: stopped('clean'), store: { kind: 'never' }, job: { kind: 'start', sinceMs: 1, progress: null } })
+      .commands,
+    [],
+  );
+});
+
+// Where a copy stands: by history, never by numbers alone.
+
+const tail = on(4, 4001, [1, 1000], [2, 2000], [3, 3000]);
+const places: readonly (readonly [string, EngineState, readonly string[]])[] = [
+  ['behind on the same line', cut(at(5, 4200)), ['follow']],
+  ['further on the same line', cut(at(5, 4900)), ['follow']],
+  ['before the fork', cut(at(4, 3900)), ['follow']],
+  ['exactly at the fork', cut(at(4, 4000)), ['follow']],
+  ['with a tail that nobody acknowledged', cut(tail), ['rewind']],
+  ['promoted apart under the same number', cut(on(5, 4500, [1, 1000], [2, 2000], [3, 3000], [4, 3900])), ['rewind']],
+  ['promoted apart under a higher number', cut(on(6, 4500, [1, 1000], [2, 2000], [3, 3000], [4, 4050])), ['rewind']],
+  ['log not read to its end', cut(null), []],
+];
+
+for (const [name, engine, expected] of places) {
+  test(`a copy ${name}: ${expected.join() || 'waits'}`, () => {
+    assert.deepEqual(kindsOf(decideOn({ engine })), expected);
+  });
+}
+
+test('the leader to follow comes with the epoch that made it one', () => {
+  assert.deepEqual(decideOn({ engine: cut() }).commands, [{ kind: 'follow', leader: n1, epoch: EPOCH_5 }]);
+});
+
+const promoting: StoreChange = { record: { phase: 'promoting', opened: null } };
+
+test('a chosen leader that is not open yet is followed by those whose history it surely holds', () => {
+  const peers = { [n1]: fresh(n1, cut(at(4, 4000))) };
+  assert.deepEqual(kindsOf(decideOn({ engine: cut(at(4, 3900)), store: promoting, peers })), ['follow']);
+  const beyond = decideOn({ engine: cut(tail), store: promoting, peers });
+  assert.equal(codeOf(beyond), 'leader-not-open');
+  assert.deepEqual(beyond.commands, []);
+});
+
+test('a diverged copy is cloned where rewinding is not to be had or has failed in this epoch', () => {
+  assert.deepEqual(decideOn({ engine: cut(tail), canRewind: 'no' }).commands, [{ kind: 'clone', from: n1 }]);
+  const failures: readonly CommandFailure[] = [
+    { command: 'rewind', agoMs: 10, code: 'ENGINE_REWIND_FAILED', message: '' },
+  ];
+  const after = decideOn({ engine: cut(tail), failures });
+  assert.deepEqual(kindsOf(after), ['clone']);
+  assert.equal(after.memory.rewindFailed, EPOCH_5);
+  assert.deepEqual(
+    kindsOf(decideOn({ engine: cut(tail) }, after.memory)),
+    ['clone'],
+    'remembered when the failure is old',
+  );
+});
+
+test('nothing is rewound or copied while the leader is not open, or not to be seen', () => {
+  for (const change of [
+    { store: promoting },
+    { peers: { [n1]: silent(500) } },
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 10 } as const) } },
+  ]) {
+    for (const engine of [cut(tail), absent, incomplete]) {
+      assert.deepEqual(decideOn({ engine, ...change }).commands, []);
+    }
+  }
+});
+
+test('nothing is moved, rewound or copied on stale knowledge', () => {
+  for (const engine of [cut(), cut(tail), absent, incomplete, disconnected()]) {
+    assert.deepEqual(decideOn({ engine, store: stale() }).commands, []);
+  }
+});
+
+test('a missing or half-made copy is made anew from the open leader', () => {
+  for (const engine of [absent, incomplete]) {
+    assert.deepEqual(decideOn({ engine }).commands, [{ kind: 'clone', from: n1 }]);
+  }
+});
+
+test('a copy that failed a moment ago is not tried again at once', () => {
+  const failures: readonly CommandFailure[] = [
+    { command: 'clone', agoMs: 10, code: 'ENGINE_CLONE_FAILED', message: '' },
+  ];
+  assert.equal(codeOf(decideOn({ engine: absent, failures })), 'copy-failed');
+});
+
+test('a node whose data is gone gives its seal back before it copies: the seal vouched for what it held', () => {
+  const store = { seals: { [n2]: seal(at(5, 4500)) } };
+  for (const engine of [absent, incomplete]) {
+    assert.deepEqual(kindsOf(decideOn({ engine, store })), ['commit: withdraw seal']);
+  }
+});
+
+const broken = (cause: Extract<Receiver, { kind: 'broken' }>['cause']): ObservationChange => ({
+  engine: replica({ receiver: { kind: 'broken', cause } }),
+});
+
+test('a replica that cannot get its log any more is copied anew; other troubles pass by themselves', () => {
+  for (const cause of ['wal-removed', 'history'] as const) {
+    assert.deepEqual(kindsOf(decideOn(broken(cause))), ['clone']);
+  }
+  for (const cause of ['unknown', 'refused', 'slot', 'login'] as const) {
+    assert.equal(codeOf(decideOn(broken(cause))), 'connecting');
+    assert.deepEqual(decideOn(broken(cause)).commands, []);
+  }
+});
+
+test('where an operator wants to decide about copies, the node waits and names the command', () => {
+  const store: StoreChange = { config: { rejoin: 'manual' } };
+  const diverged = decideOn({ engine: cut(tail), store });
+  assert.equal(codeOf(diverged), 'diverged');
+  assert.match(diverged.reasons[0]?.text ?? '', /understudy reinit n2/);
+  assert.equal(codeOf(decideOn({ ...broken('wal-removed'), store })), 'log-removed');
+  assert.deepEqual(diverged.commands, []);
+});
+
+test('a paused cluster: replicas go on following, nothing is started, rewound or copied', () => {
+  const store = { paused: true };
+  assert.deepEqual(kindsOf(decideOn({ engine: cut(), store })), ['follow']);
+  for (const engine of [stopped('crashed'), cut(tail), absent, incomplete]) {
+    assert.deepEqual(decideOn({ engine, store }).commands, []);
+  }
+});
+
+test('a hung replica is restarted after ten seconds', () => {
+  const hung = (sinceMs: number) => decideOn({ engine: { kind: 'unresponsive', was: 'replica', sinceMs } });
+  assert.deepEqual(hung(9999).commands, []);
+  assert.deepEqual(hung(10_000).commands, [{ kind: 'stop', mode: 'fence' }]);
+});
+
+test('data that is not ours is reported and left alone', () => {
+  const refused = decideOn({ engine: { kind: 'refused', problem: 'It was made by PostgreSQL 9.6.' } });
+  assert.equal(codeOf(refused), 'data-refused');
+  assert.match(refused.reasons[0]?.text ?? '', /9\.6/);
+  for (const engine of [cut(), stopped('crashed'), stopped('clean'), primary()]) {
+    const foreign = decideOn({ engine: { ...engine, systemId: systemId('1') } });
+    assert.equal(codeOf(foreign), 'foreign-data');
+    assert.deepEqual(foreign.commands, []);
+  }
+});
+
+test('long work is left to end', () => {
+  const job = { kind: 'clone', sinceMs: 1000, progress: null } as const;
+  for (const engine of [absent, incomplete, stopped('clean'), cut(), cut(tail)]) {
+    assert.equal(codeOf(decideOn({ engine, job })), 'busy');
+  }
+});
