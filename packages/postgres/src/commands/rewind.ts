@@ -16,7 +16,7 @@ import type { Instance } from '../instance.ts';
 import { quoteConninfo, roles } from '../names.ts';
 import { runProgram, tail } from '../process/program.ts';
 import { pollUntil } from '../waiting.ts';
-import { start } from './start.ts';
+import { start, startRewound } from './start.ts';
 import { stopInOrder, stopReplica } from './stop.ts';
 
 const queryTimeoutMs = 10_000;
@@ -30,7 +30,7 @@ export function canRewind(instance: Instance): 'yes' | 'no' {
 
 /**
  * Turns a diverged copy back to where its history left that of `from`, and lets it continue there. The log that only this node
- * has is copied aside first. The server may be running as a replica; it is stopped, and not started again.
+ * has is copied aside first. The server may be running as a replica; it is stopped, and in the end it runs as a replica of `from`.
  *
  * @throws EngineError `ENGINE_REWIND_FAILED`; once `pg_rewind` has begun, the data directory counts as incomplete after a
  *   failure and must be copied anew (its documentation: such a directory cannot be recovered).
@@ -48,6 +48,7 @@ export async function rewind(instance: Instance, from: Member, progress: Progres
     await markIncomplete(instance.options.dataDir);
     await runRewind(instance, program, from, progress, signal);
     await reclaimDirectory(instance, control);
+    await startRewound(instance, from, signal);
     await unmarkIncomplete(instance.options.dataDir);
     const fields = { from: from.id, fork: formatLsn(fork.lsn), keptIn: fork.folder };
     instance.log({ level: 'info', message: 'rewound', fields });

@@ -1,10 +1,16 @@
 import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { receiverConninfo } from '../config/conninfo.ts';
+import { fenced } from '../config/managed.ts';
+import type { ReplicationSettings } from '../config/settings.ts';
+import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { codeOf, engineError, isDiskFull, reasonOf } from '../errors.ts';
 import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
+import { slotName } from '../names.ts';
 import { pollUntil } from '../waiting.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
@@ -41,16 +47,28 @@ async function answers(instance: Instance): Promise<boolean> {
 }
 
 async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
-  const { options, config, postmaster, owner, paths } = instance;
+  const { options, postmaster } = instance;
   if ((await postmaster.adopt()) !== null) return;
   const disk = await inspectDisk(options.dataDir, instance.expected);
   if (disk.kind !== 'usable') throw notStartable(options.dataDir, disk);
+  await begin(instance, disk.control, fenced, signal);
+}
+
+/** Writes the configuration and starts the process. */
+async function begin(
+  instance: Instance,
+  control: ControlFile,
+  replication: ReplicationSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { options, config, postmaster, owner, paths } = instance;
   await requireFreePort(options.listen.host, options.listen.port);
   try {
     await makeFolder(paths.runDir, owner);
     // The server refuses a directory that others may read.
     await chmod(options.dataDir, 0o700);
-    await config.prepareStart(disk.control);
+    await config.prepareStart(control);
+    if (replication.upstream !== null) await config.write(replication);
   } catch (error) {
     throw engineError('ENGINE_START_FAILED', 'Preparing the start', error, 'safe');
   }
@@ -59,6 +77,40 @@ async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const running = await postmaster.start(config.startArguments());
   instance.facts.of(running.pid);
+}
+
+/** How long a rewound copy may take to receive what it lacks before it is given up for a new copy. */
+const consistencyTimeoutMs = 120_000;
+
+/**
+ * Starts a copy that was just rewound, following `from` at once: it is consistent only at the position that `from` had reached when
+ * the rewind ended, and under load a part of that log is still only there. Fenced, it would wait for it for ever. Resolves when it answers.
+ *
+ * @throws EngineError `ENGINE_START_FAILED` when it does not become consistent; the server is stopped then.
+ */
+export async function startRewound(instance: Instance, from: Member, signal: AbortSignal): Promise<void> {
+  const { options, paths, postmaster } = instance;
+  const self = memberId(options.member);
+  const tls = options.tls === null ? null : { ...options.tls, ca: paths.tls.ca };
+  const conninfo = receiverConninfo(from, self, paths.passwordFile, tls);
+  const upstream = { member: from.id, conninfo, slot: slotName(self) };
+  await begin(instance, await readControlFile(options.dataDir), { ...fenced, upstream }, signal);
+  try {
+    const answered = await pollUntil(
+      async () => {
+        if (postmaster.running === null) throw await startFailure(instance);
+        return (await answers(instance)) ? true : null;
+      },
+      { everyMs: 10, timeoutMs: consistencyTimeoutMs, signal },
+    );
+    if (answered !== null) return;
+  } catch (error) {
+    await postmaster.kill();
+    throw error;
+  }
+  await postmaster.kill();
+  const text = `The rewound server did not receive from ${from.id} what it needs to be consistent within ${consistencyTimeoutMs / 1000} s.`;
+  throw new EngineError('ENGINE_START_FAILED', `${text} It is copied anew.`, 'safe');
 }
 
 function notStartable(dataDir: string, disk: { kind: string; problem?: string }): EngineError {
