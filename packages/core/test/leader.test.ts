@@ -129,16 +129,20 @@ test('authority comes from the lease, or from enough ackers heard, whichever las
   assert.equal(until({ engine: primary({ replicas: [] }), ...noLease }), null);
 });
 
-test('while the ack rule changes, both rules must be in evidence', () => {
+test('while the ack rule changes, evidence is what keeps an election of that moment from succeeding', () => {
   const engine = primary({
     replicas: [
-      { member: n2, kind: 'streaming', confirmed: at(5, 4500), silentMs: 10 },
-      { member: n3, kind: 'streaming', confirmed: at(5, 4500), silentMs: 3000 },
+      { member: n2, kind: 'streaming', confirmed: at(5, 4500), silentMs: 3000 },
+      { member: n3, kind: 'streaming', confirmed: at(5, 4500), silentMs: 10 },
     ],
   });
-  const store = { record: { rule: any(1, n2), moving: any(1, n3) } };
-  const { authority } = led({ engine, store, authority: { leaseUntil: null } });
-  assert.deepEqual(authority, { kind: 'primary', until: NOW + 3000 });
+  const until = (record: Partial<LeadershipRecord>) =>
+    led({ engine, store: { record }, authority: { leaseUntil: null } }).authority;
+  const oneOfBoth = until({ rule: any(1, n2), moving: any(1, n3) });
+  assert.deepEqual(oneOfBoth, { kind: 'primary', until: NOW + 5990 });
+  const twoOfBoth = until({ rule: any(2, n2, n3), moving: any(2, n2, n3) });
+  assert.deepEqual(twoOfBoth, { kind: 'primary', until: NOW + 3000 });
+  assert.deepEqual(until({ rule: any(2, n2, n3), moving: any(0) }), { kind: 'primary', until: NOW + 6000 });
 });
 
 test('a leader recorded as acknowledging alone has authority as long as its agent lives', () => {

@@ -14,19 +14,20 @@ const STATUS_INTERVAL_MS = 1000;
 /**
  * Keeps the set of ackers what it should be, one change at a time, in an order that is safe at every instant (C10–C12):
  *
- * 1. record both rules (an election now needs the quorum of each),
+ * 1. record both rules (an election now has to stop any mixture of them),
  * 2. make the server use the new one and prove it,
  * 3. wait until enough members of the new rule hold everything that the old rule may have let through (the barrier),
  * 4. record the new rule alone.
  *
  * The same four steps grow, shrink, raise and lower. Whatever crashes in between, the record is the stricter of record and server.
+ * When the ackers of both rules go away in the middle, the record names no rule instead (nobody can be elected then), and under that
+ * lock the server may change to any rule.
  */
 export function manageAckers(turn: LedTurn): Step | null {
   const { engine } = turn.obs;
   if (engine.kind !== 'primary' || turn.record.value.phase !== 'open') return null;
-  return turn.record.value.moving === null
-    ? beginChange(turn, engine)
-    : driveChange(turn, engine, turn.record.value.moving);
+  const { moving } = turn.record.value;
+  return moving === null ? beginChange(turn, engine) : driveChange(turn, engine, moving);
 }
 
 function beginChange(turn: LedTurn, engine: Primary): Step | null {
@@ -35,28 +36,41 @@ function beginChange(turn: LedTurn, engine: Primary): Step | null {
     return act('rule-repair', `The server must count by ${formatRule(rule)}.`, [{ kind: 'set-ack-rule', rule }]);
   }
   const target = desiredRule(turn, engine);
-  const stricter = turn.config.durability === 'sync' && durability === 'async';
-  if (sameRule(target, rule) && !stricter && turn.config.durability === durability) return null;
-  if (sameRule(target, rule)) {
-    return act('durability-changed', `Durability becomes ${turn.config.durability}.`, [
-      commitRecord(turn, 'change durability', { durability: turn.config.durability }),
+  if (!sameRule(target, rule)) {
+    // Members in their time of grace are counted on, but a rule that nobody can fulfil now would stop the writes.
+    if (!satisfiable(turn, engine, target)) return null;
+    return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
+      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
+      { kind: 'set-ack-rule', rule: target },
     ]);
   }
-  return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
-    commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
-    { kind: 'set-ack-rule', rule: target },
+  if (turn.config.durability === durability) return null;
+  return act('durability-changed', `Durability becomes ${turn.config.durability}.`, [
+    commitRecord(turn, 'change durability', { durability: turn.config.durability }),
   ]);
 }
 
 function driveChange(turn: LedTurn, engine: Primary, moving: AckRule): Step {
-  const target =
-    satisfiable(turn, engine, moving) || !satisfiable(turn, engine, turn.record.value.rule)
-      ? moving
-      : turn.record.value.rule;
+  const { rule } = turn.record.value;
+  if (moving.required === 0) return applyRule(turn, engine, desiredRule(turn, engine));
+  if (satisfiable(turn, engine, moving)) return applyRule(turn, engine, moving);
+  if (satisfiable(turn, engine, rule)) return applyRule(turn, engine, rule);
+  const other = desiredRule(turn, engine);
+  if (sameRule(other, rule) || !satisfiable(turn, engine, other)) return applyRule(turn, engine, moving);
+  return act(
+    'rule-locked',
+    `Neither ${formatRule(rule)} nor ${formatRule(moving)} can be fulfilled any more: nobody can be elected until ${formatRule(other)} is in force.`,
+    [commitRecord(turn, 'lock ack-rule change', { moving: ALONE })],
+  );
+}
+
+/** Steps 2 to 4: the server counts by `target` and proves it, the barrier is passed, `target` alone is recorded. */
+function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
   if (engine.acks.running === null || !sameRule(engine.acks.running, target)) {
-    return act('rule-applying', `The server must count by ${formatRule(target)}.`, [
-      { kind: 'set-ack-rule', rule: target },
-    ]);
+    return (
+      mayStillFinish(turn, target) ??
+      act('rule-applying', `The server must count by ${formatRule(target)}.`, [{ kind: 'set-ack-rule', rule: target }])
+    );
   }
   if (!barrierPassed(engine, target)) {
     return wait(
@@ -64,8 +78,24 @@ function driveChange(turn: LedTurn, engine: Primary, moving: AckRule): Step {
       `Waiting until ${target.required} of (${target.members.join(', ')}) hold everything acknowledged before the change.`,
     );
   }
-  return act('rule-changed', `Ackers are now ${formatRule(target)}.`, [
-    commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null }),
+  const finishing = { revision: turn.record.revision, rule: target };
+  return act(
+    'rule-changed',
+    `Ackers are now ${formatRule(target)}.`,
+    [commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null })],
+    { finishing },
+  );
+}
+
+/**
+ * A commit that recorded another rule alone may still arrive (its outcome is unknown, or not to be seen yet). Until the record has been
+ * rewritten, so that it fails, the server must not go back to what that record would no longer ask for.
+ */
+function mayStillFinish(turn: LedTurn, target: AckRule): Step | null {
+  const { finishing } = turn.memory;
+  if (finishing?.revision !== turn.record.revision || sameRule(finishing.rule, target)) return null;
+  return act('rule-recheck', 'The end of an earlier change may still arrive in the store: ruling that out first.', [
+    commitRecord(turn, 'keep ack-rule change', {}),
   ]);
 }
 

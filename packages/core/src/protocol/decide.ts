@@ -124,6 +124,7 @@ function remember(turn: LedTurn): Memory {
     memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
   return {
     ackersGoneSince: gone,
+    finishing: memory.finishing?.revision === record.revision ? memory.finishing : null,
     shortSince: short,
     election: memory.election?.epoch === epoch ? memory.election : null,
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,

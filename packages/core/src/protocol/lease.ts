@@ -1,7 +1,8 @@
 import type { AckRule } from '../values/ack-rule.ts';
-import { addMs, type Ms, ms } from '../values/brand.ts';
+import { addMs, type Ms } from '../values/brand.ts';
 import type { Authority } from '../values/decision.ts';
 import type { ReplicaProgress } from '../values/engine-state.ts';
+import { ruleToStop } from '../values/record.ts';
 import type { LedTurn } from './turn.ts';
 
 /**
@@ -49,11 +50,7 @@ export function authorityOf(turn: LedTurn): Authority {
 
 function syncEvidenceAt(turn: LedTurn): Ms | null {
   const { obs } = turn;
-  const { rule, moving } = turn.record.value;
+  const rule = ruleToStop(turn.record.value);
   if (rule.required === 0) return obs.now;
-  if (obs.engine.kind !== 'primary') return null;
-  const evidence = ackEvidenceAt(obs.now, rule, obs.engine.replicas);
-  if (moving === null || moving.required === 0 || evidence === null) return evidence;
-  const other = ackEvidenceAt(obs.now, moving, obs.engine.replicas);
-  return other === null ? null : ms(Math.min(other, evidence));
+  return obs.engine.kind === 'primary' ? ackEvidenceAt(obs.now, rule, obs.engine.replicas) : null;
 }

@@ -1,4 +1,5 @@
 import type { Position } from '../position/position.ts';
+import type { AckRule } from './ack-rule.ts';
 import type { Epoch, MemberId, Ms, Revision } from './brand.ts';
 import type { Command } from './command.ts';
 import type { Reason } from './reason.ts';
@@ -10,6 +11,8 @@ import type { Reason } from './reason.ts';
 export interface Memory {
   /** Since when each acker of the current rule has been away, for `ackerGoneMs`. */
   readonly ackersGoneSince: ReadonlyMap<MemberId, Ms>;
+  /** The last commit by which this agent tried to end a change of the ack rule: the record's revision then, and the rule. */
+  readonly finishing: { readonly revision: Revision; readonly rule: AckRule } | null;
   /** When the present lack of ackers began, for `degradeAfterMs`. */
   readonly shortSince: Ms | null;
   /** The election under way: since when this agent has seen a sufficient proof for this epoch. */
@@ -37,6 +40,7 @@ export interface Memory {
 
 export const EMPTY_MEMORY: Memory = {
   ackersGoneSince: new Map(),
+  finishing: null,
   shortSince: null,
   election: null,
   sealedSince: null,
