@@ -11,6 +11,7 @@ import type { LocalClusterOptions, StartPhase, StartProgress } from './options.t
 import { claimPorts, folderOf, keptVersion, planState } from './plan.ts';
 import { statusOf, waitUntilReady } from './ready.ts';
 import { type ClusterSecrets, ensureSecrets } from './secrets.ts';
+import { killAll } from './signals.ts';
 import type { ClusterState } from './state.ts';
 import { LocalEtcd } from './store.ts';
 import { throwIfInterrupted } from './waiting.ts';
@@ -59,6 +60,8 @@ export class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #lock: FolderLock;
   #running: Running | null = null;
+  /** Known before anything is started, and still after everything was stopped. */
+  #planned: ClusterState | null = null;
 
   constructor(folder: string, lock: FolderLock, options: LocalClusterOptions) {
     this.folder = folder;
@@ -128,6 +131,7 @@ export class LocalCluster {
     const server = await this.#findServer();
     throwIfInterrupted(signal);
     const planned = await planState(this.folder, this.#options, String(server.major));
+    this.#planned = planned;
     this.#say('leftovers', 'looking for processes of an earlier start');
     const ended = await stopLeftovers(this.folder, planned);
     if (ended > 0) this.#notice(`Stopped ${ended} processes that an earlier start had left behind.`);
@@ -169,6 +173,15 @@ export class LocalCluster {
       await running?.network?.remove();
       this.#lock.release();
     }
+  }
+
+  /**
+   * Kills every process of the cluster at once, also while a start or a stop is under way. Nothing acknowledged is lost by it: servers
+   * recover at the next start.
+   */
+  async kill(): Promise<void> {
+    if (this.#planned === null) return;
+    await killAll({ variable: `${clusterVariable}=${this.#planned.id}`, folder: this.folder });
   }
 
   /** Stops everything at once, without order, and removes the folder with all data. */

@@ -1,4 +1,4 @@
-import { removeFolder } from './cluster.ts';
+import { type DatabaseLogin, removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
@@ -7,6 +7,7 @@ import { socketFolderOf } from './node.ts';
 import type { LocalClusterOptions, NodeAddress } from './options.ts';
 import { folderOf } from './plan.ts';
 import { processInfo } from './proc.ts';
+import { readSecrets } from './secrets.ts';
 import { sendSignal } from './signals.ts';
 import { type ClusterState, readState } from './state.ts';
 import { pollUntil } from './waiting.ts';
@@ -44,6 +45,16 @@ export async function describeCluster(
     socketFolder: socketFolderOf(nodePaths(folder, node.name)),
   }));
   return { folder, state, nodes, tokenFile: paths.token, secretsFile: paths.secrets, runner: lockHolder(paths) };
+}
+
+/**
+ * How to log in as the superuser of the cluster in a folder.
+ *
+ * @throws LocalError `STATE_INVALID` when its secrets are missing or damaged
+ */
+export async function readLogin(folder: string): Promise<DatabaseLogin> {
+  const { superuser } = await readSecrets(clusterPaths(folder));
+  return { user: 'postgres', password: superuser, database: 'postgres' };
 }
 
 /**

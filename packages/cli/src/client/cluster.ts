@@ -1,0 +1,204 @@
+import {
+  apiErrorSchema,
+  type ExplainView,
+  explainViewSchema,
+  type HistoryView,
+  historyViewSchema,
+  type RequestState,
+  requestStateSchema,
+  type StatusView,
+  statusViewSchema,
+} from '@understudy/agent';
+import { z } from 'zod';
+import { CliError } from '../errors.ts';
+import { exchange, type HttpAnswer, type HttpCall } from './http.ts';
+import type { Target } from './target.ts';
+
+/** The status of a cluster, and the agent that gave it. */
+export interface Sighting {
+  readonly status: StatusView;
+  readonly url: string;
+}
+
+export interface SeenConfig {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** What the agent wants to hear again so that a change cannot overwrite somebody else's; null when it named nothing. */
+  readonly version: string | null;
+}
+
+const askTimeoutMs = 3000;
+/** What an answer that was waited for may take longer than the wait itself. */
+const answerSlackMs = 5000;
+const settings = z.record(z.string(), z.unknown());
+
+/** A cluster, through the HTTP API of whichever of its agents answers. */
+export class ClusterClient {
+  readonly target: Target;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(target: Target, signal?: AbortSignal) {
+    this.target = target;
+    this.#signal = signal;
+  }
+
+  /**
+   * Asks all known agents and takes the best answer: one that sees the store before one that does not, then the newest epoch.
+   *
+   * @throws CliError `UNREACHABLE` when none answers.
+   */
+  async look(timeoutMs = askTimeoutMs): Promise<Sighting> {
+    const results = await Promise.allSettled(this.target.urls.map((url) => this.#statusFrom(url, timeoutMs)));
+    const seen = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const best = seen.toSorted((a, b) => rank(b.status) - rank(a.status))[0];
+    if (best !== undefined) return best;
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    throw this.#nobody(failures);
+  }
+
+  /** @param url agent to ask; the best one when none is named. */
+  async history(): Promise<HistoryView> {
+    const { url } = await this.look();
+    return this.#ask(url, '/understudy/history', historyViewSchema);
+  }
+
+  /** The latest decision of the agent at `url`. */
+  async explain(url: string): Promise<ExplainView> {
+    return this.#ask(url, '/understudy/explain', explainViewSchema);
+  }
+
+  async config(): Promise<SeenConfig> {
+    const { url } = await this.look();
+    const answer = await this.#exchange({ method: 'GET', url: `${url}/config`, timeoutMs: askTimeoutMs });
+    return { config: parse(answer, settings, `${url}/config`), version: answer.headers.etag ?? null };
+  }
+
+  /**
+   * Changes settings of the cluster.
+   *
+   * @param version from `config`: the change is refused when somebody else has changed something since. Null: without that check.
+   * @throws CliError `CONFIG_CHANGED`, `REFUSED`
+   */
+  async patchConfig(patch: Readonly<Record<string, unknown>>, version: string | null): Promise<void> {
+    const { url } = await this.look();
+    await this.#change({
+      method: 'PATCH',
+      url: `${url}/config`,
+      body: patch,
+      timeoutMs: askTimeoutMs + answerSlackMs,
+      ...(version === null ? {} : { headers: { 'if-match': version } }),
+    });
+  }
+
+  /**
+   * Sends a request that changes the cluster and waits for its end.
+   *
+   * @param waitMs how long to wait for the end
+   */
+  async request(path: string, body: Readonly<Record<string, unknown>>, waitMs: number): Promise<RequestState> {
+    const { url } = await this.look();
+    const call = {
+      method: 'POST',
+      url: `${url}${path}`,
+      body: { ...body, waitMs },
+      timeoutMs: waitMs + answerSlackMs,
+    } as const;
+    const answer = await this.#change(call);
+    return parse(answer, requestStateSchema, call.url);
+  }
+
+  /** How a request stands. */
+  async requestState(id: string): Promise<RequestState> {
+    const { url } = await this.look();
+    return this.#ask(url, `/understudy/requests/${encodeURIComponent(id)}`, requestStateSchema);
+  }
+
+  /** A change without a request of its own. */
+  async post(method: 'POST' | 'DELETE', path: string): Promise<void> {
+    const { url } = await this.look();
+    await this.#change({ method, url: `${url}${path}`, timeoutMs: askTimeoutMs + answerSlackMs });
+  }
+
+  async #statusFrom(url: string, timeoutMs: number): Promise<Sighting> {
+    const address = `${url}/understudy/status`;
+    const answer = await this.#exchange({ method: 'GET', url: address, timeoutMs });
+    return { status: parse(answer, statusViewSchema, address), url };
+  }
+
+  async #ask<T>(url: string, path: string, schema: z.ZodType<T>): Promise<T> {
+    const answer = await this.#exchange({ method: 'GET', url: `${url}${path}`, timeoutMs: askTimeoutMs });
+    return parse(answer, schema, `${url}${path}`);
+  }
+
+  /** Only calls that change something carry the token, and only to an address that the operator named. */
+  async #change(call: HttpCall): Promise<HttpAnswer> {
+    const token = await this.target.token();
+    const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
+    return this.#exchange({ ...call, headers: { ...call.headers, ...authorization } });
+  }
+
+  async #exchange(call: HttpCall): Promise<HttpAnswer> {
+    const answer = await exchange({ ...call, tls: this.target.tls, signal: this.#signal });
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    throw refusal(call, answer);
+  }
+
+  #nobody(failures: readonly unknown[]): CliError {
+    const typed = failures.filter((failure) => failure instanceof CliError);
+    const telling = typed.find((failure) => failure.code !== 'UNREACHABLE') ?? typed[0];
+    if (telling === undefined) {
+      return new CliError('INTERNAL', `${this.target.source} names no agent.`, 'Name one with --api URL.');
+    }
+    if (telling.code !== 'UNREACHABLE' || this.target.folder === null) return telling;
+    const next = `Start it with "understudy up" (its data is kept), or look into ${this.target.folder}/logs.`;
+    return new CliError('UNREACHABLE', `The cluster in ${this.target.folder} does not run: no agent answers.`, next, {
+      retry: 'safe',
+      cause: telling,
+    });
+  }
+}
+
+function rank(status: StatusView): number {
+  const store = { current: 2, stale: 1, never: 0 }[status.store.kind];
+  return store * Number.MAX_SAFE_INTEGER * 0.25 + (status.epoch ?? 0);
+}
+
+function parse<T>(answer: HttpAnswer, schema: z.ZodType<T>, where: string): T {
+  const parsed = schema.safeParse(parseJson(answer.text));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const what = issue === undefined ? '' : ` (${issue.path.join('.') || 'whole answer'}: ${issue.message})`;
+  const next = 'Check that the address is an agent\'s, and that both are of the same version ("understudy version").';
+  throw new CliError('ANSWER_INVALID', `${where} answered something unexpected${what}.`, next);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return text === '' ? null : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an answer other than success means: not let in, refused by a rule, overtaken, not there, or broken. */
+function refusal(call: HttpCall, answer: HttpAnswer): CliError {
+  const { status } = answer;
+  const said = apiErrorSchema.safeParse(parseJson(answer.text));
+  const message = said.success ? said.data.message : `${call.url} answered ${status}: ${answer.text.slice(0, 200)}`;
+  const next = said.success ? said.data.next : '';
+  const problems = said.success ? (said.data.problems ?? []) : [];
+  const list = problems.map((problem) => `${problem.key}: ${problem.message}. ${problem.fix}`);
+  const text = list.length === 0 ? message : list.join('\n');
+  if (!said.success) return new CliError('ANSWER_INVALID', text, "Check that the address is an agent's.");
+  const { code } = said.data;
+  if (code === 'CONFIG_CHANGED' || code === 'REQUEST_FAILED') return new CliError(code, text, next);
+  // The agent answers, the store does not: nothing can be decided, as if nobody had answered.
+  if (code.startsWith('STORE_')) return new CliError('UNREACHABLE', text, next, { retry: 'unknown' });
+  if (code === 'TOKEN_MISSING' || code === 'TOKEN_WRONG') {
+    return new CliError(
+      'REFUSED',
+      text,
+      'Name the file with the token by --token-file FILE (it is api.tokenFile of the node).',
+    );
+  }
+  return new CliError(status === 400 || status === 422 ? 'USAGE' : 'REFUSED', text, next);
+}

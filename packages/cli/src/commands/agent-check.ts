@@ -1,0 +1,119 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent';
+import { type Context, print, printJson } from '../context.ts';
+import { codeOf } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { failureOf } from '../failure.ts';
+
+interface Finding {
+  readonly what: string;
+  readonly kind: 'good' | 'bad';
+  readonly text: string;
+  /** What to do about a bad one. */
+  readonly next: string;
+}
+
+/**
+ * `agent --check`: everything that an agent would find out when it starts, without starting anything. The file itself has been
+ * checked by the caller.
+ */
+export async function checkNode(context: Context, file: string, config: NodeConfig): Promise<ExitCode> {
+  const findings = await Promise.all([
+    look('secrets', async () => {
+      await loadSecrets(config.secretsFile);
+      return `${config.secretsFile} has the four passwords and is private`;
+    }),
+    look('token', async () => {
+      const { tokenFile } = config.api;
+      if (tokenFile === undefined) return 'no api.tokenFile: changes need a client certificate';
+      await loadSecretLine(tokenFile);
+      return `${tokenFile} is private`;
+    }),
+    look('api', async () => `listens on ${formatAddress(config.api.listen)}, ${await certificates(config)}`),
+    look('server', () => serverText(config)),
+    look('data', () => dataText(config)),
+    look('store', () => storeText(config)),
+  ]);
+  const bad = findings.filter(({ kind }) => kind === 'bad');
+  if (context.format === 'json') printJson(context, { file, result: bad.length === 0 ? 'good' : 'bad', findings });
+  else {
+    const { style } = context;
+    print(context, [
+      `${style.green('ok')}   ${'file'.padEnd(8)} ${file}: cluster ${config.cluster}, member ${config.member}`,
+      ...findings.flatMap(({ what, kind, text, next }) => [
+        `${kind === 'good' ? style.green('ok ') : style.red('bad')}  ${what.padEnd(8)} ${text}`,
+        ...(next === '' ? [] : [`     ${''.padEnd(8)} ${style.dim('→')} ${next}`]),
+      ]),
+    ]);
+  }
+  return bad.length === 0 ? EXIT.done : EXIT.usage;
+}
+
+async function look(what: string, check: () => Promise<string>): Promise<Finding> {
+  try {
+    return { what, kind: 'good', text: await check(), next: '' };
+  } catch (error) {
+    const { message, next } = failureOf(error);
+    return { what, kind: 'bad', text: message, next };
+  }
+}
+
+async function certificates(config: NodeConfig): Promise<string> {
+  const { tls } = config.api;
+  if (tls === undefined) return 'without TLS';
+  for (const path of [tls.ca, tls.cert, tls.key]) await access(path, constants.R_OK);
+  return `with TLS (client certificates: ${tls.clientCert})`;
+}
+
+async function serverText(config: NodeConfig): Promise<string> {
+  const { postgresFor } = await import('../engine/postgres.ts');
+  const { version, binDir, tools } = await postgresFor(config.engine);
+  const rewind = tools.pgRewind === null ? 'no pg_rewind: diverged copies are made anew' : 'pg_rewind is there';
+  return `PostgreSQL ${version} in ${binDir}; ${rewind}`;
+}
+
+async function dataText(config: NodeConfig): Promise<string> {
+  const { dataDir } = config.engine;
+  try {
+    await access(dataDir, constants.R_OK);
+    return `${dataDir} is there`;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+  await access(await nearestFolder(dataDir), constants.W_OK);
+  return `${dataDir} will be made`;
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  const parent = dirname(path);
+  const isThere = await access(parent).then(
+    () => true,
+    () => false,
+  );
+  return isThere || parent === path ? parent : nearestFolder(parent);
+}
+
+async function storeText(config: NodeConfig): Promise<string> {
+  const { openStore } = await import('@understudy/store');
+  const { store: settings, cluster } = config;
+  if (settings.kind === 'local') {
+    await access(dirname(settings.path), constants.W_OK);
+    return `local file ${settings.path}`;
+  }
+  const { endpoints, tls, username, passwordFile } = settings;
+  const store = await openStore({
+    kind: 'etcd',
+    endpoints,
+    cluster,
+    ...(tls === undefined ? {} : { tls }),
+    ...(username === undefined ? {} : { username }),
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+  });
+  try {
+    const { entries } = await store.read({ deadlineMs: 3000 });
+    return `${store.describe()} answers; ${entries.size === 0 ? 'the cluster is new' : 'the cluster is known there'}`;
+  } finally {
+    await store.close();
+  }
+}

@@ -1,0 +1,36 @@
+import { describeCluster, destroyCluster } from '@understudy/local';
+import { z } from 'zod';
+import { localChoice } from '../client/target.ts';
+import { type Context, print, printJson } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { confirmByTyping } from '../questions.ts';
+
+const optionsSchema = z.object({
+  name: z.string().optional(),
+  dataDir: z.string().optional(),
+  yes: z.boolean().optional(),
+});
+
+/** `understudy destroy`: ends a cluster of this machine and deletes it. */
+export async function destroy(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
+  const { name, dataDir, yes } = optionsSchema.parse(given);
+  const choice = await localChoice({ cluster: name, dataDir });
+  const found = await describeCluster(choice);
+  if (found === null) {
+    const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
+    throw new CliError(
+      'NO_CLUSTER',
+      `There is no cluster in ${where}; nothing was deleted.`,
+      'Name it with --name or --data-dir.',
+    );
+  }
+  if (yes !== true) {
+    const text = `This deletes cluster ${found.state.name} with all data in ${found.folder}.`;
+    await confirmByTyping(context, text, found.state.name, '--yes');
+  }
+  const result = await destroyCluster(choice);
+  if (context.format === 'json') printJson(context, { cluster: found.state.name, folder: found.folder, result });
+  else print(context, [`Cluster ${found.state.name} is gone, with ${found.folder}.`]);
+  return EXIT.done;
+}

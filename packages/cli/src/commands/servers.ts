@@ -1,0 +1,67 @@
+import {
+  getServer,
+  isServerName,
+  listPostgres,
+  listServers,
+  type ServerListing,
+  serverNames,
+  showProgress,
+} from '@understudy/servers';
+import { type Context, print, printJson } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { type Column, table } from '../output/table.ts';
+
+/** `understudy servers list` */
+export async function list(context: Context): Promise<ExitCode> {
+  const [servers, postgres] = [await listServers(), await listPostgres()];
+  if (context.format === 'json') {
+    printJson(context, { servers, postgres });
+    return EXIT.done;
+  }
+  const width = context.io.out.columns();
+  print(context, [
+    context.style.bold('Can be fetched by name'),
+    ...table(fetchColumns, servers, width),
+    '',
+    context.style.bold('PostgreSQL on this machine'),
+    ...table(foundColumns, postgres, width),
+  ]);
+  return EXIT.done;
+}
+
+const fetchColumns: readonly Column<ServerListing>[] = [
+  { title: 'NAME', dropOrder: 'never', cell: ({ name }) => name },
+  { title: 'VERSION', dropOrder: 'never', cell: (each) => (each.kind === 'absent' ? '–' : each.server.version) },
+  {
+    title: 'WHERE',
+    dropOrder: 'never',
+    cell: (each) =>
+      each.kind === 'absent' ? `not here (about ${each.downloadMb} MB to download)` : each.server.folder,
+  },
+];
+
+const foundColumns: readonly Column<Awaited<ReturnType<typeof listPostgres>>[number]>[] = [
+  { title: 'VERSION', dropOrder: 'never', cell: ({ version }) => version },
+  { title: 'FROM', dropOrder: 'never', cell: ({ origin }) => origin },
+  { title: 'PG_REWIND', dropOrder: 1, cell: ({ tools }) => (tools.pgRewind === null ? 'no' : 'yes') },
+  { title: 'FOLDER', dropOrder: 'never', cell: ({ binDir }) => binDir },
+];
+
+/** `understudy servers get NAME…` */
+export async function get(context: Context, args: readonly string[]): Promise<ExitCode> {
+  const wrong = args.find((name) => !isServerName(name));
+  if (wrong !== undefined) {
+    throw new CliError('USAGE', `Nothing called "${wrong}" can be fetched.`, `Known: ${serverNames.join(', ')}.`);
+  }
+  const onProgress = context.format === 'json' ? () => undefined : showProgress(process.stderr);
+  const fetched = [];
+  for (const name of args) fetched.push(await getServer(name, { onProgress }));
+  if (context.format === 'json') printJson(context, fetched);
+  else
+    print(
+      context,
+      fetched.map(({ name, version, folder }) => `${name} ${version} ${folder}`),
+    );
+  return EXIT.done;
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { ClusterClient } from '../client/cluster.ts';
+import { findTarget, targetOptionsSchema } from '../client/target.ts';
+import { type Context, print, printJson } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { problemsOf } from '../render/member.ts';
+import { renderStatus } from '../render/status.ts';
+
+const optionsSchema = targetOptionsSchema.extend({
+  watch: z.boolean().optional(),
+  interval: z.number(),
+  check: z.boolean().optional(),
+});
+
+/** `understudy status` */
+export async function status(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
+  const options = optionsSchema.parse(given);
+  const target = await findTarget(options, context.io.env);
+  if (options.watch === true) {
+    const { watch } = await import('./watch.ts');
+    return watch(context, target, options.interval);
+  }
+  const { status: view } = await new ClusterClient(target).look();
+  if (context.format === 'json') printJson(context, view);
+  else print(context, renderStatus(view, { style: context.style, width: context.io.out.columns() }));
+  const problems = options.check === true ? problemsOf(view) : [];
+  if (problems.length > 0) {
+    throw new CliError(
+      'UNHEALTHY',
+      `The cluster is not whole: ${problems.join('; ')}.`,
+      'Ask why: understudy explain',
+      {
+        retry: 'safe',
+      },
+    );
+  }
+  return EXIT.done;
+}

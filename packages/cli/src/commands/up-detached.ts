@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ClusterDescription, describeCluster } from '@understudy/local';
+import { ClusterClient } from '../client/cluster.ts';
+import { connectionString } from '../connection-string.ts';
+import { type Context, note, print, printJson } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { ownCommand, typedCommand } from '../invocation.ts';
+import { problemsOf } from '../render/member.ts';
+import { nowMs, pauseFor } from '../waiting.ts';
+
+const lookEveryMs = 200;
+/** Fetching servers is not part of the time that the cluster itself may take to start. */
+const fetchSlackMs = 600_000;
+
+interface Start {
+  readonly pid: number;
+  readonly log: string;
+  /** How it ended; null while it runs. */
+  readonly ended: () => string | null;
+}
+
+/** `up --detach`: the same command in the background; this one waits until the cluster is whole, and ends. */
+export async function upDetached(
+  context: Context,
+  choice: { readonly name?: string; readonly folder?: string },
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<ExitCode> {
+  const before = await describeCluster(choice);
+  if (before?.runner != null) {
+    const text = `Cluster ${before.state.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
+    throw new CliError('USAGE', text, 'See it with: understudy status');
+  }
+  note(context, 'Starting in the background …');
+  const started = launch(args);
+  const signal = context.interruption();
+  const limitMs = nowMs() + timeoutMs + fetchSlackMs;
+  while (nowMs() < limitMs) {
+    const how = started.ended();
+    if (how !== null) throw await notStarted(started, how);
+    if (signal.aborted) {
+      process.kill(started.pid, 'SIGTERM');
+      throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.', '');
+    }
+    const found = await describeCluster(choice);
+    if (found?.runner?.pid === started.pid && (await isWhole(found))) return report(context, found, started);
+    await pauseFor(lookEveryMs, signal);
+  }
+  const next = `Look into ${started.log}, or end it with: understudy down`;
+  throw new CliError('STILL_PENDING', 'The cluster is not whole yet.', next, { retry: 'unknown' });
+}
+
+function launch(args: readonly string[]): Start {
+  const log = join(mkdtempSync(join(tmpdir(), 'understudy-up-')), 'up.log');
+  const output = openSync(log, 'a', 0o600);
+  const [file = process.execPath, ...first] = ownCommand;
+  const child = spawn(file, [...first, 'up', ...args], { detached: true, stdio: ['ignore', output, output] });
+  closeSync(output);
+  let how: string | null = null;
+  child.once('error', (error) => {
+    how = error.message;
+  });
+  child.once('exit', (code, signal) => {
+    how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  });
+  child.unref();
+  return { pid: child.pid ?? -1, log, ended: () => how };
+}
+
+async function isWhole(found: ClusterDescription): Promise<boolean> {
+  const urls = found.nodes.map(({ apiUrl }) => apiUrl);
+  const client = new ClusterClient({
+    urls,
+    source: found.folder,
+    tls: {},
+    token: async () => null,
+    folder: found.folder,
+  });
+  return client.look(1000).then(
+    ({ status }) => status.members.length === urls.length && problemsOf(status).length === 0,
+    () => false,
+  );
+}
+
+/** The background command said what was wrong in its log; that is the error here. */
+async function notStarted({ log }: Start, how: string): Promise<CliError> {
+  const text = await readFile(log, 'utf8').catch(() => '');
+  const cause = /^error: (.*)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
+  const next = /^next: +(.*)$/m.exec(text)?.[1] ?? `The whole log: ${log}`;
+  return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, next);
+}
+
+function report(context: Context, found: ClusterDescription, { pid, log }: Start): ExitCode {
+  const hosts = found.nodes.map(({ host, dbPort }) => ({ host, port: dbPort }));
+  const url = connectionString({ hosts, user: 'postgres', database: 'postgres', target: 'read-write' });
+  const { name } = found.state;
+  if (context.format === 'json') {
+    printJson(context, { name, folder: found.folder, pid, log, url, nodes: found.nodes });
+    return EXIT.done;
+  }
+  const { style } = context;
+  print(context, [
+    `${style.green('●')} ${style.bold(`Cluster ${name} is up`)} in the background (process ${pid}, log ${log})`,
+    `  ${url}`,
+    `  End it with: ${style.cyan(`${typedCommand(context.io.env)} down --data-dir ${found.folder}`)}`,
+  ]);
+  return EXIT.done;
+}

@@ -1,0 +1,49 @@
+import type { StatusView } from '@understudy/agent';
+import type { LocalCluster } from '@understudy/local';
+import { ClusterClient } from '../client/cluster.ts';
+import type { Context } from '../context.ts';
+import { type Change, changesBetween } from '../render/changes.ts';
+import { problemsOf } from '../render/member.ts';
+import { pauseFor } from '../waiting.ts';
+import type { ProgressView } from './up-progress.ts';
+
+/** A whole cluster is looked at now and then, one in which something is going on often. */
+const calmMs = 400;
+const busyMs = 80;
+const lookTimeoutMs = 1500;
+
+/** Prints a line for everything that the cluster decides, until `signal`. */
+export async function follow(
+  context: Context,
+  cluster: LocalCluster,
+  progress: ProgressView,
+  signal: AbortSignal,
+): Promise<void> {
+  const urls = cluster.nodes.map((node) => node.address.apiUrl);
+  const client = new ClusterClient(
+    { urls, source: cluster.folder, tls: {}, token: async () => null, folder: cluster.folder },
+    signal,
+  );
+  let last: StatusView | null = null;
+  while (!signal.aborted) {
+    const view = await client.look(lookTimeoutMs).then(
+      ({ status }) => status,
+      () => null,
+    );
+    if (view !== null) {
+      if (last !== null) for (const change of changesBetween(last, view)) report(context, progress, change);
+      last = view;
+    }
+    await pauseFor(view !== null && problemsOf(view).length === 0 ? calmMs : busyMs, signal);
+  }
+}
+
+function report(context: Context, progress: ProgressView, { tone, text }: Change): void {
+  if (context.format === 'json') {
+    context.io.out.write(`${JSON.stringify({ at: new Date().toISOString(), tone, text })}\n`);
+    return;
+  }
+  const { errStyle: style } = context;
+  const paint = { good: style.green, plain: (plain: string) => plain, warn: style.yellow, bad: style.red }[tone];
+  progress.line(`${style.dim(new Date().toISOString().slice(11, 23))}  ${paint(text)}`);
+}

@@ -1,0 +1,136 @@
+import { createLocalCluster, type LocalCluster, type LocalClusterOptions } from '@understudy/local';
+import { z } from 'zod';
+import { localChoice } from '../client/target.ts';
+import { type Context, print, printJson } from '../context.ts';
+import { CliError } from '../errors.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { asArguments, ownCommand, typedCommand } from '../invocation.ts';
+import { renderWelcome, type Welcome, welcomeJson } from '../render/welcome.ts';
+import { follow } from './up-follow.ts';
+import { type ProgressView, startProgress } from './up-progress.ts';
+import { UpSignals } from './up-signals.ts';
+
+const optionsSchema = z.object({
+  nodes: z.number().optional(),
+  engine: z.enum(['postgres']).optional(),
+  pgVersion: z.string().optional(),
+  binDir: z.string().optional(),
+  store: z.enum(['local', 'etcd']).optional(),
+  etcdMembers: z.enum(['1', '3']).optional(),
+  durability: z.enum(['sync', 'async']).optional(),
+  name: z.string().optional(),
+  dataDir: z.string().optional(),
+  parameter: z.array(z.string()).optional(),
+  detach: z.boolean().optional(),
+  timeout: z.number(),
+});
+type UpOptions = z.infer<typeof optionsSchema>;
+
+/** `understudy up`: a whole cluster of this machine, until Ctrl-C. */
+export async function up(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
+  const options = optionsSchema.parse(given);
+  if (options.detach === true) {
+    const { upDetached } = await import('./up-detached.ts');
+    const args = asArguments({ ...options, timeout: `${options.timeout}ms` }, ['detach']);
+    return upDetached(
+      context,
+      await localChoice({ dataDir: options.dataDir, cluster: options.name }),
+      args,
+      options.timeout,
+    );
+  }
+  const progress = startProgress(context);
+  const signals = new UpSignals(context);
+  try {
+    const cluster = await createLocalCluster({
+      ...(await clusterOptions(options)),
+      onProgress: (step) => progress.show(step),
+      onEvent: (event) => progress.tell(event),
+    });
+    signals.killWith(() => cluster.kill());
+    return await run(context, cluster, options, progress, signals);
+  } catch (error) {
+    progress.end();
+    if (signals.first.aborted) return signals.exitCode;
+    throw error;
+  } finally {
+    progress.end();
+    signals.close();
+  }
+}
+
+async function run(
+  context: Context,
+  cluster: LocalCluster,
+  options: UpOptions,
+  progress: ProgressView,
+  signals: UpSignals,
+): Promise<ExitCode> {
+  const leader = await cluster.start({ timeoutMs: options.timeout, signal: signals.first });
+  progress.end();
+  const welcome = welcomeOf(context, cluster, leader, options);
+  if (context.format === 'json') printJson(context, welcomeJson(welcome));
+  else print(context, renderWelcome(welcome, context.style, context.io.out.columns()));
+  try {
+    await follow(context, cluster, progress, signals.first);
+  } finally {
+    progress.stopping();
+    await cluster.stop();
+  }
+  progress.stopped(cluster.folder);
+  return signals.exitCode;
+}
+
+async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> {
+  const { engine, pgVersion, binDir, store, etcdMembers, durability, nodes, parameter } = options;
+  return {
+    ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
+    ...(engine === undefined ? {} : { engine }),
+    ...(pgVersion === undefined ? {} : { version: pgVersion }),
+    ...(binDir === undefined ? {} : { binDir }),
+    ...(store === undefined ? {} : { store }),
+    ...(etcdMembers === undefined ? {} : { etcdMembers: etcdMembers === '3' ? 3 : 1, store: 'etcd' }),
+    ...(durability === undefined ? {} : { durability }),
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(parameter === undefined ? {} : { parameters: parametersOf(parameter) }),
+    command: ownCommand,
+  };
+}
+
+function parametersOf(list: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    list.map((each) => {
+      const [, name, value] = /^([^=\s]+)=(.*)$/.exec(each) ?? [];
+      if (name !== undefined && value !== undefined) return [name, value];
+      throw new CliError('USAGE', `"${each}" is not NAME=VALUE.`, 'Write --parameter work_mem=64MB.');
+    }),
+  );
+}
+
+function welcomeOf(context: Context, cluster: LocalCluster, leader: string, options: UpOptions): Welcome {
+  const { state, server, login, folder, paths } = cluster;
+  const choice = [
+    ...(options.dataDir === undefined ? [] : ['--data-dir', options.dataDir]),
+    ...(options.name === undefined ? [] : ['--cluster', options.name]),
+  ];
+  return {
+    name: state.name,
+    version: server.version,
+    durability: state.durability,
+    store: state.store.kind,
+    leader,
+    folder,
+    secretsFile: paths.secrets,
+    user: login.user,
+    database: login.database,
+    command: typedCommand(context.io.env),
+    choice: choice.join(' '),
+    nodes: cluster.nodes.map((node) => ({
+      name: node.name,
+      host: node.address.host,
+      dbPort: node.address.dbPort,
+      apiUrl: node.address.apiUrl,
+      serverPid: node.server()?.pid ?? null,
+    })),
+  };
+}

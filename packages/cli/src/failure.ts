@@ -1,0 +1,69 @@
+import { CliError, codeOf, reasonOf } from './errors.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+
+/** Any failure in the form in which it is shown: one line of cause (or one for each wrong setting), one line of what to do. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly next: string;
+  readonly exitCode: ExitCode;
+}
+
+/** Exit codes of the typed errors of other packages, by their code; what is not here is a plain failure. */
+const exitByCode: Readonly<Record<string, ExitCode>> = {
+  CONFIG_UNREADABLE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
+  SECRETS_EXPOSED: EXIT.usage,
+  'invalid-config': EXIT.usage,
+  RING_INVALID: EXIT.usage,
+  STATE_INVALID: EXIT.usage,
+  FOLDER_UNUSABLE: EXIT.usage,
+  SERVER_UNKNOWN: EXIT.usage,
+  INTERRUPTED: EXIT.interrupted,
+};
+
+const nextByCode: Readonly<Record<string, string>> = {
+  CONFIG_INVALID: 'Correct the file, then check it with: understudy agent --config FILE --check',
+  SERVER_NOT_FOUND: 'See what is here and what can be fetched: understudy servers list',
+};
+
+/** Turns whatever was thrown into what is shown. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CliError) {
+    return { code: error.code, message: error.message, next: error.next, exitCode: error.exitCode };
+  }
+  const code = codeOf(error);
+  if (!isOurs(error) || code === null) return internal(error);
+  const { cause, next } = splitAdvice(reasonOf(error));
+  return {
+    code,
+    message: cause,
+    next: next === '' ? (nextByCode[code] ?? '') : next,
+    exitCode: exitByCode[code] ?? EXIT.failed,
+  };
+}
+
+/** Typed errors of the other packages say how a repetition would go; nothing else does. */
+function isOurs(error: unknown): error is Error {
+  return error instanceof Error && 'retry' in error && typeof error.retry === 'string';
+}
+
+function internal(error: unknown): Failure {
+  const system = codeOf(error);
+  if (error instanceof Error && system !== null && 'syscall' in error) {
+    const next = 'Correct that, then try again.';
+    return { code: system, message: reasonOf(error), next, exitCode: EXIT.failed };
+  }
+  const next = 'This is a mistake in Understudy: run it again with --debug and report the output.';
+  return { code: 'INTERNAL', message: reasonOf(error), next, exitCode: EXIT.failed };
+}
+
+/** Our messages end with what to do: the last sentence, when there is more than one. Several lines (one a setting) stay whole. */
+function splitAdvice(message: string): { readonly cause: string; readonly next: string } {
+  if (message.includes('\n')) return { cause: message, next: '' };
+  const ends = [...message.matchAll(/[.)!?:] (?=[A-Z])/g)];
+  const last = ends.at(-1);
+  if (last === undefined) return { cause: message, next: '' };
+  const cut = last.index + 1;
+  return { cause: message.slice(0, cut).replace(/:$/, '.'), next: message.slice(cut + 1) };
+}

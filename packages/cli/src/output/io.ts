@@ -1,0 +1,49 @@
+import type { Readable } from 'node:stream';
+
+/** Where text goes; what a terminal says about itself decides about colour, width and redrawing. */
+export interface Sink {
+  readonly isTTY: boolean;
+  /** Columns of the terminal now; for a pipe, a width at which nothing is cut. */
+  columns(): number;
+  rows(): number;
+  write(text: string): void;
+  /** Calls back when the terminal changes its size; returns how to stop that. */
+  onResize(listener: () => void): () => void;
+}
+
+/** Everything through which a command meets the world outside. */
+export interface Io {
+  readonly out: Sink;
+  readonly err: Sink;
+  readonly input: Readable & { readonly isTTY?: boolean };
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const pipeColumns = 10_000;
+const pipeRows = 1000;
+const leastColumns = 20;
+
+function sinkOf(stream: NodeJS.WriteStream): Sink {
+  const isTTY = stream.isTTY === true;
+  return {
+    isTTY,
+    columns: () => (isTTY ? Math.max(leastColumns, stream.columns || 80) : pipeColumns),
+    rows: () => (isTTY ? Math.max(5, stream.rows || 24) : pipeRows),
+    write: (text) => {
+      stream.write(text);
+    },
+    onResize: (listener) => {
+      stream.on('resize', listener);
+      return () => stream.off('resize', listener);
+    },
+  };
+}
+
+/** The terminal or pipes of this process. A reader that goes away (`… | head`) ends the process quietly. */
+export function processIo(): Io {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+  return { out: sinkOf(process.stdout), err: sinkOf(process.stderr), input: process.stdin, env: process.env };
+}

@@ -1,0 +1,111 @@
+import { connectionString } from '../connection-string.ts';
+import type { Style } from '../output/style.ts';
+import { type Column, table } from '../output/table.ts';
+import { padEnd } from '../output/text.ts';
+
+export interface WelcomeNode {
+  readonly name: string;
+  readonly host: string;
+  readonly dbPort: number;
+  readonly apiUrl: string;
+  readonly serverPid: number | null;
+}
+
+/** What a person needs to know about a cluster that has just started. */
+export interface Welcome {
+  readonly name: string;
+  readonly version: string;
+  readonly durability: 'sync' | 'async';
+  readonly store: 'local' | 'etcd';
+  readonly leader: string;
+  readonly folder: string;
+  readonly secretsFile: string;
+  readonly user: string;
+  readonly database: string;
+  /** How the command is typed here, and the options that choose this cluster. */
+  readonly command: string;
+  readonly choice: string;
+  readonly nodes: readonly WelcomeNode[];
+}
+
+export function renderWelcome(welcome: Welcome, style: Style, width: number): string[] {
+  const { name, version, nodes, durability, store, folder } = welcome;
+  const count = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`;
+  return [
+    `${style.green('●')} ${style.bold(`Cluster ${name} is up`)}: PostgreSQL ${version}, ${count}, ${durability}, ${store} store`,
+    style.dim(`  kept in ${folder}`),
+    '',
+    ...nodeTable(welcome, style, width),
+    '',
+    `${style.bold('Connect')}  ${urlOf(welcome)}`,
+    `         The password is in ${welcome.secretsFile} (superuser); with it in the address:`,
+    `         ${style.cyan(typed(welcome, 'url --with-password'))}`,
+    '',
+    style.bold('Try, in another terminal'),
+    ...tries(welcome).map(([command, meaning]) => `  ${style.cyan(padEnd(command, tryWidth(welcome)))}  ${meaning}`),
+    '',
+    `${style.bold('Ctrl-C')} stops all of it; the data is kept for the next time. What the cluster decides, from here on:`,
+  ];
+}
+
+/** The same for programs. */
+export function welcomeJson(welcome: Welcome): object {
+  const { command: _command, choice: _choice, ...facts } = welcome;
+  return { ...facts, url: urlOf(welcome) };
+}
+
+function nodeTable({ nodes, leader }: Welcome, style: Style, width: number): string[] {
+  const columns: readonly Column<WelcomeNode>[] = [
+    { title: '  NODE', dropOrder: 'never', cell: ({ name }) => `  ${name}` },
+    {
+      title: 'ROLE',
+      dropOrder: 'never',
+      cell: ({ name }) => (name === leader ? style.green('primary') : 'replica'),
+    },
+    { title: 'POSTGRESQL', dropOrder: 'never', cell: ({ host, dbPort }) => `${host}:${dbPort}` },
+    {
+      title: 'PID',
+      align: 'right',
+      dropOrder: 2,
+      cell: ({ serverPid }) => (serverPid === null ? '–' : String(serverPid)),
+    },
+    { title: 'HTTP API', dropOrder: 1, cell: ({ apiUrl }) => apiUrl },
+  ];
+  const [title = '', ...lines] = table(columns, nodes, width);
+  return [style.dim(title), ...lines];
+}
+
+function urlOf({ nodes, user, database }: Welcome): string {
+  return connectionString({
+    hosts: nodes.map(({ host, dbPort }) => ({ host, port: dbPort })),
+    user,
+    database,
+    target: 'read-write',
+  });
+}
+
+function typed({ command, choice }: Welcome, rest: string): string {
+  return `${command} ${rest}${choice === '' ? '' : ` ${choice}`}`;
+}
+
+function tries(welcome: Welcome): readonly (readonly [command: string, meaning: string])[] {
+  const leader = welcome.nodes.find(({ name }) => name === welcome.leader);
+  const other = welcome.nodes.find(({ name }) => name !== welcome.leader);
+  return [
+    [typed(welcome, 'status --watch'), 'see what happens, live'],
+    ...(leader?.serverPid == null || other === undefined
+      ? []
+      : ([
+          [`kill -9 ${leader.serverPid}`, `kill the primary's server (${leader.name}): a replica takes over`],
+        ] as const)),
+    ...(other === undefined
+      ? []
+      : ([[typed(welcome, `switchover --to ${other.name}`), 'move the primary on purpose']] as const)),
+    [typed(welcome, 'explain'), 'why each node does what it does'],
+    [typed(welcome, 'history'), 'every change of leader'],
+  ];
+}
+
+function tryWidth(welcome: Welcome): number {
+  return Math.max(...tries(welcome).map(([command]) => command.length));
+}

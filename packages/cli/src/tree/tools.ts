@@ -1,0 +1,93 @@
+import { type Tree, withCommon, withExamples } from './define.ts';
+
+const group = 'Trying and testing:';
+
+/** `drill`, `servers`, `version`, `completion`. */
+export function addToolCommands({ program, attach }: Tree): void {
+  addDrill({ program, attach });
+  addServers({ program, attach });
+  const version = program
+    .command('version')
+    .summary('print the versions of this command and of a running cluster')
+    .helpGroup('Other:');
+  version.description('Prints the version of this command and of the Node that runs it.');
+  withExamples(withCommon(version), [
+    ['understudy version', ''],
+    ['understudy version --json', ''],
+  ]);
+  attach(version, async () => (await import('../commands/version.ts')).version);
+
+  const completion = program.command('completion').summary('print a completion script for a shell').helpGroup('Other:');
+  completion.description('Prints a script that completes commands and options.');
+  const shells = ['bash', 'zsh', 'fish'];
+  completion.argument('<shell>', shells.join(', '));
+  withExamples(withCommon(completion), [
+    ['source <(understudy completion bash)', 'in ~/.bashrc'],
+    ['understudy completion zsh > ~/.zfunc/_understudy', 'with ~/.zfunc in fpath'],
+    ['understudy completion fish > ~/.config/fish/completions/understudy.fish', ''],
+  ]);
+  attach(completion, async () => {
+    const { completionFor } = await import('../commands/completion.ts');
+    return (context, args) => completionFor(context, args, program);
+  });
+}
+
+function addServers({ program, attach }: Tree): void {
+  const servers = program.command('servers').summary('list or fetch database servers').helpGroup(group);
+  servers.description(
+    'Finds PostgreSQL on this machine, and fetches servers that are missing into a cache folder, without root.',
+  );
+  withExamples(servers.helpOption('-h, --help', 'show this help'), [
+    ['understudy servers list', ''],
+    ['understudy servers get postgres-18', ''],
+  ]);
+  const list = servers.command('list').description('Lists what is here and what can be fetched.');
+  withExamples(withCommon(list), [['understudy servers list', '']]);
+  attach(list, async () => (await import('../commands/servers.ts')).list);
+  const get = servers
+    .command('get')
+    .description('Fetches servers that are missing.')
+    .argument('<name...>', 'such as postgres-18, etcd-3.5, haproxy');
+  withExamples(withCommon(get), [['understudy servers get postgres-18 etcd-3.5', '']]);
+  attach(get, async () => (await import('../commands/servers.ts')).get);
+}
+
+function addDrill({ program, attach }: Tree): void {
+  const drill = program
+    .command('drill')
+    .summary('break a cluster of its own, and check that nothing was lost')
+    .helpGroup(group);
+  drill
+    .description(
+      'Builds a cluster of its own, injects faults while many clients write, heals them, and checks every node for acknowledged writes\n' +
+        'that were lost. Prints the write outage that clients saw. As root every node gets a host of its own (network namespaces).\n' +
+        'Exit codes of its own: 1 when something was lost or did not come together, 3 when it could not be carried out.',
+    )
+    .option(
+      '--faults <list>',
+      'comma-separated, or all: kill-database, kill-host, partition, freeze, freeze-agent, kill-agent, store-down, switchover, …',
+    )
+    .option('--runs <number>', 'how often each is injected (default: 5)')
+    .option('--engine <kind>', 'postgres')
+    .option('--store <kind>', 'local (default) or etcd')
+    .option('--etcd-members <number>', '1 (default) or 3')
+    .option('--nodes <number>', 'number of nodes (default: 3)')
+    .option('--durability <kind>', 'sync (default) or async')
+    .option('--pg-version <major>', 'major version of PostgreSQL')
+    .option('--bin-dir <folder>', 'take PostgreSQL from this folder')
+    .option('--hosts <kind>', 'namespaces (root), loopback, or automatic (default)')
+    .option('--writers <number>', 'clients that write at once (default: 20)')
+    .option('--every-ms <number>', 'time between two inserts of one client (default: 20)')
+    .option('--deadline-ms <number>', 'how long a client waits for an answer (default: 500)')
+    .option('--calm-ms <number>', 'writes before each fault (default: 2000)')
+    .option('--converge-ms <number>', 'time to be whole again (default: 60000)')
+    .option('--data-dir <folder>', "the cluster's folder (default: a new one, removed afterwards)")
+    .option('--keep', 'keep that folder')
+    .option('--log-level <level>', 'of the agents: info (default) or debug');
+  withExamples(withCommon(drill), [
+    ['understudy drill --runs 1', 'every fault once'],
+    ['understudy drill --faults kill-database,freeze --runs 20 --store etcd', ''],
+    ['understudy drill --json > report.json', ''],
+  ]);
+  attach(drill, async () => (await import('../commands/drill.ts')).drill);
+}
