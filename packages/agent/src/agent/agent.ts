@@ -19,7 +19,7 @@ import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { Charge, GuardClient } from '../guard/client.ts';
-import { processName } from '../guard/proc.ts';
+import { type ProcessName, processName } from '../guard/proc.ts';
 import { LagMeter } from '../lag/meter.ts';
 import { chargeFor } from '../loop/charge.ts';
 import { execute } from '../loop/execute.ts';
@@ -90,6 +90,8 @@ export class Agent {
   #housekeptAtMs = Number.NEGATIVE_INFINITY;
   #stalledMs = 0;
   #logged = '';
+  #pulses = 0;
+  #server: { readonly name: ProcessName | null; readonly pid: number; readonly lookedAtMs: number } | null = null;
   /** For metrics. */
   readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0 };
   #followed: ReadonlyMap<MemberId, Member> | null = null;
@@ -203,7 +205,9 @@ export class Agent {
     const now = monotonicMs();
     const lostMs = this.#clock.tick(now);
     if (lostMs > STALL_MS) this.#stalledMs = lostMs;
-    this.guard?.beat(this.#charge);
+    // Twice a second is enough for the guard; changes are told at once.
+    this.#pulses++;
+    if (this.#pulses % 2 === 0) this.guard?.beat(this.#charge);
     this.hub.beat(now);
     this.peers.tick();
     this.#runner.trigger();
@@ -242,6 +246,7 @@ export class Agent {
         session: this.session,
         peers: this.peers,
         failures: this.#failures,
+        onFailure: (command, code, message) => this.#log.warn({ command, code }, message),
         runningMs: () => this.runningMs(),
       });
       const { observation } = observed;
@@ -252,7 +257,7 @@ export class Agent {
       this.#tell(observed, decision);
       const end = await this.#act(observed, decision);
       if (end.kind === 'nothing-to-do') await this.#housekeep(observed);
-      return this.#tempo.next(end, isBusy(observation, decision), this.runningMs(), this.#clock.tickMs);
+      return this.#tempo.next(end, isBusy(observation, decision), this.runningMs());
     } catch (error) {
       this.#log.error({ err: error }, 'a turn failed; this is a mistake in Understudy');
       return 1_000;
@@ -281,7 +286,7 @@ export class Agent {
     const now = monotonicMs();
     this.#latest = { ...observed, decision, report, sinceMs: isSame ? (this.#latest?.sinceMs ?? now) : now };
     this.hub.publish(report, now);
-    const server = details.processId === null ? null : processName(details.processId);
+    const server = this.#serverName(details.processId);
     const { leaseTtlMs } = configOf(observation);
     const charge = chargeFor(engine, decision.authority, server, this.#charge, observation.now, leaseTtlMs);
     const moved =
@@ -290,6 +295,16 @@ export class Agent {
     if (moved) this.guard?.beat(charge);
     if (!isSame) this.#logDecision(observed, decision, shape);
     this.#notify();
+  }
+
+  /** The server's process by its full name, looked up when its number changes, and now and then. */
+  #serverName(pid: number | null): ProcessName | null {
+    if (pid === null) return null;
+    const now = this.runningMs();
+    if (this.#server === null || this.#server.pid !== pid || now - this.#server.lookedAtMs > HOUSEKEEPING_MS) {
+      this.#server = { name: processName(pid), pid, lookedAtMs: now };
+    }
+    return this.#server.name;
   }
 
   #logDecision(observed: Observed, decision: Decision, shape: string): void {

@@ -17,6 +17,8 @@ export interface Sources {
   readonly session: Session;
   readonly peers: PeerSet;
   readonly failures: Failures;
+  /** Told of each failure of the engine's long work, once. */
+  readonly onFailure: (command: string, code: string, message: string) => void;
   readonly runningMs: () => number;
 }
 
@@ -33,6 +35,7 @@ export async function observe(sources: Sources): Promise<Observed> {
   const { state, details } = await engine.observe();
   for (const { command, error } of engine.takeFailures()) {
     failures.add(command, error.code, error.message, sources.runningMs());
+    sources.onFailure(command, error.code, error.message);
   }
   const observation: Observation = {
     now: monotonicMs(),

@@ -1,16 +1,43 @@
 import { readFile } from 'node:fs/promises';
 import type { Member, Position, TimelineSwitch } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
 import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
 import { type Identification, identify } from '../observe/query.ts';
 import { missing } from '../sql/local.ts';
 import { PgSession } from '../sql/session.ts';
+import { pollUntil } from '../waiting.ts';
 
 const timeoutMs = 10_000;
 
-/** Connects to another member's server as one of our roles: `replication` for copies and histories, `rewind` for `pg_rewind`'s. */
+/** A new primary gets its roles only after it has opened; until then it refuses ours. */
+const rolesWithinMs = 10_000;
+
+/**
+ * Connects to another member's server as one of our roles: `replication` for copies and histories, `rewind` for `pg_rewind`'s.
+ *
+ * @throws EngineError `ENGINE_UNREACHABLE`, or `ENGINE_LOGIN_FAILED` when the role is still refused after a while.
+ */
 export async function openMember(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
+  let refusal: EngineError | null = null;
+  const session = await pollUntil(
+    async () => {
+      try {
+        return await open(instance, from, role);
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.code !== 'ENGINE_LOGIN_FAILED') throw error;
+        refusal = error;
+        return null;
+      }
+    },
+    { everyMs: 50, timeoutMs: rolesWithinMs },
+  );
+  if (session !== null) return session;
+  throw refusal ?? new EngineError('ENGINE_LOGIN_FAILED', `${from.id} refuses the login of ${roles[role]}.`, 'safe');
+}
+
+async function open(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
   const { options } = instance;
   const ssl = options.tls === null ? null : { ca: await readFile(options.tls.ca, 'utf8'), verify: options.tls.verify };
   return PgSession.open(
