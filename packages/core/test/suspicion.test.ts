@@ -118,6 +118,14 @@ test('a chosen leader that is not open yet has fifteen seconds, counted for its 
   }
 });
 
+test('a report from before the opening is no news: the store was quicker than the stream', () => {
+  const report = (engine: EngineState) => ({ peers: { [n1]: fresh(n1, engine), [n3]: suspecting(n3) } });
+  const since = (forMs: number) => ({ leaderNotOpenSince: { epoch: EPOCH_5, since: ms(NOW - forMs) } });
+  assert.equal(suspects(report(cut(at(4, 4000))), since(50)), false);
+  assert.equal(suspects(report(cut(at(4, 4000))), since(15_000)), true, 'not for ever');
+  assert.equal(suspects(report(cut(at(5, 4500))), since(50)), true, 'it has been open, and is a replica again');
+});
+
 test('a chosen leader whose server stopped is suspected at once', () => {
   assert.equal(suspects({ store: promoting, peers: { [n1]: fresh(n1, stopped('crashed')) } }), true);
 });

@@ -1,3 +1,4 @@
+import { lineageOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
@@ -55,7 +56,8 @@ function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Susp
       return { kind: 'trusts' };
     case 'starting':
     case 'replica': {
-      if (phase === 'promoting' && notOpenForMs(turn) < PROMOTION_PATIENCE_MS) return { kind: 'trusts' };
+      const isOpening = phase === 'promoting' || isFromBeforeOpening(turn, engine);
+      if (isOpening && notOpenForMs(turn) < PROMOTION_PATIENCE_MS) return { kind: 'trusts' };
       return suspects('leader-not-primary', `${leader}'s agent says that its server is not a primary.`);
     }
     case 'stopped':
@@ -64,6 +66,14 @@ function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Susp
     default:
       return suspects('leader-down', `${leader}'s agent says that its server is ${engine.kind}.`);
   }
+}
+
+/**
+ * Whether a leader's report is older than the record that says it is open: the store can be quicker than its stream. A server that has
+ * opened ends on the line that the record allocated to it; a restarted one too.
+ */
+function isFromBeforeOpening(turn: LedTurn, engine: EngineState): boolean {
+  return engine.kind === 'replica' && lineageOf(engine.position ?? engine.replayed) !== turn.record.value.lineage;
 }
 
 /** During a planned handover a stopped server is what was asked for, for a moment. */
