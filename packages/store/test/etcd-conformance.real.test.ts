@@ -12,8 +12,15 @@ for (const program of await etcdPrograms()) {
 
 async function start(program: EtcdProgram, members: 1 | 3): Promise<StoreFixture> {
   const servers = await EtcdServers.start(program, { members });
+  let handles = 0;
   return {
-    open: (cluster) => openStore({ kind: 'etcd', endpoints: servers.endpoints, cluster }),
+    open: (cluster) => {
+      // Each handle prefers another member, so that what one member says late or differently would be seen.
+      handles += 1;
+      const first = handles % members;
+      const endpoints = [...servers.endpoints.slice(first), ...servers.endpoints.slice(0, first)];
+      return openStore({ kind: 'etcd', endpoints, cluster });
+    },
     disturbances: [
       { name: 'every revision was compacted', run: () => compact(servers) },
       { name: 'all members were killed and started again', run: () => restartAll(servers) },

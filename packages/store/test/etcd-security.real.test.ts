@@ -51,9 +51,12 @@ for (const program of await etcdPrograms()) {
         [await open(null, ''), PASSWORD],
       ];
       for (const [store, secret] of refused) {
-        const calls = [store.read(CALL), store.transact([], [{ kind: 'put', key: 'k', value: 'v' }], CALL)];
+        const calls: (() => Promise<unknown>)[] = [
+          () => store.read(CALL),
+          () => store.transact([], [{ kind: 'put', key: 'k', value: 'v' }], CALL),
+        ];
         for (const call of calls) {
-          const error = await call.then(
+          const error = await call().then(
             () => assert.fail('it was let in'),
             (thrown: unknown) => thrown,
           );
