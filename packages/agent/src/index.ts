@@ -1,4 +1,5 @@
 export { lockHolder } from './agent/lock.ts';
+export { MEMORY_ENVIRONMENT } from './agent/memory.ts';
 export {
   type AgentEnd,
   type EngineContext,

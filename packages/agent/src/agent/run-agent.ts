@@ -17,6 +17,7 @@ import { pause, withDeadline } from '../time/deadline.ts';
 import { Agent } from './agent.ts';
 import { lockRunDir, type RunDirLock } from './lock.ts';
 import { type AgentLog, type Logger, openLog } from './logger.ts';
+import { saveMemory } from './memory.ts';
 
 /** What an engine is made from. */
 export interface EngineContext {
@@ -65,6 +66,7 @@ export async function runAgent(
   options: RunOptions = {},
 ): Promise<RunningAgent> {
   const undo: (() => Promise<void> | void)[] = [];
+  saveMemory();
   try {
     return await start(config, engineFactory, options, undo);
   } catch (error) {

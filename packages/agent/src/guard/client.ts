@@ -208,7 +208,7 @@ export class GuardClient {
     const entry = new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url);
     const args = [...GUARD_FLAGS, fileURLToPath(entry), runDir, ...(watchdogDevice === null ? [] : [watchdogDevice])];
     // Compiled code is kept between starts: the compiler of TypeScript then need not be loaded, which halves the guard's memory.
-    const cache = process.env.NODE_COMPILE_CACHE ?? join(runDir, 'compiled');
+    const cache = join(runDir, 'compiled');
     const env = { ...process.env, NODE_COMPILE_CACHE: cache };
     const warm = existsSync(cache)
       ? null

@@ -26,6 +26,8 @@ interface Agent {
   readonly socket: Socket;
 }
 
+/** As in agent/memory.ts, which is not loaded here. */
+const MEMORY_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };
 const MAX_RESTARTS = 30;
 const FIRST_RESTART_PAUSE_MS = 500;
 const LAST_RESTART_PAUSE_MS = 30_000;
@@ -147,7 +149,7 @@ export class Guard {
     const output = openOutput(this.#options.agentOutput);
     const child = spawn(started.program, [...started.args], {
       cwd: started.folder,
-      env: started.env,
+      env: { ...MEMORY_ENVIRONMENT, ...started.env },
       detached: true,
       stdio: ['ignore', output, output],
     });

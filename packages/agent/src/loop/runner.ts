@@ -1,7 +1,7 @@
 /** Runs turns one after the other: at once when triggered, never two at a time, never more often than there is reason to. */
 
 export interface RunnerOptions {
-  /** One turn; returns in how many ms to come again without a trigger. Must not throw. */
+  /** One turn; returns in how many ms to come again without a trigger (infinity: not at all). Must not throw. */
   readonly turn: () => Promise<number>;
 }
 
@@ -61,7 +61,7 @@ export class Runner {
       return;
     }
     if (this.#again || delayMs <= 0) this.trigger();
-    else this.#timer = setTimeout(() => this.trigger(), delayMs);
+    else if (Number.isFinite(delayMs)) this.#timer = setTimeout(() => this.trigger(), delayMs);
   }
 
   #clearTimer(): void {

@@ -1,4 +1,4 @@
-/** How soon the next turn comes when nothing triggers one. */
+/** How soon the next turn comes when nothing triggers one; the pulse of the agent triggers one every tick anyway. */
 
 import type { Decision, Observation } from '@understudy/core';
 
@@ -21,8 +21,8 @@ export class Tempo {
   #atOnce = 0;
   #failures = 0;
 
-  /** In how many ms the next turn is due; 0 means at once. */
-  next(end: TurnEnd, busy: 'yes' | 'no', nowMs: number, tickMs: number): number {
+  /** In how many ms the next turn is due; 0 means at once, infinity: with the next pulse. */
+  next(end: TurnEnd, busy: 'yes' | 'no', nowMs: number): number {
     this.#busySinceMs = busy === 'yes' ? (this.#busySinceMs ?? nowMs) : null;
     this.#failures = end.kind === 'failed' ? this.#failures + 1 : 0;
     if (end.kind === 'failed') return Math.min(LAST_FAILURE_PAUSE_MS, 20 * 2 ** Math.min(10, this.#failures));
@@ -32,7 +32,7 @@ export class Tempo {
       return this.#atOnce <= MAX_TURNS_AT_ONCE ? 0 : LONG_BUSY_TURN_MS;
     }
     this.#atOnce = 0;
-    if (this.#busySinceMs === null) return tickMs;
+    if (this.#busySinceMs === null) return Number.POSITIVE_INFINITY;
     return nowMs - this.#busySinceMs > LONG_BUSY_AFTER_MS ? LONG_BUSY_TURN_MS : BUSY_TURN_MS;
   }
 }

@@ -9,7 +9,13 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { stringify } from 'yaml';
 import { isAlive, killTree, type ProcessName, processName } from '../../src/guard/proc.ts';
-import { lockHolder, type NodeConfigInput, type StatusView, statusViewSchema } from '../../src/index.ts';
+import {
+  lockHolder,
+  MEMORY_ENVIRONMENT,
+  type NodeConfigInput,
+  type StatusView,
+  statusViewSchema,
+} from '../../src/index.ts';
 
 export const TOKEN = 'test-token-of-sixteen-or-more';
 export const PASSWORD = 'test-password';
@@ -100,6 +106,7 @@ export class TestCluster {
   start(node: TestNode): ChildProcess {
     const child = spawn(process.execPath, [AGENT_MAIN, node.configFile], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...MEMORY_ENVIRONMENT, ...process.env },
       detached: true,
     });
     child.stderr?.setEncoding('utf8');
