@@ -58,9 +58,15 @@ function fenceAlways(turn: LedTurn): Step | null {
   if (turn.obs.engine.kind !== 'primary') return null;
   const authority = authorityOf(turn);
   if (authority.kind === 'primary' && authority.until > turn.obs.now) return null;
+  if (authority.kind === 'none' && isNewHere(turn)) return null;
   return act('fenced-authority', 'Neither the store nor enough ackers were heard in time: this primary stops.', [
     { kind: 'stop', mode: 'fence' },
   ]);
+}
+
+/** A new agent that finds a primary holds nothing yet: its predecessor's deadline, which the guard keeps, bounds the server until it does. */
+function isNewHere(turn: LedTurn): boolean {
+  return turn.record.value.incarnation !== turn.obs.incarnation && turn.obs.authority.leaseUntil === null;
 }
 
 /** A sealed node, or one that the old leader's own seal lets in, takes part in the election. */

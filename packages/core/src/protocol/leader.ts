@@ -5,7 +5,7 @@ import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
 import { elect } from './election.ts';
 import { leaderRequests, outcomeOfElection } from './requests.ts';
-import { publishSeal } from './seal.ts';
+import { missingSession, publishSeal } from './seal.ts';
 import { isSealQuorum } from './suspicion.ts';
 import { act, firstOf, freshPeer, isPaused, type LedTurn, ownSeal, type Rule, type Step, wait } from './turn.ts';
 
@@ -67,6 +67,7 @@ const LEADER_RULES: readonly Rule<LedTurn>[] = [adopt, open, leaderRequests, man
 function adopt(turn: LedTurn): Step | null {
   const { obs, record } = turn;
   if (record.value.incarnation === obs.incarnation) return null;
+  if (obs.authority.leaseUntil === null) return missingSession();
   return act('adopted', 'This agent is new; the healthy primary goes on under it.', [
     commitRecord(turn, 'adopt running primary', { incarnation: obs.incarnation }),
     { kind: 'provision' },
