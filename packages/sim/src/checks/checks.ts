@@ -81,7 +81,13 @@ export class Checks implements ServerObserver {
       branch === null || record.chosenAt === null
         ? null
         : { branch: branchAt(branch, Number(record.chosenAt.lsn)), lsn: Number(record.chosenAt.lsn) };
-    if (record.cause === 'operator-override') this.#forgivenEpoch = old?.epoch ?? 0;
+    if (record.cause === 'operator-override') this.#forgive(old?.epoch ?? 0);
+  }
+
+  /** The operator accepted that what the chosen node lacks is lost, and whatever the old leaders may still acknowledge. */
+  #forgive(upTo: number): void {
+    this.#forgivenEpoch = upTo;
+    if (this.#frontier !== null && this.#base !== null) this.#frontier = commonEnd(this.#base, this.#frontier);
   }
 
   onOpen(server: SimServer): void {
@@ -111,10 +117,7 @@ export class Checks implements ServerObserver {
     const { branch } = server;
     const frontier = this.#frontier;
     if (branch === null) return;
-    if (this.#records.get(epoch)?.cause === 'operator-override' && frontier !== null) {
-      // The operator accepted that what the chosen node lacks is lost, also what the old leader still acknowledged after the choice.
-      this.#frontier = commonEnd({ branch, lsn: server.lsn }, frontier);
-    } else if (frontier !== null && !holds(branch, server.lsn, frontier.branch, frontier.lsn)) {
+    if (frontier !== null && !holds(branch, server.lsn, frontier.branch, frontier.lsn)) {
       this.fail(
         'acked-write-lost',
         `${name} opened for epoch ${epoch} at ${branch.lineage}@${server.lsn.toString(16)} without the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
@@ -149,7 +152,7 @@ export class Checks implements ServerObserver {
     const { branch } = server;
     const established = this.#established;
     const epoch = Number(server.epoch);
-    if (branch === null || established === null) return;
+    if (branch === null || established === null || epoch <= this.#forgivenEpoch) return;
     this.counts.acked += 1;
     const durability = this.#records.get(epoch)?.durability ?? 'sync';
     if (epoch < established.epoch) {
@@ -174,7 +177,7 @@ export class Checks implements ServerObserver {
     durability: 'sync' | 'async',
   ): void {
     const newest = established.server;
-    if (epoch <= this.#forgivenEpoch || server.branch === null || newest.branch === null) return;
+    if (server.branch === null || newest.branch === null) return;
     if (holds(newest.branch, newest.lsn, server.branch, lsn)) return;
     const name = `n${server.index + 1}`;
     if (durability === 'async' && !this.#world.guardIsSound(server.index)) return;

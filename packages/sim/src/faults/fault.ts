@@ -55,7 +55,14 @@ export type FaultAction =
       readonly kind: 'at-command';
       readonly command: Command['kind'];
       readonly moment: 'before' | 'after';
-      readonly strike: 'crash-agent' | 'freeze-agent' | 'kill-host' | 'kill-database' | 'isolate' | 'freeze-host';
+      readonly strike:
+        | 'crash-agent'
+        | 'freeze-agent'
+        | 'kill-host'
+        | 'kill-database'
+        | 'isolate'
+        | 'isolate-and-crash-agent'
+        | 'freeze-host';
       readonly forMs: number;
     };
 

@@ -15,9 +15,13 @@ export class Injector {
   readonly #striker: Striker;
   #armed: AtCommand[] = [];
 
-  constructor(world: World) {
+  readonly #stir: () => void;
+
+  /** @param stir called at every strike and at every end of a fault */
+  constructor(world: World, stir: () => void) {
     this.#world = world;
-    this.#striker = new Striker(world);
+    this.#stir = stir;
+    this.#striker = new Striker(world, stir);
     world.hooks = { atCommand: (node, command, moment) => this.#atCommand(node, command, moment) };
   }
 
@@ -26,6 +30,7 @@ export class Injector {
       this.#world.scheduler.at(fault.at, () => {
         this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
         if (this.#world.trace.on) this.#world.trace.note('fault', describeFault(fault));
+        this.#stir();
         if (fault.kind === 'at-command') this.#armed.push(fault);
         else this.#strike(fault);
       });
@@ -66,20 +71,24 @@ export class Injector {
     this.#armed.splice(place, 1);
     const { trace } = this.#world;
     if (trace.on) trace.note('fault', `${armed.strike} of ${nameOf(index)} ${moment} ${command.kind}`);
-    this.#strike(struckBy(armed, index));
+    this.#stir();
+    for (const action of struckBy(armed, index)) this.#strike(action);
   }
 }
 
-function struckBy(armed: AtCommand, node: number): Exclude<FaultAction, AtCommand> {
+function struckBy(armed: AtCommand, node: number): readonly Exclude<FaultAction, AtCommand>[] {
   const { forMs } = armed;
+  const isolate = { kind: 'isolate', node, forMs, clients: 'kept' } as const;
   switch (armed.strike) {
     case 'crash-agent':
-      return { kind: 'kill-agent', node };
+      return [{ kind: 'kill-agent', node }];
     case 'kill-database':
-      return { kind: 'kill-database', node };
+      return [{ kind: 'kill-database', node }];
     case 'isolate':
-      return { kind: 'isolate', node, forMs, clients: 'kept' };
+      return [isolate];
+    case 'isolate-and-crash-agent':
+      return [isolate, { kind: 'kill-agent', node }];
     default:
-      return { kind: armed.strike, node, forMs };
+      return [{ kind: armed.strike, node, forMs }];
   }
 }

@@ -13,8 +13,11 @@ export class Striker {
   readonly #active = new Set<() => void>();
   #requests = 0;
 
-  constructor(world: World) {
+  readonly #stir: () => void;
+
+  constructor(world: World, stir: () => void) {
     this.world = world;
+    this.#stir = stir;
     this.#random = randomFor(world.scenario.seed, 'faults');
   }
 
@@ -27,7 +30,9 @@ export class Striker {
   during(forMs: number, undo: () => void): void {
     const { scheduler, trace } = this.world;
     const once = (): void => {
-      if (this.#active.delete(once)) undo();
+      if (!this.#active.delete(once)) return;
+      undo();
+      this.#stir();
     };
     this.#active.add(once);
     scheduler.after(forMs, () => {

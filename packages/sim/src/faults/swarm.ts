@@ -1,4 +1,4 @@
-import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
+import type { ClusterConfig, Command, Durability, MemberTags } from '@understudy/core';
 import type { Scenario } from '../run/scenario.ts';
 import { type Random, randomFor } from '../time/random.ts';
 import type { Fault, FaultAction, FaultKind, Target } from './fault.ts';
@@ -7,9 +7,12 @@ import type { Fault, FaultAction, FaultKind, Target } from './fault.ts';
 export interface SwarmOptions {
   readonly nodes: number | null;
   readonly durationMs: number;
+  /** Fixes the durability; null: as drawn. */
+  readonly durability: Durability | null;
 }
 
-const EVERY_KIND: readonly FaultKind[] = [
+/** Every kind of fault there is. */
+export const EVERY_KIND: readonly FaultKind[] = [
   'kill-database',
   'kill-agent',
   'kill-guard',
@@ -75,7 +78,8 @@ const START_LSNS: readonly number[] = [
 export function drawScenario(seed: number, options: SwarmOptions): Scenario {
   const random = randomFor(seed, 'scenario');
   const nodes = options.nodes ?? random.pick([3, 3, 3, 3, 5, 2, 2]);
-  const config = drawConfig(random, nodes);
+  const drawn = drawConfig(random, nodes);
+  const config = options.durability === null ? drawn : { ...drawn, durability: options.durability };
   const wide = random.chance(0.1);
   const scenario: Scenario = {
     seed,
@@ -97,6 +101,7 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     })),
     storeClockRate: random.between(0.995, 1.005),
     writesPerSecond: random.pick([1, 2, 3, 5]),
+    burstPerSecond: random.pick([0, 20, 100]),
     writeBytes: random.pick([200, 2000, 8000]),
     canRewind: random.chance(0.7) ? 'yes' : 'no',
     startLsn: random.pick(START_LSNS),
@@ -135,14 +140,42 @@ function drawFaults(random: Random, scenario: Scenario): readonly Fault[] {
   const kinds = [...weights].flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
   const meanGapMs = random.pick([6000, 15_000, 30_000]);
   const followUpShare = random.pick([0, 0.3, 0.6]);
+  const storyShare = random.pick([0, 0.3, 0.7]);
   const faults: Fault[] = [];
   let at = random.chance(0.15) ? random.between(0, 3000) : random.between(8000, 15_000);
   while (at < scenario.durationMs) {
-    faults.push({ at: Math.round(at), ...drawFault(random, random.pick(kinds), scenario) });
+    if (random.chance(storyShare)) faults.push(...drawStory(random, at, scenario));
+    else faults.push({ at: Math.round(at), ...drawFault(random, random.pick(kinds), scenario) });
     // A second fault inside the phases of the first, or one after its consequences.
     at += random.chance(followUpShare) ? random.between(0, 2500) : random.exponential(meanGapMs);
   }
-  return faults;
+  return faults.filter((fault) => fault.at < scenario.durationMs).sort((a, b) => a.at - b.at);
+}
+
+/** What makes a cluster change its leader. */
+const UPHEAVALS = ['failover', 'switchover', 'isolate', 'freeze-host', 'kill-host', 'kill-database'] as const;
+/** What makes a change of leaders hard. */
+const COMPANIONS = [
+  'slow-reload',
+  'slow-reload',
+  'at-command',
+  'at-command',
+  'store-lossy',
+  'slow-disk',
+  'freeze-agent',
+  'cut-pair',
+  'cut-store',
+] as const;
+
+/** Troubles that have just begun when an upheaval comes: most bugs of failover need two things at once. */
+function drawStory(random: Random, at: number, scenario: Scenario): readonly Fault[] {
+  const companions = Array.from({ length: 1 + random.int(3) }, () => {
+    const kind = random.pick(COMPANIONS);
+    return { at: Math.round(at + random.between(0, 800)), ...drawFault(random, kind, scenario) };
+  });
+  const upheaval = drawFault(random, random.pick(UPHEAVALS), scenario);
+  const atLeader = 'node' in upheaval ? { ...upheaval, node: 'leader' as const } : upheaval;
+  return [...companions, { at: Math.round(at + random.between(300, 1500)), ...atLeader }];
 }
 
 function drawTarget(random: Random, nodes: number): Target {
@@ -207,7 +240,8 @@ function drawClusterFault(
         loseRequest: random.between(0, 0.4),
         loseReply: random.between(0, 0.4),
         loseWatch: random.between(0, 0.7),
-        extraMs: Math.round(random.between(0, 900)),
+        // Rarely so long that a request arrives when nobody waits for it any more.
+        extraMs: Math.round(random.chance(0.3) ? random.between(1000, 5000) : random.between(0, 900)),
       };
     case 'clock-step':
       return { kind, node, byMs: Math.round(random.between(-14_400_000, 14_400_000)) };
@@ -240,6 +274,7 @@ function drawClusterFault(
           'kill-host',
           'kill-database',
           'isolate',
+          'isolate-and-crash-agent',
           'freeze-host',
         ] as const),
         forMs,

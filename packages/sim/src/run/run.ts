@@ -26,6 +26,7 @@ export interface RunResult {
 /** More events in one simulated second than any healthy shell makes: something turns in circles. */
 const EVENTS_PER_SECOND_MAX = 20_000;
 const LOOK_EVERY_MS = 250;
+const AFTERMATH_MS = 12_000;
 
 /**
  * Runs one scenario: first faults strike while every event is checked (safety), then everything is healed and the cluster must
@@ -33,8 +34,8 @@ const LOOK_EVERY_MS = 250;
  */
 export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunResult {
   const world = new World(scenario, trace);
-  const injector = new Injector(world);
   const workload = new Workload(world);
+  const injector = new Injector(world, () => workload.stir());
   world.begin();
   workload.start();
   injector.plan(scenario.faults);
@@ -87,11 +88,18 @@ function settle(world: World): number | null {
   const healedAt = scheduler.now;
   const watch: Settled = { ackedAtHealing: checks.counts.acked };
   let problem: string | null = 'not looked yet';
+  let wellSince: number | null = null;
+  let epoch = world.record?.epoch;
   while (scheduler.now < healedAt + scenario.settleMs) {
     runUntil(world, scheduler.now + LOOK_EVERY_MS);
     if (checks.violations.length > 0) return null;
     problem = settledProblem(world, watch);
-    if (problem === null) return scheduler.now - healedAt;
+    const same = epoch === world.record?.epoch;
+    epoch = world.record?.epoch;
+    if (problem !== null || !same) wellSince = null;
+    else wellSince ??= scheduler.now;
+    // What the last faults set going (a deadline that runs out, an agent that is replaced) is over by then.
+    if (wellSince !== null && scheduler.now - wellSince >= AFTERMATH_MS) return wellSince - healedAt;
   }
   checks.fail('not-settled', `${scenario.settleMs} ms after everything was healed: ${problem}`);
   return null;

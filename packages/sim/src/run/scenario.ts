@@ -18,6 +18,8 @@ export interface Scenario {
   readonly clocks: readonly { readonly rate: number; readonly wallOffsetMs: number }[];
   readonly storeClockRate: number;
   readonly writesPerSecond: number;
+  /** For a moment after every change of a fault the clients write this much more often: that is when it matters. */
+  readonly burstPerSecond: number;
   readonly writeBytes: number;
   readonly canRewind: 'yes' | 'no';
   readonly startLsn: number;

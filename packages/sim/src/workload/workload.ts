@@ -3,6 +3,8 @@ import { write } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
 import { type Random, randomFor } from '../time/random.ts';
 
+const BURST_MS = 1500;
+
 /**
  * Clients that write a few times a second through every node that takes writes, also through one that the rest of the cluster has
  * long given up: a client that is connected directly to an isolated old primary is the one that loses data elsewhere.
@@ -12,6 +14,8 @@ export class Workload {
   readonly #world: World;
   readonly #random: Random;
   #running = true;
+  #burstUntil = 0;
+  #bursting = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -24,6 +28,26 @@ export class Workload {
 
   stop(): void {
     this.#running = false;
+  }
+
+  /** Something has happened: the clients all try again. */
+  stir(): void {
+    const { scheduler, scenario } = this.#world;
+    if (scenario.burstPerSecond === 0) return;
+    this.#burstUntil = scheduler.now + BURST_MS;
+    if (this.#bursting) return;
+    this.#bursting = true;
+    this.#burst();
+  }
+
+  #burst(): void {
+    const { scheduler, scenario } = this.#world;
+    scheduler.after(this.#random.exponential(1000 / scenario.burstPerSecond), () => {
+      this.#bursting = this.#running && scheduler.now < this.#burstUntil;
+      if (!this.#bursting) return;
+      this.#write();
+      this.#burst();
+    });
   }
 
   #next(): void {

@@ -1,0 +1,15 @@
+import { CORE_MUTANTS } from './core-mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { SHELL_MUTANTS } from './shell-mutants.ts';
+
+/** Every mutant that the simulator must find. */
+export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SHELL_MUTANTS];
+
+/** The mutant of that name. Throws with the names there are. */
+export function mutantNamed(name: string): Mutant {
+  const found = MUTANTS.find((mutant) => mutant.name === name);
+  if (found === undefined) {
+    throw new Error(`There is no mutant "${name}"; there are: ${MUTANTS.map((mutant) => mutant.name).join(', ')}.`);
+  }
+  return found;
+}
