@@ -9,6 +9,9 @@ export const AGENT_ERROR_CODES = {
   CONFIG_INVALID: 'A configuration file has wrong settings. The message names each with its line and the fix.',
   SECRETS_EXPOSED: 'The secrets file can be read by other users. Run chmod 0600 on it.',
   STORE_VALUE_INVALID: 'A value in the store is not one this version understands. Nothing was done because of it.',
+  STORE_REGRESSED:
+    'The store was emptied, put back to an older state, or is another one. Nothing is decided on it; see docs/store.md.',
+  STORE_NOT_REGRESSED: 'The store is not older than what this agent knows; there is nothing to restore.',
   PEER_MESSAGE_INVALID: "A peer's stream sent something that is not a state. The connection was dropped.",
   AGENT_ALREADY_RUNNING: 'Another agent uses the same run directory. Stop it first.',
   MEMBER_NAME_TAKEN: 'Another live agent has registered under this member name. Give each member its own name.',

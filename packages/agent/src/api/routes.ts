@@ -12,6 +12,7 @@ import {
   longestMs,
   memberRequest,
   requestState,
+  restoreStore,
   setPaused,
   submit,
   switchoverRequest,
@@ -235,6 +236,15 @@ export const ROUTES: readonly Route[] = [
     path: '/understudy/pause',
     summary: 'Nobody is elected, nothing is repaired.',
     handle: (call) => pauseOrResume(call, true),
+  },
+  {
+    method: 'POST',
+    path: '/understudy/store/restore',
+    summary: 'Write the decisions of the open primary back into a store that was emptied.',
+    handle: async ({ agent }) => {
+      await restoreStore(agent);
+      return ok({ restored: true });
+    },
   },
   { method: 'POST', path: '/understudy/resume', summary: 'Go on.', handle: (call) => pauseOrResume(call, false) },
   {

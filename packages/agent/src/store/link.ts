@@ -4,9 +4,19 @@ import type { Commit, StoreView } from '@understudy/core';
 import { type Snapshot, type Store, StoreError, type Watch, type Write } from '@understudy/store';
 import { applyWrites, type DecodedSnapshot, decodeSnapshot, encodeCommit } from '../codec/content.ts';
 import { StoreValueError } from '../codec/store-values.ts';
-import { messageOf } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 
 type Compares = Parameters<Store['transact']>[0];
+
+function regression(store: string, known: number, found: number | null): AgentError {
+  const what = found === null ? 'holds no leadership record' : `is at epoch ${found}`;
+  return new AgentError(
+    'STORE_REGRESSED',
+    'unsafe',
+    `${store} ${what}, though this agent has seen epoch ${known}: it was emptied, put back to an older state, or is another one. ` +
+      'Nothing is decided on it. Correct the address, restore the store, or, on a healthy primary, run `understudy restore-store` (docs/store.md).',
+  );
+}
 
 export type TransactOutcome =
   | { readonly kind: 'committed' }
@@ -26,8 +36,10 @@ export class StoreLink {
   #watch: Watch | null = null;
   #snapshot: Snapshot | null = null;
   #decoded: DecodedSnapshot | null = null;
-  /** Why the newest snapshot is not acted on: one of its values is not understood. */
-  #refusal: StoreValueError | null = null;
+  /** Why the newest snapshot is not acted on: one of its values is not understood, or it is older than what was known before. */
+  #refusal: AgentError | null = null;
+  /** The newest snapshot that was refused because the store had gone back. */
+  #regressed: Snapshot | null = null;
   #trouble: Error | null = null;
   #contactMs: number | null = null;
   #generation = 0;
@@ -171,20 +183,60 @@ export class StoreLink {
 
   #take(snapshot: Snapshot): void {
     this.#reached();
-    if (this.#snapshot !== null && !this.#isRemembered && snapshot.revision < this.#snapshot.revision) return;
-    const changed = this.#snapshot === null || this.#isRemembered || snapshot.revision !== this.#snapshot.revision;
+    const before = this.#isRemembered ? null : this.#snapshot;
+    if (before !== null && snapshot.storeId === before.storeId && snapshot.revision < before.revision) return;
+    const changed = before === null || snapshot.storeId !== before.storeId || snapshot.revision !== before.revision;
     if (!changed && this.#refusal === null) return;
-    this.#snapshot = snapshot;
-    this.#isRemembered = false;
     try {
-      this.#decoded = decodeSnapshot(snapshot);
-      this.#refusal = null;
+      this.#accept(snapshot, decodeSnapshot(snapshot));
     } catch (error) {
       if (!(error instanceof StoreValueError)) throw error;
       this.#refusal = error;
     }
     this.#generation++;
     this.#options.onContent();
+  }
+
+  /** Takes a snapshot over, unless it would make this agent forget an epoch: the store must never go back (`docs/store.md`). */
+  #accept(snapshot: Snapshot, decoded: DecodedSnapshot): void {
+    const known = this.#decoded?.content.record?.value.epoch ?? null;
+    const found = decoded.content.record?.value.epoch ?? null;
+    if (known !== null && (found === null || found < known)) {
+      this.#regressed = snapshot;
+      this.#refusal = regression(this.name, known, found);
+      return;
+    }
+    this.#regressed = null;
+    this.#snapshot = snapshot;
+    this.#isRemembered = false;
+    this.#decoded = decoded;
+    this.#refusal = null;
+  }
+
+  /**
+   * Writes what this agent knew last back into a store that was emptied or put back to an older state. Only for the operator of a healthy
+   * primary (the caller checks that): nobody can have been elected meanwhile, for its ackers still answer to it.
+   * @throws AgentError `STORE_NOT_REGRESSED`; StoreError
+   */
+  async restore(deadlineMs: number): Promise<void> {
+    const [lost, known] = [this.#regressed, this.#snapshot];
+    if (lost === null || known === null) {
+      throw new AgentError(
+        'STORE_NOT_REGRESSED',
+        'unsafe',
+        'The store has not gone back; there is nothing to restore.',
+      );
+    }
+    const keys = ['identity', 'record', 'config'];
+    const compares: Compares = keys.map((key) => {
+      const there = lost.entries.get(key);
+      return there === undefined ? { kind: 'absent', key } : { kind: 'unchanged', key, modRevision: there.modRevision };
+    });
+    const writes = [...known.entries.values()]
+      .filter(({ key }) => keys.includes(key) || key.startsWith('history/') || key.startsWith('members/'))
+      .map(({ key, value }): Write => ({ kind: 'put', key, value }));
+    await this.transact(compares, writes, deadlineMs);
+    await this.refresh(deadlineMs);
   }
 
   #reached(): void {

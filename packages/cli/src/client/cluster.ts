@@ -8,7 +8,7 @@ import {
   requestStateSchema,
   type StatusView,
   statusViewSchema,
-} from '@understudy/agent';
+} from '@understudy/agent/client';
 import { z } from 'zod';
 import { CliError } from '../errors.ts';
 import { exchange, type HttpAnswer, type HttpCall } from './http.ts';
@@ -116,6 +116,27 @@ export class ClusterClient {
   async post(method: 'POST' | 'DELETE', path: string): Promise<void> {
     const { url } = await this.look();
     await this.#change({ method, url: `${url}${path}`, timeoutMs: askTimeoutMs + answerSlackMs });
+  }
+
+  /**
+   * Sends a change that only one agent can carry out, without knowing which.
+   *
+   * @throws CliError of the last agent that refused.
+   */
+  async postToAny(path: string): Promise<void> {
+    let refused: unknown = null;
+    for (const url of this.target.urls) {
+      try {
+        await this.#change({ method: 'POST', url: `${url}${path}`, timeoutMs: askTimeoutMs + answerSlackMs });
+        return;
+      } catch (error) {
+        // What the primary says tells more than that another one is not it, or does not answer.
+        const telling =
+          error instanceof CliError && error.code === 'REFUSED' && !error.message.includes('not the open primary');
+        refused = telling || refused === null ? error : refused;
+      }
+    }
+    throw refused ?? this.#nobody([]);
   }
 
   async #statusFrom(url: string, timeoutMs: number): Promise<Sighting> {

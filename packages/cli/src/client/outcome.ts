@@ -1,4 +1,4 @@
-import type { RequestState } from '@understudy/agent';
+import type { RequestState } from '@understudy/agent/client';
 import { type Context, note, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';

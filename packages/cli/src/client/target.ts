@@ -77,7 +77,7 @@ function checkedUrl(text: string, source: string): string {
 }
 
 async function byConfig(file: string, options: TargetOptions, env: Io['env']): Promise<Target> {
-  const { advertisedUrl, loadNodeConfig } = await import('@understudy/agent');
+  const { advertisedUrl, loadNodeConfig } = await import('@understudy/agent/client');
   const config = await loadNodeConfig(resolve(file));
   const own = config.api.tls;
   const named = tlsFiles(options, env);
@@ -148,7 +148,7 @@ function tokenOf(options: TargetOptions, env: Io['env'], fallback: string | null
     if (options.tokenFile === undefined && present(env.UNDERSTUDY_TOKEN)) return env.UNDERSTUDY_TOKEN;
     const file = options.tokenFile ?? (present(env.UNDERSTUDY_TOKEN_FILE) ? env.UNDERSTUDY_TOKEN_FILE : fallback);
     if (file === null) return null;
-    const { loadSecretLine } = await import('@understudy/agent');
+    const { loadSecretLine } = await import('@understudy/agent/client');
     return loadSecretLine(resolve(file));
   };
 }

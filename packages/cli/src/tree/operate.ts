@@ -172,4 +172,14 @@ function addPause({ program, attach }: Tree): void {
   resume.description('Ends a pause.');
   finish(resume, [['understudy resume', '']]);
   attach(resume, async () => (await import('../commands/pause.ts')).resume);
+
+  const restore = program
+    .command('restore-store')
+    .summary('write the decisions back into a store that was emptied')
+    .helpGroup(acting);
+  restore.description(
+    'For a store that was emptied or put back to an older state while the primary went on. Refused unless the primary is open and the store has gone back.',
+  );
+  finish(restore, [['understudy restore-store', '']]);
+  attach(restore, async () => (await import('../commands/restore-store.ts')).restoreStore);
 }
