@@ -1,5 +1,6 @@
 // The `understudy` command as a process. What it does is in `run.ts`; what it can do, in `tree/`.
-import { processIo } from './output/io.ts';
-import { run } from './run.ts';
+import { beLean } from './lean.ts';
 
+beLean();
+const [{ run }, { processIo }] = await Promise.all([import('./run.ts'), import('./output/io.ts')]);
 process.exitCode = await run(process.argv.slice(2), processIo());

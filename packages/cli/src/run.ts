@@ -37,7 +37,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     else await program.parseAsync(argv, { from: 'user' });
     return code;
   } catch (thrown) {
-    const error = thrown instanceof CommanderError ? usageError(thrown) : thrown;
+    const error = thrown instanceof CommanderError ? usageError(thrown, argv) : thrown;
     if (error === null) return EXIT.done;
     const failure = failureOf(error);
     reportFailure(io, context.errStyle, failure, { format, debug, error: thrown });
@@ -46,9 +46,15 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 /** The parser's complaint in our form; null for its way of saying that help or the version was shown. */
-function usageError(error: CommanderError): CliError | null {
+function usageError(error: CommanderError, argv: readonly string[]): CliError | null {
   if (error.exitCode === 0) return null;
   if (error.code === 'commander.help') {
+    if (argv[0] === 'help')
+      return new CliError(
+        'USAGE',
+        `There is no command "${argv.slice(1).join(' ')}".`,
+        'understudy --help lists them.',
+      );
     return new CliError('USAGE', 'This command needs a subcommand.', 'Add --help to see which there are.');
   }
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');

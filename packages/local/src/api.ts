@@ -4,7 +4,7 @@ import {
   requestStateSchema,
   type StatusView,
   statusViewSchema,
-} from '@understudy/agent';
+} from '@understudy/agent/client';
 import type { z } from 'zod';
 import { LocalError, reasonOf } from './errors.ts';
 

@@ -1,4 +1,4 @@
-import type { NodeConfigInput } from '@understudy/agent';
+import type { NodeConfigInput } from '@understudy/agent/client';
 import { stringify } from 'yaml';
 import { replaceFile } from './files.ts';
 import type { ClusterPaths, NodePaths } from './folder.ts';

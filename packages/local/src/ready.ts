@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 import { LocalError } from './errors.ts';
 import { tailOf } from './files.ts';
 import type { LocalNode } from './node.ts';

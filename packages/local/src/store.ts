@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NodeConfigInput } from '@understudy/agent';
+import type { NodeConfigInput } from '@understudy/agent/client';
 import { findEtcd, getServer, type OnProgress } from '@understudy/servers';
 import { LocalError } from './errors.ts';
 import { makeFolder, tailOf } from './files.ts';

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent';
+import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent/client';
 import { type Context, print, printJson } from '../context.ts';
 import { codeOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { loadNodeConfig, runAgent } from '@understudy/agent';
+import { runAgent } from '@understudy/agent';
+import { loadNodeConfig } from '@understudy/agent/client';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { engineFactory } from '../engine/factory.ts';

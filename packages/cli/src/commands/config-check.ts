@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseNodeConfig } from '@understudy/agent';
+import { parseNodeConfig } from '@understudy/agent/client';
 import { parseDocument } from 'yaml';
 import { readSettings } from '../config/document.ts';
 import { type Context, print, printJson } from '../context.ts';

@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';

@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
 import { reportOutcome } from '../client/outcome.ts';

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OLD_RING_FILE, type ReplayedDecision, RING_FILE, replay as replayFile } from '@understudy/agent';
+import { OLD_RING_FILE, type ReplayedDecision, RING_FILE, replay as replayFile } from '@understudy/agent/client';
 import { z } from 'zod';
 import { type Context, note, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import type { StatusView } from '@understudy/agent';
+import type { StatusView } from '@understudy/agent/client';
 import type { LocalCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import type { Context } from '../context.ts';

@@ -1,4 +1,4 @@
-import type { StatusView } from '@understudy/agent';
+import type { StatusView } from '@understudy/agent/client';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, type Target, targetOptionsSchema } from '../client/target.ts';

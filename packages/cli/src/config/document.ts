@@ -1,4 +1,4 @@
-import { parseClusterConfig } from '@understudy/agent';
+import { parseClusterConfig } from '@understudy/agent/client';
 import { isMap, LineCounter, parseDocument, stringify } from 'yaml';
 import { CliError } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-import type { StatusView } from '@understudy/agent';
+import type { StatusView } from '@understudy/agent/client';
 import { healthOf, stateText, waitText } from './member.ts';
 import { ruleText } from './status.ts';
 

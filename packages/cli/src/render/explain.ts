@@ -1,4 +1,4 @@
-import type { ExplainView, StatusView } from '@understudy/agent';
+import type { ExplainView, StatusView } from '@understudy/agent/client';
 import { formatDuration, hanging } from '../output/text.ts';
 import type { RenderOptions } from './status.ts';
 import { successionOf } from './succession.ts';

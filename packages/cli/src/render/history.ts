@@ -1,4 +1,4 @@
-import type { HistoryView } from '@understudy/agent';
+import type { HistoryView } from '@understudy/agent/client';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatInstant } from '../output/text.ts';

@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 import { formatDuration } from '../output/text.ts';
 
 /** What a failover without proof to one member would lose, as far as anybody can know. */

@@ -1,4 +1,4 @@
-import type { MemberView } from '@understudy/agent';
+import type { MemberView } from '@understudy/agent/client';
 import type { Style } from '../output/style.ts';
 import { formatBytes, formatDuration } from '../output/text.ts';
 

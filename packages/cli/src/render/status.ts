@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatDuration, formatInstant, hanging } from '../output/text.ts';

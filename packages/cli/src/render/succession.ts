@@ -1,4 +1,4 @@
-import type { MemberView, StatusView } from '@understudy/agent';
+import type { MemberView, StatusView } from '@understudy/agent/client';
 
 /** How one member stands if the leader vanished now. */
 export interface Prospect {
