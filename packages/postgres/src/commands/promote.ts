@@ -12,6 +12,7 @@ import type { PgSession } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
 import { install, proveRule } from './ack-rule.ts';
 import { reloadOrThrow } from './reload.ts';
+import { settleTimeline } from './seal.ts';
 import { ensureSlots } from './slots.ts';
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
@@ -42,6 +43,8 @@ export async function promote(instance: Instance, command: Promote, context: Clu
   await instance.config.write({ upstream: null, standbyNames });
   const expected = { primary_conninfo: '', synchronous_standby_names: standbyNames };
   await reloadOrThrow(instance, expected, 'ENGINE_PROMOTE_FAILED');
+  if ((await settleTimeline(instance)) === 'stopped')
+    throw failed('a new timeline was half received; starting anew', 'safe');
   await requireArmed(instance, monitor);
   await ensureSlots(monitor, context, queryTimeoutMs);
   const placeholders = await skipTimelines(instance, before.timeline, command.lineage);

@@ -1,10 +1,13 @@
 import { EngineError } from '@understudy/engine';
 import { fenced } from '../config/managed.ts';
+import { readControlFile } from '../disk/control-file.ts';
+import { unfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import type { Instance } from '../instance.ts';
 import { signalProcess } from '../process/postmaster.ts';
 import { childrenOf, type ProcessInfo } from '../process/proc.ts';
 import { monotonicMs, pollUntil } from '../waiting.ts';
 import { reloadOrThrow } from './reload.ts';
+import { stopInOrder } from './stop.ts';
 
 const receiverTimeoutMs = 1000;
 /** A receiver that has not left by itself by then is told to: a startup process busy with replay looks at its settings late. */
@@ -31,6 +34,27 @@ export async function seal(instance: Instance): Promise<void> {
   }
   await reloadWithoutUpstream(instance);
   await receiverGone(running.pid);
+  await settleTimeline(instance);
+}
+
+/**
+ * Stops a server that was cut while its receiver fetched the first file of a new timeline: only its next start, which removes that
+ * beginning, can bring back everything that it has confirmed (see `UnfinishedTimeline`).
+ *
+ * @returns `stopped` when the server had to be stopped.
+ */
+export async function settleTimeline(instance: Instance): Promise<'sound' | 'stopped'> {
+  const { dataDir } = instance.options;
+  const { walSegmentBytes } = await readControlFile(dataDir);
+  const unfinished = await unfinishedTimelines(dataDir, walSegmentBytes, 'last-page');
+  if (unfinished.length === 0) return 'sound';
+  const list = unfinished.map(({ timeline }) => timeline).join(', ');
+  instance.log({
+    level: 'warn',
+    message: `Cut while the beginning of timeline ${list} was being received: stopping to start without it.`,
+  });
+  await stopInOrder(instance, 'orderly');
+  return 'stopped';
 }
 
 async function reloadWithoutUpstream(instance: Instance): Promise<void> {

@@ -7,6 +7,7 @@ import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
+import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { codeOf, engineError, isDiskFull, reasonOf } from '../errors.ts';
 import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
@@ -67,6 +68,7 @@ async function begin(
     await makeFolder(paths.runDir, owner);
     // The server refuses a directory that others may read.
     await chmod(options.dataDir, 0o700);
+    await dropUnfinished(instance, control);
     await config.prepareStart(control);
     if (replication.upstream !== null) await config.write(replication);
   } catch (error) {
@@ -77,6 +79,13 @@ async function begin(
   signal.throwIfAborted();
   const running = await postmaster.start(config.startArguments());
   instance.facts.of(running.pid);
+}
+
+async function dropUnfinished({ options, log }: Instance, control: ControlFile): Promise<void> {
+  const dropped = await dropUnfinishedTimelines(options.dataDir, control.walSegmentBytes);
+  if (dropped.length === 0) return;
+  const message = `Removed log of timeline ${dropped.join(', ')} that had not been received to where that timeline begins.`;
+  log({ level: 'warn', message });
 }
 
 /** How long a rewound copy may take to receive what it lacks before it is given up for a new copy. */
