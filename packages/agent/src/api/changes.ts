@@ -195,9 +195,33 @@ export async function cancelSwitchover(agent: Agent): Promise<OutcomeView> {
   );
 }
 
-/** Changes the cluster's configuration: `patch` some settings, or `replace` all (those left out take their defaults). @throws HttpProblem */
-export async function changeConfig(agent: Agent, how: 'patch' | 'replace', body: unknown): Promise<ClusterConfig> {
+/** Names the configuration that is in force, for `If-Match`: whoever sends it back changes nothing that they have not seen. */
+export function configTag(agent: Agent): string {
+  const present = agent.link.decoded?.content.config ?? null;
+  return present === null ? '"default"' : `"${storeRevision(present.revision)}"`;
+}
+
+/**
+ * Changes the cluster's configuration: `patch` some settings, or `replace` all (those left out take their defaults).
+ *
+ * @param ifMatch a tag of `configTag`: the change is made only on exactly that configuration; null: on whatever is in force
+ * @throws HttpProblem
+ */
+export async function changeConfig(
+  agent: Agent,
+  how: 'patch' | 'replace',
+  body: unknown,
+  ifMatch: string | null,
+): Promise<ClusterConfig> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (ifMatch !== null && ifMatch !== '*' && ifMatch !== configTag(agent)) {
+      throw problem(
+        412,
+        'CONFIG_CHANGED',
+        'Somebody else has changed the configuration since you read it; nothing was changed now.',
+        'Read it again, then repeat your change.',
+      );
+    }
     const present = agent.link.decoded?.content.config ?? null;
     const wanted = checkedConfig(how, agent.clusterConfig, body);
     const compare =

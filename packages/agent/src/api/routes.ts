@@ -7,6 +7,7 @@ import {
   awaitOutcome,
   cancelSwitchover,
   changeConfig,
+  configTag,
   failoverRequest,
   forgetMember,
   longestMs,
@@ -33,12 +34,15 @@ export interface Call {
   readonly agent: Agent;
   readonly body: unknown;
   readonly params: Readonly<Record<string, string>>;
+  /** `If-Match` of the request: which version the caller has seen. */
+  readonly ifMatch: string | null;
   readonly detach: () => void;
 }
 
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Route {
@@ -88,13 +92,13 @@ function answerOf(state: RequestState | null, id: string): Answer {
   throw problem(status, result === 'refused' ? 'REQUEST_REFUSED' : 'REQUEST_FAILED', reason, next);
 }
 
-async function patchConfig({ agent, body }: Call): Promise<Answer> {
+async function patchConfig({ agent, body, ifMatch }: Call): Promise<Answer> {
   // Patroni pauses by a setting; here it is a state of its own.
   if (typeof body === 'object' && body !== null && 'pause' in body && Object.keys(body).length === 1) {
     await setPaused(agent, body.pause === true, 'PATCH /config');
     return ok({ pause: body.pause === true });
   }
-  return ok(await changeConfig(agent, 'patch', body));
+  return ok(await changeConfig(agent, 'patch', body, ifMatch));
 }
 
 async function pauseOrResume({ agent }: Call, paused: boolean): Promise<Answer> {
@@ -125,8 +129,8 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/config',
-    summary: "The cluster's configuration.",
-    handle: ({ agent }) => ok(agent.clusterConfig),
+    summary: "The cluster's configuration; send its ETag back as If-Match to change nothing that you have not seen.",
+    handle: ({ agent }) => ({ ...ok(agent.clusterConfig), headers: { etag: configTag(agent) } }),
   },
   {
     method: 'PATCH',
@@ -138,7 +142,7 @@ export const ROUTES: readonly Route[] = [
     method: 'PUT',
     path: '/config',
     summary: 'Replace all settings; those left out take their defaults.',
-    handle: async ({ agent, body }) => ok(await changeConfig(agent, 'replace', body)),
+    handle: async ({ agent, body, ifMatch }) => ok(await changeConfig(agent, 'replace', body, ifMatch)),
   },
   {
     method: 'POST',

@@ -173,8 +173,13 @@ function addRoute(server: FastifyInstance<HttpServer | HttpsServer>, route: Rout
       if (isChange) authorize(request.raw, agent.config.api, token);
     },
     handler: async (request, reply) => {
-      const answer = await route.handle({ agent, body: request.body, params: paramsOf(request), detach });
-      return reply.code(answer.status).send(answer.body);
+      const ifMatch = request.headers['if-match'] ?? null;
+      const { body } = request;
+      const answer = await route.handle({ agent, body, params: paramsOf(request), ifMatch, detach });
+      return reply
+        .code(answer.status)
+        .headers({ ...answer.headers })
+        .send(answer.body);
     },
   });
 }

@@ -58,8 +58,12 @@ async function edited(context: Context, file: string, text: string, unattended: 
 /** `$VISUAL`, then `$EDITOR`, then vi. It may hold arguments, as in `code --wait`, so a shell reads it, as git does. */
 async function runEditor(context: Context, file: string): Promise<void> {
   const { VISUAL, EDITOR } = context.io.env;
-  const editor = [VISUAL, EDITOR].find((each) => each !== undefined && each.trim() !== '') ?? 'vi';
   const next = 'Set EDITOR to the editor you want; nothing was changed.';
+  const chosen = [VISUAL, EDITOR].find((each) => each !== undefined && each.trim() !== '');
+  if (chosen === undefined && context.io.input.isTTY !== true) {
+    throw new CliError('EDITOR_FAILED', 'There is no terminal to edit on, and no EDITOR is set.', next);
+  }
+  const editor = chosen ?? 'vi';
   const end = await new Promise<string | null>((resolve) => {
     const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' });
     child.once('error', (error) => resolve(reasonOf(error)));
