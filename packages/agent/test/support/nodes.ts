@@ -1,7 +1,7 @@
 /** Real clusters for tests: one agent process per node, a local store, real PostgreSQL, everything in one folder that goes away. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,29 +17,11 @@ import {
   statusViewSchema,
 } from '../../src/index.ts';
 
+import { eventually } from './eventually.ts';
+
 export const TOKEN = 'test-token-of-sixteen-or-more';
 export const PASSWORD = 'test-password';
 const AGENT_MAIN = fileURLToPath(new URL('./agent-main.ts', import.meta.url));
-
-/** Waits until `look` returns something; fails with what it saw last. */
-export async function eventually<T>(
-  what: string,
-  look: () => Promise<T | null> | T | null,
-  limitMs = 60_000,
-): Promise<T> {
-  const endsAt = performance.now() + limitMs;
-  let last: unknown = 'nothing';
-  while (performance.now() < endsAt) {
-    try {
-      const seen = await look();
-      if (seen !== null) return seen;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`not within ${limitMs} ms: ${what} (${String(last)})`);
-}
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
@@ -84,8 +66,7 @@ export class TestCluster {
   static async make(names: readonly string[], overrides: Overrides = {}): Promise<TestCluster> {
     const folder = await mkdtemp(join(tmpdir(), 'us-agent-'));
     // The server's user passes through.
-    await mkdir(folder, { recursive: true });
-    await (await import('node:fs/promises')).chmod(folder, 0o711);
+    await chmod(folder, 0o711);
     const secrets = { superuser: PASSWORD, replication: PASSWORD, rewind: PASSWORD, monitor: PASSWORD };
     await writeFile(join(folder, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600 });
     await writeFile(join(folder, 'token'), TOKEN, { mode: 0o600 });

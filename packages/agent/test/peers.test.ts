@@ -1,0 +1,186 @@
+/** The peer stream over real sockets: what is said arrives, a killed peer is noticed at once, and refusal is told from silence. */
+
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import { describe, it, type TestContext } from 'node:test';
+import { epoch, incarnation, type LiveState, lsn, memberId, type Position, systemId } from '@understudy/core';
+import fc from 'fast-check';
+import { EventHub } from '../src/peers/hub.ts';
+import type { PeerReport } from '../src/peers/report.ts';
+import { SseParser } from '../src/peers/sse.ts';
+import { PeerStream } from '../src/peers/stream.ts';
+import { eventually } from './support/eventually.ts';
+
+const N1 = memberId('n1');
+const at = (offset: number): Position => ({ kind: 'wal', timeline: 1, lsn: lsn(BigInt(offset)), history: [] });
+
+function report(offset: number, member = N1): PeerReport {
+  const live: LiveState = {
+    member,
+    incarnation: incarnation('i1'),
+    epoch: epoch(3),
+    engine: {
+      kind: 'replica',
+      systemId: systemId('7'),
+      position: at(offset),
+      replayed: at(offset),
+      upstream: null,
+      receiver: { kind: 'none' },
+    },
+    suspects: null,
+    leaderPosition: null,
+  };
+  return {
+    live,
+    extra: {
+      reasons: [],
+      job: null,
+      version: null,
+      pendingRestart: [],
+      warnings: [],
+      serves: 'replica',
+      replayLagMs: null,
+    },
+  };
+}
+
+async function serve(context: TestContext, hub: EventHub): Promise<{ readonly url: string; readonly server: Server }> {
+  const server = createServer((_request, response) => hub.subscribe(response, performance.now()));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => {
+    hub.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return { url: `http://127.0.0.1:${address.port}`, server };
+}
+
+function listen(context: TestContext, url: string, member = N1): PeerStream {
+  const stream = new PeerStream({
+    member,
+    apiUrl: url,
+    tls: null,
+    runningMs: () => performance.now(),
+    freshMs: () => 5_000,
+    onChange: () => undefined,
+    onMessage: () => undefined,
+  });
+  context.after(() => stream.close());
+  return stream;
+}
+
+const positionOf = (stream: PeerStream): Position | null => {
+  const view = stream.view();
+  return view.kind === 'fresh' && view.live.engine.kind === 'replica' ? view.live.engine.position : null;
+};
+
+describe('peer stream', () => {
+  it('gives the whole report at once to whoever connects, and positions with the beats', async (context) => {
+    const hub = new EventHub();
+    const { url } = await serve(context, hub);
+    hub.publish(report(1), performance.now());
+    const stream = listen(context, url);
+    await eventually('first report', () => positionOf(stream));
+    assert.deepEqual(positionOf(stream), at(1));
+    hub.publish(report(2), performance.now());
+    hub.beat(performance.now());
+    await eventually('second position', () => (positionOf(stream)?.lsn === 2n ? true : null));
+  });
+
+  it('notices a peer whose process is gone: refusing, with what was last known', async (context) => {
+    const hub = new EventHub();
+    const { url, server } = await serve(context, hub);
+    hub.publish(report(1), performance.now());
+    const stream = listen(context, url);
+    await eventually('fresh', () => positionOf(stream));
+    server.close();
+    server.closeAllConnections();
+    const view = await eventually('refusing', () => {
+      const seen = stream.view();
+      return seen.kind === 'refusing' ? seen : null;
+    });
+    assert.deepEqual(view.last, report(1).live);
+    assert.ok(view.forMs >= 100);
+  });
+
+  it('takes a peer that never was there for refusing, and one that comes back for fresh', async (context) => {
+    const first = await serve(context, new EventHub());
+    const { port } = new URL(first.url);
+    await new Promise((resolve) => first.server.close(resolve));
+    const stream = listen(context, first.url);
+    await eventually('refusing', () => (stream.view().kind === 'refusing' ? true : null));
+    const hub = new EventHub();
+    hub.publish(report(4), performance.now());
+    const server = createServer((_request, response) => hub.subscribe(response, performance.now()));
+    await new Promise<void>((resolve) => server.listen(Number(port), '127.0.0.1', resolve));
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    await eventually('fresh', () => positionOf(stream));
+  });
+
+  it('does not believe an address that answers for somebody else', async (context) => {
+    const hub = new EventHub();
+    const { url } = await serve(context, hub);
+    hub.publish(report(1, memberId('n2')), performance.now());
+    let connections = 0;
+    const stream = listen(context, url);
+    const counted = hub.subscribe.bind(hub);
+    hub.subscribe = (...args) => {
+      connections++;
+      return counted(...args);
+    };
+    await eventually('several attempts', () => (connections >= 2 ? true : null));
+    assert.equal(stream.report, null);
+    assert.equal(stream.view().kind, 'silent');
+  });
+
+  it('drops a subscriber that does not read', async (context) => {
+    const hub = new EventHub();
+    const { url } = await serve(context, hub);
+    hub.publish(report(1), performance.now());
+    const { connect } = await import('node:net');
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    context.after(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.pause();
+    socket.write('GET /events HTTP/1.1\r\nhost: x\r\n\r\n');
+    await eventually('subscribed', () => (hub.size === 1 ? true : null));
+    const large = report(1);
+    let round = 0;
+    await eventually('dropped', () => {
+      for (let i = 0; i < 100; i++) {
+        const text = `${round++} ${'x'.repeat(3_000)}`;
+        hub.publish({ ...large, extra: { ...large.extra, reasons: [{ code: 'x', text }] } }, performance.now());
+      }
+      return hub.size === 0 ? true : null;
+    });
+  });
+});
+
+describe('server-sent events', () => {
+  it('are read whatever pieces they come in', () => {
+    const text = 'event: state\ndata: {"a":1}\n\n: comment\n\nevent: beat\ndata: {}\n\n';
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 9 })), (sizes) => {
+        const seen: string[] = [];
+        const parser = new SseParser((event, data) => seen.push(`${event} ${data}`));
+        let rest = text;
+        for (const size of sizes) {
+          parser.push(rest.slice(0, size));
+          rest = rest.slice(size);
+        }
+        parser.push(rest);
+        assert.deepEqual(seen, ['state {"a":1}', 'beat {}']);
+      }),
+    );
+  });
+
+  it('are limited in size', () => {
+    const parser = new SseParser(() => undefined);
+    assert.throws(() => parser.push('x'.repeat(2 * 1024 * 1024)), RangeError);
+  });
+});

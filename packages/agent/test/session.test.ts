@@ -1,0 +1,97 @@
+/** Sessions on a real local store: one agent per name; a dead predecessor's session is taken over; a lost lease comes back. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { type Incarnation, incarnation, memberId } from '@understudy/core';
+import { openStore, type Store } from '@understudy/store';
+import { Session } from '../src/session/session.ts';
+import { StoreLink } from '../src/store/link.ts';
+import { monotonicMs } from '../src/time/clock.ts';
+import { eventually } from './support/eventually.ts';
+
+const N1 = memberId('n1');
+const TTL_MS = 2_000;
+
+async function storeFor(context: TestContext): Promise<() => Promise<Store>> {
+  const folder = await mkdtemp(join(tmpdir(), 'us-session-'));
+  context.after(() => rm(folder, { recursive: true, force: true }));
+  return async () => {
+    const store = await openStore({ kind: 'local', path: join(folder, 'store.db'), cluster: 'test' });
+    context.after(() => store.close());
+    return store;
+  };
+}
+
+function sessionOn(context: TestContext, store: Store, name: string, predecessors: readonly Incarnation[] = []) {
+  const link = new StoreLink({ store, runningMs: monotonicMs, onContent: () => undefined });
+  link.start();
+  const session = new Session({
+    store,
+    link,
+    member: N1,
+    incarnation: incarnation(name),
+    predecessors,
+    ttlMs: () => TTL_MS,
+    onChange: () => undefined,
+  });
+  session.start();
+  context.after(async () => {
+    await session.close();
+    await link.stop();
+  });
+  return { session, link };
+}
+
+const held = (session: Session): true | null => (session.leaseUntil === null ? null : true);
+
+describe('session', () => {
+  it('is held under this incarnation, no longer than the lease from when its renewal was sent', async (context) => {
+    const open = await storeFor(context);
+    const { session, link } = sessionOn(context, await open(), 'a');
+    await eventually('held', () => held(session));
+    assert.equal(link.decoded?.content.sessions.get(N1)?.value, 'a');
+    const first = session.leaseUntil;
+    assert.ok(first !== null && first <= monotonicMs() + TTL_MS);
+    await eventually('renewed', () => ((session.leaseUntil ?? 0) > first ? true : null));
+  });
+
+  it('is refused to a second live agent of the same name, and free when the first has ended', async (context) => {
+    const open = await storeFor(context);
+    const first = sessionOn(context, await open(), 'a');
+    await eventually('held', () => held(first.session));
+    const second = sessionOn(context, await open(), 'b');
+    await eventually('foreign', () => (second.session.state.kind === 'foreign' ? true : null));
+    assert.equal(second.session.leaseUntil, null);
+    await first.session.close();
+    await eventually('taken over', () => held(second.session));
+  });
+
+  it('is taken over at once from a predecessor that is known to be dead', async (context) => {
+    const open = await storeFor(context);
+    const store = await open();
+    const lease = await store.grantLease(60_000, { deadlineMs: 1_000 });
+    await store.transact([], [{ kind: 'put', key: 'sessions/n1', value: '"dead"', lease: lease.id }], {
+      deadlineMs: 1_000,
+    });
+    const { session, link } = sessionOn(context, await open(), 'b', [incarnation('dead')]);
+    await eventually('held', () => held(session), 5_000);
+    assert.equal(link.decoded?.content.sessions.get(N1)?.value, 'b');
+  });
+
+  it('comes back after its lease was lost', async (context) => {
+    const open = await storeFor(context);
+    const { session, link } = sessionOn(context, await open(), 'a');
+    await eventually('held', () => held(session));
+    const store = await open();
+    const lease = link.snapshot?.entries.get('sessions/n1')?.lease;
+    assert.ok(lease != null);
+    await store.revoke(lease, { deadlineMs: 1_000 });
+    await eventually('key gone', () => (link.decoded?.content.sessions.has(N1) === false ? true : null));
+    await eventually('held again', () =>
+      link.decoded?.content.sessions.get(N1)?.value === 'a' && session.leaseUntil !== null ? true : null,
+    );
+  });
+});
