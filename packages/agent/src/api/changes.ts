@@ -287,7 +287,7 @@ export async function forgetMember(agent: Agent, name: string): Promise<void> {
     );
   }
   if (content.record?.value.leader === id) {
-    throw problem(412, 'MEMBER_LEADS', `${name} leads.`, 'Switch over to another member first.');
+    throw problem(412, 'MEMBER_LEADS', `${name} is the leader.`, 'Switch over to another member first.');
   }
   if (content.sessions.has(id)) {
     throw problem(412, 'MEMBER_ALIVE', `${name}'s agent is alive.`, 'Stop it first, and wait for its session to end.');

@@ -121,6 +121,7 @@ export class TestCluster {
       password: PASSWORD,
       database: 'postgres',
       connectionTimeoutMillis: 1_000,
+      query_timeout: 5_000,
     });
     // A server that is killed ends the connection; what that means is the caller's to find out by its next query.
     client.on('error', () => undefined);

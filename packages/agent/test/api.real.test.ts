@@ -1,0 +1,238 @@
+/** The HTTP API of a running agent with a real server: what load balancers, tools and people with bad input get. */
+
+import assert from 'node:assert/strict';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { parse, stringify } from 'yaml';
+import {
+  apiErrorSchema,
+  explainViewSchema,
+  historyViewSchema,
+  parseStreamMessage,
+  requestStateSchema,
+  statusViewSchema,
+} from '../src/index.ts';
+import { SseParser } from '../src/peers/sse.ts';
+import { eventually } from './support/eventually.ts';
+import { TestCluster, type TestNode, TOKEN } from './support/nodes.ts';
+
+describe('HTTP API', { timeout: 180_000 }, () => {
+  let cluster: TestCluster;
+  let node: TestNode;
+
+  before(async () => {
+    cluster = await TestCluster.make(['n1', 'n2']);
+    node = cluster.node('n1');
+    cluster.start(node);
+    await cluster.ready(node, 0);
+    await eventually('registered', async () =>
+      (await cluster.status(node)).members[0]?.apiUrl === null ? null : true,
+    );
+  });
+  after(() => cluster.destroy());
+
+  async function call(method: string, path: string, body?: string, headers: Record<string, string> = {}) {
+    const response = await fetch(`${node.apiUrl}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      signal: AbortSignal.timeout(20_000),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return { status: response.status, text, json: isJson ? JSON.parse(text) : null };
+  }
+  const change = (method: string, path: string, body?: unknown) =>
+    call(method, path, body === undefined ? undefined : JSON.stringify(body), { authorization: `Bearer ${TOKEN}` });
+
+  it('answers health checks as Patroni does, also to HEAD and OPTIONS', async () => {
+    const expected: readonly (readonly [string, number])[] = [
+      ['/', 200],
+      ['/primary', 200],
+      ['/read-write', 200],
+      ['/leader', 200],
+      ['/read-only', 200],
+      ['/health', 200],
+      ['/liveness', 200],
+      ['/readiness', 200],
+      ['/replica', 503],
+      ['/replica?lag=1MB', 503],
+      ['/sync', 503],
+      ['/async', 503],
+      ['/standby-leader', 503],
+    ];
+    for (const [path, status] of expected) {
+      for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+        assert.equal((await call(method, path)).status, status, `${method} ${path}`);
+      }
+    }
+  });
+
+  it('answers a load balancer that sends HTTP/1.1 without Host, and HTTP/1.0', async () => {
+    const { connect } = await import('node:net');
+    for (const head of [
+      'OPTIONS /primary HTTP/1.0\r\n\r\n',
+      'OPTIONS /primary HTTP/1.1\r\nConnection: close\r\n\r\n',
+    ]) {
+      const answer = await new Promise<string>((resolve, reject) => {
+        let text = '';
+        const socket = connect(Number(new URL(node.apiUrl).port), '127.0.0.1', () => socket.write(head));
+        socket.on('data', (data) => {
+          text += String(data);
+        });
+        socket.on('end', () => resolve(text));
+        socket.on('error', reject);
+      });
+      assert.match(answer, /^HTTP\/1\.1 200/);
+    }
+  });
+
+  it("describes itself and the cluster in Patroni's words", async () => {
+    const { json: status } = await call('GET', '/patroni');
+    assert.equal(status.state, 'running');
+    assert.equal(status.role, 'primary');
+    assert.equal(status.patroni.name, 'n1');
+    assert.ok(status.server_version >= 150_000 && status.xlog.location > 0 && status.timeline >= 1);
+    const { json: seen } = await call('GET', '/cluster');
+    assert.deepEqual(
+      seen.members.map(({ name, role, state }: Record<string, unknown>) => [name, role, state]),
+      [['n1', 'leader', 'running']],
+    );
+    assert.equal(seen.scope, 'test');
+    assert.ok(Array.isArray((await call('GET', '/history')).json));
+    assert.match((await call('GET', '/metrics')).text, /^patroni_primary\{scope="test",name="n1"\} 1$/m);
+  });
+
+  it('answers its own questions in the documented shapes', async () => {
+    statusViewSchema.parse((await call('GET', '/understudy/status')).json);
+    explainViewSchema.parse((await call('GET', '/understudy/explain')).json);
+    historyViewSchema.parse((await call('GET', '/understudy/history')).json);
+    const { json: document } = await call('GET', '/openapi.json');
+    assert.equal(document.openapi, '3.1.0');
+    for (const path of ['/primary', '/switchover', '/understudy/requests/{id}', '/events'])
+      assert.ok(document.paths[path], path);
+  });
+
+  it('streams reports and beats', async () => {
+    const seen: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const stream = request(`${node.apiUrl}/events`, (response) => {
+        const parser = new SseParser((event, data) => {
+          seen.push(parseStreamMessage(event, data)?.kind ?? 'unknown');
+          if (seen.length >= 3) {
+            stream.destroy();
+            resolve();
+          }
+        });
+        response.setEncoding('utf8');
+        response.on('data', (text: string) => parser.push(text));
+        response.on('error', () => undefined);
+      });
+      stream.on('error', reject);
+      stream.end();
+    });
+    assert.deepEqual(seen.slice(0, 2), ['report', 'beat']);
+  });
+
+  const refused: readonly (readonly [string, string, string | undefined, string | null, number, string])[] = [
+    ['POST', '/switchover', '{}', null, 401, 'TOKEN_MISSING'],
+    ['POST', '/switchover', '{}', 'wrong-token-of-the-right-length', 403, 'TOKEN_WRONG'],
+    ['PATCH', '/config', '{}', null, 401, 'TOKEN_MISSING'],
+    ['POST', '/understudy/pause', undefined, null, 401, 'TOKEN_MISSING'],
+    ['POST', '/switchover', 'not json', TOKEN, 400, 'BODY_NOT_JSON'],
+    ['POST', '/switchover', '{"candidat":"n2"}', TOKEN, 400, 'BODY_INVALID'],
+    ['POST', '/switchover', '{"to":"nobody"}', TOKEN, 412, 'NO_SUCH_MEMBER'],
+    ['POST', '/switchover', `{"to":"${'x'.repeat(300_000)}"}`, TOKEN, 413, 'BODY_TOO_LARGE'],
+    ['POST', '/switchover', '{}', TOKEN, 412, 'REQUEST_REFUSED'],
+    ['POST', '/failover', '{}', TOKEN, 400, 'BODY_INVALID'],
+    ['POST', '/reinitialize', '{}', TOKEN, 412, 'REQUEST_REFUSED'],
+    ['DELETE', '/switchover', undefined, TOKEN, 404, 'NOTHING_SCHEDULED'],
+    ['PATCH', '/config', '{"ttl":30}', TOKEN, 422, 'CONFIG_INVALID'],
+    ['PATCH', '/config', '{"suspectAfterMs":1}', TOKEN, 422, 'CONFIG_INVALID'],
+    ['DELETE', '/understudy/members/n1', undefined, TOKEN, 412, 'MEMBER_LEADS'],
+    ['DELETE', '/understudy/members/n9', undefined, TOKEN, 404, 'NO_SUCH_MEMBER'],
+    ['GET', '/understudy/requests/nothing', undefined, null, 404, 'NO_SUCH_REQUEST'],
+    ['GET', '/nothing', undefined, null, 404, 'NO_SUCH_PATH'],
+  ];
+  for (const [method, path, body, token, status, code] of refused) {
+    it(`refuses ${method} ${path} ${(body ?? '').slice(0, 30)}: ${code}`, async () => {
+      const answer = await call(method, path, body, token === null ? {} : { authorization: `Bearer ${token}` });
+      const error = apiErrorSchema.parse(answer.json);
+      assert.deepEqual([answer.status, error.code], [status, code], error.message);
+      assert.ok(error.message.length > 10 && error.next.length > 5);
+      assert.doesNotMatch(answer.text, new RegExp(TOKEN));
+    });
+  }
+
+  it('changes the configuration, and gives it back', async () => {
+    const patched = await change('PATCH', '/config', { switchoverTimeoutMs: 7_000, parameters: { work_mem: '8MB' } });
+    assert.equal(patched.status, 200, patched.text);
+    const { json } = await call('GET', '/config');
+    assert.equal(json.switchoverTimeoutMs, 7_000);
+    assert.deepEqual(json.parameters, { work_mem: '8MB' });
+    await change('PUT', '/config', {});
+    assert.equal((await call('GET', '/config')).json.switchoverTimeoutMs, 10_000);
+  });
+
+  it('pauses and resumes, in its own words and in those of Patroni', async () => {
+    const isPaused = async () => (await cluster.status(node)).paused;
+    await change('POST', '/understudy/pause');
+    assert.equal(await isPaused(), true);
+    await change('POST', '/understudy/resume');
+    assert.equal(await isPaused(), false);
+    await change('PATCH', '/config', { pause: true });
+    assert.equal(await isPaused(), true);
+    await change('PATCH', '/config', { pause: false });
+    assert.equal(await isPaused(), false);
+  });
+
+  it('keeps a scheduled switchover until it is due, one at a time, and takes it back', async () => {
+    const at = new Date(Date.now() + 3_600_000).toISOString();
+    const scheduled = await change('POST', '/switchover', { scheduled_at: at });
+    assert.equal(scheduled.status, 202, scheduled.text);
+    const state = requestStateSchema.parse(scheduled.json);
+    assert.equal(state.state, 'pending');
+    assert.equal(new Date((await call('GET', '/cluster')).json.scheduled_switchover.at).toISOString(), at);
+    assert.equal((await change('POST', '/switchover', {})).json.code, 'REQUEST_PENDING');
+    assert.equal((await change('DELETE', '/switchover')).status, 200);
+    assert.equal((await cluster.status(node)).request, null);
+  });
+
+  it('refuses a second agent of the same member name, wherever it runs, and starts nothing for it', async () => {
+    const other = cluster.node('n2');
+    const config = parse(await readFile(other.configFile, 'utf8'));
+    await writeFile(other.configFile, stringify({ ...config, member: 'n1' }));
+    const child = cluster.start(other);
+    let text = '';
+    child.stderr?.on('data', (data) => {
+      text += String(data);
+    });
+    const code = await eventually('it gave up', () => child.exitCode);
+    assert.equal(code, 1);
+    assert.match(text, /MEMBER_NAME_TAKEN: .*registered as member "n1".*Give each member its own name/s);
+    await assert.rejects(readFile(join(cluster.folder, 'n2', 'data', 'PG_VERSION')), /ENOENT/);
+    await writeFile(other.configFile, stringify(config));
+    await rm(join(cluster.folder, 'n2', 'run'), { recursive: true, force: true });
+  });
+
+  it('refuses a second agent in the same run directory, and one whose port is taken', async () => {
+    const second = cluster.start(node);
+    assert.equal(await eventually('it gave up', () => second.exitCode), 1);
+    const other = cluster.node('n2');
+    const config = parse(await readFile(other.configFile, 'utf8'));
+    await writeFile(
+      other.configFile,
+      stringify({ ...config, api: { ...config.api, listen: new URL(node.apiUrl).host } }),
+    );
+    const child = cluster.start(other);
+    let text = '';
+    child.stderr?.on('data', (data) => {
+      text += String(data);
+    });
+    assert.equal(await eventually('it gave up', () => child.exitCode), 1);
+    assert.match(text, /API_PORT_IN_USE/);
+    assert.equal((await cluster.status(node)).phase, 'open', 'the first one goes on');
+  });
+});

@@ -1,0 +1,118 @@
+/** Three real nodes on one store: the primary is killed with its host's processes, writes go on, nothing acknowledged is missing. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { killTree, signal } from '../src/guard/proc.ts';
+import { eventually } from './support/eventually.ts';
+import { TestCluster, type TestNode } from './support/nodes.ts';
+
+describe('three nodes', { timeout: 240_000 }, () => {
+  let cluster: TestCluster;
+  before(async () => {
+    cluster = await TestCluster.make(['n1', 'n2', 'n3']);
+    for (const node of cluster.nodes) cluster.start(node);
+  });
+  after(() => cluster.destroy());
+
+  const acknowledged: number[] = [];
+  let next = 0;
+
+  /** Writes one row wherever that is possible; whoever does not answer is passed over. */
+  async function write(): Promise<true | null> {
+    for (const node of cluster.nodes) {
+      const id = next++;
+      try {
+        const client = await cluster.connect(node);
+        try {
+          await client.query('insert into t values ($1)', [id]);
+          acknowledged.push(id);
+          return true;
+        } finally {
+          await client.end();
+        }
+      } catch {
+        // Not this one, or not now.
+      }
+    }
+    return null;
+  }
+
+  async function allIsThere(node: TestNode): Promise<void> {
+    const client = await cluster.connect(node);
+    try {
+      const { rows } = await client.query('select id from t');
+      const there = new Set(rows.map(({ id }) => Number(id)));
+      const lost = acknowledged.filter((id) => !there.has(id));
+      assert.deepEqual(lost, []);
+    } finally {
+      await client.end();
+    }
+  }
+
+  it('become a cluster with two replicas that acknowledge, and say so', async () => {
+    const leader = await cluster.ready(cluster.node('n1'), 2);
+    const client = await cluster.connect(leader);
+    await client.query('create table t (id int primary key)');
+    await client.end();
+    const status = await eventually('proven', async () => {
+      const seen = await cluster.status(leader);
+      return seen.rpo.kind === 'zero-proven' ? seen : null;
+    });
+    assert.match(status.rpo.text, /^rpo: zero \(proven\)/);
+    await eventually('no lag when idle', async () => {
+      const { members } = await cluster.status(leader);
+      return members.every(({ role, replayLagMs }) => role === 'leader' || replayLagMs === 0) ? true : null;
+    });
+  });
+
+  it('go on after the loss of the host of their leader, and take it back', async () => {
+    for (let i = 0; i < 20; i++) await eventually('a write', write);
+    const status = await cluster.status(cluster.node('n1'));
+    const old = cluster.node(status.leader ?? '');
+    const processes = await Promise.all([
+      cluster.guardProcess(old),
+      cluster.agentProcess(old),
+      cluster.serverProcess(old),
+    ]);
+    for (const each of processes) if (each !== null) killTree(each);
+    await eventually('a write', write);
+    for (let i = 0; i < 20; i++) await eventually('a write', write);
+    cluster.start(old);
+    const leader = await cluster.ready(old, 2);
+    assert.notEqual(leader.name, old.name);
+    await allIsThere(leader);
+  });
+
+  it('hand over as planned, and answer with how it ended', async () => {
+    const status = await cluster.status(cluster.node('n1'));
+    const old = cluster.node(status.leader ?? '');
+    const to = cluster.nodes.find(({ name }) => name !== old.name)?.name;
+    const response = await fetch(`${old.apiUrl}/switchover`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer test-token-of-sixteen-or-more' },
+      body: JSON.stringify({ to }),
+    });
+    assert.equal(response.status, 200, await response.text());
+    await eventually('a write', write);
+    const leader = await cluster.ready(cluster.node('n1'), 2);
+    assert.equal(leader.name, to);
+    await allIsThere(leader);
+  });
+
+  it('do not mind the freeze of an agent beside a healthy server', async () => {
+    const status = await cluster.status(cluster.node('n1'));
+    const leader = cluster.node(status.leader ?? '');
+    const agent = await cluster.agentProcess(leader);
+    assert.ok(agent !== null);
+    signal(agent, 'SIGSTOP');
+    await eventually('another agent', async () => {
+      await eventually('a write', write);
+      const now = await cluster.agentProcess(leader);
+      return now !== null && now.pid !== agent.pid ? true : null;
+    });
+    const after = await cluster.ready(leader, 2);
+    assert.equal(after.name, leader.name);
+    assert.equal((await cluster.status(leader)).epoch, status.epoch, 'nobody was elected');
+    await allIsThere(after);
+  });
+});
