@@ -1,5 +1,6 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
+import { reload } from './commands/reload.ts';
 import { keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import type { Instance } from './instance.ts';
@@ -8,6 +9,7 @@ import type { PgSession } from './sql/session.ts';
 import { monotonicMs } from './waiting.ts';
 
 const queryTimeoutMs = 2000;
+const reloadTimeoutMs = 1000;
 /** Warnings change rarely and cost a look at several catalogs. */
 const warningsEveryMs = 10_000;
 const slotsEveryMs = 2000;
@@ -50,7 +52,7 @@ export class Maintenance {
     if (role === 'unknown') return;
     if (config.learn(context) === 'behind') {
       await config.write(config.replication);
-      postmaster.signal('SIGHUP');
+      await reload(this.#instance, { 'understudy.generation': config.generation }, reloadTimeoutMs);
       this.#warningsMs = Number.NEGATIVE_INFINITY;
     }
     const nowMs = monotonicMs();
@@ -61,7 +63,7 @@ export class Maintenance {
     }
     if (nowMs - this.#warningsMs >= warningsEveryMs) {
       this.#warningsMs = nowMs;
-      await this.#look(session);
+      await sql.fresh(queryTimeoutMs, (fresh) => this.#look(fresh));
       await this.#boundLog();
     }
   }

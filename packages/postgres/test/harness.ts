@@ -120,7 +120,8 @@ function outcomeOf(error: unknown): WriteOutcome {
   return ['25006', '42P01'].includes(code) ? 'refused' : 'unknown';
 }
 
-class TestNode implements ConformanceNode {
+/** A node of the harness, with the options of its engine. */
+export class TestNode implements ConformanceNode {
   readonly id;
   readonly host = '127.0.0.1';
   readonly port: number;

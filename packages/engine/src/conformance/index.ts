@@ -16,6 +16,7 @@ export type {
   Damage,
   WriteOutcome,
 } from './harness.ts';
+export { eventually, ids, monotonicMs, onStage, print, Stage } from './steps.ts';
 
 /** Registers the suite for one engine. `atOnce`: how many of its tests run at one time; each has a cluster of its own. */
 export function engineConformance(harness: ConformanceHarness, atOnce = 2): void {

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterContext } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { z } from 'zod';
-import type { ControlFile } from '../disk/control-file.ts';
+import { type ControlFile, limitParameters } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
 import { blockingStandbyNames } from '../names.ts';
@@ -38,6 +39,7 @@ export class ManagedConfig {
   #limits: ControlFile['limits'] | null = null;
   #cluster: Pick<ClusterContext, 'parameters' | 'synchronousCommit'> = { parameters: {}, synchronousCommit: 'on' };
   #written: string | null = null;
+  #generation = '';
   readonly #catalog: ParameterCatalog;
 
   constructor(options: PostgresOptions, paths: Paths, owner: Owner, catalog: ParameterCatalog) {
@@ -55,6 +57,11 @@ export class ManagedConfig {
     return this.#cluster.synchronousCommit;
   }
 
+  /** Names the newest content of the include: a process that shows it has read the whole of it. */
+  get generation(): string {
+    return this.#generation;
+  }
+
   /** Takes over what the cluster wants; says whether the files on disk are behind it. */
   learn(context: ClusterContext): 'behind' | 'written' {
     this.#cluster = { parameters: context.parameters, synchronousCommit: context.synchronousCommit };
@@ -63,7 +70,14 @@ export class ManagedConfig {
 
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
   problems(): readonly string[] {
-    return checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog).problems;
+    const { good, problems } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);
+    const raised = limitParameters
+      .filter((name) => Number(good[name]) < (this.#limits?.[name] ?? 0))
+      .map(
+        (name) =>
+          `The parameter ${name} stays at ${this.#limits?.[name]}: every server here starts as a standby, and a standby cannot start with less than its primary had.`,
+      );
+    return [...problems, ...raised];
   }
 
   /** Reads what an earlier agent wrote, when its server is still running. */
@@ -84,7 +98,8 @@ export class ManagedConfig {
     const { good } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);
     const parameters = mergeParameters({ node: this.#options.parameters, cluster: good, limits: this.#limits });
     const tls = this.#tlsSettings();
-    const more = { synchronousCommit: this.#cluster.synchronousCommit, tls };
+    this.#generation = randomBytes(6).toString('hex');
+    const more = { synchronousCommit: this.#cluster.synchronousCommit, tls, generation: this.#generation };
     await replaceFile(this.#paths.include, renderInclude(replication, parameters, more), this.#owner, cached);
     this.#replication = replication;
     this.#written = JSON.stringify(this.#cluster);

@@ -117,7 +117,11 @@ const statePrefix = '# state: ';
 export function renderInclude(
   replication: ReplicationSettings,
   parameters: Readonly<Record<string, string>>,
-  more: { readonly synchronousCommit: string; readonly tls: Readonly<Record<string, string>> },
+  more: {
+    readonly synchronousCommit: string;
+    readonly tls: Readonly<Record<string, string>>;
+    readonly generation: string;
+  },
 ): string {
   const settings: Record<string, string> = {
     ...parameters,
@@ -127,6 +131,7 @@ export function renderInclude(
     primary_conninfo: replication.upstream?.conninfo ?? '',
     primary_slot_name: replication.upstream?.slot ?? '',
     'understudy.upstream': replication.upstream?.member ?? '',
+    'understudy.generation': more.generation,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteSetting(value)}`);
   return `${header}${statePrefix}${JSON.stringify(replication)}\n${lines.join('\n')}\n`;

@@ -11,7 +11,14 @@ export interface AsideBudget {
   readonly keep: number;
 }
 
-const stamp = (): string => new Date().toISOString().replaceAll(/[:.]/g, '').replace('T', '-').replace('Z', '');
+let made = 0;
+
+/** The time, and a number for what one process makes within a millisecond: names sort by age. */
+function stamp(): string {
+  made += 1;
+  const time = new Date().toISOString().replaceAll(/[:.]/g, '').replace('T', '-').replace('Z', '');
+  return `${time}-${String(made).padStart(4, '0')}`;
+}
 
 /** Size of a folder in bytes on disk, without following links. */
 export async function folderBytes(path: string): Promise<number> {

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ackRule, memberId, sameRule } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import fc from 'fast-check';
+import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
+import { passwordFileContent } from '../src/config/conninfo.ts';
+import { renderHba } from '../src/config/hba.ts';
+import { mergeParameters, renderInclude, stateOfInclude } from '../src/config/settings.ts';
+import {
+  blockingStandbyNames,
+  formatStandbyNames,
+  isMemberSlot,
+  parseStandbyNames,
+  quoteSetting,
+  slotName,
+} from '../src/names.ts';
+import { causeInLog } from '../src/observe/receiver-log.ts';
+import { SilenceMeter } from '../src/observe/silence.ts';
+import { parseOptions } from '../src/options.ts';
+import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
+
+const anyMember = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/).map(memberId);
+
+describe('names', () => {
+  it('write an acknowledgement rule so that it can be read back', () => {
+    fc.assert(
+      fc.property(fc.array(anyMember, { minLength: 1, maxLength: 5 }), fc.nat(5), (members, required) => {
+        const rule = ackRule(required === 0 ? [] : members, required);
+        const back = parseStandbyNames(formatStandbyNames(rule));
+        assert(back !== null && sameRule(back, rule));
+      }),
+    );
+    assert.equal(formatStandbyNames(ackRule(['n2', 'n3'].map(memberId), 1)), 'ANY 1 ("n2","n3")');
+    assert.equal(parseStandbyNames('*'), null);
+    assert.equal(parseStandbyNames(blockingStandbyNames), null, 'nobody can have that name');
+  });
+
+  it('give every member a slot of its own that PostgreSQL takes', () => {
+    fc.assert(
+      fc.property(anyMember, anyMember, (a, b) => {
+        assert.match(slotName(a), /^[a-z0-9_]{1,63}$/);
+        assert(isMemberSlot(slotName(a)));
+        if (a !== b) assert.notEqual(slotName(a), slotName(b));
+      }),
+      {
+        examples: [
+          [memberId('a-b'), memberId('a_b')],
+          [memberId('N1'), memberId('n1')],
+        ],
+      },
+    );
+  });
+});
+
+describe('parameters', () => {
+  const catalog = parseCatalog(
+    [
+      ['work_mem', 'user', 'Resource Usage', 'INTEGER', '4096'],
+      ['enable_seqscan', 'user', 'Query Tuning', 'BOOLEAN', 'TRUE'],
+      ['seq_page_cost', 'user', 'Query Tuning', 'REAL', '1'],
+      ['wal_level', 'postmaster', 'Write-Ahead Log', 'ENUM', 'replica'],
+      ['log_line_prefix', 'sighup', 'Reporting', 'STRING', ''],
+    ]
+      .map((columns) => columns.join('\t'))
+      .join('\n'),
+  );
+
+  it('pass when the server would take them', () => {
+    const given = {
+      Work_Mem: '64MB',
+      enable_seqscan: 'off',
+      seq_page_cost: '1.5',
+      wal_level: 'logical',
+      'auto_explain.log': 'x',
+    };
+    const { good, problems } = checkParameters(given, 'the cluster', catalog);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(Object.keys(good).sort(), [
+      'auto_explain.log',
+      'enable_seqscan',
+      'seq_page_cost',
+      'wal_level',
+      'work_mem',
+    ]);
+  });
+
+  it('are named, with the reason, when it would not, or when Understudy sets them', () => {
+    const problemOf = (name: string, value: string): string =>
+      checkParameters({ [name]: value }, 'the cluster', catalog).problems[0] ?? '';
+    assert.match(problemOf('wrok_mem', '1MB'), /wrok_mem of the cluster is not known/);
+    assert.match(problemOf('work_mem', 'much'), /"much", which is no integer/);
+    assert.match(problemOf('enable_seqscan', 'perhaps'), /no boolean/);
+    assert.match(problemOf('wal_level', 'minimal'), /allows no replicas/);
+    assert.match(problemOf('primary_conninfo', 'x'), /set by Understudy/);
+    assert.match(problemOf('log_line_prefix', 'a\nb'), /more than one line/);
+    assert.match(problemOf("x' y", '1'), /not a name/);
+  });
+
+  it('are merged in order, and raised to what the history demands', () => {
+    const limits = {
+      max_connections: 200,
+      max_worker_processes: 8,
+      max_wal_senders: 40,
+      max_prepared_transactions: 0,
+      max_locks_per_transaction: 64,
+    };
+    const merged = mergeParameters({
+      node: { work_mem: '1MB', max_connections: '50' },
+      cluster: { work_mem: '2MB' },
+      limits,
+    });
+    assert.equal(merged.work_mem, '2MB');
+    assert.equal(merged.max_connections, '200', 'a standby may not have less than its primary had');
+    assert.equal(merged.max_wal_senders, '40');
+    assert.equal(merged.max_worker_processes, undefined, 'the default is enough');
+  });
+
+  it('survive quoting, and the include tells a later agent its state', () => {
+    assert.equal(quoteSetting("it's \\ here"), "'it''s \\\\ here'");
+    const replication = { upstream: { member: 'n1', conninfo: "host='a'", slot: 's' }, standbyNames: '' };
+    const text = renderInclude(replication, { work_mem: '1MB' }, { synchronousCommit: 'on', tls: {}, generation: '1' });
+    assert.match(text, /^work_mem = '1MB'$/m);
+    assert.match(text, /^primary_conninfo = 'host=''a'''$/m);
+    assert.deepEqual(JSON.parse(stateOfInclude(text) ?? ''), replication);
+  });
+});
+
+describe('access', () => {
+  it('trusts nobody over the network', () => {
+    const text = renderHba(['all'], 'tls', '# mine\nhost all app 10.0.0.0/8 md5\n');
+    const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    for (const line of lines.filter((each) => each.startsWith('host'))) assert.doesNotMatch(line, /trust$/);
+    assert(lines.includes('hostssl replication understudy_replication all scram-sha-256'));
+    assert(lines.indexOf('host replication all all reject') < lines.indexOf('host all app 10.0.0.0/8 md5'));
+  });
+
+  it('keeps a password for libpq only while there is somebody to follow', () => {
+    assert.equal(passwordFileContent('a:b\\c'), '*:*:*:understudy_replication:a\\:b\\\\c\n');
+    assert.doesNotMatch(passwordFileContent(null), /^\*/m);
+  });
+
+  it('stores passwords as PostgreSQL does', async () => {
+    const stored = await scramVerifier('secret words');
+    assert.match(stored, /^SCRAM-SHA-256\$4096:/);
+    assert.equal(await matchesVerifier('secret words', stored), true);
+    assert.equal(await matchesVerifier('other words', stored), false);
+    assert.equal(await matchesVerifier('secret words', 'md5abc'), false);
+  });
+});
+
+describe('why there is no stream', () => {
+  it('is read from the newest telling line', () => {
+    const removed =
+      'FATAL:  could not receive data from WAL stream: ERROR:  requested WAL segment 00000002 has already been removed';
+    const login =
+      'FATAL:  could not connect to the primary server: FATAL:  password authentication failed for user "x"';
+    assert.equal(causeInLog(`${login}\n${removed}\nLOG:  something else\n`), 'wal-removed');
+    assert.equal(causeInLog(`${removed}\n${login}\n`), 'login');
+    assert.equal(causeInLog('LOG:  new timeline 5 is not a child of database system timeline 3\n'), 'unknown');
+    assert.equal(
+      causeInLog('FATAL:  could not start WAL streaming: ERROR:  replication slot "s" does not exist'),
+      'slot',
+    );
+  });
+});
+
+describe('silence', () => {
+  it('counts unchanged time, but not the time in which nobody looked', () => {
+    const meter = new SilenceMeter<string>();
+    const look = (nowMs: number, signature: string): number => {
+      meter.look(nowMs);
+      return meter.silentMs('a', signature);
+    };
+    assert.equal(look(0, 'x'), 0);
+    assert.equal(look(250, 'x'), 250);
+    assert.equal(look(500, 'x'), 500);
+    assert.equal(look(60_500, 'x'), 500, 'this process stood still');
+    assert.equal(look(60_750, 'x'), 750);
+    assert.equal(look(61_000, 'y'), 0);
+  });
+});
+
+describe('options', () => {
+  it('name every mistake at once', () => {
+    const wrong = {
+      cluster: 'c',
+      member: 'a b',
+      dataDir: 'relative',
+      runDir: `/${'x'.repeat(100)}`,
+      listen: { port: 0 },
+    };
+    assert.throws(
+      // What a program without types may pass.
+      () => parseOptions(JSON.parse(JSON.stringify(wrong))),
+      (error: unknown) =>
+        error instanceof EngineError &&
+        /member:/.test(error.message) &&
+        /dataDir: must be an absolute path/.test(error.message) &&
+        /runDir: must be at most 88 bytes/.test(error.message) &&
+        /listen.port/.test(error.message),
+    );
+  });
+});

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { compareLsn, lsn, type Position } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import fc from 'fast-check';
+import { moveAside } from '../src/disk/aside.ts';
+import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
+import { crc32c } from '../src/disk/crc32c.ts';
+import { forkPoint } from '../src/disk/fork.ts';
+import { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from '../src/disk/incomplete.ts';
+import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
+import { parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'us-disk-'));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+describe('CRC-32C', () => {
+  it('has the check values of RFC 3720', () => {
+    assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283);
+    assert.equal(crc32c(Buffer.alloc(32)), 0x8a9136aa);
+    assert.equal(crc32c(Buffer.alloc(32, 0xff)), 0x62a8ab43);
+    assert.equal(crc32c(Buffer.alloc(0)), 0);
+  });
+
+  it('is the same however the data is cut', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (data, cut) => {
+        assert.equal(crc32c(data.subarray(cut), crc32c(data.subarray(0, cut))), crc32c(data));
+      }),
+    );
+  });
+});
+
+/** A control file of layout 17 with a right checksum. */
+function controlFile(change: (bytes: Buffer) => void = () => undefined): Buffer {
+  const bytes = Buffer.alloc(8192);
+  bytes.writeBigUInt64LE(7710419145275202432n, 0);
+  bytes.writeUInt32LE(1700, 8);
+  bytes.writeUInt32LE(6, 16);
+  bytes.writeBigUInt64LE(0x1_017218d8n, 32);
+  bytes.writeUInt32LE(5, 48);
+  bytes.writeInt32LE(100, 180);
+  bytes.writeUInt32LE(8192, 224);
+  bytes.writeUInt32LE(16 * 1024 * 1024, 228);
+  bytes.writeUInt32LE(1, 252);
+  change(bytes);
+  bytes.writeUInt32LE(crc32c(bytes.subarray(0, 288)), 288);
+  return bytes;
+}
+
+describe('control file', () => {
+  it('is read', () => {
+    const control = parseControlFile(controlFile());
+    assert.equal(control.systemId, '7710419145275202432');
+    assert.equal(control.state, 'in production');
+    assert.equal(control.checkpoint, 0x1_017218d8n);
+    assert.equal(control.timeline, 5);
+    assert.equal(control.limits.max_connections, 100);
+    assert.equal(control.checksums, 'on');
+  });
+
+  it('is refused when any of its bytes was changed, or it is short, or of an unknown layout', () => {
+    fc.assert(
+      fc.property(fc.nat(291), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+        const bytes = controlFile();
+        bytes.writeUInt8(bytes.readUInt8(at) ^ flip, at);
+        assert.throws(() => parseControlFile(bytes), ControlFileProblem);
+      }),
+    );
+    assert.throws(() => parseControlFile(controlFile().subarray(0, 200)), /only 200 bytes/);
+    assert.throws(() => parseControlFile(controlFile((bytes) => bytes.writeUInt32LE(903, 8))), /unknown version 903/);
+  });
+});
+
+describe('log', () => {
+  it('names files as PostgreSQL does', () => {
+    const megabyte = 1024 * 1024;
+    assert.equal(segmentName(1, lsn(0x1721950n), 16 * megabyte), '000000010000000000000001');
+    assert.equal(segmentName(0x1f, lsn(0x2_ff000000n), 16 * megabyte), '0000001F00000002000000FF');
+    assert.equal(segmentName(3, lsn(0x1_00000000n), megabyte), '000000030000000100000000');
+  });
+
+  it('finds the end of a record over page and segment borders', () => {
+    const sizes = { block: 8192, segment: 1024 * 1024 };
+    assert.equal(recordEnd(lsn(0x1000n), 114, sizes), 0x1078n);
+    // 40 bytes are left on the page: the rest follows the next page's header of 24 bytes.
+    assert.equal(recordEnd(lsn(0x1fd8n), 114, sizes), 0x2000n + 24n + 80n);
+    // The next page is the first of a segment: its header has 40 bytes.
+    assert.equal(recordEnd(lsn(0xfffd8n), 114, sizes), 0x100000n + 40n + 80n);
+    assert.equal(recordEnd(lsn(0x1f88n), 120, sizes), 0x2000n, 'no header when it ends with the page');
+  });
+
+  it('never ends a record before its own length, and always aligned', () => {
+    fc.assert(
+      fc.property(fc.bigInt(1n, 1n << 40n), fc.integer({ min: 24, max: 100_000 }), (at, length) => {
+        const start = lsn((at >> 3n) << 3n);
+        const end = recordEnd(start, length, { block: 8192, segment: 1024 * 1024 });
+        assert(end - start >= BigInt(length) && end % 8n === 0n);
+      }),
+    );
+  });
+
+  it('reads history files, with comments, and refuses nonsense', () => {
+    assert.deepEqual(parseHistory('1\t0/1721950\tno recovery target specified\n\n3\t16/B374D848\tx\n'), [
+      { timeline: 1, switchLsn: 0x1721950n },
+      { timeline: 3, switchLsn: 0x16b374d848n },
+    ]);
+    assert.deepEqual(parseHistory('# a placeholder\n'), []);
+    assert.equal(parseHistory('1\tnonsense\tx\n'), null);
+  });
+
+  it('finds where two histories part', () => {
+    const at = (timeline: number, end: bigint, ...history: [number, bigint][]): Position => ({
+      kind: 'wal',
+      timeline,
+      lsn: lsn(end),
+      history: history.map(([id, switchLsn]) => ({ timeline: id, switchLsn: lsn(switchLsn) })),
+    });
+    assert.equal(forkPoint(at(2, 500n, [1, 100n]), at(3, 900n, [1, 100n], [2, 400n])), 400n);
+    assert.equal(
+      forkPoint(at(2, 300n, [1, 100n]), at(3, 900n, [1, 100n], [2, 400n])),
+      300n,
+      'one is a part of the other',
+    );
+    assert.equal(forkPoint(at(2, 500n, [1, 100n]), at(3, 900n, [1, 80n])), 80n);
+    assert.equal(forkPoint(at(1, 500n), at(2, 900n, [1, 700n])), 500n);
+    assert.equal(forkPoint(at(7, 5n), at(8, 9n)), null);
+    assert.equal(compareLsn(lsn(1n), lsn(2n)), -1);
+  });
+});
+
+describe('data directory', () => {
+  const expected = { cluster: 'c', major: 17 };
+  const identity = { cluster: 'c', member: 'n1', systemId: '7710419145275202432', major: 17 };
+
+  async function makeData(folder: string): Promise<string> {
+    const dataDir = join(folder, 'data');
+    await mkdir(join(dataDir, 'global'), { recursive: true });
+    await writeFile(join(dataDir, 'PG_VERSION'), '17\n');
+    await writeFile(join(dataDir, 'global', 'pg_control'), controlFile());
+    await writeIdentity(dataDir, identity, null);
+    return dataDir;
+  }
+
+  it('is absent, usable, or refused with the reason', () =>
+    inFolder(async (folder) => {
+      const dataDir = await makeData(folder);
+      assert.equal((await inspectDisk(join(folder, 'nothing'), expected)).kind, 'absent');
+      assert.equal((await inspectDisk(dataDir, expected)).kind, 'usable');
+      const problemFor = async (change: () => Promise<unknown>): Promise<string> => {
+        await change();
+        const state = await inspectDisk(dataDir, expected);
+        await makeData(folder);
+        return state.kind === 'refused' ? state.problem : state.kind;
+      };
+      const rewrite = (patch: object) => () => writeIdentity(dataDir, { ...identity, ...patch }, null);
+      assert.match(await problemFor(rewrite({ cluster: 'other' })), /belongs to the cluster "other"/);
+      assert.match(await problemFor(rewrite({ systemId: '5' })), /system identifier 7710419145275202432/);
+      assert.match(await problemFor(() => rm(join(dataDir, 'understudy.json'))), /Understudy did not make/);
+      assert.match(await problemFor(() => writeFile(join(dataDir, 'understudy.json'), '{')), /is damaged/);
+      assert.match(
+        await problemFor(() => writeFile(join(dataDir, 'PG_VERSION'), '16\n')),
+        /programs are PostgreSQL 17/,
+      );
+      assert.match(await problemFor(() => writeFile(join(dataDir, 'global', 'pg_control'), 'x')), /only 1 bytes/);
+    }));
+
+  it('stays incomplete only as long as it is the same directory', () =>
+    inFolder(async (folder) => {
+      const dataDir = await makeData(folder);
+      await markIncomplete(dataDir);
+      assert.equal((await inspectDisk(dataDir, expected)).kind, 'incomplete');
+      await rm(dataDir, { recursive: true });
+      assert.equal((await inspectDisk(dataDir, expected)).kind, 'absent');
+      // Made while the old inode may still be remembered: another directory must be held beside it.
+      await mkdir(join(folder, 'filler'));
+      await makeData(folder);
+      await unmarkIncomplete(dataDir);
+      assert.equal(await isMarkedIncomplete(dataDir), false);
+    }));
+
+  it('is moved aside within the budget, oldest first; what is not ours is not touched', () =>
+    inFolder(async (folder) => {
+      for (let round = 0; round < 4; round++) {
+        const dataDir = await makeData(folder);
+        await writeFile(join(dataDir, `round-${round}`), '');
+        await moveAside(dataDir, { keep: 2, maxBytes: 1024 ** 3 });
+      }
+      const asides = (await readdir(folder)).filter((name) => name.includes('aside')).sort();
+      assert.equal(asides.length, 2);
+      assert((await readdir(join(folder, asides[1] ?? ''))).includes('round-3'), 'the newest is kept');
+      const foreign = join(folder, 'data');
+      await mkdir(foreign);
+      await writeFile(join(foreign, 'precious'), 'x');
+      await assert.rejects(moveAside(foreign, { keep: 2, maxBytes: 1 }), EngineError);
+      assert.deepEqual(await readdir(foreign), ['precious']);
+    }));
+});

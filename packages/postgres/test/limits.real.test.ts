@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { access, appendFile, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ALONE, ackRule } from '@understudy/core';
+import { EngineError, type EngineErrorCode } from '@understudy/engine';
+import { eventually, onStage } from '@understudy/engine/conformance';
+import pg from 'pg';
+import { createPostgresEngine, type PostgresEngineInput } from '../src/index.ts';
+import { engineInput, freePort, makeRoot, postgresHarness, serversOf, TestNode, testSecrets } from './harness.ts';
+import { sql, withClient } from './sql.ts';
+
+// What an operator, an application or a full machine may do to one server. One version is enough: these are our own checks.
+const [server] = await serversOf([17, 15]);
+assert(server !== undefined, 'no PostgreSQL was found: npm run servers -- get');
+const harness = postgresHarness(server);
+
+const hasCode = (code: EngineErrorCode) => (error: unknown) => error instanceof EngineError && error.code === code;
+
+describe('mistakes before a start', { concurrency: 2 }, () => {
+  it('a missing program and a wrong parameter of the node are refused when the engine is made', async () => {
+    const input = engineInput(server, await makeRoot(), 'n1', await freePort());
+    const elsewhere = { ...input, binaries: { binDir: '/nonexistent' } };
+    await assert.rejects(createPostgresEngine(elsewhere), hasCode('ENGINE_BINARY_MISSING'));
+    const misspelt = { ...input, parameters: { shared_bufers: '1GB' } };
+    await assert.rejects(createPostgresEngine(misspelt), /shared_bufers of this node is not known/);
+    const ours = { ...input, parameters: { synchronous_standby_names: '*' } };
+    await assert.rejects(createPostgresEngine(ours), /set by Understudy itself/);
+  });
+
+  it('a port that is taken is named', () =>
+    onStage(harness, 1, async (stage) => {
+      const node = stage.node(1);
+      await stage.run(node, { kind: 'initialize' });
+      await stage.until(node, 'stopped');
+      const other = createServer();
+      await new Promise<void>((resolve) => other.listen(node.port, node.host, resolve));
+      await stage.run(node, { kind: 'start' });
+      const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
+      await new Promise((resolve) => other.close(resolve));
+      assert.equal(failure.error.code, 'ENGINE_PORT_IN_USE');
+      assert.match(failure.error.message, new RegExp(`Port ${node.port} .* in use`));
+      await stage.startFenced(node);
+    }));
+
+  it('a setting of ALTER SYSTEM that would break sealing is refused with file and line', () =>
+    onStage(harness, 1, async (stage) => {
+      const node = stage.node(1);
+      await stage.run(node, { kind: 'initialize' });
+      await stage.until(node, 'stopped');
+      const file = join(dataDirOf(node), 'postgresql.auto.conf');
+      await appendFile(file, "work_mem = '8MB'\nprimary_conninfo = 'host=elsewhere'\n");
+      await stage.run(node, { kind: 'start' });
+      const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
+      assert.equal(failure.error.code, 'ENGINE_DATA_REFUSED');
+      assert.match(failure.error.message, /postgresql\.auto\.conf:\d+ sets primary_conninfo/);
+    }));
+});
+
+describe('what a running server may meet', { concurrency: 2 }, () => {
+  it('clients that use up all connections do not make it look dead, nor keep it from being led', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const clients: pg.Client[] = [];
+      try {
+        for (;;) {
+          const login = { user: 'postgres', password: testSecrets.superuser, database: 'postgres' };
+          const client = new pg.Client({ host: leader.host, port: leader.port, ...login });
+          client.on('error', () => undefined);
+          clients.push(client);
+          await client.connect();
+        }
+      } catch (error) {
+        assert.match(String(error), /too many clients|connection slots|sorry/);
+      }
+      await stage.setRule(leader, ALONE);
+      await stage.setRule(leader, ackRule([stage.node(2).id], 1));
+      await leader.reopen();
+      assert.equal((await stage.until(leader, 'primary')).kind, 'primary');
+      await Promise.allSettled(clients.map((client) => client.end()));
+    }));
+
+  it('roles and databases that lower the durability, wrong parameters and overrides are reported', () =>
+    onStage(harness, 1, async (stage) => {
+      const node = await stage.found();
+      await sql(node, 'create role hasty; alter role hasty set synchronous_commit = off');
+      await withClient(node, async (client) => {
+        await client.query("alter system set wal_receiver_timeout = '9s'");
+        await client.query("alter system set synchronous_standby_names = 'x'");
+        await client.query('select pg_reload_conf()');
+      });
+      const context = {
+        ...stage.context(node),
+        parameters: { max_conections: '5', work_mem: '7MB', max_connections: '155', max_worker_processes: '2' },
+      };
+      await node.engine().maintain(context);
+      const warnings = await eventually('the warnings', async () => {
+        const { details } = await node.engine().observe();
+        return details.warnings.length >= 3 ? details.warnings.join('\n') : null;
+      });
+      assert.match(warnings, /synchronous_commit=off is set for hasty in every database/);
+      assert.match(warnings, /max_conections of the cluster is not known/);
+      assert.match(warnings, /max_worker_processes stays at 8/);
+      assert.match(warnings, /synchronous_standby_names is overridden in .*postgresql\.auto\.conf:\d+/);
+      assert.deepEqual((await sql(node, 'show work_mem'))[0], { work_mem: '7MB' });
+      assert.deepEqual((await node.engine().observe()).details.pendingRestart, ['max_connections']);
+      assert.equal((await stage.until(node, 'primary')).acks.running, null, 'an overridden rule is not proven');
+      await assert.rejects(
+        stage.run(node, { kind: 'set-ack-rule', rule: ackRule([node.id], 1) }),
+        /synchronous_standby_names comes from .*auto\.conf.*ALTER SYSTEM RESET/,
+      );
+    }));
+
+  it('slots are there for every member on every node, and go with it', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      for (const node of [leader, stage.node(2)]) await node.engine().maintain(stage.context(node));
+      const slots = async (node: typeof leader) =>
+        (await sql(node, 'select slot_name from pg_replication_slots order by 1')).map((row) => row.slot_name);
+      assert.deepEqual(await slots(leader), ['understudy_n2', 'understudy_n3']);
+      assert.deepEqual(await slots(stage.node(2)), ['understudy_n1', 'understudy_n3']);
+      const context = stage.context(leader);
+      await stage
+        .node(3)
+        .engine()
+        .execute({ kind: 'stop', mode: 'fence' }, stage.context(stage.node(3)));
+      const smaller = new Map([...context.members].filter(([id]) => id !== stage.node(3).id));
+      await eventually('the slot to go', async () => {
+        await leader.engine().maintain({ ...context, members: smaller });
+        return (await slots(leader)).length === 1 ? true : null;
+      });
+    }));
+
+  it('each of our roles can do its work and nothing else', () =>
+    onStage(harness, 1, async (stage) => {
+      const node = await stage.found();
+      const as = (name: 'replication' | 'rewind' | 'monitor') => ({
+        user: `understudy_${name}`,
+        password: testSecrets[name],
+      });
+      await assert.rejects(sql(node, 'select 1', as('replication')), /pg_hba.conf rejects/);
+      await assert.rejects(sql(node, 'table conformance', as('rewind')), /permission denied/);
+      await sql(node, "select pg_read_binary_file('PG_VERSION')", as('rewind'));
+      await assert.rejects(sql(node, 'table conformance', as('monitor')), /permission denied/);
+      assert.equal(
+        (await sql(node, 'select client_addr, state from pg_stat_replication', as('monitor'))).length,
+        1,
+        'the agent',
+      );
+      await assert.rejects(sql(node, 'select 1', { password: 'wrong password' }), /password authentication failed/);
+      await node.engine().maintain(stage.context(node));
+      const text = await readFile(join(runDirOf(node), 'postgres.log'), 'utf8');
+      for (const secret of Object.values(testSecrets)) assert(!text.includes(secret), 'no secret in the log');
+    }));
+
+  it('a stopped server leaves no process and no secret behind', () =>
+    onStage(harness, 2, async (stage) => {
+      await stage.build(1);
+      const replica = stage.node(2);
+      const file = join(runDirOf(replica), 'receiver.pass');
+      assert.equal((await stat(file)).mode & 0o777, 0o600);
+      assert.match(await readFile(file, 'utf8'), /understudy_replication/);
+      await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      assert.doesNotMatch(await readFile(file, 'utf8'), /understudy_replication:/);
+      await stage.run(replica, { kind: 'stop', mode: 'orderly' });
+      await stage.until(replica, 'stopped');
+      await assert.rejects(access(join(dataDirOf(replica), 'postmaster.pid')));
+      await access(join(dataDirOf(replica), 'standby.signal'));
+    }));
+});
+
+function dataDirOf(node: object): string {
+  return inputOf(node).dataDir;
+}
+
+function runDirOf(node: object): string {
+  return inputOf(node).runDir;
+}
+
+function inputOf(node: object): PostgresEngineInput {
+  if (!(node instanceof TestNode)) throw new Error('not a node of this harness');
+  return node.input;
+}
