@@ -7,7 +7,7 @@ import type { RunResult } from '../src/run/one.ts';
 
 const good: RunResult = {
   tried: [],
-  outage: { outageMs: 400, calmMs: 30, span: { fromMs: 0, toMs: 400 } },
+  outage: { outageMs: 400, calmMs: 30, longestMs: 400, span: { fromMs: 0, toMs: 400 } },
   phases: { detect: 10, seal: 20, choose: 30, promote: 40, reconnect: null },
   acked: 1000,
   unknown: 3,

@@ -7,19 +7,24 @@ export interface FaultWindow {
 }
 
 export interface Outage {
-  /** The longest time that one client went without an acknowledgement; 0 when no longer than in the calm before the fault. */
+  /** The longest time that one client went without an acknowledgement; 0 when that was ordinary waiting. */
   readonly outageMs: number;
-  /** The same before the fault. */
+  /** The longest such time in the calm before the fault. */
   readonly calmMs: number;
+  /** The longest such time during the fault, ordinary or not. */
+  readonly longestMs: number;
   /** Its ends: the last acknowledged insert was begun then, the next acknowledged then. Null without an outage. */
   readonly span: { readonly fromMs: number; readonly toMs: number } | null;
 }
+
+const ordinaryMs = 100;
 
 /**
  * The write outage that clients saw: for each client, from the *begin* of its last acknowledged insert before a gap to the *end* of
  * the first one after it; the longest of them that overlaps the fault (`style-and-testing.md` 5 d).
  *
- * A gap that is no longer than the longest one in the calm time before the fault is ordinary waiting, not an outage.
+ * Clients also wait when nothing is wrong: for the disk, for a busy processor. A gap below 100 ms, or less than twice as long as the longest
+ * one in the calm time before the fault, is ordinary waiting and no outage.
  *
  * @param ops of clients on the network
  * @param endMs when the workload ended: a client without any acknowledgement after the fault counts until then
@@ -35,7 +40,10 @@ export function outageOf(ops: readonly Op[], fault: FaultWindow, endMs: number):
     }
   }
   const longestMs = longest === null ? 0 : longest.toMs - longest.fromMs;
-  return longestMs <= calmMs ? { outageMs: 0, calmMs, span: null } : { outageMs: longestMs, calmMs, span: longest };
+  const isOrdinary = longestMs < ordinaryMs || longestMs < 2 * calmMs;
+  return isOrdinary
+    ? { outageMs: 0, calmMs, longestMs, span: null }
+    : { outageMs: longestMs, calmMs, longestMs, span: longest };
 }
 
 function byWriter(ops: readonly Op[]): ReadonlyMap<number, Op[]> {

@@ -53,5 +53,9 @@ function runLine(fault: string, run: number, of: number, result: RunResult): str
   const whole =
     convergence.kind === 'converged' ? `whole after ${(convergence.tookMs / 1000).toFixed(1)} s` : 'NOT CONVERGED';
   const counts = `acked ${acked}, lost ${contents.lost}, resurrected ${contents.resurrected}, unknown ${unknown}, dual ack ${dualAck}`;
-  return `${fault} ${run}/${of}: outage ${Math.round(outage.outageMs)} ms${split}; ${counts}, dual writable ${dualWritableMs} ms; ${whole}`;
+  const wait =
+    outage.span === null
+      ? `none (longest wait ${Math.round(outage.longestMs)} ms)`
+      : `${Math.round(outage.outageMs)} ms`;
+  return `${fault} ${run}/${of}: outage ${wait}${split}; ${counts}, dual writable ${dualWritableMs} ms; ${whole}`;
 }

@@ -229,7 +229,7 @@ class Drill {
 function failedRun(why: string): RunResult {
   return {
     tried: [],
-    outage: { outageMs: 0, calmMs: 0, span: null },
+    outage: { outageMs: 0, calmMs: 0, longestMs: 0, span: null },
     phases: { detect: null, seal: null, choose: null, promote: null, reconnect: null },
     acked: 0,
     unknown: 0,
