@@ -92,6 +92,7 @@ async function byConfig(file: string, options: TargetOptions, env: Io['env']): P
 }
 
 async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target> {
+  const tls = await readTls(tlsFiles(options, env));
   const { describeCluster } = await import('@understudy/local');
   const choice = await localChoice(options);
   const found = await describeCluster(choice);
@@ -104,7 +105,7 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
   return {
     urls: found.nodes.map((node) => node.apiUrl),
     source: found.folder,
-    tls: await readTls(tlsFiles(options, env)),
+    tls,
     token: tokenOf(options, env, found.tokenFile),
     folder: found.folder,
   };

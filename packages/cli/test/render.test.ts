@@ -1,0 +1,174 @@
+// Goal: the sentences about changes, losses and successors say what is so. Method: views as values.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ExplainView } from '@understudy/agent/client';
+import { PLAIN } from '../src/output/style.ts';
+import { changesBetween } from '../src/render/changes.ts';
+import { renderExplain } from '../src/render/explain.ts';
+import { renderHistory } from '../src/render/history.ts';
+import { lossOf } from '../src/render/loss.ts';
+import { successionOf } from '../src/render/succession.ts';
+import { gone, leading, member, status } from './support/views.ts';
+
+test('a failover is told in order: who is gone, who was chosen, who leads', () => {
+  const lost = status({ members: [leading('n1', { state: 'stopped' }), member('n2'), member('n3')] });
+  const chosen = { ...lost, epoch: 4, leader: 'n2', phase: 'promoting' as const };
+  const open = {
+    ...chosen,
+    phase: 'open' as const,
+    since: { wallMs: 1, cause: 'leader-lost' },
+    rule: { members: ['n3'], required: 1 },
+    members: [gone('n1'), leading('n2'), member('n3')],
+  };
+  const told = [status(), lost, chosen, open].flatMap((view, index, all) => {
+    const before = all[index - 1];
+    return before === undefined ? [] : changesBetween(before, view).map(({ tone, text }) => `${tone}: ${text}`);
+  });
+  assert.deepEqual(told, [
+    'bad: n1: stopped. Leading epoch 3.',
+    'warn: n2 was chosen for epoch 4 and is opening',
+    'good: n2 leads: epoch 4, open for writes (leader-lost)',
+    "bad: n1: down. Its agent's address has refused connections for 4.2 s.",
+    'good: n2: primary',
+    'plain: commits wait for any 1 of (n3)',
+  ]);
+});
+
+test('nothing is told where nothing changed, nor for the progress of a copy', () => {
+  assert.deepEqual(changesBetween(status(), status({ wallMs: 5 })), []);
+  const copying = (doneBytes: number) =>
+    status({
+      members: [
+        leading('n1'),
+        member('n2', { state: 'absent', job: { kind: 'clone', sinceMs: 1, doneBytes, totalBytes: 100 } }),
+      ],
+    });
+  assert.deepEqual(changesBetween(copying(10), copying(60)), []);
+});
+
+test('pause, store, recovery point and requests are told', () => {
+  const after = status({
+    paused: true,
+    store: { kind: 'stale', silentMs: 10, name: 'etcd', problem: null },
+    rpo: { kind: 'zero-assumed', text: 'rpo: zero (assumed: its disk)', assumption: 'its disk' },
+    lastOutcome: { id: 'r', kind: 'switchover', result: 'refused', reason: 'n2 lags.', wallMs: 1 },
+  });
+  assert.deepEqual(
+    changesBetween(status(), after).map(({ text }) => text),
+    [
+      'rpo: zero (assumed: its disk)',
+      'switchover refused: n2 lags.',
+      'the store does not answer',
+      'paused: no failover until "understudy resume"',
+    ],
+  );
+});
+
+test('what a forced failover would lose: nothing that is known', () => {
+  const loss = lossOf(status(), member('n2'));
+  assert.equal(loss.gapBytes, 0);
+  assert.equal(loss.certainty, 'exact');
+});
+
+test('what a forced failover would lose: the exact gap, and who cannot be asked', () => {
+  const view = status({
+    members: [
+      gone('n1', { role: 'leader', state: 'primary', position: '4@0/5000400' }),
+      gone('n2', { position: '4@0/5000300' }),
+      member('n3', { position: '4@0/5000148', agent: { kind: 'self' } }),
+    ],
+  });
+  const loss = lossOf(view, member('n3'));
+  assert.equal(loss.gapBytes, 0x5000400 - 0x5000148);
+  assert.equal(loss.certainty, 'at-least');
+  const text = loss.lines.join('\n');
+  assert.match(text, /n3 ends at 4@0\/5000148/);
+  assert.match(text, /n1 is known to have reached 4@0\/5000400/);
+  assert.match(text, /696 bytes of log that n1 holds are not on n3 and would be lost/);
+  assert.match(text, /n1, which leads by the record, has not been heard for 4\.2 s: it may have written more/);
+  assert.match(text, /n2 may hold acknowledged writes that n3 does not have/);
+});
+
+test('positions on different history lines are not subtracted', () => {
+  const view = status({ members: [leading('n1', { position: '5@0/5000400' }), member('n2')] });
+  const loss = lossOf(view, member('n2', { position: '4@0/6000000', receiveLagBytes: null }));
+  assert.equal(loss.gapBytes, null);
+  assert.match(loss.lines.join(' '), /cannot be measured/);
+});
+
+test('the next leader is the furthest, then priority, then name; the others hear why not', () => {
+  const order = (...members: Parameters<typeof member>[]) =>
+    successionOf(status({ members: [leading('n1'), ...members.map((each) => member(...each))] })).prospects.map(
+      ({ member: id, place, why }) => `${id} ${place.kind}: ${why}`,
+    );
+  assert.deepEqual(order(['n3', { receiveLagBytes: 8 }], ['n2', { receiveLagBytes: 64 }]), [
+    'n3 next: it holds the most (8 bytes behind the leader)',
+    'n2 behind: it holds less (64 bytes behind the leader)',
+  ]);
+  const tags = (priority: number) => ({ tags: { ...member('n2').tags, priority } });
+  assert.deepEqual(order(['n2', tags(50)], ['n3', tags(100)]), [
+    'n3 next: it holds as much as any other, and has priority 100',
+    'n2 behind: equal to n3, and has the lower priority 50',
+  ]);
+  assert.deepEqual(order(['n2', { tags: { ...member('n2').tags, nofailover: true } }], ['n3']), [
+    'n3 next: it is the only one that could',
+    'n2 out: it is tagged nofailover',
+  ]);
+});
+
+test('a failover needs the seal quorum: with two ackers and one ack, both', () => {
+  const quorum = (view: Parameters<typeof status>[0]) => successionOf(status(view)).quorum.kind;
+  assert.equal(quorum({}), 'met');
+  assert.equal(quorum({ members: [leading('n1'), member('n2'), gone('n3')] }), 'missing');
+  assert.equal(
+    quorum({ rule: { members: ['n2', 'n3'], required: 2 }, members: [leading('n1'), member('n2'), gone('n3')] }),
+    'met',
+  );
+  assert.equal(quorum({ rule: { members: [], required: 0 } }), 'missing');
+  assert.equal(quorum({ durability: 'async' }), 'none');
+});
+
+const explained: ExplainView = {
+  member: 'n1',
+  wallMs: 1,
+  agoMs: 90,
+  sameForMs: 62_000,
+  epoch: 3,
+  suspects: null,
+  authority: { kind: 'primary', forMs: 4000 },
+  commands: [],
+  reasons: [{ code: 'leading', text: 'Leading epoch 3.' }],
+  failures: [{ command: 'promote', agoMs: 1000, code: 'ENGINE_TIMEOUT', message: 'too slow' }],
+  session: 'held',
+  guard: 'process 7',
+};
+
+test('explain prints the decision with its reason, and then the succession', () => {
+  const all = [
+    { kind: 'answered', view: explained } as const,
+    { kind: 'silent', member: 'n2', why: 'refused' } as const,
+  ];
+  const text = renderExplain(all, status(), { style: PLAIN, width: 100 }).join('\n');
+  assert.match(text, /n1 {2}the same for 1 min 2 s/);
+  assert.match(text, /reason {4}leading: Leading epoch 3\./);
+  assert.match(text, /failed {4}promote, 1 s ago: ENGINE_TIMEOUT: too slow/);
+  assert.match(text, /n2 {2}does not answer: refused/);
+  assert.match(text, /If n1 vanished now:/);
+  assert.match(text, /n2 {8}next: /);
+});
+
+test('history names causes in words and keeps their codes', () => {
+  const entry = {
+    epoch: 2,
+    leader: 'n2',
+    lineage: 3,
+    cause: 'leader-lost',
+    chosenAt: '2@0/50003A0',
+    wallMs: 1_795_000_000_000,
+  };
+  assert.deepEqual(renderHistory([entry], PLAIN, 120), [
+    'EPOCH  WHEN                     LEADER  TL  CHOSEN AT    WHY',
+    '    2  2026-11-18 11:06:40 UTC  n2       3  2@0/50003A0  the leader was lost (leader-lost)',
+  ]);
+  assert.deepEqual(renderHistory([], PLAIN, 120), ['No leadership was ever recorded.']);
+});
