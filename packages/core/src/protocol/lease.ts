@@ -5,15 +5,19 @@ import type { ReplicaProgress } from '../values/engine-state.ts';
 import { ruleToStop } from '../values/record.ts';
 import type { LedTurn } from './turn.ts';
 
+/** By how much two clocks may differ in pace: half a percent each way, a hundred times what a quartz does. */
+const CLOCK_MARGIN = 0.01;
+
 /**
  * Until when a lease is valid for its holder. Counted from when the renewal was *sent*: the store may have started its own count at
- * any moment after that, so this is the only end that can not lie beyond the store's (`postgresql-ha.md` C3).
+ * any moment after that, so this is the only end that can not lie beyond the store's (`postgresql-ha.md` C3);
+ * shortened by what the two clocks may drift apart meanwhile.
  *
  * @param sentAt when the request left, on the holder's monotonic clock
  * @param ttlMs what the store granted
  */
 export function leaseUntil(sentAt: Ms, ttlMs: number): Ms {
-  return addMs(sentAt, ttlMs);
+  return addMs(sentAt, ttlMs * (1 - CLOCK_MARGIN));
 }
 
 /**
