@@ -59,6 +59,7 @@ export interface AgentHost {
   tags(): MemberTags;
   register(): readonly StorePut[];
   onDecision(decision: Decision): void;
+  onLease(believedUntil: number, storeUntil: number): void;
 }
 
 /** The agent's shell around `decide`: observe, decide, execute; one command after the other, anew after every failure. */
@@ -113,6 +114,7 @@ export class SimAgent {
       incarnation: this.#incarnation,
       register: () => this.#host.register(),
       changed: () => this.wake(),
+      onLease: (believedUntil, storeUntil) => this.#host.onLease(believedUntil, storeUntil),
     });
     this.#session.start();
     this.#keepTicking();

@@ -34,6 +34,7 @@ export class StoreSession {
   readonly #incarnation: Incarnation;
   readonly #register: () => readonly StorePut[];
   readonly #changed: () => void;
+  readonly #onLease: (believedUntil: number, storeUntil: number) => void;
   #content: StoreContent | null = null;
   #revision = -1;
   #lease: { readonly id: number; readonly ttlMs: number } | null = null;
@@ -51,6 +52,8 @@ export class StoreSession {
     readonly incarnation: Incarnation;
     readonly register: () => readonly StorePut[];
     readonly changed: () => void;
+    /** Told after every renewal until when, in true time, the agent and the store take the lease for valid. */
+    readonly onLease: (believedUntil: number, storeUntil: number) => void;
   }) {
     this.#store = options.store;
     this.#node = options.node;
@@ -59,6 +62,7 @@ export class StoreSession {
     this.#incarnation = options.incarnation;
     this.#register = options.register;
     this.#changed = options.changed;
+    this.#onLease = options.onLease;
   }
 
   start(): void {
@@ -157,9 +161,15 @@ export class StoreSession {
         return RETRY_MS;
     }
     this.#leaseUntil = leaseUntil(sentAt, ttlMs);
+    this.#showLease(this.#leaseUntil);
     this.#renewals += 1;
     if (this.#failing || this.#renewals % READ_EVERY_RENEWALS === 0) this.#refresh(() => {});
     return ttlMs / 4;
+  }
+
+  #showLease(until: Ms): void {
+    const end = this.#lease === null ? null : this.#store.leaseEnd(this.#lease.id);
+    if (end !== null) this.#onLease(this.#process.clock.trueTime(until), end);
   }
 
   /** Sends a call; `done` gets the answer, or null after the deadline. */

@@ -1,4 +1,5 @@
 import type { LeadershipRecord, StoreContent } from '@understudy/core';
+import { memberName } from '../server/acks.ts';
 import type { ServerObserver, SimServer } from '../server/server.ts';
 import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
 import { electableWithout, ruleHole } from './quorum.ts';
@@ -60,6 +61,7 @@ export class Checks implements ServerObserver {
   onStoreChange(before: StoreContent, after: StoreContent): void {
     const old = before.record?.value;
     const record = after.record?.value;
+    if (after.seals !== before.seals) for (const server of this.#world.servers) this.onReceiver(server);
     if (record === undefined || record === old) return;
     if (old === undefined || record.epoch !== old.epoch) this.#onNewEpoch(old, record);
     else if (record.leader !== old.leader) {
@@ -194,6 +196,27 @@ export class Checks implements ServerObserver {
     if (record.durability === 'async') return;
     const hole = ruleHole(server, record);
     if (hole !== null) this.fail('ack-set-misses-election', `n${server.index + 1}, epoch ${record.epoch}: ${hole}`);
+  }
+
+  /** A holder never believes in its lease for longer than the store does. Both in true time. */
+  onLease(member: string, believedUntil: number, storeUntil: number): void {
+    if (believedUntil <= storeUntil) return;
+    this.fail(
+      'lease-outlives-store',
+      `${member} takes its lease for valid ${(believedUntil - storeUntil).toFixed(0)} ms longer than the store does.`,
+    );
+  }
+
+  /** No node whose seal counts receives anything: what it acknowledged from then on would be missing from the election. */
+  onReceiver(server: SimServer): void {
+    if (server.receiver === null) return;
+    const content = this.#world.content();
+    const seal = content.seals.get(memberName(server))?.value;
+    if (seal === undefined || seal.epoch !== content.record?.value.epoch) return;
+    this.fail(
+      'sealed-and-receiving',
+      `n${server.index + 1} receives log while its seal for epoch ${seal.epoch} counts.`,
+    );
   }
 
   /** No copy that is needed is thrown away. */

@@ -145,6 +145,7 @@ export class World {
       canRewind: scenario.canRewind,
       tags: () => this.nodes[index]?.tags ?? DEFAULT_TAGS,
       register: () => this.#registration(index),
+      onLease: (believedUntil, storeUntil) => this.checks.onLease(nameOf(index), believedUntil, storeUntil),
       onDecision: () => {
         this.counts.decisions += 1;
       },

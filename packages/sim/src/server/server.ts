@@ -14,6 +14,8 @@ export interface ServerObserver {
   onAck(server: SimServer, lsn: number): void;
   /** What counts as an acknowledgement may have changed: a rule was loaded, a standby came or went. */
   onRules(server: SimServer): void;
+  /** A receiver has connected. */
+  onReceiver(server: SimServer): void;
   /** A copy was replaced or cut back. */
   onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound'): void;
 }

@@ -103,6 +103,7 @@ function open(source: SimServer, sink: SimServer, branch: Branch): void {
   sink.receiver = stream;
   sink.receiverTrouble = 'unknown';
   source.world.observer.onRules(source);
+  sink.world.observer.onReceiver(sink);
   sink.changed();
   source.changed();
   pump(stream);

@@ -88,6 +88,11 @@ export class SimStore {
     this.#watchers[node] = deliver;
   }
 
+  /** Until when, in true time, the store keeps a lease; null when it is gone. */
+  leaseEnd(id: number): number | null {
+    return this.#leases.get(id)?.expiresAt ?? null;
+  }
+
   /** Sends `call` from `node`. `reply` runs when and if the answer arrives; waiting no longer is the caller's affair. */
   request(node: NodeIndex, call: StoreCall, reply: (answer: StoreAnswer) => void): void {
     if (!this.#net.passesToStore(node) || this.#random.chance(this.trouble.loseRequest)) return;
@@ -124,8 +129,10 @@ export class SimStore {
     return this.#random.chance(0.5) ? { kind: 'unavailable' } : null;
   }
 
+  /** Most messages of a troubled store are a little late, a few very late. */
   #delay(): number {
-    return this.#net.delayMs() + this.trouble.extraMs * this.#random.next() + 0.8;
+    const late = this.trouble.extraMs === 0 ? 0 : this.trouble.extraMs * this.#random.next() ** 3;
+    return this.#net.delayMs() + late + 0.8;
   }
 
   #carryOut(call: StoreCall): StoreAnswer {
