@@ -26,6 +26,12 @@ const overriddenQuery = `select f.name, f.sourcefile, f.sourceline, o.sourcefile
   from pg_file_settings f join pg_file_settings o on o.name = f.name and o.applied and o.seqno > f.seqno
   where f.sourcefile like '%/${includeName}' and not f.applied and o.sourcefile not like '%/${includeName}'`;
 
+const pausedQuery = `select case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() = 'paused' else false end as paused`;
+
+const pausedWarning =
+  'Replay is paused: reads here do not advance, and a promotion would have to replay what was received meanwhile. Somebody called ' +
+  'pg_wal_replay_pause(), or the primary has parameters (max_connections and the like) that are higher than here: restart this member.';
+
 /** Standing work on a running server that no command asks for, and the facts for people that it finds on the way. */
 export class Maintenance {
   readonly #instance: Instance;
@@ -73,8 +79,10 @@ export class Maintenance {
     this.#pendingRestart = pending.map((row) => row.name ?? '');
     const lowered = await session.rows(loweredCommitQuery, queryTimeoutMs);
     const overridden = await session.rows(overriddenQuery, queryTimeoutMs);
+    const { paused } = await session.row(pausedQuery, queryTimeoutMs);
     this.#warnings = [
       ...this.#instance.config.problems(),
+      ...(paused === 't' ? [pausedWarning] : []),
       ...lowered.map(
         (row) =>
           `${row.setting} is set for ${row.role} in ${row.db}: commits there can be lost in a failover. Reset it if that is not wanted.`,

@@ -204,7 +204,7 @@ export class TestNode implements ConformanceNode {
 }
 
 /** PostgreSQL of one version as the conformance suite wants it. */
-export function postgresHarness(server: PostgresServer): ConformanceHarness {
+export function postgresHarness(server: PostgresServer, more: Partial<PostgresEngineInput> = {}): ConformanceHarness {
   return {
     name: `PostgreSQL ${server.version} (${server.origin})`,
     damages: ['other-cluster', 'other-version', 'not-a-database', 'control-data', 'half-copied'],
@@ -212,7 +212,7 @@ export function postgresHarness(server: PostgresServer): ConformanceHarness {
       const root = await makeRoot();
       const nodes: TestNode[] = [];
       for (let n = 1; n <= count; n++) {
-        const input = engineInput(server, root, `n${n}`, await freePort());
+        const input = { ...engineInput(server, root, `n${n}`, await freePort()), ...more };
         nodes.push(new TestNode(input, await createPostgresEngine(input)));
       }
       return {

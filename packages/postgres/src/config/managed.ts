@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ClusterContext } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { z } from 'zod';
-import { type ControlFile, limitParameters } from '../disk/control-file.ts';
+import { type ControlFile, limitParameters, readControlFile } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
 import { blockingStandbyNames } from '../names.ts';
@@ -86,6 +86,7 @@ export class ManagedConfig {
     const state = text === null ? null : stateOfInclude(text);
     const parsed = state === null ? null : replicationSchema.safeParse(JSON.parse(state));
     if (parsed?.success) this.#replication = parsed.data;
+    this.#limits = (await readControlFile(this.#paths.dataDir)).limits;
   }
 
   /** Writes the include (and first the receiver's password, or its absence). The server must be told to reload. */
