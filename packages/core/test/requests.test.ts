@@ -318,3 +318,17 @@ test('a sealed node goes on with nothing but its request', () => {
     'restart',
   ]);
 });
+
+test('reinit and restart are refused where there is nothing of ours to copy over or to restart', () => {
+  const engine = { kind: 'refused', problem: 'It was made by PostgreSQL 9.6.' } as const;
+  for (const request of [reinit(), restart()]) {
+    const decision = decideOn({ engine, store: { request } });
+    assert.deepEqual(kindsOf(decision), ['commit: close request']);
+    assert.equal(outcomeOf(decision)?.result, 'refused');
+  }
+  assert.equal(outcomeOf(decideOn({ engine: absent, store: { request: restart() } }))?.result, 'refused');
+  assert.deepEqual(kindsOf(decideOn({ engine: absent, store: { request: reinit() } })), [
+    'clone',
+    'commit: close request',
+  ]);
+});

@@ -141,7 +141,7 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
 
 function reclaim(turn: LedTurn, engine: Replica): Step {
   const { obs, record } = turn;
-  if (isPaused(turn) && record.value.phase === 'open') {
+  if (isPaused(turn) && (record.value.phase === 'open' || ownSeal(turn) !== null)) {
     return wait('paused', 'The cluster is paused: nobody is elected.');
   }
   if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer; nobody can be elected.');

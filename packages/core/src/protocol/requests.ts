@@ -198,6 +198,9 @@ function reinit(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null
   const text = `${self} is being copied anew; its old data is moved aside.`;
   // The copy has begun, but that was not written down: a second one would throw the first away.
   if (job?.kind === 'clone') return closeRequest(turn, request, 'done', text);
+  const { engine } = turn.obs;
+  if (engine.kind === 'refused')
+    return closeRequest(turn, request, 'refused', `${engine.problem} Nothing was touched.`);
   if (job !== null || freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
   return act('reinit', 'An operator asked for a new copy.', [
     { kind: 'clone', from: turn.record.value.leader },
@@ -206,9 +209,18 @@ function reinit(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null
 }
 
 function restart(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
-  if (turn.obs.job !== null) return null;
+  const { engine, job, self } = turn.obs;
+  if (job !== null) return null;
+  if (engine.kind === 'absent' || engine.kind === 'incomplete' || engine.kind === 'refused') {
+    return closeRequest(
+      turn,
+      request,
+      'refused',
+      `${self} has no server that could be restarted: its data is ${engine.kind}.`,
+    );
+  }
   return act('restart', 'An operator asked for a restart.', [
-    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', `${turn.obs.self} restarts.`) },
+    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', `${self} restarts.`) },
     { kind: 'restart' },
   ]);
 }
