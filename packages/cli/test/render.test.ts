@@ -150,11 +150,11 @@ test('explain prints the decision with its reason, and then the succession', () 
   ];
   const text = renderExplain(all, status(), { style: PLAIN, width: 100 }).join('\n');
   assert.match(text, /n1 {2}the same for 1 min 2 s/);
-  assert.match(text, /reason {4}leading: Leading epoch 3\./);
-  assert.match(text, /failed {4}promote, 1 s ago: ENGINE_TIMEOUT: too slow/);
+  assert.match(text, /reason {5}leading: Leading epoch 3\./);
+  assert.match(text, /failed {5}promote, 1 s ago: ENGINE_TIMEOUT: too slow/);
   assert.match(text, /n2 {2}does not answer: refused/);
   assert.match(text, /If n1 vanished now:/);
-  assert.match(text, /n2 {8}next: /);
+  assert.match(text, /n2 {9}next: /);
 });
 
 test('history names causes in words and keeps their codes', () => {

@@ -17,7 +17,7 @@ function memberLines(explained: Explained, { style, width }: RenderOptions): str
     return hanging(`${style.bold(explained.member)}  `, `does not answer: ${explained.why}`, width);
   }
   const { view } = explained;
-  const line = (label: string, text: string): string[] => hanging(`  ${style.dim(label.padEnd(10))}`, text, width);
+  const line = (label: string, text: string): string[] => hanging(`  ${style.dim(label.padEnd(11))}`, text, width);
   return [
     `${style.bold(view.member)}  ${style.dim(`the same for ${formatDuration(view.sameForMs)}, last decided ${formatDuration(view.agoMs)} ago`)}`,
     ...view.reasons.flatMap((reason, index) => line(index === 0 ? 'reason' : '', `${reason.code}: ${reason.text}`)),
@@ -50,10 +50,10 @@ function successionLines(status: StatusView, { style, width }: RenderOptions): s
   }[quorum.kind];
   return [
     style.bold(head),
-    ...hanging(`  ${style.dim('failover'.padEnd(10))}${proof}: `, quorum.text, width),
+    ...hanging(`  ${style.dim('failover'.padEnd(11))}${proof}: `, quorum.text, width),
     ...prospects.flatMap(({ member, place, why }) => {
       const verdict = { next: style.green('next'), behind: 'not first', out: style.red('no') }[place.kind];
-      return hanging(`  ${member.padEnd(10)}${verdict}: `, why, width);
+      return hanging(`  ${member.padEnd(11)}${verdict}: `, why, width);
     }),
   ];
 }

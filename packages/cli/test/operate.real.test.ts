@@ -1,0 +1,332 @@
+// Goal: every command that talks to a cluster does and says what it should. Method: one real cluster for the whole file, driven only
+// by the real command; the order of the tests is that of a day with it, the last ones break it.
+import assert from 'node:assert/strict';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type HistoryView, type StatusView, statusViewSchema } from '@understudy/agent/client';
+import { createLocalCluster, type LocalCluster } from '@understudy/local';
+import { ownCommand } from '../src/invocation.ts';
+import { cli, cliOnTerminal, type Ran } from './support/cli.ts';
+import { eventually } from './support/eventually.ts';
+import { scratchFolder } from './support/folders.ts';
+
+let cluster: LocalCluster | null = null;
+let folder = '';
+let remove: () => Promise<void> = async () => undefined;
+
+before(async () => {
+  const scratch = await scratchFolder();
+  remove = scratch.remove;
+  folder = join(scratch.folder, 'cluster');
+  cluster = await createLocalCluster({ folder, version: '17', nodes: 3, command: ownCommand });
+  await cluster.start();
+});
+
+after(async () => {
+  await cluster?.kill();
+  await cluster?.stop();
+  await remove();
+});
+
+const here = (...args: readonly string[]): Promise<Ran> => cli([...args, '--data-dir', folder]);
+
+async function ok(...args: readonly string[]): Promise<string> {
+  const ran = await here(...args);
+  assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
+  return ran.stdout;
+}
+
+async function look(): Promise<StatusView> {
+  return statusViewSchema.parse(JSON.parse(await ok('status', '--json')));
+}
+
+/** Waits until every member is there again. */
+async function whole(): Promise<StatusView> {
+  await eventually('a whole cluster', async () => ((await here('status', '--check')).code === 0 ? true : null), 60_000);
+  return look();
+}
+
+const others = (view: StatusView): string[] => view.members.map(({ id }) => id).filter((id) => id !== view.leader);
+
+test('status: plain in a pipe, coloured on a terminal, whole', async () => {
+  const text = await ok('status');
+  assert.match(text, /^default: postgres 17\.\S+ · epoch 1 · n\d leads for /);
+  assert.match(text, /^RPO +zero \(proven\)/m);
+  assert.match(text, /^● n\d +leader +primary/m);
+  assert.equal((text.match(/sync-standby +streaming/g) ?? []).length, 2);
+  assert.ok(!text.includes('\u001b'));
+  const onTerminal = await cliOnTerminal(['status', '--data-dir', folder], { columns: 70 });
+  assert.ok(onTerminal.stdout.includes('\u001b[32m'));
+  assert.equal((await here('status', '--check')).code, 0);
+});
+
+test('status by address and by a node file, and by environment', async () => {
+  const view = await look();
+  const url = view.members[1]?.apiUrl ?? '';
+  for (const [args, env] of [
+    [['--api', url], {}],
+    [['--config', join(folder, 'n2', 'node.yaml')], {}],
+    [[], { UNDERSTUDY_API: `http://127.0.0.1:1,${url}` }],
+  ] as const) {
+    const ran = await cli(['status', '--json', ...args], { env });
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.equal(JSON.parse(ran.stdout).systemId, view.systemId);
+  }
+});
+
+test('status --watch redraws on a terminal and gives it back at Ctrl-C', async () => {
+  const typed = `(sleep 2; printf '\\003') | script -qec "'${ownCommand.join("' '")}' status --watch --data-dir '${folder}'" /dev/null`;
+  const { spawnSync } = await import('node:child_process');
+  const ran = spawnSync('sh', ['-c', `${typed}; echo "exit $?"`], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    env: { ...process.env, TERM: 'xterm' },
+  });
+  assert.ok(ran.stdout.includes('\u001b[?1049h'), 'takes the screen');
+  assert.ok(ran.stdout.lastIndexOf('\u001b[?1049l') > ran.stdout.lastIndexOf('\u001b[?1049h'), 'gives it back');
+  assert.ok(ran.stdout.includes('Ctrl-C ends this view'));
+  assert.match(ran.stdout, /exit 0\s*$/);
+});
+
+test('url: all nodes, which of them is wanted, and the password only when asked for', async () => {
+  const plain = (await ok('url')).trim();
+  assert.match(
+    plain,
+    /^postgresql:\/\/postgres@(127\.0\.0\.1:\d+,){2}127\.0\.0\.1:\d+\/postgres\?target_session_attrs=read-write$/,
+  );
+  const { superuser } = JSON.parse(await readFile(join(folder, 'secrets.json'), 'utf8'));
+  assert.ok((await ok('url', '--with-password')).includes(encodeURIComponent(superuser)));
+  assert.match(await ok('url', '--read-only'), /target_session_attrs=prefer-standby/);
+});
+
+test('config: show, set with the difference, dry run, back to the default', async () => {
+  assert.match(await ok('config', 'show'), /^requiredAcks: 1$/m);
+  assert.equal(await ok('config', 'set', 'requiredAcks=2', '--dry-run'), '- requiredAcks: 1\n+ requiredAcks: 2\n');
+  assert.match(await ok('config', 'set', 'switchoverTimeoutMs=9000', 'parameters.work_mem=8MB'), /\+ {3}work_mem: 8MB/);
+  const { config } = JSON.parse(await ok('config', 'set', 'parameters.work_mem=default', '--json'));
+  assert.deepEqual(config.parameters, {});
+  assert.equal(config.switchoverTimeoutMs, 9000);
+  assert.equal(JSON.parse(await ok('config', 'show', '--json')).switchoverTimeoutMs, 9000);
+  assert.equal((await ok('config', 'set', 'switchoverTimeoutMs=9000')).trim(), 'Nothing to change.');
+});
+
+const badSettings: readonly (readonly [string, RegExp])[] = [
+  ['requiredAks=2', /requiredAks: is not a setting\. Did you mean "requiredAcks"\?/],
+  ['requiredAcks=many', /requiredAcks: .*\(found "many"\)/],
+  ['maximum_lag_on_failover=1', /maximum_lag_on_failover: is not a setting\. Here it is maxLagOnFailoverBytes/],
+  ['synchronousCommit=local', /"local" acknowledges without any replica/],
+  ['nonsense', /"nonsense" is not NAME=VALUE/],
+];
+for (const [setting, cause] of badSettings) {
+  test(`config set refuses ${setting}, with the fix, and changes nothing`, async () => {
+    const before = await ok('config', 'show');
+    const ran = await here('config', 'set', setting);
+    assert.equal(ran.code, 2);
+    assert.match(ran.stderr, cause);
+    assert.equal(await ok('config', 'show'), before);
+  });
+}
+
+test('config edit: the editor decides; a wrong file and a change by somebody else are refused', async () => {
+  const edit = (editor: string) => cli(['config', 'edit', '--yes', '--data-dir', folder], { env: { EDITOR: editor } });
+  const good = await edit("sed -i 's/^ackerGoneMs: .*/ackerGoneMs: 1600/'");
+  assert.equal(good.code, 0, good.stderr);
+  assert.equal(good.stdout, '- ackerGoneMs: 1500\n+ ackerGoneMs: 1600\n');
+  const bad = await edit("sed -i 's/^ackerGoneMs: .*/ackerGoneMs: -3/'");
+  assert.equal(bad.code, 2);
+  assert.match(bad.stderr, /cluster\.yaml:\d+: ackerGoneMs: .*found -3/);
+  const script = join(folder, '..', 'slow-editor.sh');
+  const command = `'${ownCommand.join("' '")}' config set ackerGoneMs=1700 --data-dir '${folder}' >/dev/null 2>&1`;
+  await writeFile(script, `#!/bin/sh\n${command}\nsed -i 's/^ackerGoneMs: .*/ackerGoneMs: 1800/' "$1"\n`);
+  await chmod(script, 0o755);
+  const overtaken = await edit(script);
+  assert.equal(overtaken.code, 3);
+  assert.match(overtaken.stderr, /Somebody else has changed the configuration/);
+  assert.match(await ok('config', 'show'), /^ackerGoneMs: 1700$/m);
+  await ok('config', 'set', 'ackerGoneMs=default');
+});
+
+test('changes need the token; looking does not', async () => {
+  const url = (await look()).members[0]?.apiUrl ?? '';
+  const without = await cli(['pause', '--api', url]);
+  assert.equal(without.code, 3);
+  assert.match(without.stderr, /token/);
+  const wrongToken = join(folder, '..', 'token');
+  await writeFile(wrongToken, 'x'.repeat(40), { mode: 0o600 });
+  assert.equal((await cli(['pause', '--api', url, '--token-file', wrongToken])).code, 3);
+  await chmod(wrongToken, 0o644);
+  const exposed = await cli(['pause', '--api', url, '--token-file', wrongToken]);
+  assert.equal(exposed.code, 2);
+  assert.match(exposed.stderr, /chmod 0600/);
+  assert.equal((await look()).paused, false);
+});
+
+test('pause and resume', async () => {
+  assert.match(await ok('pause'), /^Paused/);
+  await eventually('paused', async () => ((await look()).paused ? true : null));
+  assert.match(await ok('status'), /paused: no failover/);
+  assert.match(await ok('resume'), /^Resumed/);
+  await eventually('resumed', async () => ((await look()).paused ? null : true));
+});
+
+test('explain: every decision with its reason, who would be next and why not the others', async () => {
+  const text = await ok('explain');
+  assert.match(text, /reason +leading: /);
+  assert.equal((text.match(/reason +following: /g) ?? []).length, 2);
+  const [first = '', second = ''] = others(await look());
+  assert.match(text, new RegExp(`failover +possible: 2 of \\(${first}, ${second}\\) would have to seal`));
+  assert.match(text, new RegExp(`${first} +next: `));
+  assert.match(text, new RegExp(`${second} +not first: `));
+  assert.match(await ok('explain', 'n3'), /^n3 {2}/);
+  const unknown = await here('explain', 'n9');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /Its members: n1, n2, n3/);
+  assert.equal(JSON.parse(await ok('explain', '--json')).members.length, 3);
+});
+
+test('switchover: to a named member, refused with the reason where it cannot be', async () => {
+  const [to = '', other = ''] = others(await whole());
+  assert.match(await ok('switchover', '--to', to), new RegExp(`^done {2}${to} leads`));
+  const view = await whole();
+  assert.equal(view.leader, to);
+  const nowhere = await here('switchover', '--to', 'n9');
+  assert.equal(nowhere.code, 3);
+  assert.match(nowhere.stderr, /"n9" is not a member of this cluster\.\nnext: {2}Members are: n1, n2, n3/);
+  const same = await here('switchover', '--to', to);
+  assert.equal(same.code, 3);
+  assert.match(same.stderr, new RegExp(`${to} leads already`));
+  const notFrom = await here('switchover', '--from', other);
+  assert.equal(notFrom.code, 3);
+  assert.match(notFrom.stderr, new RegExp(`${other} does not lead any more`));
+});
+
+test('switchover at a time: scheduled, shown, called off', async () => {
+  const [to = ''] = others(await whole());
+  assert.match(await ok('switchover', '--to', to, '--at', '+1h'), new RegExp(`^Scheduled: .* to ${to}, not before `));
+  await eventually('shown', async () => (/asked for: switchover to/.test(await ok('status')) ? true : null));
+  const second = await here('switchover');
+  assert.equal(second.code, 3);
+  assert.match(second.stderr, /Another request is under way/);
+  assert.match(await ok('switchover', '--cancel'), /^Called off/);
+  await eventually('gone', async () => ((await look()).request === null ? true : null));
+  assert.equal((await here('switchover', '--cancel')).code, 3);
+});
+
+test('history: every leadership, oldest first', async () => {
+  const entries: HistoryView = JSON.parse(await ok('history', '--json'));
+  assert.deepEqual(
+    entries.map(({ epoch }) => epoch),
+    entries.map((_, index) => index + 1),
+  );
+  assert.match(await ok('history', '--last', '1'), /n\d .*planned switchover \(switchover\)/);
+});
+
+test('restart and reinit of a replica; both are refused for the leader', async () => {
+  const view = await whole();
+  const [first = '', second = ''] = others(view);
+  assert.match(await ok('restart', first), /^done/);
+  await whole();
+  assert.match(await ok('reinit', second), /^done/);
+  await whole();
+  for (const command of ['restart', 'reinit']) {
+    const ran = await here(command, view.leader ?? '');
+    assert.equal(ran.code, 3, command);
+    assert.match(ran.stderr, /is the leader/);
+  }
+});
+
+test('failover without --force: with proof, at once', async () => {
+  const view = await whole();
+  const [to = ''] = others(view);
+  assert.match(await ok('failover', '--to', to), new RegExp(`^done {2}${to} leads`));
+  assert.equal((await whole()).leader, to);
+});
+
+test('replay: the recorded decisions, decided again the same way', async () => {
+  const ran = await cli(['replay', join(folder, 'n1', 'run'), '--last', '5']);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /reason {4}\S+: /);
+  assert.match(ran.stderr, /0 would be taken otherwise/);
+  const none = await cli(['replay', folder]);
+  assert.equal(none.code, 2);
+});
+
+test('agent --check: everything an agent would find out, without starting one', async () => {
+  const file = join(folder, 'n1', 'node.yaml');
+  const good = await cli(['agent', '--config', file, '--check']);
+  assert.equal(good.code, 0, good.stdout);
+  assert.match(good.stdout, /server +PostgreSQL 17/);
+  const text = await readFile(file, 'utf8');
+  const broken = join(folder, '..', 'broken.yaml');
+  await writeFile(
+    broken,
+    text.replace(/secretsFile: .*/, 'secretsFile: /does/not/exist').replace(/binDir: .*/, 'binDir: /does/not/exist'),
+  );
+  const bad = await cli(['agent', '--config', broken, '--check', '--json']);
+  assert.equal(bad.code, 2);
+  const findings: { what: string; kind: string; next: string }[] = JSON.parse(bad.stdout).findings;
+  const wrong = findings.filter(({ kind }) => kind === 'bad');
+  assert.deepEqual(
+    wrong.map(({ what }) => what),
+    ['secrets', 'server'],
+  );
+  for (const { what, next } of wrong) assert.notEqual(next, '', what);
+});
+
+test('a second agent of the same folder, and one whose port is taken, end with the reason', async () => {
+  const file = join(folder, 'n1', 'node.yaml');
+  const twice = await cli(['agent', '--config', file]);
+  assert.equal(twice.code, 1);
+  assert.match(twice.stderr, /is already the agent of/);
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const address = taken.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const text = (await readFile(file, 'utf8'))
+    .replace(/listen: 127\.0\.0\.1:\d+/, `listen: 127.0.0.1:${port}`)
+    .replace(/runDir: .*/, `runDir: ${join(folder, '..', 'run')}`)
+    .replace('member: n1', 'member: n7');
+  const other = join(folder, '..', 'other.yaml');
+  await writeFile(other, text);
+  try {
+    const ran = await cli(['agent', '--config', other]);
+    assert.equal(ran.code, 1);
+    assert.match(ran.stderr, /is taken by another process/);
+  } finally {
+    await new Promise((resolve) => taken.close(resolve));
+  }
+});
+
+test('with the leader and another host lost: no failover without proof; forced, it says what would be lost and asks', async () => {
+  const view = await whole();
+  const [survivor = '', lost = ''] = others(view);
+  await Promise.all([cluster?.node(view.leader ?? '').killHost(), cluster?.node(lost).killHost()]);
+  await eventually('the loss is seen', async () => {
+    const seen = await look();
+    return seen.members.filter(({ agent }) => agent.kind === 'refusing').length === 2 ? true : null;
+  });
+  const unproven = await here('failover', '--to', survivor, '--wait', '2s');
+  assert.notEqual(unproven.code, 0);
+  const check = await here('status', '--check');
+  assert.equal(check.code, 1);
+  assert.match(check.stderr, /The cluster is not whole/);
+  const unasked = await here('failover', '--to', survivor, '--force');
+  assert.equal(unasked.code, 1);
+  assert.match(unasked.stderr, /may have written more than was seen/);
+  assert.match(unasked.stderr, /--yes-lose-data/);
+  const wrongName = await cliOnTerminal(['failover', '--to', survivor, '--force', '--data-dir', folder], {
+    input: 'yes\n',
+  });
+  assert.match(wrongName.stdout, /"yes" was typed, not "n\d"; nothing was changed/);
+  assert.equal(wrongName.code, 1);
+});
+
+test('with all hosts lost: unreachable, with what to do', async () => {
+  await cluster?.kill();
+  const ran = await here('status');
+  assert.equal(ran.code, 4);
+  assert.match(ran.stderr, /does not run: no agent answers/);
+  assert.match(ran.stderr, /understudy up/);
+});
