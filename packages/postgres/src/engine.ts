@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
 import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
 import { clone } from './clone/clone.ts';
@@ -17,6 +18,9 @@ import { Maintenance } from './maintain.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Probe } from './observe/probe.ts';
 import { monotonicMs } from './waiting.ts';
+
+/** An opening that takes longer than this becomes a job. */
+const shortOpeningMs = 1500;
 
 /** Jobs that go on beside short commands: they only write what the server would write by itself sooner or later. */
 const harmless = new Set<string>(['provision', 'checkpoint']);
@@ -140,7 +144,7 @@ export class PostgresEngine implements Engine {
       case 'set-ack-rule':
         return setAckRule(instance, command.rule);
       case 'promote':
-        return promote(instance, command, context);
+        return this.#promote(command, context);
     }
   }
 
@@ -176,6 +180,16 @@ export class PostgresEngine implements Engine {
   #stop(mode: 'handover' | 'fence' | 'orderly'): Promise<void> | void {
     if (mode === 'fence') return this.#fence();
     return this.#begin('stop', 'stop', () => stopInOrder(this.#instance, mode));
+  }
+
+  /** Waits for the opening as long as it is short; a long one (much log to replay) goes on as a job, so that the agent stays awake. */
+  async #promote(command: Extract<EngineCommand, { kind: 'promote' }>, context: ClusterContext): Promise<void> {
+    const begun = await promote(this.#instance, command, context);
+    if (begun === null) return;
+    const opening = begun.finish();
+    const inTime = opening.then(() => 'open' as const);
+    const first = await Promise.race([inTime, delay(shortOpeningMs, 'late' as const, { ref: false })]);
+    if (first === 'late') this.#begin('promote', 'promote', () => opening);
   }
 
   #copy(command: Extract<EngineCommand, { kind: 'clone' | 'rewind' }>, context: ClusterContext): void {

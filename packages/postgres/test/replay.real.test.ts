@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALONE, contains, lineageOf, relation } from '@understudy/core';
-import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
+import { ALONE, contains, lineageOf, ms, relation } from '@understudy/core';
+import { type ConformanceNode, eventually, monotonicMs, onStage } from '@understudy/engine/conformance';
 import { childrenOf } from '../src/process/proc.ts';
 import { Gate } from './gate.ts';
 import { postgresHarness, serversOf } from './harness.ts';
@@ -91,6 +91,27 @@ for (const server of servers) {
         process.kill(startup, 'SIGCONT');
         await stage.until(third, 'replica', ({ replayed }) => contains(replayed, end));
         gate.close();
+      }));
+
+    it('a promotion that has much to replay goes on as a job, and can be fenced meanwhile', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        const startup = await childOf(replica, /startup/);
+        await stage.run(leader, { kind: 'stop', mode: 'fence' });
+        await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+        const lineage = (lineageOf(await stage.position(replica)) ?? 0) + 1;
+        process.kill(startup, 'SIGSTOP');
+        const notAfter = ms(monotonicMs() + 10_000);
+        await stage.run(replica, { kind: 'promote', epoch: stage.nextEpoch(), lineage, rule: ALONE, notAfter });
+        assert.equal(replica.engine().job()?.kind, 'promote');
+        assert.equal((await stage.state(replica)).kind, 'replica', 'it is not open yet');
+        await stage.run(replica, { kind: 'stop', mode: 'fence' });
+        await eventually('the end', async () => ((await stage.state(replica)).kind === 'stopped' ? true : null));
+        await eventually('the failure', async () => (replica.engine().job() === null ? true : null));
+        replica.engine().takeFailures();
+        await stage.startFenced(replica);
+        await stage.promote(replica, ALONE, 1);
       }));
 
     it('seals although the startup process is frozen, and nothing comes back when it thaws', () =>

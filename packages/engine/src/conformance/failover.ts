@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ALONE, ackRule, contains, relation } from '@understudy/core';
-import type { ConformanceClient, ConformanceHarness, ConformanceNode } from './harness.ts';
+import type { ConformanceClient, ConformanceHarness, ConformanceNode, WriteOutcome } from './harness.ts';
 import { eventually, ids, onStage, type Stage } from './steps.ts';
 
 /** A client that writes one number after the other until it is told to stop or its server goes away. */
@@ -100,6 +100,19 @@ export function failoverTests(harness: ConformanceHarness): void {
       await stage.follow(leader, second);
     }));
 
+  it('a new leader acknowledges nothing before its ackers have confirmed it', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [second, third] = [stage.node(2), stage.node(3)];
+      await stage.run(leader, { kind: 'stop', mode: 'fence' });
+      for (const replica of [second, third]) await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.promote(second, ackRule([third.id], 1));
+      const held = (await stage.connect(second)).write(1, 30_000);
+      assert.notEqual(await Promise.race([held, connectAndWrite(stage, second, 2)]), 'acknowledged');
+      await stage.follow(third, second);
+      assert.equal(await held, 'acknowledged');
+    }));
+
   it('grows, shrinks and empties the set of ackers, each proven', () =>
     onStage(harness, 3, async (stage) => {
       const leader = await stage.build(1);
@@ -118,10 +131,13 @@ export function failoverTests(harness: ConformanceHarness): void {
       await stage.until(stage.node(2), 'stopped');
       await stage.setRule(leader, ALONE);
       assert.equal(await client.write(3), 'acknowledged');
+      await stage.run(leader, { kind: 'set-ack-rule', rule: ackRule([stage.node(2).id], 1) });
+      const held = client.write(4, 30_000);
+      const tooEarly = await Promise.race([held, connectAndWrite(stage, leader, 5)]);
+      assert.notEqual(tooEarly, 'acknowledged', 'from the moment the rule is proven, nothing passes without it');
       await stage.startFenced(stage.node(2));
       await stage.follow(stage.node(2), leader);
-      await stage.setRule(leader, ackRule([stage.node(2).id], 1));
-      assert.equal(await client.write(4), 'acknowledged');
+      assert.equal(await held, 'acknowledged');
     }));
 
   it('loses nothing that was acknowledged when the leader is killed under load', () =>
@@ -181,6 +197,11 @@ export function failoverTests(harness: ConformanceHarness): void {
       await stage.startFenced(replica);
       await stage.follow(replica, leader);
     }));
+}
+
+/** A write by a client of its own that gives up after a moment. */
+async function connectAndWrite(stage: Stage, node: ConformanceNode, value: number): Promise<WriteOutcome> {
+  return (await stage.connect(node)).write(value, 500);
 }
 
 /** Whether fewer replicas are connected than the suite's clusters have. */

@@ -18,7 +18,9 @@ import { ensureSlots } from './slots.ts';
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 
 const queryTimeoutMs = 1000;
-const promotionTimeoutMs = 60_000;
+const openQueryTimeoutMs = 5000;
+/** Opening waits until everything received is replayed; how long that takes depends on the backlog. */
+const promotionTimeoutMs = 3600_000;
 /** More failed elections than this in a row are a mistake, not a history. */
 const skippedTimelinesMax = 10_000;
 
@@ -26,15 +28,24 @@ const skippedTimelinesMax = 10_000;
  * Opens a fenced standby for writes on exactly the timeline `lineage`, with the acknowledgement rule already in force when the
  * first write comes.
  *
+ * @returns once the server has been told: what remains is to wait until it is open, which `finish` does, and which takes long
+ *   when much received log has yet to be replayed. Null when it is open on that timeline already.
  * @throws EngineError `ENGINE_DECISION_STALE` when `notAfter` passed before the point of no return; `ENGINE_PROMOTE_FAILED`.
  */
-export async function promote(instance: Instance, command: Promote, context: ClusterContext): Promise<void> {
+export async function promote(
+  instance: Instance,
+  command: Promote,
+  context: ClusterContext,
+): Promise<{ readonly finish: () => Promise<void> } | null> {
   const running = instance.postmaster.running;
   if (running === null) throw failed('the server is not running', 'safe');
   const monitor = await instance.sql.monitor(queryTimeoutMs);
   const before = await identify(monitor, queryTimeoutMs);
   const recovery = (await monitor.row('select pg_is_in_recovery() as recovery', queryTimeoutMs)).recovery;
-  if (recovery !== 't') return alreadyOpen(before.timeline, command);
+  if (recovery !== 't') {
+    requireSameTimeline(before.timeline, command);
+    return null;
+  }
   await requireFreeTimeline(instance, before.timeline, command.lineage);
   instance.acks.forget();
   // A standby never has an empty list, not even for a moment: that commits wait is armed once, at its start.
@@ -53,15 +64,19 @@ export async function promote(instance: Instance, command: Promote, context: Clu
     throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
   }
   await monitor.rows('select pg_promote(false)', queryTimeoutMs);
-  await waitUntilOpen(instance, monitor);
-  await afterwards(instance, monitor, command);
+  return {
+    finish: async () => {
+      await waitUntilOpen(instance, monitor);
+      await afterwards(instance, monitor, command);
+    },
+  };
 }
 
 function failed(cause: string, retry: EngineError['retry']): EngineError {
   return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, retry);
 }
 
-function alreadyOpen(timeline: number, command: Promote): void {
+function requireSameTimeline(timeline: number, command: Promote): void {
   if (timeline === command.lineage) return;
   throw failed(`the server is a primary on timeline ${timeline} already, not on ${command.lineage}`, 'unsafe');
 }
@@ -125,7 +140,7 @@ async function requireArmed(instance: Instance, monitor: PgSession): Promise<voi
 async function waitUntilOpen(instance: Instance, monitor: PgSession): Promise<void> {
   const open = await pollUntil(
     async () => {
-      const row = await monitor.row('select pg_is_in_recovery() as recovery', promotionTimeoutMs);
+      const row = await monitor.row('select pg_is_in_recovery() as recovery', openQueryTimeoutMs);
       return row.recovery === 'f' ? true : null;
     },
     { everyMs: 2, timeoutMs: promotionTimeoutMs },
