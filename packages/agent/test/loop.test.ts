@@ -184,8 +184,8 @@ describe('decision ring', () => {
     const ring = new DecisionRing(folder, limit);
     const decision = decide(OBSERVATION, EMPTY_MEMORY);
     for (let i = 0; i < 500; i++) {
-      const reasons = [{ code: `code-${i}`, text: 'x'.repeat(200) }];
-      ring.note(OBSERVATION, EMPTY_MEMORY, { ...decision, reasons });
+      const code = i % 2 === 0 ? ('leading' as const) : ('following' as const);
+      ring.note(OBSERVATION, EMPTY_MEMORY, { ...decision, reasons: [{ code, text: 'x'.repeat(200) }] });
       if (i % 10 === 0) await ring.close();
     }
     await ring.close();

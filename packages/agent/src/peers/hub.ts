@@ -1,6 +1,7 @@
 /** The serving side of the peer stream: every subscriber gets a whole report at once and on change, and beats in between. */
 
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { EngineState, Position } from '@understudy/core';
 import { encodePosition } from '@understudy/core';
 import { type Beat, formatBeat, formatReport, type PeerReport } from './report.ts';
@@ -12,7 +13,7 @@ const MAX_SUBSCRIBERS = 256;
 const REFRESH_MS = 5_000;
 
 export class EventHub {
-  readonly #subscribers = new Set<ServerResponse>();
+  readonly #subscribers = new Set<Socket>();
   #report: PeerReport | null = null;
   #shape = '';
   #sentReportAtMs = Number.NEGATIVE_INFINITY;
@@ -26,17 +27,19 @@ export class EventHub {
   /** Starts streaming to `response`, whose head this writes. @returns whether there was room for another subscriber */
   subscribe(response: ServerResponse, nowMs: number): boolean {
     if (this.#subscribers.size >= MAX_SUBSCRIBERS) return false;
-    response.writeHead(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-store',
-      connection: 'keep-alive',
-    });
-    response.socket?.setNoDelay(true);
-    response.on('close', () => this.#subscribers.delete(response));
-    response.on('error', () => this.#subscribers.delete(response));
-    this.#subscribers.add(response);
+    const { socket } = response;
+    if (socket === null) return false;
+    // The stream ends with its connection: it needs no chunks, and can be written past the machinery of HTTP.
+    response.useChunkedEncodingByDefault = false;
+    response.shouldKeepAlive = false;
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', connection: 'close' });
+    response.flushHeaders();
+    socket.setNoDelay(true);
+    socket.on('close', () => this.#subscribers.delete(socket));
+    socket.on('error', () => socket.destroy());
+    this.#subscribers.add(socket);
     // Without a report yet the head alone is sent, so that the subscriber knows that it is connected.
-    response.write(this.#report === null ? ': no report yet\n\n' : formatReport(nowMs, this.#report));
+    socket.write(this.#report === null ? ': no report yet\n\n' : formatReport(nowMs, this.#report));
     return true;
   }
 
@@ -58,7 +61,7 @@ export class EventHub {
   }
 
   close(): void {
-    for (const response of this.#subscribers) response.end();
+    for (const socket of this.#subscribers) socket.end();
     this.#subscribers.clear();
   }
 
@@ -78,9 +81,9 @@ export class EventHub {
   }
 
   #send(text: string): void {
-    for (const response of this.#subscribers) {
-      if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
-      else response.write(text);
+    for (const socket of this.#subscribers) {
+      if (socket.writableLength > MAX_UNSENT_BYTES) socket.destroy();
+      else socket.write(text);
     }
   }
 }
