@@ -11,6 +11,7 @@ import {
 import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
 import type { Commit, Expectation } from '../values/command.ts';
+import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import {
@@ -303,7 +304,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
   );
 }
 
-function causeOf(turn: LedTurn, proof: Proof): string {
+function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {
   const request = dueHandover(turn);
   if (proof.kind === 'override') return 'operator-override';
   if (request?.kind === 'switchover' && proof.kind === 'leader') return 'switchover';

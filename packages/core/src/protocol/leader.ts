@@ -1,6 +1,7 @@
 import { contains, formatPosition, lineageOf } from '../position/position.ts';
 import { addMs, elapsedMs } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
+import type { Reason } from '../values/reason.ts';
 import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
 import { elect } from './election.ts';
@@ -30,7 +31,7 @@ export function fence(turn: LedTurn): Step | null {
       ]);
 }
 
-function fenceReason(turn: LedTurn): { readonly code: string; readonly text: string } | null {
+function fenceReason(turn: LedTurn): Reason | null {
   const { obs, record } = turn;
   if (record.value.leader !== obs.self)
     return { code: 'fenced-superseded', text: 'Another node leads; this primary is fenced.' };

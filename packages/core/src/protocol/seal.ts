@@ -1,6 +1,7 @@
 import { formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
+import type { ReasonCode } from '../values/reason.ts';
 import { ruleToStop } from '../values/record.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
 import { act, freshPeer, heldSession, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
@@ -57,7 +58,7 @@ function asyncReady(turn: LedTurn): Step | null {
  * Publishes this node's seal, on condition that the record, an earlier seal of ours and our session are what they were when read. The
  * session keeps out what a dead agent of this name sent and what arrives only now.
  */
-export function publishSeal(turn: LedTurn, position: Position, code: string, text: string): Step {
+export function publishSeal(turn: LedTurn, position: Position, code: ReasonCode, text: string): Step {
   const { obs, record } = turn;
   const session = heldSession(turn);
   if (session === null) return missingSession();

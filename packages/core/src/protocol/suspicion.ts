@@ -1,7 +1,7 @@
 import { lineageOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
-import type { Reason } from '../values/reason.ts';
+import type { Reason, ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, sealsSuffice } from '../values/record.ts';
 import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
 
@@ -44,7 +44,7 @@ export function suspicion(turn: LedTurn): Suspicion {
   return { kind: 'trusts' };
 }
 
-const suspects = (code: string, text: string): Suspicion => ({ kind: 'suspects', reason: reason(code, text) });
+const suspects = (code: ReasonCode, text: string): Suspicion => ({ kind: 'suspects', reason: reason(code, text) });
 
 /** The leader's own agent speaks: it is believed about its own server. */
 function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Suspicion {
