@@ -71,6 +71,7 @@ export class Maintenance {
       this.#warningsMs = nowMs;
       await sql.fresh(queryTimeoutMs, (fresh) => this.#look(fresh));
       await this.#boundLog();
+      if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
     }
   }
 

@@ -29,7 +29,8 @@ export async function pollUntil<T>(
 export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, makeError: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(makeError()), timeoutMs);
+    // Not at once: when this process itself stood still, the answer may lie in the socket, and is read before the check phase.
+    timer = setTimeout(() => setImmediate(() => reject(makeError())), timeoutMs);
   });
   try {
     return await Promise.race([work, late]);

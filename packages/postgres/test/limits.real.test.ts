@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { access, appendFile, readFile, stat } from 'node:fs/promises';
+import { access, appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -110,6 +110,25 @@ describe('what a running server may meet', { concurrency: 2 }, () => {
         stage.run(node, { kind: 'set-ack-rule', rule: ackRule([node.id], 1) }),
         /synchronous_standby_names comes from .*auto\.conf.*ALTER SYSTEM RESET/,
       );
+    }));
+
+  it('a line that the user adds to pg_hba.conf takes effect', () =>
+    onStage(harness, 1, async (stage) => {
+      const node = await stage.found();
+      await sql(node, "create role guest login password 'guest of the tests'");
+      const guest = { user: 'guest', password: 'guest of the tests' };
+      await sql(node, 'select 1', guest);
+      const file = join(dataDirOf(node), 'pg_hba.conf');
+      const before = await readFile(file, 'utf8');
+      await writeFile(file, `host all guest all reject\n${before}`);
+      await node.engine().maintain(stage.context(node));
+      await eventually('the rejection', async () => {
+        const refused = await sql(node, 'select 1', guest).then(
+          () => '',
+          (error: unknown) => String(error),
+        );
+        return /pg_hba.conf rejects/.test(refused) ? true : null;
+      });
     }));
 
   it('slots are there for every member on every node, and go with it', () =>

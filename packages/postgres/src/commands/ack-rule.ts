@@ -97,7 +97,7 @@ async function startWitness(instance: Instance): Promise<{ pid: number; session:
  *
  * A sender looks at its settings before it reads a reply, at the top of each round. So one that is seen asleep at the end of a
  * round after it was told to reload, or that has sent something since, counts replies by the new rule from then on; one that
- * started later has the rule from the beginning.
+ * started later, or has not begun to send, has the rule from the beginning.
  */
 export async function proveRule(instance: Instance, rule: AckRule): Promise<void> {
   const running = instance.postmaster.running;
@@ -139,7 +139,7 @@ interface Sender {
 async function senders(monitor: PgSession): Promise<readonly Sender[]> {
   const rows = await monitor.rows(
     `select a.pid, a.wait_event, r.sent_lsn from pg_stat_activity a join pg_stat_replication r using (pid)
-     where a.pid <> pg_backend_pid() and r.state <> 'backup'`,
+     where a.pid <> pg_backend_pid() and r.state not in ('backup', 'startup')`,
     queryTimeoutMs,
   );
   return rows.map((row) => ({

@@ -116,26 +116,39 @@ export class ManagedConfig {
   async prepareStart(control: ControlFile): Promise<void> {
     this.#limits = control.limits;
     await makeFolder(this.#paths.runDir, this.#owner);
-    await this.#copyTlsFiles();
     await this.appendInclude();
     await refuseOverrides(this.#paths.dataDir);
-    const users = (await readIfThere(join(this.#paths.dataDir, 'pg_hba.conf'))) ?? '';
-    const hba = renderHba(this.#options.allowFrom, this.#options.tls === null ? 'plain' : 'tls', users);
-    await replaceFile(this.#paths.hba, hba, this.#owner);
+    await this.copyUserFiles();
     await this.write(fenced);
     await replaceFile(this.#paths.standbySignal, '', this.#owner);
   }
 
-  /** Copies of the certificate files that the server's user may read and nobody else. */
-  async #copyTlsFiles(): Promise<void> {
-    const { tls } = this.#options;
-    if (tls === null) return;
+  /**
+   * Copies what the user may change at any time: `pg_hba.conf` into our own access file, and the certificate files to where
+   * the server's user may read them and nobody else.
+   *
+   * @returns whether anything changed, so that the server must reload.
+   */
+  async copyUserFiles(): Promise<'changed' | 'same'> {
+    const users = (await readIfThere(join(this.#paths.dataDir, 'pg_hba.conf'))) ?? '';
+    const { tls, allowFrom } = this.#options;
+    const hba = Buffer.from(renderHba(allowFrom, tls === null ? 'plain' : 'tls', users));
+    const changes = [await this.#replaceIfDifferent(this.#paths.hba, hba)];
+    if (tls === null) return changes.includes('changed') ? 'changed' : 'same';
     for (const name of ['ca', 'cert', 'key'] as const) {
       const content = await readFile(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
       });
-      await replaceFile(this.#paths.tls[name], content, this.#owner);
+      changes.push(await this.#replaceIfDifferent(this.#paths.tls[name], content));
     }
+    return changes.includes('changed') ? 'changed' : 'same';
+  }
+
+  async #replaceIfDifferent(path: string, content: Buffer): Promise<'changed' | 'same'> {
+    const present = await readFile(path).catch(() => null);
+    if (present?.equals(content)) return 'same';
+    await replaceFile(path, content, this.#owner);
+    return 'changed';
   }
 
   /** Makes sure that `postgresql.conf` reads our include last. */

@@ -2,19 +2,18 @@ import { rm } from 'node:fs/promises';
 import { readIfThere, replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
-import { startTicks } from '../process/proc.ts';
 
 /**
  * That commits wait for standbys is armed once, and stays so until the list of standbys is emptied. The proof is kept in a file
  * beside the socket, so that an agent which takes the server over need not stop commits for a moment to prove it again.
  */
-async function nameOf(running: RunningServer): Promise<string> {
-  return `${running.pid} ${await startTicks(running.pid)}\n`;
+function nameOf(running: RunningServer): string {
+  return `${running.pid} ${running.startTicks}\n`;
 }
 
 export async function rememberArmed(instance: Instance, running: RunningServer): Promise<void> {
   instance.facts.of(running.pid).waiting = 'armed';
-  await replaceFile(instance.paths.armed, await nameOf(running), instance.owner, { durability: 'cached' });
+  await replaceFile(instance.paths.armed, nameOf(running), instance.owner, { durability: 'cached' });
 }
 
 /** Called before the list is emptied. */
@@ -26,5 +25,5 @@ export async function forgetArmed(instance: Instance, running: RunningServer): P
 /** Whether an earlier agent proved it for this very process. */
 export async function recallArmed(instance: Instance, running: RunningServer): Promise<void> {
   const kept = await readIfThere(instance.paths.armed);
-  if (kept === (await nameOf(running))) instance.facts.of(running.pid).waiting = 'armed';
+  if (kept === nameOf(running)) instance.facts.of(running.pid).waiting = 'armed';
 }

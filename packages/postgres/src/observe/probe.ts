@@ -19,7 +19,7 @@ export class Probe {
   readonly #instance: Pick<Instance, 'sql' | 'postmaster' | 'facts' | 'expected'>;
   #timer: NodeJS.Timeout | null = null;
   #work: Promise<void> | null = null;
-  #failingSinceMs: number | null = null;
+  #failing: { readonly sinceMs: number; readonly times: number } | null = null;
   /** Newest end of the log on disk, and when it was last proven that the disk takes writes. */
   #write: { readonly lsn: string; readonly provenMs: number } | null = null;
 
@@ -27,9 +27,9 @@ export class Probe {
     this.#instance = instance;
   }
 
-  /** For how long every new connection has failed; 0 while all is well. */
+  /** For how long every new connection has failed; 0 while all is well, and after a single failure, which may be our own pause. */
   failingForMs(): number {
-    return this.#failingSinceMs === null ? 0 : monotonicMs() - this.#failingSinceMs;
+    return this.#failing === null || this.#failing.times < 2 ? 0 : monotonicMs() - this.#failing.sinceMs;
   }
 
   start(): void {
@@ -44,7 +44,7 @@ export class Probe {
 
   /** Forgets failures of a server that is gone. */
   reset(): void {
-    this.#failingSinceMs = null;
+    this.#failing = null;
     this.#write = null;
   }
 
@@ -70,11 +70,11 @@ export class Probe {
       await this.#instance.sql.fresh(timeoutMs, (session) => this.#check(session));
     } catch (error) {
       if (!aliveRefusals.has(sqlStateOf(error) ?? '')) {
-        this.#failingSinceMs ??= startMs;
+        this.#failing = { sinceMs: this.#failing?.sinceMs ?? startMs, times: (this.#failing?.times ?? 0) + 1 };
         return 'failing';
       }
     }
-    this.#failingSinceMs = null;
+    this.#failing = null;
     return 'well';
   }
 

@@ -6,7 +6,7 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, reasonOf } from '../errors.ts';
 import type { Owner } from '../files.ts';
 import { monotonicMs, pollUntil } from '../waiting.ts';
-import { isAlive, serverProcesses, worksIn } from './proc.ts';
+import { isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
 
 const logBytesMax = 16 * 1024 * 1024;
 const adoptedPollMs = 500;
@@ -25,6 +25,8 @@ export interface RunningServer {
   /** When this agent first saw it; monotonic. */
   readonly sinceMs: number;
   readonly origin: 'started' | 'adopted';
+  /** Tells this process from a later one with the same id. */
+  readonly startTicks: string | null;
 }
 
 /** The environment of the server and its tools: nothing is inherited that libpq or the server would read. */
@@ -72,9 +74,16 @@ export class Postmaster {
     const pid = await this.#recordedPid();
     const real = await realpath(this.#options.dataDir).catch(() => null);
     if (pid === null || real === null || !(await worksIn(pid, real))) return null;
-    const running: RunningServer = { pid, sinceMs: monotonicMs(), origin: 'adopted' };
+    const running: RunningServer = {
+      pid,
+      sinceMs: monotonicMs(),
+      origin: 'adopted',
+      startTicks: await startTicks(pid),
+    };
     this.#running = running;
-    this.#poll = setInterval(() => void this.check(), adoptedPollMs);
+    this.#poll = setInterval(() => {
+      this.check().catch(() => undefined);
+    }, adoptedPollMs);
     this.#poll.unref();
     return running;
   }
@@ -107,19 +116,23 @@ export class Postmaster {
         ...(owner ?? {}),
       });
       const pid = await spawned(child, program);
-      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin: 'started' };
+      const origin = 'started';
+      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: await startTicks(pid) };
       this.#running = running;
       this.#exit = null;
-      child.once('exit', (code, signal) => {
-        this.#exit = signal === null ? `exit code ${code}` : `signal ${signal}`;
-        this.#gone(running);
-      });
+      child.once('exit', () => this.#exited(running, child));
       child.unref();
-      if (child.exitCode !== null || child.signalCode !== null) this.#gone(running);
+      // It may have ended before anybody listened.
+      if (child.exitCode !== null || child.signalCode !== null) this.#exited(running, child);
       return running;
     } finally {
       closeSync(log);
     }
+  }
+
+  #exited(running: RunningServer, { exitCode, signalCode }: ChildProcess): void {
+    this.#exit = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`;
+    this.#gone(running);
   }
 
   #openLog(): number {
@@ -136,7 +149,7 @@ export class Postmaster {
   async check(): Promise<'running' | 'gone'> {
     const running = this.#running;
     if (running === null) return 'gone';
-    if (await isAlive(running.pid)) return 'running';
+    if ((await isAlive(running.pid)) && (await startTicks(running.pid)) === running.startTicks) return 'running';
     this.#gone(running);
     return 'gone';
   }
