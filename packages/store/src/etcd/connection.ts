@@ -19,7 +19,7 @@ import type { SecureContextOptions } from 'node:tls';
 import type { Revision } from '../port.ts';
 import { monotonicMs } from '../time.ts';
 import { type Failure, judgeAnswer, judgeConnection } from './failure.ts';
-import type { AnswerHeader } from './identity.ts';
+import type { AnswerHeader } from './header.ts';
 import { headerOf } from './messages.ts';
 
 const MAX_SOCKETS = 8;

@@ -2,12 +2,7 @@
 
 import type { Revision, StoreId } from '../port.ts';
 import type { Failure } from './failure.ts';
-
-/** What every answer says about the store that gave it. */
-export interface AnswerHeader {
-  readonly clusterId: StoreId;
-  readonly revision: Revision;
-}
+import type { AnswerHeader } from './header.ts';
 
 export class Identity {
   #clusterId: StoreId | null = null;

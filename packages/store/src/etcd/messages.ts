@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import type { Compare, KeyValue, LeaseId, Revision, Snapshot, StoreId, Write } from '../port.ts';
-import type { AnswerHeader } from './identity.ts';
+import type { AnswerHeader } from './header.ts';
 
 const int64 = z.string().regex(/^-?\d{1,19}$/);
 const uint64 = z.string().regex(/^\d{1,20}$/);

@@ -1,0 +1,7 @@
+import type { Revision, StoreId } from '../port.ts';
+
+/** What every answer says about the store that gave it. */
+export interface AnswerHeader {
+  readonly clusterId: StoreId;
+  readonly revision: Revision;
+}
