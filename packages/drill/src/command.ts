@@ -1,9 +1,11 @@
 import { DrillError } from './errors.ts';
 import { faults } from './faults/index.ts';
-import { defaultFaults, parseCommandLine } from './options.ts';
+import { type CommandLine, defaultFaults, parseCommandLine } from './options.ts';
 import { DrillDisplay } from './report/display.ts';
 import { renderTable } from './report/table.ts';
-import { exitCodeOf, runDrill } from './run/drill.ts';
+import { startCluster } from './run/cluster.ts';
+import { type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
+import { runTour, type TourStep } from './tour/tour.ts';
 
 /** Text of `understudy drill --help`. */
 export function drillUsage(): string {
@@ -27,6 +29,7 @@ ${list.join('\n')}
   --calm-ms N          writes before each fault (2000); --converge-ms N: time to be whole again (60000)
   --data-dir FOLDER    the cluster's folder; default: a new one, removed afterwards
   --keep               keep that folder
+  --tour               instead: company_db and pgbench's bank carried through kill, switchover and rejoin, compared on every node
   --log-level LEVEL    of the agents: info (default) or debug
   --json               print the report as JSON
 Exit codes: 0 nothing lost and all converged; 1 something was lost, resurrected, acknowledged by two, or did not converge; 2 wrong usage;
@@ -52,12 +55,8 @@ export async function drillCommand(args: readonly string[], command: readonly st
       process.stdout.write(drillUsage());
       return 0;
     }
-    const { signal } = interruption;
-    const report = await runDrill(line.options, { command, signal, onEvent: (event) => display.show(event) });
-    display.close();
-    const colour = process.stdout.isTTY ? 'colour' : 'plain';
-    process.stdout.write(`${line.output === 'json' ? JSON.stringify(report, null, 2) : renderTable(report, colour)}\n`);
-    return exitCodeOf(report);
+    const work = line.kind === 'tour' ? tour : drill;
+    return await work(line, { command, signal: interruption.signal, onEvent: (event) => display.show(event) }, display);
   } catch (error) {
     display.close();
     return explain(error, interruption.signal);
@@ -65,6 +64,45 @@ export async function drillCommand(args: readonly string[], command: readonly st
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, onSignal);
   }
 }
+
+type Line = Exclude<CommandLine, { kind: 'help' }>;
+
+async function drill({ options, output }: Line, io: DrillIo, display: DrillDisplay): Promise<number> {
+  const report = await runDrill(options, io);
+  display.close();
+  const colour = process.stdout.isTTY ? 'colour' : 'plain';
+  process.stdout.write(`${output === 'json' ? JSON.stringify(report, null, 2) : renderTable(report, colour)}\n`);
+  return exitCodeOf(report);
+}
+
+async function tour({ options, output }: Line, io: DrillIo, display: DrillDisplay): Promise<number> {
+  const notice = (text: string): void => io.onEvent({ kind: 'notice', text });
+  const progress = (text: string): void => io.onEvent({ kind: 'progress', text });
+  const { signal } = io;
+  const { cluster, leader } = await startCluster(options, 'loopback', {
+    command: io.command,
+    signal,
+    notice,
+    progress,
+  });
+  let steps: readonly TourStep[] = [];
+  const isGood = (): boolean => steps.length > 0 && steps.every(({ result }) => result !== 'failed');
+  try {
+    steps = await runTour({ cluster, leader, signal, say: progress, onStep: (step) => notice(stepLine(step)) });
+  } finally {
+    progress('ending the cluster');
+    if (options.keep === 'keep' || (!isGood() && !signal.aborted)) {
+      await cluster.stop();
+      notice(`The cluster's folder with logs and data stays: ${cluster.folder}`);
+    } else await cluster.destroy();
+    display.close();
+  }
+  if (output === 'json') process.stdout.write(`${JSON.stringify({ steps }, null, 2)}\n`);
+  return isGood() ? 0 : 1;
+}
+
+const stepLine = ({ step, result, text }: TourStep): string =>
+  `${result === 'passed' ? 'ok' : result === 'failed' ? 'FAILED' : 'left out'}: ${step}: ${text}`;
 
 function explain(error: unknown, signal: AbortSignal): number {
   if (signal.aborted) {

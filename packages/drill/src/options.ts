@@ -80,13 +80,14 @@ const flags = {
   'data-dir': { type: 'string' },
   'log-level': { type: 'string' },
   keep: { type: 'boolean' },
+  tour: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
 export type CommandLine =
   | { readonly kind: 'help' }
-  | { readonly kind: 'drill'; readonly options: DrillOptions; readonly output: 'json' | 'text' };
+  | { readonly kind: 'drill' | 'tour'; readonly options: DrillOptions; readonly output: 'json' | 'text' };
 
 /** Reads the command line of `understudy drill`. @throws DrillError `OPTION_INVALID` */
 export function parseCommandLine(args: readonly string[]): CommandLine {
@@ -114,7 +115,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     logLevel: values['log-level'],
   };
   const options = parseOptions(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
-  return { kind: 'drill', options, output: values.json === true ? 'json' : 'text' };
+  return { kind: values.tour === true ? 'tour' : 'drill', options, output: values.json === true ? 'json' : 'text' };
 }
 
 function readFlags(args: readonly string[]) {

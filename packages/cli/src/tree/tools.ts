@@ -83,6 +83,10 @@ function addDrill({ program, attach }: Tree): void {
     .option('--converge-ms <number>', 'time to be whole again (default: 60000)')
     .option('--data-dir <folder>', "the cluster's folder (default: a new one, removed afterwards)")
     .option('--keep', 'keep that folder')
+    .option(
+      '--tour',
+      "instead: company_db and pgbench's bank through kill, switchover and rejoin, compared on every node",
+    )
     .option('--log-level <level>', 'of the agents: info (default) or debug');
   withExamples(withCommon(drill), [
     ['understudy drill --runs 1', 'every fault once'],

@@ -1,7 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createLocalCluster, type LocalCluster, namespacesObjection } from '@understudy/local';
+import type { LocalCluster } from '@understudy/local';
 import type { Tried } from '../check/set.ts';
 import { DrillError, reasonOf } from '../errors.ts';
 import type { Fault, FaultName } from '../faults/fault.ts';
@@ -9,6 +6,7 @@ import { faults } from '../faults/index.ts';
 import type { DrillOptions } from '../options.ts';
 import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
 import { drillDatabase } from '../workload/tables.ts';
+import { chooseHosts, startCluster } from './cluster.ts';
 import { waitUntilConverged } from './converge.ts';
 import { type RunContext, type RunResult, runOnce } from './one.ts';
 import { prepareDatabases } from './setup.ts';
@@ -70,7 +68,7 @@ class Drill {
   constructor(options: DrillOptions, io: DrillIo) {
     this.#options = options;
     this.#io = io;
-    this.#hosts = this.#chooseHosts();
+    this.#hosts = chooseHosts(options.hosts, (text) => this.#notice(text));
   }
 
   async run(): Promise<DrillReport> {
@@ -95,15 +93,6 @@ class Drill {
       await arena.cluster.stop();
       this.#notice(`The cluster's folder with logs and data stays: ${folder}`);
     } else await arena.cluster.destroy();
-  }
-
-  #chooseHosts(): 'loopback' | 'namespaces' {
-    const { hosts } = this.#options;
-    if (hosts !== 'automatic') return hosts;
-    const objection = namespacesObjection();
-    if (objection === null) return 'namespaces';
-    this.#notice(`Every node is on the loopback address: network namespaces cannot be used (${objection}).`);
-    return 'loopback';
   }
 
   #possibleFaults(): readonly Fault[] {
@@ -154,34 +143,21 @@ class Drill {
   }
 
   async #build(): Promise<Arena> {
-    const { options, io } = { options: this.#options, io: this.#io };
-    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'understudy-drill-')));
-    this.#progress('starting a cluster');
-    const cluster = await createLocalCluster({
-      name: 'drill',
-      folder,
-      nodes: options.nodes,
-      store: options.store,
-      etcdMembers: options.etcdMembers,
-      durability: options.durability,
-      hosts: this.#hosts,
-      logLevel: options.logLevel,
-      command: io.command,
-      ...(options.pgVersion === undefined ? {} : { version: options.pgVersion }),
-      ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
-      onProgress: ({ text }) => this.#progress(`starting a cluster: ${text}`),
-      onEvent: (event) => {
-        if (event.kind === 'notice') this.#notice(event.text);
-      },
-    });
+    const { signal, command } = this.#io;
+    const io = {
+      command,
+      signal,
+      notice: (text: string) => this.#notice(text),
+      progress: (text: string) => this.#progress(text),
+    };
+    const { cluster, leader } = await startCluster(this.#options, this.#hosts, io);
     try {
-      const leader = await cluster.start({ signal: io.signal });
       this.#version = cluster.server.version;
       this.#arena = { cluster, password: await prepareDatabases(cluster, leader) };
       return this.#arena;
     } catch (error) {
       await cluster.stop();
-      if (!io.signal.aborted) this.#notice(`The cluster did not start; its folder with logs stays: ${folder}`);
+      this.#notice(`The cluster's folder with logs stays: ${cluster.folder}`);
       throw error;
     }
   }

@@ -1,0 +1,65 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalCluster, type LocalCluster, namespacesObjection } from '@understudy/local';
+import type { DrillOptions } from '../options.ts';
+
+export interface ClusterIo {
+  /** Program and arguments by which `understudy` is run here; `agent --config FILE` is appended. */
+  readonly command: readonly string[];
+  readonly signal: AbortSignal;
+  readonly notice: (text: string) => void;
+  readonly progress: (text: string) => void;
+}
+
+export type ClusterOptions = Pick<
+  DrillOptions,
+  'nodes' | 'store' | 'etcdMembers' | 'durability' | 'logLevel' | 'pgVersion' | 'binDir' | 'folder'
+>;
+
+/** `namespaces` where they can be used; otherwise `loopback`, which is said. */
+export function chooseHosts(hosts: DrillOptions['hosts'], notice: (text: string) => void): 'loopback' | 'namespaces' {
+  if (hosts !== 'automatic') return hosts;
+  const objection = namespacesObjection();
+  if (objection === null) return 'namespaces';
+  notice(`Every node is on the loopback address: network namespaces cannot be used (${objection}).`);
+  return 'loopback';
+}
+
+/**
+ * Starts a cluster for a drill or a benchmark, in a new folder unless one is named.
+ *
+ * @throws LocalError; nothing runs any more then, and the folder with the logs stays.
+ */
+export async function startCluster(
+  options: ClusterOptions,
+  hosts: 'loopback' | 'namespaces',
+  io: ClusterIo,
+): Promise<{ readonly cluster: LocalCluster; readonly leader: string }> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'understudy-drill-')));
+  io.progress('starting a cluster');
+  const cluster = await createLocalCluster({
+    name: 'drill',
+    folder,
+    nodes: options.nodes,
+    store: options.store,
+    etcdMembers: options.etcdMembers,
+    durability: options.durability,
+    hosts,
+    logLevel: options.logLevel,
+    command: io.command,
+    ...(options.pgVersion === undefined ? {} : { version: options.pgVersion }),
+    ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
+    onProgress: ({ text }) => io.progress(`starting a cluster: ${text}`),
+    onEvent: (event) => {
+      if (event.kind === 'notice') io.notice(event.text);
+    },
+  });
+  try {
+    return { cluster, leader: await cluster.start({ signal: io.signal }) };
+  } catch (error) {
+    if (io.signal.aborted) await cluster.destroy();
+    else io.notice(`The cluster did not start; its folder with logs stays: ${folder}`);
+    throw error;
+  }
+}
