@@ -1,6 +1,13 @@
 export * from './position/position.ts';
 export * from './position/wal.ts';
 export { decide } from './protocol/decide.ts';
+export {
+  type CandidateOutlook,
+  explainFailover,
+  type FailoverOutlook,
+  type ProofOutlook,
+} from './protocol/explain.ts';
+export { describeCommand, explainMember, type MemberExplanation } from './protocol/explain-member.ts';
 export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
 export * from './values/ack-rule.ts';

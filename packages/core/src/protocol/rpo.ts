@@ -1,5 +1,5 @@
 import { distanceBytes } from '../position/position.ts';
-import { formatRule } from '../values/ack-rule.ts';
+import { type AckRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import type { ClusterConfig } from '../values/config.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { LeadershipRecord } from '../values/record.ts';
@@ -30,9 +30,10 @@ export function recoveryPoint(
       why: `${record.leader} acknowledges alone; nobody else can be elected, and nothing is lost as long as its disk survives.`,
     };
   }
-  if (engine?.kind === 'primary' && engine.acks.running === null) {
-    return { kind: 'zero-assumed', why: 'The ack rule of the running server has not been proven yet.' };
+  if (engine?.kind === 'primary' && !isProven(record, engine.acks.running)) {
+    return { kind: 'zero-assumed', why: 'The running server is not proven (yet) to acknowledge by the recorded rule.' };
   }
+
   if (config.synchronousCommit === 'remote_write') {
     return {
       kind: 'zero-assumed',
@@ -43,6 +44,12 @@ export function recoveryPoint(
     kind: 'zero-proven',
     why: `${formatRule(record.rule)} hold every acknowledged commit on disk before it is acknowledged.`,
   };
+}
+
+/** During a change the server may count by either rule: an election then stops both. */
+function isProven(record: LeadershipRecord, running: AckRule | null): boolean {
+  if (running === null) return false;
+  return sameRule(running, record.rule) || (record.moving !== null && sameRule(running, record.moving));
 }
 
 function asyncBound(engine: EngineState | null): Extract<RecoveryPoint, { kind: 'bounded' }> {
