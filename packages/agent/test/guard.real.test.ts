@@ -4,7 +4,8 @@
  */
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { childrenOf, isAlive, type ProcessName, signal } from '../src/guard/proc.ts';
@@ -149,6 +150,49 @@ describe('a node whose agent is never started again', { timeout: 120_000 }, () =
       assert.equal(await cluster.agentProcess(node), null, 'nobody started the agent');
       cluster.start(node);
       await cluster.ready(node, 0);
+    } finally {
+      await cluster.destroy();
+    }
+  });
+});
+
+describe('a node with a watchdog', { timeout: 120_000 }, () => {
+  it('feeds it while all is well, and disarms it at an orderly stop only', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'us-watchdog-'));
+    const device = join(folder, 'watchdog');
+    await writeFile(device, '');
+    const cluster = await TestCluster.make(['n1'], { guard: { watchdog: { device, mode: 'required' } } });
+    const fed = () => readFile(device, 'utf8');
+    try {
+      const node = cluster.node('n1');
+      cluster.start(node);
+      await cluster.ready(node, 0);
+      await eventually('fed', async () => (/^1{3,}$/.test(await fed()) ? true : null));
+      const guard = await found('guard', () => cluster.guardProcess(node));
+      signal(guard, 'SIGKILL');
+      await eventually('another guard', () => another(() => cluster.guardProcess(node), guard));
+      assert.doesNotMatch(await fed(), /V/, 'a killed guard leaves the watchdog armed');
+      const agent = await found('agent', () => cluster.agentProcess(node));
+      signal(agent, 'SIGTERM');
+      await eventually('disarmed', async () => ((await fed()).endsWith('V') ? true : null));
+    } finally {
+      await cluster.destroy();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('is not opened for writes when the watchdog is required and missing, and says so', async () => {
+    const cluster = await TestCluster.make(['n1'], {
+      guard: { watchdog: { device: '/nonexistent/watchdog', mode: 'required' } },
+    });
+    try {
+      const node = cluster.node('n1');
+      cluster.start(node);
+      await eventually('refused', async () =>
+        /requires a watchdog, and it is not armed/.test(await cluster.log(node)) ? true : null,
+      );
+      assert.notEqual((await cluster.status(node)).phase, 'open');
+      assert.ok((await cluster.status(node)).warnings.some((text) => /watchdog .* not armed/.test(text)));
     } finally {
       await cluster.destroy();
     }

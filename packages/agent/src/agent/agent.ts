@@ -18,13 +18,11 @@ import { renewIntervalMs, tickMs } from '../config/cluster-config.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { codeOf, messageOf } from '../errors.ts';
-import type { Charge, GuardClient } from '../guard/client.ts';
-import { type ProcessName, processName } from '../guard/proc.ts';
+import type { GuardClient } from '../guard/client.ts';
 import { LagMeter } from '../lag/meter.ts';
-import { chargeFor } from '../loop/charge.ts';
 import { execute } from '../loop/execute.ts';
 import { Failures } from '../loop/failures.ts';
-import { type Observed, observe } from '../loop/observe.ts';
+import { type Observed, observe, type Sources } from '../loop/observe.ts';
 import { configOf, contentOf, makeReport } from '../loop/report.ts';
 import { Runner } from '../loop/runner.ts';
 import { isBusy, Tempo } from '../loop/tempo.ts';
@@ -37,6 +35,7 @@ import { Session } from '../session/session.ts';
 import { StoreLink } from '../store/link.ts';
 import { MemoryFile } from '../store/memory-file.ts';
 import { monotonicMs, RunningClock } from '../time/clock.ts';
+import { Guarding } from './guarding.ts';
 import type { Logger } from './logger.ts';
 import { prune, register } from './registration.ts';
 
@@ -63,7 +62,6 @@ export interface Latest extends Observed {
 const HOUSEKEEPING_MS = 1_000;
 /** A process that lost this much time reads the store again before it decides anything. */
 const STALL_MS = 750;
-const GUARD_CONFIRM_MS = 1_000;
 
 export class Agent {
   readonly config: NodeConfig;
@@ -78,6 +76,7 @@ export class Agent {
   readonly lag = new LagMeter();
   readonly #log: Logger;
   readonly #clock = new RunningClock(250, monotonicMs());
+  readonly #guarding: Guarding;
   readonly #failures = new Failures();
   readonly #tempo = new Tempo();
   readonly #runner = new Runner({ turn: () => this.#turn() });
@@ -85,13 +84,10 @@ export class Agent {
   readonly #memoryFile: MemoryFile;
   #memory: Memory = EMPTY_MEMORY;
   #latest: Latest | null = null;
-  #charge: Charge = { server: null, untilMs: null };
   #pulse: NodeJS.Timeout | null = null;
   #housekeptAtMs = Number.NEGATIVE_INFINITY;
   #stalledMs = 0;
   #logged = '';
-  #pulses = 0;
-  #server: { readonly name: ProcessName | null; readonly pid: number; readonly lookedAtMs: number } | null = null;
   /** For metrics. */
   readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0 };
   #followed: ReadonlyMap<MemberId, Member> | null = null;
@@ -109,6 +105,7 @@ export class Agent {
     const runningMs = () => this.runningMs();
     const onChange = () => this.#runner.trigger();
     this.guard = parts.makeGuard?.(runningMs) ?? null;
+    this.#guarding = new Guarding(this.guard, config.guard.watchdog?.mode ?? 'automatic', runningMs);
     this.link = new StoreLink({ store, runningMs, onContent: () => this.#onContent() });
     this.session = new Session({
       store,
@@ -141,10 +138,6 @@ export class Agent {
   /** The last decision; null before the first. */
   get latest(): Latest | null {
     return this.#latest;
-  }
-
-  get guardCharge(): Charge {
-    return this.#charge;
   }
 
   get member(): Member {
@@ -203,11 +196,8 @@ export class Agent {
 
   #beat(): void {
     const now = monotonicMs();
-    const lostMs = this.#clock.tick(now);
-    if (lostMs > STALL_MS) this.#stalledMs = lostMs;
-    // Twice a second is enough for the guard; changes are told at once.
-    this.#pulses++;
-    if (this.#pulses % 2 === 0) this.guard?.beat(this.#charge);
+    this.#noticeStall();
+    this.#guarding.pulse();
     this.hub.beat(now);
     this.peers.tick();
     this.#runner.trigger();
@@ -236,19 +226,7 @@ export class Agent {
   async #turn(): Promise<number> {
     const startedAt = monotonicMs();
     try {
-      if (this.#stalledMs > 0) await this.#afterStall();
-      const observed = await observe({
-        self: this.self,
-        incarnation: this.incarnation,
-        tags: this.config.tags,
-        engine: this.engine,
-        link: this.link,
-        session: this.session,
-        peers: this.peers,
-        failures: this.#failures,
-        onFailure: (command, code, message) => this.#log.warn({ command, code }, message),
-        runningMs: () => this.runningMs(),
-      });
+      const observed = await this.#look();
       const { observation } = observed;
       const before = this.#memory;
       const decision = decide(observation, before);
@@ -265,6 +243,38 @@ export class Agent {
       this.counters.turns++;
       this.counters.turnMs += monotonicMs() - startedAt;
     }
+  }
+
+  /** Looks at everything; once more if this process was stopped meanwhile, for then half of what was seen is of another time. */
+  async #look(): Promise<Observed> {
+    this.#noticeStall();
+    if (this.#stalledMs > 0) await this.#afterStall();
+    const observed = await observe(this.#sources());
+    this.#noticeStall();
+    if (this.#stalledMs === 0) return observed;
+    await this.#afterStall();
+    return observe(this.#sources());
+  }
+
+  #sources(): Sources {
+    return {
+      self: this.self,
+      incarnation: this.incarnation,
+      tags: this.config.tags,
+      engine: this.engine,
+      link: this.link,
+      session: this.session,
+      peers: this.peers,
+      failures: this.#failures,
+      onFailure: (command, code, message) => this.#log.warn({ command, code }, message),
+      runningMs: () => this.runningMs(),
+    };
+  }
+
+  /** Asked before and after everything that takes time: a process that is thawed may go on with its input before its timers. */
+  #noticeStall(): void {
+    const lostMs = this.#clock.tick(monotonicMs());
+    if (lostMs > STALL_MS) this.#stalledMs = lostMs;
   }
 
   /** This process did not run for a while: what it knows of the store may be of another time. */
@@ -286,25 +296,9 @@ export class Agent {
     const now = monotonicMs();
     this.#latest = { ...observed, decision, report, sinceMs: isSame ? (this.#latest?.sinceMs ?? now) : now };
     this.hub.publish(report, now);
-    const server = this.#serverName(details.processId);
-    const { leaseTtlMs } = configOf(observation);
-    const charge = chargeFor(engine, decision.authority, server, this.#charge, observation.now, leaseTtlMs);
-    const moved =
-      charge.server?.pid !== this.#charge.server?.pid || (charge.untilMs === null) !== (this.#charge.untilMs === null);
-    this.#charge = charge;
-    if (moved) this.guard?.beat(charge);
+    this.#guarding.decided(observation, decision, details.processId, configOf(observation).leaseTtlMs);
     if (!isSame) this.#logDecision(observed, decision, shape);
     this.#notify();
-  }
-
-  /** The server's process by its full name, looked up when its number changes, and now and then. */
-  #serverName(pid: number | null): ProcessName | null {
-    if (pid === null) return null;
-    const now = this.runningMs();
-    if (this.#server === null || this.#server.pid !== pid || now - this.#server.lookedAtMs > HOUSEKEEPING_MS) {
-      this.#server = { name: processName(pid), pid, lookedAtMs: now };
-    }
-    return this.#server.name;
   }
 
   #logDecision(observed: Observed, decision: Decision, shape: string): void {
@@ -325,7 +319,7 @@ export class Agent {
   }
 
   #act(observed: Observed, decision: Decision) {
-    const { observation, generation } = observed;
+    const { observation, details, generation } = observed;
     const config = configOf(observation);
     return execute({
       commands: decision.commands,
@@ -335,7 +329,8 @@ export class Agent {
       link: this.link,
       context: () => this.#context(config),
       commitDeadlineMs: Math.min(2_000, config.leaseTtlMs / 3),
-      beforePromotion: () => this.#armGuard(observed, config),
+      // A server is opened for writes only with a guard that knows when to close it.
+      beforePromotion: () => this.#guarding.arm(observation, details.processId, config.leaseTtlMs),
       onFailure: (command, code, message) => {
         this.counters.failures++;
         this.#failures.add(command, code, message, this.runningMs());
@@ -346,16 +341,6 @@ export class Agent {
         this.#log.debug({ command: command.kind, tookMs }, 'command done');
       },
     });
-  }
-
-  /** A server is opened for writes only with a guard that knows when to close it. */
-  async #armGuard(observed: Observed, config: ClusterConfig): Promise<void> {
-    if (this.guard === null) return;
-    const { observation, details } = observed;
-    const server = details.processId === null ? null : processName(details.processId);
-    const untilMs = observation.authority.leaseUntil ?? observation.now + config.leaseTtlMs;
-    this.#charge = { server, untilMs };
-    await this.guard.confirm(this.#charge, GUARD_CONFIRM_MS);
   }
 
   #context(config: ClusterConfig): ClusterContext {

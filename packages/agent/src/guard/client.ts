@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentError } from '../errors.ts';
 import { Backoff } from '../time/backoff.ts';
-import { withDeadline } from '../time/deadline.ts';
+import { pause, withDeadline } from '../time/deadline.ts';
 import { pidFileOf, socketPathOf } from './paths.ts';
 import { isAlive, type ProcessName, processName, signal } from './proc.ts';
 import { type FromGuard, Lines, line, parseFromGuard, type ToGuard } from './protocol.ts';
@@ -106,6 +106,7 @@ export class GuardClient {
 
   /** Says good-bye. `exit`: nothing is left to guard. `stay`: the guard keeps the last charge for the next agent. */
   async close(guard: 'exit' | 'stay'): Promise<void> {
+    await this.#reachStarted();
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const socket = this.#socket;
@@ -114,6 +115,13 @@ export class GuardClient {
     this.#send({ kind: 'beat', ...this.#charge, ask: null });
     socket.end(line({ kind: 'bye', guard }));
     await withDeadline(closed, 500, () => new Error('late')).catch(() => socket.destroy());
+  }
+
+  /** A guard that was started and is not connected yet would not hear the good-bye. */
+  async #reachStarted(): Promise<void> {
+    const endsAt = this.#options.runningMs() + ANSWER_MS;
+    const isStarting = (): boolean => this.#timer !== null || this.#socket !== null;
+    while (this.#welcome === null && isStarting() && this.#options.runningMs() < endsAt) await pause(20);
   }
 
   #nextAsk(now: number): number {
