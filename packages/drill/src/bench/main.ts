@@ -1,0 +1,69 @@
+/**
+ * Benchmarks that are no drill: `node main.ts agent [--seconds N]`, `false-failover [--minutes N] [--load idle|saturated]`, `start`.
+ * Each prints JSON.
+ */
+
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { benchAgent } from './agent.ts';
+import { type BenchContext, benchOptions } from './bench.ts';
+import { benchFalseFailover, type FalseFailovers } from './false-failover.ts';
+import { benchStart } from './start.ts';
+
+const usage = `Usage: bench <agent|false-failover|start> [options]
+
+  agent            processor time and memory of agent and guard of an idle cluster; --seconds N (60)
+  false-failover   changes of leader while nothing fails; --minutes N (60), --load idle|saturated (both, one after the other)
+  start            time to the first write, of a new cluster and of one that was there
+  --store KIND     local (default) or etcd
+`;
+
+const command = [process.execPath, fileURLToPath(new URL('../../../cli/src/main.ts', import.meta.url))];
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '60' },
+      minutes: { type: 'string', default: '60' },
+      load: { type: 'string', default: 'both' },
+      store: { type: 'string', default: 'local' },
+    },
+  });
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const context: BenchContext = {
+    command,
+    signal: interruption.signal,
+    say,
+    options: benchOptions({ store: values.store }),
+  };
+  const result = await run(positionals[0], context, values);
+  process.stdout.write(result === null ? usage : `${JSON.stringify(result, null, 2)}\n`);
+  return result === null ? 2 : 0;
+}
+
+async function run(
+  which: string | undefined,
+  context: BenchContext,
+  { seconds, minutes, load }: { readonly seconds: string; readonly minutes: string; readonly load: string },
+): Promise<object | null> {
+  switch (which) {
+    case 'agent':
+      return benchAgent(context, Number(seconds));
+    case 'start':
+      return benchStart(context);
+    case 'false-failover': {
+      const loads: readonly FalseFailovers['load'][] =
+        load === 'idle' || load === 'saturated' ? [load] : ['idle', 'saturated'];
+      const results: FalseFailovers[] = [];
+      for (const each of loads) results.push(await benchFalseFailover(context, each, Number(minutes)));
+      return results;
+    }
+    default:
+      return null;
+  }
+}
+
+process.exitCode = await main();
