@@ -51,6 +51,7 @@ export interface TestNode {
 export interface Overrides {
   readonly store?: NodeConfigInput['store'];
   readonly guard?: NodeConfigInput['guard'];
+  readonly tls?: NonNullable<NodeConfigInput['api']>['tls'];
 }
 
 export class TestCluster {
@@ -182,7 +183,11 @@ async function makeNode(
     cluster: 'test',
     member: name,
     store: overrides.store ?? { kind: 'local', path: join(folder, 'store.db') },
-    api: { listen: `127.0.0.1:${api}`, tokenFile: join(folder, 'token') },
+    api: {
+      listen: `127.0.0.1:${api}`,
+      tokenFile: join(folder, 'token'),
+      ...(overrides.tls === undefined ? {} : { tls: overrides.tls }),
+    },
     engine: { kind: 'postgres', dataDir: join(home, 'data'), listen: `127.0.0.1:${db}` },
     secretsFile: join(folder, 'secrets.json'),
     runDir: join(home, 'run'),
@@ -190,5 +195,6 @@ async function makeNode(
     ...(overrides.guard === undefined ? {} : { guard: overrides.guard }),
   };
   await writeFile(configFile, stringify(config));
-  return { name, apiUrl: `http://127.0.0.1:${api}`, dbPort: db, runDir: config.runDir, configFile, logFile };
+  const scheme = overrides.tls === undefined ? 'http' : 'https';
+  return { name, apiUrl: `${scheme}://127.0.0.1:${api}`, dbPort: db, runDir: config.runDir, configFile, logFile };
 }
