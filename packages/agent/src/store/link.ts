@@ -66,6 +66,7 @@ export class StoreLink {
     this.#isRemembered = true;
     this.#trouble = new Error('The store has not answered yet.');
     this.#generation++;
+    this.#options.onContent();
   }
 
   start(): void {
