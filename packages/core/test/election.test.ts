@@ -92,11 +92,12 @@ test('a quorum of seals and the most advanced position: this node takes the lead
   assert.equal(promote.notAfter, NOW + 3000);
 });
 
-test('the choice is written on condition that the record and every counted seal are what they were', () => {
+test('the choice is written on condition that the record, every counted seal and the own session are what they were', () => {
   const { revision: n2Seal } =
     content({ seals: { [n2]: seal(at(5, 4500)), [n3]: seal(at(5, 4400)) } }).seals.get(n2) ?? {};
   assert.deepEqual(commitOf(election({ [n2]: at(5, 4500), [n3]: at(5, 4400) })).expect, [
     { key: 'record', is: RECORD_REVISION },
+    { key: 'sessions/n2', is: 20 },
     { key: 'seals/n2', is: n2Seal },
     { key: 'seals/n3', is: 61 },
   ]);
@@ -147,6 +148,12 @@ test('what the epoch itself was built on must be held, even where no seal shows 
   const store = { record: { phase: 'promoting', chosenAt: at(4, 4500), opened: null } as const };
   const decision = election({ [n2]: at(4, 4400), [n3]: at(4, 4300) }, { store });
   assert.equal(codeOf(decision), 'candidate-behind');
+});
+
+test('an agent without its session takes nothing: another one may be running under its name', () => {
+  const decision = election({ [n2]: at(5, 4500), [n3]: at(5, 4400) }, { store: { sessions: [n1, n3] } });
+  assert.equal(codeOf(decision), 'session-missing');
+  assert.deepEqual(decision.commands, []);
 });
 
 // Seals of nodes whose history is another one.

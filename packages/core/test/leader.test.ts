@@ -274,6 +274,12 @@ test('a new agent goes on with a promotion that may be under way; it does not se
 
 const failed = (code: string) => ({ failures: [{ command: 'promote', agoMs: 100, code, message: 'no' }] });
 
+test('nothing is opened by an agent that does not hold its session', () => {
+  const decision = led({ ...promoting, store: { record: CHOSEN, sessions: [n2, n3] } });
+  assert.equal(codeOf(decision), 'session-missing');
+  assert.deepEqual(decision.commands, []);
+});
+
 test('an order to open that came too late is given again', () => {
   assert.deepEqual(kindsOf(led({ ...promoting, ...failed('ENGINE_DECISION_STALE') })), ['promote']);
 });

@@ -265,6 +265,16 @@ always('in a paused cluster leadership is taken only when an operator asks for i
   assert.ok(request?.kind === 'failover' || request?.kind === 'switchover');
 });
 
+always(
+  'nothing is opened, and no leadership taken in an existing cluster, by an agent that does not hold its session',
+  (seen) => {
+    const { obs, content, record, decision } = seen;
+    if (record === null) return;
+    if (taken(seen) === null && !decision.commands.some((command) => command.kind === 'promote')) return;
+    assert.equal(content?.sessions.get(obs.self)?.value, obs.incarnation);
+  },
+);
+
 // Fencing.
 
 always(

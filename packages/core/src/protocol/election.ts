@@ -19,7 +19,9 @@ import {
   currentSeals,
   dueHandover,
   freshPeer,
+  heldSession,
   type LedTurn,
+  missingSession,
   ownReplicaPosition,
   ownSeal,
   type Step,
@@ -267,7 +269,10 @@ function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate,
 /** Writes the next epoch with this node as its leader, and promotes while that is fresh. */
 export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step {
   const { obs, record } = turn;
+  const session = heldSession(turn);
+  if (session === null) return missingSession();
   const rule = firstRule(turn, own);
+
   const next: LeadershipRecord = {
     epoch: nextEpoch(record.value.epoch),
     leader: obs.self,
@@ -284,7 +289,11 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
   const commit: Commit = {
     kind: 'commit',
     purpose: 'take leadership',
-    expect: [{ key: 'record', is: record.revision }, ...proof.expect],
+    expect: [
+      { key: 'record', is: record.revision },
+      { key: `sessions/${obs.self}`, is: session.revision },
+      ...proof.expect,
+    ],
     put: [{ key: 'record', value: next }],
   };
   return act(

@@ -165,12 +165,11 @@ function afterTheLoss(
   own: Sealable,
   replicas: ReadonlyMap<MemberId, Sealable>,
 ): LedTurn {
-  const { leader } = turn.record.value;
   const content: StoreContent = {
     ...turn.content,
     members: new Map([...turn.content.members].map(([each, known]) => [each, { ...known, tags: tagsOf(turn, each) }])),
 
-    sessions: new Map([...turn.content.sessions].filter(([each]) => each !== leader)),
+    sessions: new Map([...replicas.keys()].map((each) => [each, { value: NOBODY, revision: revision(0) }])),
     seals: new Map([...replicas].map(([each, engine]) => [each, sealOf(turn.record.value, engine.position)])),
     request: null,
     paused: false,
@@ -178,6 +177,7 @@ function afterTheLoss(
   const obs: Observation = {
     ...turn.obs,
     self: member,
+    incarnation: NOBODY,
     tags: tagsOf(turn, member),
     store: { kind: 'current', content },
     engine: own,

@@ -1,7 +1,17 @@
 import { contains, formatPosition, lineageOf, type Position } from '../position/position.ts';
 import type { EngineState } from '../values/engine-state.ts';
-import { mayBeSealedYet, missingSession, withdrawSeal } from './seal.ts';
-import { act, freshPeer, heldSession, type LedTurn, ownSeal, recentFailure, type Step, wait } from './turn.ts';
+import { mayBeSealedYet, withdrawSeal } from './seal.ts';
+import {
+  act,
+  freshPeer,
+  heldSession,
+  type LedTurn,
+  missingSession,
+  ownSeal,
+  recentFailure,
+  type Step,
+  wait,
+} from './turn.ts';
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;

@@ -6,9 +6,21 @@ import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
 import { elect } from './election.ts';
 import { leaderRequests, outcomeOfElection } from './requests.ts';
-import { missingSession, publishSeal } from './seal.ts';
+import { publishSeal } from './seal.ts';
 import { isSealQuorum } from './suspicion.ts';
-import { act, firstOf, freshPeer, isPaused, type LedTurn, ownSeal, type Rule, type Step, wait } from './turn.ts';
+import {
+  act,
+  firstOf,
+  freshPeer,
+  heldSession,
+  isPaused,
+  type LedTurn,
+  missingSession,
+  ownSeal,
+  type Rule,
+  type Step,
+  wait,
+} from './turn.ts';
 
 /** A server that hangs for this long is taken out of its misery: its agent fences it, and the others see it. */
 const HUNG_PRIMARY_MS = 3000;
@@ -185,7 +197,9 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
       [{ kind: 'stop', mode: 'fence' }],
     );
   }
+  if (heldSession(turn) === null) return missingSession();
   const notAfter = addMs(obs.now, turn.config.leaseTtlMs / 2);
+
   const promote: EngineCommand = { kind: 'promote', epoch, lineage, rule, notAfter };
   const memoryAfter = { promotionEnded: null };
   if (incarnation === obs.incarnation) return act('promoting', `Opening for epoch ${epoch}.`, [promote], memoryAfter);

@@ -4,7 +4,7 @@ import type { Commit, EngineCommand } from '../values/command.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { ruleToStop } from '../values/record.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
-import { act, freshPeer, heldSession, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
+import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from './turn.ts';
 
 /** A seal that led to no election is withdrawn after this long, if the leader is well. */
 const WITHDRAW_AFTER_MS = 2000;
@@ -75,13 +75,6 @@ export function publishSeal(turn: LedTurn, position: Position, code: ReasonCode,
     put: [{ key: `seals/${obs.self}`, value: { epoch, incarnation: obs.incarnation, position } }],
   };
   return act(code, text, [commit], { sealedSince: { epoch, since: obs.now }, sealAttempt: { epoch, basis } });
-}
-
-export function missingSession(): Step {
-  return wait(
-    'session-missing',
-    "This agent does not hold its session in the store (yet); is another agent running under this member's name?",
-  );
 }
 
 function basisOf(turn: LedTurn): Revision | 'absent' {

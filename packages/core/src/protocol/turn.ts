@@ -104,6 +104,14 @@ export function heldSession(turn: Turn): Versioned<Incarnation> | null {
   return session?.value === turn.obs.incarnation ? session : null;
 }
 
+/** What a step says that must not be taken without the session. */
+export function missingSession(): Step {
+  return wait(
+    'session-missing',
+    "This agent does not hold its session in the store (yet); is another agent running under this member's name?",
+  );
+}
+
 /** The position of this node's server if it is a fenced replica that has read its local log to the end; else null. */
 export function ownReplicaPosition(turn: Turn): Position | null {
   return turn.obs.engine.kind === 'replica' ? turn.obs.engine.position : null;
