@@ -46,24 +46,32 @@ export interface Engine {
   close(server: 'leave-running' | 'stop'): Promise<void>;
 }
 
-export type EngineErrorCode =
-  | 'ENGINE_BINARY_MISSING'
-  | 'ENGINE_DATA_REFUSED'
-  | 'ENGINE_DISK_FULL'
-  | 'ENGINE_PORT_IN_USE'
-  | 'ENGINE_START_FAILED'
-  | 'ENGINE_STOP_TIMEOUT'
-  | 'ENGINE_UNREACHABLE'
-  | 'ENGINE_TIMEOUT'
-  | 'ENGINE_SEAL_UNPROVEN'
-  | 'ENGINE_RULE_UNPROVEN'
-  | 'ENGINE_PROMOTE_FAILED'
-  | 'ENGINE_DECISION_STALE'
-  | 'ENGINE_CLONE_FAILED'
-  | 'ENGINE_REWIND_FAILED'
-  | 'ENGINE_LOGIN_FAILED'
-  | 'ENGINE_BUSY'
-  | 'ENGINE_INTERNAL';
+/** Every failure of an engine, by code, with what to do next. The codes are stable; `docs/postgresql.md` lists them. */
+export const engineErrorCodes = {
+  ENGINE_BINARY_MISSING: "One of the server's programs is missing or does not run. Install it, or correct binDir.",
+  ENGINE_DATA_REFUSED:
+    'The data directory or the configuration is not what it must be. Nothing was touched; the message names the place.',
+  ENGINE_DISK_FULL: 'The disk is full. Make room; what was half done has been removed and is tried again.',
+  ENGINE_PORT_IN_USE: 'Another program listens on the port, or the address is not one of this host.',
+  ENGINE_START_FAILED: 'The server ended while it was starting. The message has the end of its log.',
+  ENGINE_STOP_TIMEOUT: 'The server did not stop within its deadline, or cannot even be killed.',
+  ENGINE_UNREACHABLE: 'The server, here or on another member, does not answer.',
+  ENGINE_TIMEOUT: 'The server did not answer a question within its deadline.',
+  ENGINE_SEAL_UNPROVEN:
+    'It could not be shown that nothing is received any more; the election must not count on this node.',
+  ENGINE_RULE_UNPROVEN:
+    'It could not be shown which acknowledgement rule the server uses; the stricter one must be assumed.',
+  ENGINE_PROMOTE_FAILED:
+    'The server was not opened for writes, or not on the wanted history line (it was stopped then).',
+  ENGINE_DECISION_STALE: 'The decision to promote was too old when it could be carried out; nothing was opened.',
+  ENGINE_CLONE_FAILED: 'The copy failed and was removed; what was there before is as it was.',
+  ENGINE_REWIND_FAILED: 'The rewind failed; the data directory is copied anew.',
+  ENGINE_LOGIN_FAILED: 'A server refused our login. Are the secrets the same on every member?',
+  ENGINE_BUSY: 'Long work is under way; the command has to wait for it.',
+  ENGINE_INTERNAL: 'A mistake in the engine or an answer that it does not understand. Please report it.',
+} as const;
+
+export type EngineErrorCode = keyof typeof engineErrorCodes;
 
 /** A failure of an engine's command. `message` names the cause and the next step, and holds no secret. */
 export class EngineError extends Error {
