@@ -214,13 +214,65 @@ test('switchover at a time: scheduled, shown, called off', async () => {
   assert.equal((await here('switchover', '--cancel')).code, 3);
 });
 
+test('sql: on the primary, on a member, several statements, mistakes, standard input', async () => {
+  const view = await whole();
+  const [replica = ''] = others(view);
+  assert.match(
+    await ok('sql', "select 1 as one, null as nothing, 'é' as text"),
+    /^one {2}nothing {2}text\n1 {4}∅ {8}é\n$/,
+  );
+  assert.match(await ok('sql', '--on', replica, 'select pg_is_in_recovery() as standby'), /true/);
+  const several = await ok(
+    'sql',
+    'create table s (n int); insert into s values (1), (2); select sum(n)::int as total from s; drop table s',
+  );
+  assert.match(several, /^CREATE\nINSERT 2\ntotal\n3\nDROP\n$/);
+  const piped = await cli(['sql', '--json', '--data-dir', folder], { input: 'select 2 as two' });
+  assert.deepEqual(JSON.parse(piped.stdout)[0].rows, [{ two: 2 }]);
+  for (const [args, cause, code] of [
+    [['selekt'], /syntax error/, 1],
+    [['--on', replica, 'create table s (n int)'], /read-only/, 1],
+    [['--on', 'n9', 'select 1'], /no member "n9"/, 2],
+    [[' '], /no statement/, 2],
+  ] as const) {
+    const ran = await here('sql', ...args);
+    assert.equal(ran.code, code, args.join(' '));
+    assert.match(ran.stderr, cause);
+  }
+});
+
+test('probe: writes through the death of the primary, and finds nothing missing', async () => {
+  const leader = (await whole()).leader ?? '';
+  const probing = here('probe', '--for', '8s', '--json');
+  await eventually('rows are written', async () => {
+    const ran = await here('sql', 'select count(*)::int as n from understudy_probe');
+    return ran.code === 0 && Number(ran.stdout.split('\n')[1]) > 20 ? true : null;
+  });
+  const server = cluster?.node(leader).server();
+  assert.ok(server);
+  process.kill(server.pid, 'SIGKILL');
+  const ran = await probing;
+  assert.equal(ran.code, 0, ran.stderr);
+  const summary = JSON.parse(ran.stdout);
+  assert.equal(summary.lost, 0);
+  assert.ok(summary.acknowledged > 50);
+  assert.ok(summary.interruptions.length > 0);
+  assert.match(
+    (await here('sql', 'select count(*) from understudy_probe')).stderr,
+    /does not exist/,
+    'its table is gone',
+  );
+  await whole();
+});
+
 test('history: every leadership, oldest first', async () => {
   const entries: HistoryView = JSON.parse(await ok('history', '--json'));
   assert.deepEqual(
     entries.map(({ epoch }) => epoch),
     entries.map((_, index) => index + 1),
   );
-  assert.match(await ok('history', '--last', '1'), /n\d .*planned switchover \(switchover\)/);
+  assert.match(await ok('history'), /n\d .*planned switchover \(switchover\)/);
+  assert.equal((await ok('history', '--last', '1')).trim().split('\n').length, 2);
 });
 
 test('restart and reinit of a replica; both are refused for the leader', async () => {

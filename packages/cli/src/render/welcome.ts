@@ -93,6 +93,8 @@ function tries(welcome: Welcome): readonly (readonly [command: string, meaning: 
   const other = welcome.nodes.find(({ name }) => name !== welcome.leader);
   return [
     [typed(welcome, 'status --watch'), 'see what happens, live'],
+    [typed(welcome, 'probe'), 'write all the time: says how long each interruption was, and that nothing is missing'],
+    [typed(welcome, 'sql "select version()"'), 'SQL on the primary, whichever it is'],
     ...(leader?.serverPid == null || other === undefined
       ? []
       : ([

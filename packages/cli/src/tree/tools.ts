@@ -1,9 +1,11 @@
-import { type Tree, withCommon, withExamples } from './define.ts';
+import { Option } from 'commander';
+import { duration, type Tree, withCommon, withExamples, withTarget } from './define.ts';
 
 const group = 'Trying and testing:';
 
-/** `drill`, `servers`, `version`, `completion`. */
+/** `probe`, `sql`, `drill`, `servers`, `version`, `completion`. */
 export function addToolCommands({ program, attach }: Tree): void {
+  addTrying({ program, attach });
   addDrill({ program, attach });
   addServers({ program, attach });
   const version = program
@@ -50,6 +52,45 @@ function addServers({ program, attach }: Tree): void {
     .argument('<name...>', 'such as postgres-18, etcd-3.5, haproxy');
   withExamples(withCommon(get), [['understudy servers get postgres-18 etcd-3.5', '']]);
   attach(get, async () => (await import('../commands/servers.ts')).get);
+}
+
+function addTrying({ program, attach }: Tree): void {
+  const probe = program
+    .command('probe')
+    .summary('write all the time, and say how long each interruption was')
+    .helpGroup(group);
+  probe
+    .description(
+      'Writes numbered rows to the primary, whichever it is, until Ctrl-C. Says how long each interruption was, and checks in the end that\n' +
+        'every row that was acknowledged is there. The rows are in a table of its own, understudy_probe, which is dropped again.',
+    )
+    .addOption(
+      new Option('--every <duration>', 'time between two rows').argParser(duration(1, 60_000)).default(10, '10 ms'),
+    )
+    .addOption(new Option('--for <duration>', 'end by itself after this long').argParser(duration(100, 86_400_000)))
+    .option('-u, --user <name>', 'database user', 'postgres')
+    .option('-d, --database <name>', 'database', 'postgres');
+  withExamples(withCommon(withTarget(probe)), [
+    ['understudy probe', 'in a second terminal; kill the primary in a third'],
+    ['understudy probe --for 30s --json', ''],
+  ]);
+  attach(probe, async () => (await import('../commands/probe.ts')).probe);
+
+  const sql = program.command('sql').summary('run SQL on the primary, without psql').helpGroup(group);
+  sql
+    .description(
+      'Runs a statement on the primary (or, with --on, on one member) and prints the rows. Without a statement it reads standard input.',
+    )
+    .argument('[statement]', 'SQL')
+    .option('--on <member>', 'on this member, whatever its role')
+    .option('-u, --user <name>', 'database user', 'postgres')
+    .option('-d, --database <name>', 'database', 'postgres');
+  withExamples(withCommon(withTarget(sql)), [
+    ['understudy sql "select now()"', ''],
+    ['understudy sql --on n2 "select pg_is_in_recovery()"', 'read a replica'],
+    ['understudy sql < schema.sql', ''],
+  ]);
+  attach(sql, async () => (await import('../commands/sql.ts')).sql);
 }
 
 function addDrill({ program, attach }: Tree): void {

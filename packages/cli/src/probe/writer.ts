@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { CliError, reasonOf } from '../errors.ts';
+import { close, connectToPrimary, type Host, type Session, withDeadline } from '../sql/connect.ts';
+import type { Login } from '../sql/login.ts';
+import { nowMs, pauseFor } from '../waiting.ts';
+
+/** A time without acknowledged writes that was longer than usual. */
+export interface Interruption {
+  /** From the last acknowledgement before it to the first after it. */
+  readonly durationMs: number;
+  readonly from: string | null;
+  readonly to: string;
+}
+
+export interface ProbeSummary {
+  readonly acknowledged: number;
+  /** Rows that were sent and whose answer never came: they may be there or not. */
+  readonly unknown: number;
+  /** Acknowledged rows that are not there; known only in the end. */
+  readonly lost: number;
+  readonly interruptions: readonly Interruption[];
+  /** Where it writes now. */
+  readonly on: string | null;
+}
+
+export interface ProbeOptions {
+  readonly hosts: readonly Host[];
+  readonly login: Login;
+  readonly everyMs: number;
+  readonly onInterruption: (interruption: Interruption) => void;
+}
+
+const connectTimeoutMs = 1000;
+/** How long one row may take before the client gives up on its connection. */
+const answerTimeoutMs = 1000;
+const retryMs = 20;
+/** Shorter pauses are those of a busy machine. */
+const noticedMs = 150;
+const prepareMs = 30_000;
+const verifyMs = 60_000;
+const rowsMax = 5_000_000;
+const interruptionsMax = 10_000;
+
+/**
+ * One client that writes numbered rows to whichever server is the primary and never repeats one: what it was promised is what it
+ * checks in the end.
+ */
+export class ProbeWriter {
+  readonly #options: ProbeOptions;
+  readonly #run = randomUUID();
+  readonly #acknowledged: number[] = [];
+  readonly #interruptions: Interruption[] = [];
+  #session: Session | null = null;
+  #next = 1;
+  #unknown = 0;
+  #lastAckMs: number | null = null;
+  #lastHost: string | null = null;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+  }
+
+  summary(lost = 0): ProbeSummary {
+    return {
+      acknowledged: this.#acknowledged.length,
+      unknown: this.#unknown,
+      lost,
+      interruptions: this.#interruptions,
+      on: this.#session?.host.name ?? null,
+    };
+  }
+
+  /** Makes the table. @throws CliError `UNREACHABLE` when there is no primary, `REFUSED` */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const text =
+      'create table if not exists understudy_probe (run uuid, n bigint, at timestamptz default now(), primary key (run, n))';
+    await this.#untilDone(text, [], prepareMs, signal);
+  }
+
+  /** Writes until `signal`. */
+  async write(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#next <= rowsMax) {
+      const session = await this.#connected();
+      if (session === null) {
+        await pauseFor(retryMs, signal);
+        continue;
+      }
+      const startedMs = nowMs();
+      await this.#row(session);
+      await pauseFor(Math.max(0, this.#options.everyMs - (nowMs() - startedMs)), signal);
+    }
+  }
+
+  /** Reads back what was acknowledged, and takes the table away if nothing is missing. */
+  async finish(): Promise<ProbeSummary> {
+    const rows = await this.#untilDone('select n from understudy_probe where run = $1', [this.#run], verifyMs);
+    const present = new Set(rows.map(({ n }) => Number(n)));
+    const lost = this.#acknowledged.filter((n) => !present.has(n)).length;
+    if (lost === 0) await this.#untilDone('drop table if exists understudy_probe', [], verifyMs);
+    const summary = this.summary(lost);
+    await this.#drop();
+    return summary;
+  }
+
+  async #row(session: Session): Promise<void> {
+    const n = this.#next++;
+    try {
+      const sent = session.client.query('insert into understudy_probe (run, n) values ($1, $2)', [this.#run, n]);
+      await withDeadline(sent, answerTimeoutMs);
+    } catch {
+      this.#unknown += 1;
+      await this.#drop();
+      return;
+    }
+    const ackedMs = nowMs();
+    const durationMs = Math.round(ackedMs - (this.#lastAckMs ?? ackedMs));
+    if (durationMs >= Math.max(noticedMs, 3 * this.#options.everyMs)) {
+      const interruption = { durationMs, from: this.#lastHost, to: session.host.name };
+      if (this.#interruptions.length < interruptionsMax) this.#interruptions.push(interruption);
+      this.#options.onInterruption(interruption);
+    }
+    this.#lastAckMs = ackedMs;
+    this.#lastHost = session.host.name;
+    this.#acknowledged.push(n);
+  }
+
+  async #connected(): Promise<Session | null> {
+    this.#session ??= await connectToPrimary(this.#options.hosts, this.#options.login, connectTimeoutMs);
+    return this.#session;
+  }
+
+  async #drop(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    if (session !== null) await close(session.client);
+  }
+
+  /** Carries out a statement that may be repeated, on the primary, as often as it takes. */
+  async #untilDone(
+    text: string,
+    values: readonly unknown[],
+    limitMs: number,
+    signal?: AbortSignal,
+  ): Promise<readonly { readonly n?: unknown }[]> {
+    const endMs = nowMs() + limitMs;
+    let problem = 'no server is open for writes';
+    while (nowMs() < endMs && signal?.aborted !== true) {
+      const session = await this.#connected();
+      if (session !== null) {
+        try {
+          const asked = session.client.query<{ readonly n?: unknown }>(text, [...values]);
+          return (await withDeadline(asked, limitMs)).rows;
+        } catch (error) {
+          problem = reasonOf(error);
+          await this.#drop();
+        }
+      }
+      await pauseFor(10 * retryMs, signal);
+    }
+    if (signal?.aborted === true) throw new CliError('INTERRUPTED', 'Interrupted before anything was written.', '');
+    throw new CliError('UNREACHABLE', `Not done within ${limitMs / 1000} s: ${problem}.`, 'See: understudy status');
+  }
+}
