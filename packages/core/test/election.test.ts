@@ -164,6 +164,12 @@ test('a sealed node that never followed this leader counts as stopped, and its o
   assert.equal(codeOf(decision), 'elected');
 });
 
+test('a sealed node that went on to a line of its own asks only for what it held of this one', () => {
+  const astray = on(7, 9000, [1, 1000], [2, 2000], [3, 3000], [4, 4000], [5, 4450]);
+  assert.equal(codeOf(election({ [n2]: at(5, 4500), [n3]: astray })), 'elected');
+  assert.equal(codeOf(election({ [n2]: at(5, 4449), [n3]: astray })), 'candidate-behind');
+});
+
 test('and it may lead if it holds what the epoch was built on and nobody holds more', () => {
   const stray = on(4, 4050, [1, 1000], [2, 2000], [3, 3000]);
   const store = { record: { rule: any(1, n2), opened: null, phase: 'promoting' } as const };

@@ -65,6 +65,12 @@ test('the hung server of a leader is fenced after three seconds, not before', ()
   assert.equal(codeOf(decision), 'fenced-hung');
 });
 
+test('a server that is stopping in order, or in a paused cluster, is not taken for a hung one', () => {
+  const engine = { kind: 'unresponsive', was: 'primary', sinceMs: 9000 } as const;
+  assert.deepEqual(led({ engine, job: { kind: 'stop', sinceMs: 9000, progress: null } }).commands, []);
+  assert.deepEqual(led({ engine, store: { paused: true } }).commands, []);
+});
+
 test('data of another cluster is left alone, also a running primary', () => {
   const decision = led({ engine: primary({ systemId: systemId('1') }) });
   assert.equal(codeOf(decision), 'foreign-data');

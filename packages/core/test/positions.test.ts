@@ -16,6 +16,7 @@ import {
   parseLsn,
   type Relation,
   relation,
+  upToLineage,
 } from '../src/index.ts';
 import { at, on } from './support/positions.ts';
 
@@ -271,6 +272,12 @@ test('the furthest of some positions holds all of them, and is one of them; ther
 test('distances are bytes of log and never negative', () => {
   assert.equal(distanceBytes(on(1, 16n << 32n), on(1, 9n << 32n)), 7 * 2 ** 32);
   assert.equal(distanceBytes(at(2, 1400), at(2, 1500)), 0);
+});
+
+test('what a history holds of one of its lines ends where that line was left', () => {
+  assert.deepEqual(upToLineage(at(3, 2500), 2), at(2, 2000));
+  assert.deepEqual(upToLineage(at(3, 2500), 3), at(3, 2500));
+  assert.equal(upToLineage(at(3, 2500), 4), null);
 });
 
 test('a position reads as timeline and LSN, and names its lineage', () => {

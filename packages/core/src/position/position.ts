@@ -37,9 +37,14 @@ export function lineageOf(position: Position): number | null {
   return position.timeline;
 }
 
-/** Whether a history goes through `lineage`, so that it may hold something that was written there. */
-export function passesLineage(position: Position, lineage: number): boolean {
-  return position.timeline === lineage || position.history.some((step) => step.timeline === lineage);
+/** What a history holds up to the end of its stretch on `lineage`; null when it does not go through that line. */
+export function upToLineage(position: Position, lineage: number): Position | null {
+  if (position.timeline === lineage) return position;
+  const index = position.history.findIndex((step) => step.timeline === lineage);
+  const step = position.history[index];
+  return step === undefined
+    ? null
+    : { kind: 'wal', timeline: lineage, lsn: step.switchLsn, history: position.history.slice(0, index) };
 }
 
 /** A position as people read it: `2@0/3000148`. */

@@ -5,8 +5,8 @@ import {
   furthest,
   lineageOf,
   type Position,
-  passesLineage,
   relation,
+  upToLineage,
 } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
@@ -145,15 +145,19 @@ function sealProof(turn: LedTurn): Proof | null {
 }
 
 /**
- * What of this leadership may have been acknowledged, by the positions of a seal quorum. A sealed node whose history does not go
- * through the leadership's own line (an old leader with a tail of its own, not yet rewound) can hold nothing of it: it counts as
- * stopped, and says nothing about how far the acknowledged writes go. Null when the positions contradict each other.
+ * What of this leadership may have been acknowledged, by the positions of a seal quorum: the furthest of what they hold of its own
+ * history line. A sealed node whose history does not go through that line (an old leader with a tail of its own, not yet rewound) can
+ * hold nothing of it: it counts as stopped, and says nothing about how far the acknowledged writes go. Null when they contradict
+ * each other.
  */
 function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): readonly Position[] | null {
   const { lineage, chosenAt } = turn.record.value;
-  const relevant = positions.filter((position) => chosenAt === null || passesLineage(position, lineage));
-  if (relevant.length === 0) return [];
-  const end = furthest(relevant);
+  const held =
+    chosenAt === null
+      ? positions
+      : positions.map((position) => upToLineage(position, lineage)).filter((position) => position !== null);
+  if (held.length === 0) return [];
+  const end = furthest(held);
   return end === null ? null : [end];
 }
 
