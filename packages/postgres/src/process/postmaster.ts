@@ -8,6 +8,9 @@ import type { Owner } from '../files.ts';
 import { monotonicMs, pollUntil } from '../waiting.ts';
 import { isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
 
+/** How long killed processes may take to disappear: on a busy machine they wait for a processor to die on. */
+const killPatienceMs = 10_000;
+
 const logBytesMax = 16 * 1024 * 1024;
 const adoptedPollMs = 500;
 
@@ -188,7 +191,7 @@ export class Postmaster {
     // The first process first: it would start others in place of those that die.
     if (running !== null) signalProcess(running.pid, 'SIGKILL');
     await this.killLeftovers();
-    if (running !== null && (await this.waitForExit(2000)) === 'running') throw unkillable([running.pid]);
+    if (running !== null && (await this.waitForExit(killPatienceMs)) === 'running') throw unkillable([running.pid]);
   }
 
   /** Kills processes of this data directory whose first process is gone: they hold its shared memory and could still write. */
@@ -200,9 +203,11 @@ export class Postmaster {
         for (const pid of left) signalProcess(pid, 'SIGKILL');
         return left.length === 0 ? true : null;
       },
-      { everyMs: 5, timeoutMs: 3000 },
+      { everyMs: 5, timeoutMs: killPatienceMs },
     );
-    if (gone === null) throw unkillable(await serverProcesses(dataDir));
+    if (gone !== null) return;
+    const left = await serverProcesses(dataDir);
+    if (left.length > 0) throw unkillable(left);
   }
 
   /** Stops watching; the server itself runs on. */
