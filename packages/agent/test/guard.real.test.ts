@@ -4,11 +4,11 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { childrenOf, isAlive, type ProcessName, signal } from '../src/guard/proc.ts';
+import { childrenOf, isAlive, killTree, type ProcessName, signal } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
 import { TestCluster, type TestNode } from './support/nodes.ts';
 
@@ -150,6 +150,27 @@ describe('a node whose agent is never started again', { timeout: 120_000 }, () =
       assert.equal(await cluster.agentProcess(node), null, 'nobody started the agent');
       cluster.start(node);
       await cluster.ready(node, 0);
+    } finally {
+      await cluster.destroy();
+    }
+  });
+});
+
+describe('a node that is removed', { timeout: 120_000 }, () => {
+  it('leaves no guard behind that would start its agent again', async () => {
+    const cluster = await TestCluster.make(['n1']);
+    const node = cluster.node('n1');
+    try {
+      cluster.start(node);
+      await cluster.ready(node, 0);
+      const guard = await found('guard', () => cluster.guardProcess(node));
+      const [agent, server] = [await cluster.agentProcess(node), await cluster.serverProcess(node)];
+      assert.ok(agent !== null && server !== null);
+      await rename(node.runDir, `${node.runDir}.gone`);
+      killTree(agent);
+      killTree(server);
+      await eventually('guard ended', () => (isAlive(guard) ? null : true));
+      assert.equal(await cluster.agentProcess(node), null);
     } finally {
       await cluster.destroy();
     }

@@ -4,13 +4,14 @@
  */
 
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type AgentSigns, judge } from './judge.ts';
 import { isAlive, killTree, type ProcessName, type StartedAs, signal, startedAs, stateOf } from './proc.ts';
 import { Lines, line, parseToGuard, type ToGuard } from './protocol.ts';
 
 export interface GuardOptions {
+  readonly runDir: string;
   /** Where the output of agents goes that this guard starts. */
   readonly agentOutput: string;
   readonly watchdog: () => 'off' | 'armed' | 'failed';
@@ -131,6 +132,11 @@ export class Guard {
   }
 
   #planRestart(): void {
+    if (!existsSync(this.#options.runDir)) {
+      // Somebody has removed the node: there is nothing to start again.
+      this.#restartAtMs = null;
+      return;
+    }
     if (this.#restarts >= MAX_RESTARTS) {
       this.#restartAtMs = null;
       this.#options.log(`agent died ${MAX_RESTARTS} times in a row: not started again`);
@@ -151,9 +157,9 @@ export class Guard {
       cwd: started.folder,
       env: { ...MEMORY_ENVIRONMENT, ...started.env },
       detached: true,
-      stdio: ['ignore', output, output],
+      stdio: ['ignore', output ?? 'ignore', output ?? 'ignore'],
     });
-    closeSync(output);
+    if (output !== null) closeSync(output);
     this.#options.log(`started agent again as ${child.pid}, attempt ${this.#restarts}`);
     const again = (how: string) => {
       // An agent that ends before it reported is tried again; one that had reported is noticed through its socket.
@@ -174,13 +180,19 @@ export class Guard {
     if (this.#restartAtMs !== null && now >= this.#restartAtMs) this.#restart();
     const agent = this.#agent;
     if (agent !== null) this.#judgeAgent(agent, now);
-    const idle = this.#agent === null && this.#restartAtMs === null && this.#agentGoneMs !== null;
-    if (idle && now - (this.#agentGoneMs ?? now) > USELESS_AFTER_MS && !this.#hasServerToGuard()) {
+    if (this.#isUseless(now)) {
       this.#options.log('nothing left to guard');
       this.#options.exit();
       return;
     }
     this.#schedule();
+  }
+
+  /** Without agent, without a restart in view and without a server to kill: after a while, or at once where the node was removed. */
+  #isUseless(now: number): boolean {
+    if (this.#agent !== null || this.#restartAtMs !== null || this.#agentGoneMs === null) return false;
+    if (this.#hasServerToGuard()) return false;
+    return now - this.#agentGoneMs > USELESS_AFTER_MS || !existsSync(this.#options.runDir);
   }
 
   #hasServerToGuard(): boolean {
@@ -225,7 +237,7 @@ export class Guard {
   }
 
   #wakeUps(now: number): number[] {
-    const times = [now + 10_000];
+    const times = [now + (this.#agent === null ? 2_000 : 10_000)];
     if (this.#server !== null && this.#untilMs !== null) {
       times.push(this.#untilMs > now ? this.#untilMs : now + 5);
     }
@@ -253,13 +265,12 @@ export class Guard {
 
 const MAX_OUTPUT_BYTES = 10 * 1024 * 1024;
 
-/** Appends, and starts anew when what is there has grown large. */
-function openOutput(file: string): number {
-  let size = 0;
+/** Appends, and starts anew when what is there has grown large. Null when there is no room for it: the agent matters more than its output. */
+function openOutput(file: string): number | null {
   try {
-    size = statSync(file).size;
+    const size = existsSync(file) ? statSync(file).size : 0;
+    return openSync(file, size > MAX_OUTPUT_BYTES ? 'w' : 'a', 0o600);
   } catch {
-    // Not there yet.
+    return null;
   }
-  return openSync(file, size > MAX_OUTPUT_BYTES ? 'w' : 'a', 0o600);
 }

@@ -33,7 +33,7 @@ function main(runDir: string, device: string | null): void {
     rmSync(pidFileOf(runDir), { force: true });
     process.exit(0);
   };
-  const guard = new Guard({ agentOutput: join(runDir, 'agent.out'), watchdog: () => watchdogState, log, exit });
+  const guard = new Guard({ runDir, agentOutput: join(runDir, 'agent.out'), watchdog: () => watchdogState, log, exit });
   const server = createServer((socket) => guard.connected(socket));
   server.on('error', (error) => {
     log(`cannot listen on ${socketPath}: ${error.message}`);
