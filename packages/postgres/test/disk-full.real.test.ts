@@ -16,10 +16,10 @@ const user = serverUser();
 
 describe('a full disk', { skip: user === null ? 'mounting a small disk needs root' : false }, () => {
   for (const sizeMb of [16, 30]) {
-    it(`ends a copy with a clear error and leaves nothing behind (${sizeMb} MB)`, () =>
+    it(`ends a copy with a clear error and leaves nothing behind (${sizeMb} MB)`, (t) =>
       onStage(postgresHarness(server), 1, async (stage) => {
         const leader = await stage.found();
-        const disk = join(await makeRoot(), 'disk');
+        const disk = join(await makeRoot(t), 'disk');
         await mkdir(disk);
         execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMb}m`, 'tmpfs', disk]);
         try {

@@ -3,6 +3,7 @@ import { chown, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { memberId } from '@understudy/core';
 import type { Engine } from '@understudy/engine';
 import type {
@@ -58,9 +59,10 @@ function canListen(port: number): Promise<boolean> {
   });
 }
 
-/** A folder that the server's user owns. */
-export async function makeRoot(): Promise<string> {
+/** A folder that the server's user owns; removed at the end of `t`, if given. */
+export async function makeRoot(t?: TestContext): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'us-pg-'));
+  t?.after(() => rm(root, { recursive: true, force: true }));
   const user = serverUser();
   if (user !== null) await chown(root, user.uid, user.gid);
   return root;

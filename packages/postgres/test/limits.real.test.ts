@@ -19,8 +19,8 @@ const harness = postgresHarness(server);
 const hasCode = (code: EngineErrorCode) => (error: unknown) => error instanceof EngineError && error.code === code;
 
 describe('mistakes before a start', { concurrency: 2 }, () => {
-  it('a missing program and a wrong parameter of the node are refused when the engine is made', async () => {
-    const input = engineInput(server, await makeRoot(), 'n1', await freePort());
+  it('a missing program and a wrong parameter of the node are refused when the engine is made', async (t) => {
+    const input = engineInput(server, await makeRoot(t), 'n1', await freePort());
     const elsewhere = { ...input, binaries: { binDir: '/nonexistent' } };
     await assert.rejects(createPostgresEngine(elsewhere), hasCode('ENGINE_BINARY_MISSING'));
     const misspelt = { ...input, parameters: { shared_bufers: '1GB' } };

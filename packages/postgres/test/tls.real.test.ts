@@ -43,8 +43,8 @@ function makeCertificates(folder: string): { ca: string; cert: string; key: stri
 
 describe('TLS between members', { skip: openssl === undefined ? 'there is no openssl program' : false }, () => {
   for (const verify of ['ca', 'full'] as const) {
-    it(`copies, follows and acknowledges over verified connections (${verify}), and over no others`, async () => {
-      const tls = { ...makeCertificates(await makeRoot()), verify };
+    it(`copies, follows and acknowledges over verified connections (${verify}), and over no others`, async (t) => {
+      const tls = { ...makeCertificates(await makeRoot(t)), verify };
       const stage = new Stage(await postgresHarness(server, { tls }).makeCluster(2));
       try {
         const leader = await stage.build(1);
