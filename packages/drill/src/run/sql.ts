@@ -1,7 +1,7 @@
 import type { LocalCluster } from '@understudy/local';
 import { type Row, Session, type Target } from '../workload/session.ts';
 
-const connectTimeoutMs = 3000;
+const connectTimeoutMs = 15_000;
 
 /** Runs `work` over a connection of its own. @throws Error when the node cannot be reached */
 export async function withSession<T>(target: Target, work: (session: Session) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
-import { chmod } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { receiverConninfo } from '../config/conninfo.ts';
@@ -63,8 +64,12 @@ async function begin(
   signal: AbortSignal,
 ): Promise<void> {
   const { options, config, postmaster, owner, paths } = instance;
+  // What a killed server has left running may still write, also into the log that is looked at below.
+  await postmaster.killLeftovers();
   await requireFreePort(options.listen.host, options.listen.port);
   try {
+    // A killed server's id exists until its parent has taken note; the lock on the socket would be believed as long.
+    await rm(join(paths.runDir, `.s.PGSQL.${options.listen.port}.lock`), { force: true });
     await makeFolder(paths.runDir, owner);
     // The server refuses a directory that others may read.
     await chmod(options.dataDir, 0o700);
