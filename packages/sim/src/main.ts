@@ -1,4 +1,4 @@
-import { HELP, parseOptions } from './cli/args.ts';
+import { HELP, parseOptions, type SimOptions } from './cli/args.ts';
 import { installMutant } from './mutants/hook.ts';
 import { MUTANTS, mutantNamed } from './mutants/mutants.ts';
 
@@ -10,20 +10,34 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     case 'mutants':
-      for (const { name, description, withinSeeds } of MUTANTS) {
-        process.stdout.write(`${name.padEnd(28)} ${description} (found within ${withinSeeds} seeds)\n`);
+      for (const { name, description, hunt } of MUTANTS) {
+        process.stdout.write(`${name.padEnd(34)} ${description} (found within ${hunt.withinSeeds} seeds)\n`);
       }
       return 0;
     case 'wrong':
       process.stderr.write(`${parsed.message}\n\n${HELP}`);
       return 2;
     case 'run': {
-      if (parsed.options.mutant !== null) installMutant(mutantNamed(parsed.options.mutant));
+      const options = huntingOptions(parsed.options);
+      if (options.mutant !== null) installMutant(mutantNamed(options.mutant));
       // Loaded only now, so that a mutant takes effect.
       const { search } = await import('./cli/search.ts');
-      return search(parsed.options);
+      return search(options);
     }
   }
+}
+
+/** A mutant is looked for where it can be found, unless something else was asked for. */
+function huntingOptions(options: SimOptions): SimOptions {
+  if (options.mutant === null) return options;
+  const { hunt } = mutantNamed(options.mutant);
+  return {
+    ...options,
+    nodes: options.nodes ?? hunt.nodes ?? null,
+    durability: options.durability ?? hunt.durability ?? null,
+    faults: options.faults ?? hunt.faults ?? null,
+    course: hunt.course ?? null,
+  };
 }
 
 try {

@@ -40,7 +40,7 @@ const PROBE_DEADLINE_MS = 300;
 
 /** Faults that strike at a command. */
 export interface CommandHooks {
-  atCommand(node: number, command: Command, moment: 'before' | 'after'): void;
+  atCommand(node: number, command: Command, moment: 'before' | 'during' | 'after'): void;
 }
 
 export interface AgentHost {
@@ -284,6 +284,7 @@ export class SimAgent {
           }
         });
       });
+      hooks.atCommand(this.#host.index, command, 'during');
     });
   }
 

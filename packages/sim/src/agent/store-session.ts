@@ -106,12 +106,8 @@ export class StoreSession {
   commit(commit: Commit, done: (ending: CommitEnding) => void): void {
     this.#call({ kind: 'transact', commit }, (answer) => {
       const ending = endingOf(answer);
-      this.#afterCommit(commit, ending, done);
+      this.#refresh(() => done(ending));
     });
-  }
-
-  #afterCommit(_commit: Commit, ending: CommitEnding, done: (ending: CommitEnding) => void): void {
-    this.#refresh(() => done(ending));
   }
 
   /** Reads everything; until that succeeds the view counts as stale. */
@@ -127,9 +123,9 @@ export class StoreSession {
     const sentAt = this.#process.localNow();
     const { leaseTtlMs } = this.config;
     const lease = this.#lease;
-    // Another time to live needs another lease, which takes the session's key over.
+    // Another time to live needs another lease, which takes the session's key over; a stale registration is written again with it.
     const call: StoreCall =
-      lease === null || lease.ttlMs !== leaseTtlMs
+      lease === null || lease.ttlMs !== leaseTtlMs || !this.#isRegistered()
         ? {
             kind: 'open-session',
             member: this.#member,
@@ -142,6 +138,13 @@ export class StoreSession {
       const again = this.#renewed(answer, sentAt, leaseTtlMs);
       this.#process.later(again, () => this.#keepSession());
     });
+  }
+
+  /** Whether the store shows this member as it is now. */
+  #isRegistered(): boolean {
+    if (this.#content === null) return true;
+    const shown = this.#content.members.get(this.#member);
+    return this.#register().every((put) => JSON.stringify(put.value) === JSON.stringify(shown));
   }
 
   /** Takes in the answer to a renewal; returns when to send the next. */

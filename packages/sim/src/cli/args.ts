@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { FAULT_KINDS, type FaultKind } from '../faults/fault.ts';
+import type { FaultCourse } from '../faults/swarm.ts';
 
 /** What `npm run sim -- …` was asked to do. */
 export interface SimOptions {
@@ -7,6 +9,8 @@ export interface SimOptions {
   readonly seeds: number;
   readonly nodes: number | null;
   readonly durability: 'sync' | 'async' | null;
+  readonly faults: readonly FaultKind[] | null;
+  readonly course: FaultCourse | null;
   /** Simulated time in which faults strike, per seed. */
   readonly durationMs: number;
   readonly jobs: number;
@@ -34,6 +38,7 @@ export const HELP = `Simulates whole clusters with faults in virtual time, and c
   --seed S        the first seed (1); without --seeds, only this one
   --nodes N       2 to 9 data nodes; otherwise drawn from the seed
   --durability D  sync or async; otherwise drawn from the seed
+  --faults A,B,…  only these kinds; otherwise drawn from the seed
   --duration S    simulated seconds in which faults strike, per seed (300)
   --jobs N        how many processors to use (all)
   --mutant NAME   run a deliberately wrong variant; --mutants lists them
@@ -55,6 +60,7 @@ export function parseOptions(args: readonly string[]): Parsed {
         seed: { type: 'string' },
         nodes: { type: 'string' },
         durability: { type: 'string' },
+        faults: { type: 'string' },
         duration: { type: 'string' },
         jobs: { type: 'string' },
         mutant: { type: 'string' },
@@ -78,6 +84,8 @@ export function parseOptions(args: readonly string[]): Parsed {
         seeds,
         nodes: values.nodes === undefined ? null : whole('nodes', values.nodes, 3, 2, 9),
         durability: durabilityOf(values.durability),
+        faults: faultsOf(values.faults),
+        course: null,
         durationMs: whole('duration', values.duration, 300, 1, 1_000_000) * 1000,
         jobs: Math.min(seeds, whole('jobs', values.jobs, availableParallelism(), 1, 256)),
         mutant: values.mutant ?? null,
@@ -96,6 +104,15 @@ export function parseOptions(args: readonly string[]): Parsed {
 function durabilityOf(text: string | undefined): 'sync' | 'async' | null {
   if (text === undefined || text === 'sync' || text === 'async') return text ?? null;
   throw new Error(`--durability must be sync or async, not "${text}".`);
+}
+
+function faultsOf(text: string | undefined): readonly FaultKind[] | null {
+  if (text === undefined) return null;
+  return text.split(',').map((name) => {
+    const kind = FAULT_KINDS.find((each) => each === name);
+    if (kind === undefined) throw new Error(`There is no fault "${name}"; there are: ${FAULT_KINDS.join(', ')}.`);
+    return kind;
+  });
 }
 
 function whole(name: string, text: string | undefined, byDefault: number, least: number, most: number): number {

@@ -1,8 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { Fault } from '../faults/fault.ts';
-import { EVERY_KIND } from '../faults/swarm.ts';
+import { FAULT_KINDS, type Fault } from '../faults/fault.ts';
 import type { Scenario } from '../run/scenario.ts';
 
 /** A scenario that once broke a promise, kept so that it is replayed for ever. */
@@ -19,7 +18,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 
 function isFault(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('at' in value) || !('kind' in value)) return false;
-  return typeof value.at === 'number' && EVERY_KIND.some((kind) => kind === value.kind);
+  return typeof value.at === 'number' && FAULT_KINDS.some((kind) => kind === value.kind);
 }
 
 const scenarioSchema = z.object({

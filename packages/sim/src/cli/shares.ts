@@ -1,4 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import type { FaultKind } from '../faults/fault.ts';
+import type { FaultCourse } from '../faults/swarm.ts';
 import type { RunSummary } from '../run/summary.ts';
 
 /** The seeds that one thread runs: every `step`-th from `firstSeed`, `count` in all. */
@@ -9,6 +11,8 @@ export interface SeedShare {
   readonly nodes: number | null;
   readonly durationMs: number;
   readonly durability: 'sync' | 'async' | null;
+  readonly faults: readonly FaultKind[] | null;
+  readonly course: FaultCourse | null;
   readonly mutant: string | null;
 }
 
@@ -19,6 +23,8 @@ export interface Search {
   readonly nodes: number | null;
   readonly durationMs: number;
   readonly durability: 'sync' | 'async' | null;
+  readonly faults: readonly FaultKind[] | null;
+  readonly course: FaultCourse | null;
   readonly mutant: string | null;
   readonly stopAtFirst: 'yes' | 'no';
   readonly onRun: (summary: RunSummary) => void;

@@ -54,7 +54,10 @@ export type FaultAction =
   | {
       readonly kind: 'at-command';
       readonly command: Command['kind'];
-      readonly moment: 'before' | 'after';
+      /** Only a commit with this purpose; null: any. */
+      readonly purpose: string | null;
+      /** `during`: it was sent, its outcome is not known yet. */
+      readonly moment: 'before' | 'during' | 'after';
       readonly strike:
         | 'crash-agent'
         | 'freeze-agent'
@@ -67,6 +70,39 @@ export type FaultAction =
     };
 
 export type FaultKind = FaultAction['kind'];
+
+/** Every kind of fault there is. */
+export const FAULT_KINDS: readonly FaultKind[] = [
+  'kill-database',
+  'kill-agent',
+  'kill-guard',
+  'kill-host',
+  'freeze-agent',
+  'freeze-guard',
+  'freeze-database',
+  'freeze-host',
+  'hang-database',
+  'isolate',
+  'cut-one-way',
+  'cut-pair',
+  'cut-store',
+  'cut-clients',
+  'store-down',
+  'store-lossy',
+  'clock-step',
+  'disk-full',
+  'slow-disk',
+  'slow-reload',
+  'wal-removed',
+  'switchover',
+  'failover',
+  'reinit',
+  'restart',
+  'pause',
+  'config',
+  'tags',
+  'at-command',
+];
 
 export function describeFault(fault: Fault): string {
   const { at: _at, kind, ...rest } = fault;

@@ -63,9 +63,9 @@ export class Injector {
   }
 
   /** Strikes at the first command that an armed fault waits for. */
-  #atCommand(index: number, command: Command, moment: 'before' | 'after'): void {
+  #atCommand(index: number, command: Command, moment: AtCommand['moment']): void {
     if (this.#armed.length === 0) return;
-    const place = this.#armed.findIndex((armed) => armed.command === command.kind && armed.moment === moment);
+    const place = this.#armed.findIndex((armed) => armed.moment === moment && isMeant(armed, command));
     const armed = this.#armed[place];
     if (armed === undefined) return;
     this.#armed.splice(place, 1);
@@ -74,6 +74,11 @@ export class Injector {
     this.#stir();
     for (const action of struckBy(armed, index)) this.#strike(action);
   }
+}
+
+function isMeant(armed: AtCommand, command: Command): boolean {
+  if (armed.command !== command.kind) return false;
+  return command.kind !== 'commit' || armed.purpose === null || armed.purpose === command.purpose;
 }
 
 function struckBy(armed: AtCommand, node: number): readonly Exclude<FaultAction, AtCommand>[] {

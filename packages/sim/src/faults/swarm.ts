@@ -1,7 +1,7 @@
 import type { ClusterConfig, Command, Durability, MemberTags } from '@understudy/core';
 import type { Scenario } from '../run/scenario.ts';
 import { type Random, randomFor } from '../time/random.ts';
-import type { Fault, FaultAction, FaultKind, Target } from './fault.ts';
+import { FAULT_KINDS, type Fault, type FaultAction, type FaultKind, type Target } from './fault.ts';
 
 /** What a caller of the simulator may fix; everything else is drawn from the seed. */
 export interface SwarmOptions {
@@ -9,40 +9,17 @@ export interface SwarmOptions {
   readonly durationMs: number;
   /** Fixes the durability; null: as drawn. */
   readonly durability: Durability | null;
+  /** Only these kinds of faults; null: drawn from all. */
+  readonly faults: readonly FaultKind[] | null;
+  /** A fixed course of faults, repeated, in place of a drawn one. */
+  readonly course: FaultCourse | null;
 }
 
-/** Every kind of fault there is. */
-export const EVERY_KIND: readonly FaultKind[] = [
-  'kill-database',
-  'kill-agent',
-  'kill-guard',
-  'kill-host',
-  'freeze-agent',
-  'freeze-guard',
-  'freeze-database',
-  'freeze-host',
-  'hang-database',
-  'isolate',
-  'cut-one-way',
-  'cut-pair',
-  'cut-store',
-  'cut-clients',
-  'store-down',
-  'store-lossy',
-  'clock-step',
-  'disk-full',
-  'slow-disk',
-  'slow-reload',
-  'wal-removed',
-  'switchover',
-  'failover',
-  'reinit',
-  'restart',
-  'pause',
-  'config',
-  'tags',
-  'at-command',
-];
+/** Faults at offsets from the beginning of each round. */
+export interface FaultCourse {
+  readonly everyMs: number;
+  readonly faults: readonly Fault[];
+}
 
 /** Commands at which something strikes, the decisive ones more often. */
 const COMMANDS: readonly Command['kind'][] = [
@@ -62,6 +39,23 @@ const COMMANDS: readonly Command['kind'][] = [
   'clone',
   'provision',
   'initialize',
+];
+
+/** The phases of the protocol that are written down; null: whatever is written next. */
+const PURPOSES = [
+  null,
+  'publish seal',
+  'publish seal',
+  'take leadership',
+  'take leadership',
+  'open',
+  'withdraw seal',
+  'begin ack-rule change',
+  'finish ack-rule change',
+  'adopt running primary',
+  'adopt promotion',
+  'found cluster',
+  'close request',
 ];
 
 /** LSNs just below a change in the number of their digits: text comparison gets those wrong. */
@@ -108,7 +102,7 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     streamTimeoutMs: random.pick([2500, 5000, 10_000]),
     faults: [],
   };
-  return { ...scenario, faults: drawFaults(randomFor(seed, 'fault-plan'), scenario) };
+  return { ...scenario, faults: planFaults(scenario, options) };
 }
 
 function drawConfig(random: Random, nodes: number): Partial<ClusterConfig> {
@@ -130,17 +124,21 @@ function drawTags(random: Random): Partial<MemberTags> {
   };
 }
 
-function drawFaults(random: Random, scenario: Scenario): readonly Fault[] {
+function planFaults(scenario: Scenario, options: SwarmOptions): readonly Fault[] {
+  const { course } = options;
+  if (course === null) return drawFaults(randomFor(scenario.seed, 'fault-plan'), scenario, options.faults);
+  const rounds = Math.floor(scenario.durationMs / course.everyMs);
+  return Array.from({ length: rounds }, (_, round) =>
+    course.faults.map((fault) => ({ ...fault, at: (round + 0.5) * course.everyMs + fault.at })),
+  ).flat();
+}
+
+function drawFaults(random: Random, scenario: Scenario, only: readonly FaultKind[] | null): readonly Fault[] {
   if (random.chance(0.03)) return [];
-  const weights = new Map<FaultKind, number>();
-  for (const kind of EVERY_KIND) {
-    if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
-  }
-  if (weights.size === 0) weights.set('kill-database', 1);
-  const kinds = [...weights].flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
+  const kinds = only ?? drawKinds(random);
   const meanGapMs = random.pick([6000, 15_000, 30_000]);
   const followUpShare = random.pick([0, 0.3, 0.6]);
-  const storyShare = random.pick([0, 0.3, 0.7]);
+  const storyShare = only === null ? random.pick([0, 0.3, 0.7]) : 0;
   const faults: Fault[] = [];
   let at = random.chance(0.15) ? random.between(0, 3000) : random.between(8000, 15_000);
   while (at < scenario.durationMs) {
@@ -150,6 +148,16 @@ function drawFaults(random: Random, scenario: Scenario): readonly Fault[] {
     at += random.chance(followUpShare) ? random.between(0, 2500) : random.exponential(meanGapMs);
   }
   return faults.filter((fault) => fault.at < scenario.durationMs).sort((a, b) => a.at - b.at);
+}
+
+/** Swarm testing: which kinds exist in this run at all, and how often each. */
+function drawKinds(random: Random): readonly FaultKind[] {
+  const weights = new Map<FaultKind, number>();
+  for (const kind of FAULT_KINDS) {
+    if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
+  }
+  if (weights.size === 0) weights.set('kill-database', 1);
+  return [...weights].flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
 }
 
 /** What makes a cluster change its leader. */
@@ -263,11 +271,13 @@ function drawClusterFault(
       return { kind, change: drawConfigChange(random, scenario.nodes) };
     case 'tags':
       return { kind, node, change: drawTags(random) };
-    default:
+    default: {
+      const command = random.pick(COMMANDS);
       return {
         kind: 'at-command',
-        command: random.pick(COMMANDS),
-        moment: random.pick(['before', 'after'] as const),
+        command,
+        purpose: command === 'commit' ? random.pick(PURPOSES) : null,
+        moment: random.pick(['before', 'during', 'after'] as const),
         strike: random.pick([
           'crash-agent',
           'freeze-agent',
@@ -279,6 +289,7 @@ function drawClusterFault(
         ] as const),
         forMs,
       };
+    }
   }
 }
 

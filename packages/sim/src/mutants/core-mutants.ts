@@ -1,109 +1,268 @@
+import type { FaultCourse } from '../faults/swarm.ts';
 import type { Mutant } from './mutant.ts';
+
+/** An agent dies (or goes on) while its seal is on a slow way to the store, and the leader turns out to be alive. */
+const SEAL_UNDER_WAY: readonly FaultCourse['faults'][number][] = [
+  { at: 0, kind: 'store-lossy', forMs: 6000, loseRequest: 0, loseReply: 0, loseWatch: 0, extraMs: 6000 },
+  { at: 100, kind: 'freeze-host', node: 'leader', forMs: 1900 },
+];
+
+const AGENT_DIES_SEALING: FaultCourse = {
+  everyMs: 14_000,
+  faults: [
+    ...SEAL_UNDER_WAY,
+    {
+      at: 50,
+      kind: 'at-command',
+      command: 'commit',
+      purpose: 'publish seal',
+      moment: 'during',
+      strike: 'crash-agent',
+      forMs: 0,
+    },
+  ],
+};
+
+/** A candidate is frozen just before it takes the leadership; meanwhile the leader is back and another node takes its seal back. */
+const CANDIDATE_FROZEN: FaultCourse = {
+  everyMs: 20_000,
+  faults: [
+    {
+      at: 0,
+      kind: 'at-command',
+      command: 'commit',
+      purpose: 'take leadership',
+      moment: 'before',
+      strike: 'freeze-host',
+      forMs: 6000,
+    },
+    { at: 100, kind: 'isolate', node: 'leader', forMs: 1700, clients: 'kept' },
+  ],
+};
 
 /** Wrong variants of the protocol. */
 export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-seal',
     description: 'A replica publishes its position without cutting its stream first.',
-    file: 'core/src/protocol/seal.ts',
-    find: `  if (quorum !== null) return quorum;
+    edits: [
+      {
+        file: 'core/src/protocol/seal.ts',
+        find: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
-    replace: `  if (quorum !== null) return quorum;
+        replace: `  if (quorum !== null) return quorum;
   if (obs.now < 0) {`,
-    withinSeeds: 20,
-    nodes: null,
+      },
+    ],
+    hunt: { withinSeeds: 20 },
   },
   {
     name: 'seal-not-verified',
     description:
       'The position is published as soon as the stream was told to end, while the receiver may still be there.',
-    file: 'core/src/protocol/seal.ts',
-    find: `  if (quorum !== null) return quorum;
+    edits: [
+      {
+        file: 'core/src/protocol/seal.ts',
+        find: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
-    replace: `  if (quorum !== null) return quorum;
+        replace: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null) {`,
-    withinSeeds: 300,
-    nodes: null,
+      },
+    ],
+    hunt: { withinSeeds: 300 },
   },
   {
     name: 'lsn-as-text',
     description: 'Log positions are compared as the text that people read.',
-    file: 'core/src/position/wal.ts',
-    find: `(a < b ? -1 : a > b ? 1 : 0)`,
-    replace: `(formatLsn(a) < formatLsn(b) ? -1 : formatLsn(a) > formatLsn(b) ? 1 : 0)`,
-    withinSeeds: 50,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/position/wal.ts',
+        find: `(a < b ? -1 : a > b ? 1 : 0)`,
+        replace: `(formatLsn(a) < formatLsn(b) ? -1 : formatLsn(a) > formatLsn(b) ? 1 : 0)`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'acker-removed-from-record-first',
     description: 'A new ack rule is recorded alone before the server uses it and before the barrier.',
-    file: 'core/src/protocol/ackers.ts',
-    find: `{ moving: target, durability: turn.config.durability }`,
-    replace: `{ rule: target, moving: null, durability: turn.config.durability }`,
-    withinSeeds: 5,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `{ moving: target, durability: turn.config.durability }`,
+        replace: `{ rule: target, moving: null, durability: turn.config.durability }`,
+      },
+    ],
+    hunt: { withinSeeds: 5 },
   },
   {
     name: 'moving-ignored',
     description: 'An election during a change of the ack rule asks only the members of the old rule.',
-    file: 'core/src/values/record.ts',
-    find: `record.moving === null ? record.rule : weakestMixture(record.rule, record.moving)`,
-    replace: `record.rule`,
-    withinSeeds: 20,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/values/record.ts',
+        find: `record.moving === null ? record.rule : weakestMixture(record.rule, record.moving)`,
+        replace: `record.rule`,
+      },
+    ],
+    hunt: { withinSeeds: 20 },
   },
   {
     name: 'rules-judged-apart',
     description: 'An election during a change needs the quorum of each rule, but not what stops a mixture of both.',
-    file: 'core/src/values/record.ts',
-    find: `  return hasSealQuorum(ruleToStop(record), sealed);`,
-    replace: `  return hasSealQuorum(record.rule, sealed) && (record.moving === null || hasSealQuorum(record.moving, sealed));`,
-    withinSeeds: 100,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/values/record.ts',
+        find: `  return hasSealQuorum(ruleToStop(record), sealed);`,
+        replace: `  return hasSealQuorum(record.rule, sealed) && (record.moving === null || hasSealQuorum(record.moving, sealed));`,
+      },
+    ],
+    hunt: { withinSeeds: 100 },
   },
   {
     name: 'barrier-skipped',
     description: 'A new ack rule is recorded alone before its members hold what the old rule let through.',
-    file: 'core/src/protocol/ackers.ts',
-    find: `  return confirmed.length >= target.required;`,
-    replace: `  return confirmed.length >= 0;`,
-    withinSeeds: 300,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `  return confirmed.length >= target.required;`,
+        replace: `  return confirmed.length >= 0;`,
+      },
+    ],
+    hunt: { withinSeeds: 300 },
   },
   {
-    name: 'behind-is-eligible',
-    description: 'Whoever is sealed may lead by priority, whether or not it holds everything acknowledged.',
-    file: 'core/src/protocol/election.ts',
-    find: `  if (lacking !== undefined) {`,
-    replace: `  if (lacking !== undefined && obs.now < 0) {`,
-    withinSeeds: 100,
-    nodes: null,
+    name: 'priority-before-position',
+    description: 'Among sealed nodes the one with the highest priority leads, however far it had come.',
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `  if (lacking !== undefined) {`,
+        replace: `  if (lacking !== undefined && obs.now < 0) {`,
+      },
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `  const ahead = relation(a.position, b.position);`,
+        replace: `  const ahead: ReturnType<typeof relation> = 'equal';`,
+      },
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `    if (position === null || !proof.base.every((base) => contains(position, base))) continue;`,
+        replace: `    if (position === null) continue;`,
+      },
+    ],
+    hunt: { withinSeeds: 100 },
   },
   {
     name: 'base-forgotten',
     description: 'An election forgets what the leadership it replaces was itself built on.',
-    file: 'core/src/protocol/election.ts',
-    find: `  return chosenAt === null ? [] : [chosenAt];`,
-    replace: `  return chosenAt === null ? [] : [];`,
-    withinSeeds: 1000,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `  return chosenAt === null ? [] : [chosenAt];`,
+        replace: `  return chosenAt === null ? [] : [];`,
+      },
+    ],
+    hunt: { withinSeeds: 1000 },
   },
   {
     name: 'opened-twice',
     description: 'A server that opened and was stopped before that was recorded opens on the same timeline again.',
-    file: 'core/src/protocol/leader.ts',
-    find: `lineageOf(engine.position) === turn.record.value.lineage;`,
-    replace: `turn.obs.now < 0;`,
-    withinSeeds: 300,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/protocol/leader.ts',
+        find: `lineageOf(engine.position) === turn.record.value.lineage;`,
+        replace: `turn.obs.now < 0;`,
+      },
+    ],
+    hunt: { withinSeeds: 300 },
   },
   {
     name: 'attempted-seal-forgotten',
     description: 'A node connects again although a seal that it sent may still arrive in the store.',
-    file: 'core/src/protocol/seal.ts',
-    find: `  return attempt?.epoch === turn.record.value.epoch && attempt.basis === basisOf(turn);`,
-    replace: `  return attempt?.epoch === turn.record.value.epoch && turn.obs.now < 0;`,
-    withinSeeds: 2000,
-    nodes: null,
+    edits: [
+      {
+        file: 'core/src/protocol/seal.ts',
+        find: `  return attempt?.epoch === turn.record.value.epoch && attempt.basis === basisOf(turn);`,
+        replace: `  return attempt?.epoch === turn.record.value.epoch && turn.obs.now < 0;`,
+      },
+    ],
+    hunt: { withinSeeds: 50, durability: 'sync', course: { everyMs: 14_000, faults: SEAL_UNDER_WAY } },
+  },
+  {
+    name: 'session-not-expected',
+    description: 'A seal does not expect the session of its own agent: what a dead process sent arrives later.',
+    edits: [
+      {
+        file: 'core/src/protocol/seal.ts',
+        find: `      { key: \`sessions/\${obs.self}\`, is: session.revision },
+`,
+        replace: '',
+      },
+    ],
+    hunt: { withinSeeds: 50, durability: 'sync', course: AGENT_DIES_SEALING },
+  },
+  {
+    name: 'incarnation-ignored',
+    description: 'An agent takes the session of its dead predecessor for its own.',
+    edits: [
+      {
+        file: 'core/src/protocol/turn.ts',
+        find: `session?.value === turn.obs.incarnation ? session : null`,
+        replace: `session ?? null`,
+      },
+    ],
+    hunt: { withinSeeds: 50, durability: 'sync', course: AGENT_DIES_SEALING },
+  },
+  {
+    name: 'proof-not-expected',
+    description: 'A leadership is taken without expecting that the seals it rests on are still there.',
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `      ...proof.expect,
+`,
+        replace: '',
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 3, durability: 'sync', course: CANDIDATE_FROZEN },
+  },
+  {
+    name: 'server-before-record',
+    description: 'The server counts by a new ack rule before the record knows of it.',
+    edits: [
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
+      { kind: 'set-ack-rule', rule: target },`,
+        replace: `      { kind: 'set-ack-rule', rule: target },
+      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),`,
+      },
+    ],
+    hunt: { withinSeeds: 20 },
+  },
+  {
+    name: 'lone-leader-replaced',
+    description: 'A leader that was recorded as acknowledging alone can be replaced by whoever is sealed.',
+    edits: [
+      {
+        file: 'core/src/values/ack-rule.ts',
+        find: `rule.required === 0 ? Number.POSITIVE_INFINITY :`,
+        replace: `rule.required === 0 ? rule.members.length :`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
+  },
+  {
+    name: 'timeline-counted-locally',
+    description: 'A new leader numbers its timeline after its own, not after the record.',
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `Math.max(record.value.lineage, lineageOf(own) ?? 0) + 1`,
+        replace: `(lineageOf(own) ?? 0) + 1`,
+      },
+    ],
+    hunt: { withinSeeds: 200 },
   },
 ];

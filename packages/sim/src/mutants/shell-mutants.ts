@@ -5,54 +5,69 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
   {
     name: 'transaction-retried',
     description: 'A store transaction whose outcome is unknown is sent again with fresh revisions.',
-    file: 'sim/src/agent/store-session.ts',
-    find: `    this.#refresh(() => done(ending));`,
-    replace: `    this.#refresh(() => {
+    edits: [
+      {
+        file: 'sim/src/agent/store-session.ts',
+        find: `      this.#refresh(() => done(ending));`,
+        replace: `    this.#refresh(() => {
       if (ending !== 'unknown' || this.#content === null) return done(ending);
-      const expect = _commit.expect.map((each) => ({ key: each.key, is: this.#store.registers.revisionOf(each.key) ?? 'absent' as const }));
-      this.#call({ kind: 'transact', commit: { ..._commit, expect } }, (answer) => this.#refresh(() => done(endingOf(answer))));
+      const expect = commit.expect.map((each) => ({ key: each.key, is: this.#store.registers.revisionOf(each.key) ?? 'absent' as const }));
+      this.#call({ kind: 'transact', commit: { ...commit, expect } }, (answer) => this.#refresh(() => done(endingOf(answer))));
     });`,
-    withinSeeds: 100,
-    nodes: null,
+      },
+    ],
+    hunt: { withinSeeds: 100 },
   },
   {
     name: 'lease-from-response',
     description: 'A lease is counted from when the answer arrived, not from when the renewal was sent.',
-    file: 'sim/src/agent/store-session.ts',
-    find: `leaseUntil(sentAt, ttlMs)`,
-    replace: `leaseUntil(this.#process.localNow(), ttlMs)`,
-    withinSeeds: 2000,
-    nodes: null,
+    edits: [
+      {
+        file: 'sim/src/agent/store-session.ts',
+        find: `leaseUntil(sentAt, ttlMs)`,
+        replace: `leaseUntil(this.#process.localNow(), ttlMs)`,
+      },
+    ],
+    hunt: { withinSeeds: 100, durability: 'async' },
   },
   {
     name: 'slots-missing',
     description: 'A standby reconnects beside its own dead connection, and both count as acknowledgements.',
-    file: 'sim/src/server/stream.ts',
-    find: `source.senders.some((stream) => stream.sink === sink) ? 'slot' : null`,
-    replace: `null`,
-    withinSeeds: 50,
-    nodes: null,
+    edits: [
+      {
+        file: 'sim/src/server/stream.ts',
+        find: `source.senders.some((stream) => stream.sink === sink) ? 'slot' : null`,
+        replace: `null`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'guard-not-told',
     description: 'The guard is not told of a primary before it opens.',
-    file: 'sim/src/agent/agent.ts',
-    find: `    if (command.kind === 'promote') {`,
-    replace: `    if (command.kind === 'promote' && this.#runMs < 0) {`,
-    withinSeeds: 2000,
-    nodes: null,
+    edits: [
+      {
+        file: 'sim/src/agent/agent.ts',
+        find: `    if (command.kind === 'promote') {`,
+        replace: `    if (command.kind === 'promote' && this.#runMs < 0) {`,
+      },
+    ],
+    hunt: { withinSeeds: 100, durability: 'async' },
   },
   {
     name: 'rule-after-opening',
     description: 'A new leader opens for writes before its server has loaded the new ack rule.',
-    file: 'sim/src/agent/engine.ts',
-    find: `      () => ruleIsLoaded(server),
+    edits: [
+      {
+        file: 'sim/src/agent/engine.ts',
+        find: `      () => ruleIsLoaded(server),
       (ending) => {
         const stale`,
-    replace: `      () => true,
+        replace: `      () => true,
       (ending) => {
         const stale`,
-    withinSeeds: 50,
-    nodes: null,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
   },
 ];
