@@ -307,6 +307,17 @@ test('the target of a switchover comes first; the others leave it half of the ti
   assert.equal(codeOf(handedOver(n2, handover(n3), {}, since(5300))), 'elected');
 });
 
+test('a target whose report is older than the end is given a moment to say that it holds it', () => {
+  const late = { peers: { [n3]: fresh(n3, replica({ position: at(5, 4400) })) } };
+  const since = (forMs: number) => ({ election: { epoch: EPOCH_5, since: ms(NOW - forMs) } });
+  assert.equal(codeOf(handedOver(n2, handover(n3), late)), 'candidate-waits');
+  assert.equal(codeOf(handedOver(n2, handover(n3), late, since(599))), 'candidate-waits');
+  assert.equal(codeOf(handedOver(n2, handover(n3), late, since(600))), 'elected');
+  const members = [n1, n2, member(n3, { nofailover: true })];
+  const tagged = { ...late, store: { members, request: handover(n3) } };
+  assert.equal(codeOf(handedOver(n2, handover(n3), tagged)), 'elected', 'it could not lead anyway');
+});
+
 test('a target that cannot take over is not waited for', () => {
   assert.equal(codeOf(handedOver(n2, handover(n3), { peers: { [n3]: silent(2000) } })), 'elected');
 });

@@ -233,8 +233,17 @@ function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
   candidates.sort((a, b) => compareCandidates(turn, wanted, a, b));
   const place = candidates.findIndex((candidate) => candidate.member === turn.obs.self);
   const first = candidates[0]?.member ?? turn.obs.self;
-  const handoverMs = wanted !== null && place > 0 && first === wanted ? turn.config.switchoverTimeoutMs / 2 : 0;
-  return { place, first, handoverMs };
+  if (wanted !== null && place > 0 && first === wanted) {
+    return { place, first, handoverMs: turn.config.switchoverTimeoutMs / 2 };
+  }
+  if (wanted === null || !mayStillReport(turn, proof, wanted, candidates)) return { place, first, handoverMs: 0 };
+  return { place, first: wanted, handoverMs: 2 * turn.config.electionStaggerMs };
+}
+
+/** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */
+function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidates: readonly Candidate[]): boolean {
+  if (proof.kind !== 'leader' || candidates.some(({ member }) => member === wanted)) return false;
+  return freshPeer(turn, wanted)?.engine.kind === 'replica' && !tagsOf(turn, wanted).nofailover;
 }
 
 /** The node that a pending request names, if any. */
