@@ -176,7 +176,7 @@ test('explain: every decision with its reason, who would be next and why not the
   assert.match(text, /reason +leading: /);
   assert.equal((text.match(/reason +following: /g) ?? []).length, 2);
   const [first = '', second = ''] = others(await look());
-  assert.match(text, new RegExp(`failover +possible: 2 of \\(${first}, ${second}\\) would have to seal`));
+  assert.match(text, new RegExp(`failover +possible: 2 of \\(${first}, ${second}\\) have to seal`));
   assert.match(text, new RegExp(`${first} +next: `));
   assert.match(text, new RegExp(`${second} +not first: `));
   assert.match(await ok('explain', 'n3'), /^n3 {2}/);

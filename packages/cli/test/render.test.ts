@@ -7,7 +7,6 @@ import { changesBetween } from '../src/render/changes.ts';
 import { renderExplain } from '../src/render/explain.ts';
 import { renderHistory } from '../src/render/history.ts';
 import { lossOf } from '../src/render/loss.ts';
-import { successionOf } from '../src/render/succession.ts';
 import { gone, leading, member, status } from './support/views.ts';
 
 test('a failover is told in order: who is gone, who was chosen, who leads', () => {
@@ -96,38 +95,6 @@ test('positions on different history lines are not subtracted', () => {
   assert.match(loss.lines.join(' '), /cannot be measured/);
 });
 
-test('the next leader is the furthest, then priority, then name; the others hear why not', () => {
-  const order = (...members: Parameters<typeof member>[]) =>
-    successionOf(status({ members: [leading('n1'), ...members.map((each) => member(...each))] })).prospects.map(
-      ({ member: id, place, why }) => `${id} ${place.kind}: ${why}`,
-    );
-  assert.deepEqual(order(['n3', { receiveLagBytes: 8 }], ['n2', { receiveLagBytes: 64 }]), [
-    'n3 next: it holds the most (8 bytes behind the leader)',
-    'n2 behind: it holds less (64 bytes behind the leader)',
-  ]);
-  const tags = (priority: number) => ({ tags: { ...member('n2').tags, priority } });
-  assert.deepEqual(order(['n2', tags(50)], ['n3', tags(100)]), [
-    'n3 next: it holds as much as any other, and has priority 100',
-    'n2 behind: equal to n3, and has the lower priority 50',
-  ]);
-  assert.deepEqual(order(['n2', { tags: { ...member('n2').tags, nofailover: true } }], ['n3']), [
-    'n3 next: it is the only one that could',
-    'n2 out: it is tagged nofailover',
-  ]);
-});
-
-test('a failover needs the seal quorum: with two ackers and one ack, both', () => {
-  const quorum = (view: Parameters<typeof status>[0]) => successionOf(status(view)).quorum.kind;
-  assert.equal(quorum({}), 'met');
-  assert.equal(quorum({ members: [leading('n1'), member('n2'), gone('n3')] }), 'missing');
-  assert.equal(
-    quorum({ rule: { members: ['n2', 'n3'], required: 2 }, members: [leading('n1'), member('n2'), gone('n3')] }),
-    'met',
-  );
-  assert.equal(quorum({ rule: { members: [], required: 0 } }), 'missing');
-  assert.equal(quorum({ durability: 'async' }), 'none');
-});
-
 const explained: ExplainView = {
   member: 'n1',
   wallMs: 1,
@@ -139,8 +106,36 @@ const explained: ExplainView = {
   commands: [],
   reasons: [{ code: 'leading', text: 'Leading epoch 3.' }],
   failures: [{ command: 'promote', agoMs: 1000, code: 'ENGINE_TIMEOUT', message: 'too slow' }],
+  suspicion: { code: 'leader-silent', text: 'Nothing was heard.' },
   session: 'held',
   guard: 'process 7',
+  outlook: {
+    kind: 'known',
+    epoch: 3,
+    leader: 'n1',
+    successor: 'n2',
+    paused: 'yes',
+    proof: {
+      kind: 'seals',
+      verdict: 'met',
+      rule: 'any 1 of (n2, n3)',
+      needed: 2,
+      of: ['n2', 'n3'],
+      available: ['n2', 'n3'],
+      missing: [],
+    },
+    candidates: [
+      { member: 'n2', standing: 'first', code: 'elected', why: 'It holds the most.', position: null, behindBytes: 0 },
+      {
+        member: 'n3',
+        standing: 'out',
+        code: 'candidate-behind',
+        why: 'It ends too early.',
+        position: null,
+        behindBytes: 9,
+      },
+    ],
+  },
 };
 
 test('explain prints the decision with its reason, and then the succession', () => {
@@ -148,13 +143,17 @@ test('explain prints the decision with its reason, and then the succession', () 
     { kind: 'answered', view: explained } as const,
     { kind: 'silent', member: 'n2', why: 'refused' } as const,
   ];
-  const text = renderExplain(all, status(), { style: PLAIN, width: 100 }).join('\n');
+  const text = renderExplain(all, explained.outlook, { style: PLAIN, width: 100 }).join('\n');
   assert.match(text, /n1 {2}the same for 1 min 2 s/);
   assert.match(text, /reason {5}leading: Leading epoch 3\./);
   assert.match(text, /failed {5}promote, 1 s ago: ENGINE_TIMEOUT: too slow/);
   assert.match(text, /n2 {2}does not answer: refused/);
   assert.match(text, /If n1 vanished now:/);
-  assert.match(text, /n2 {9}next: /);
+  assert.match(text, /suspects {3}Nothing was heard\./);
+  assert.match(text, /paused {5}nothing: until "understudy resume"; then:/);
+  assert.match(text, /failover {3}possible: 2 of \(n2, n3\) have to seal, and n2, n3 can/);
+  assert.match(text, /n2 {9}next: It holds the most\. \(elected\)/);
+  assert.match(text, /n3 {9}no: It ends too early\. \(candidate-behind\)/);
 });
 
 test('history names causes in words and keeps their codes', () => {

@@ -2,6 +2,9 @@
 
 import {
   DEFAULT_TAGS,
+  describeCommand,
+  explainFailover,
+  explainMember,
   formatPosition,
   lineageOf,
   type MemberId,
@@ -11,7 +14,16 @@ import {
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { lagBytes, type Picture, picture, positionsOf, roleOf } from './picture.ts';
-import type { ExplainView, HistoryView, MemberView, OutcomeView, RequestView, Rpo, StatusView } from './views.ts';
+import type {
+  ExplainView,
+  HistoryView,
+  MemberView,
+  OutcomeView,
+  Outlook,
+  RequestView,
+  Rpo,
+  StatusView,
+} from './views.ts';
 
 export function statusView(agent: Agent): StatusView {
   const seen = picture(agent);
@@ -183,9 +195,8 @@ export function explainView(agent: Agent): ExplainView {
     epoch: agent.link.decoded?.content.record?.value.epoch ?? null,
     suspects: decision?.suspects ?? null,
     authority: authority.kind === 'none' ? { kind: 'none' } : { kind: 'primary', forMs: authority.until - now },
-    commands: (decision?.commands ?? []).map((command) =>
-      command.kind === 'commit' ? `commit: ${command.purpose}` : command.kind,
-    ),
+    commands: (decision?.commands ?? []).map(describeCommand),
+    suspicion: latest === null ? null : explainMember(latest.observation, latest.decision).suspicion,
     reasons: [...(decision?.reasons ?? [{ code: 'starting', text: 'No decision was taken yet.' }])],
     failures: [...(latest?.observation.failures ?? [])],
     session:
@@ -195,6 +206,23 @@ export function explainView(agent: Agent): ExplainView {
           ? `held by another agent (${state.holder})`
           : `not held${state.problem === null ? '' : `: ${state.problem}`}`,
     guard: agent.guard === null ? 'off' : agent.guard.describe(),
+    outlook: outlookOf(agent),
+  };
+}
+
+function outlookOf(agent: Agent): Outlook {
+  const latest = agent.latest;
+  if (latest === null) return { kind: 'unknown', why: 'No decision was taken yet.' };
+  const outlook = explainFailover(latest.observation, latest.decision.memory);
+  if (outlook.kind === 'unknown') return outlook;
+  const { proof } = outlook;
+  return {
+    ...outlook,
+    candidates: outlook.candidates.map((candidate) => ({ ...candidate })),
+    proof:
+      proof.kind === 'seals'
+        ? { ...proof, of: [...proof.of], available: [...proof.available], missing: [...proof.missing] }
+        : proof,
   };
 }
 

@@ -127,6 +127,48 @@ export const statusViewSchema = z.object({
   warnings: z.array(z.string()),
 });
 
+const proofOutlookSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('seals'),
+    verdict: z.enum(['met', 'missing']),
+    rule: z.string(),
+    needed: z.number(),
+    of: z.array(z.string()),
+    available: z.array(z.string()),
+    missing: z.array(z.string()),
+  }),
+  z.object({ kind: z.literal('alone'), verdict: z.literal('missing') }),
+  z.object({
+    kind: z.literal('lease'),
+    verdict: z.enum(['met', 'missing']),
+    afterMs: z.number(),
+    lossMaxBytes: z.number(),
+  }),
+]);
+
+/** What would happen if the leader's host vanished now, asked of the election itself (core's `FailoverOutlook`). */
+export const outlookSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('unknown'), why: z.string() }),
+  z.object({
+    kind: z.literal('known'),
+    epoch: z.number(),
+    leader: z.string(),
+    successor: z.string().nullable(),
+    paused: z.enum(['yes', 'no']),
+    proof: proofOutlookSchema,
+    candidates: z.array(
+      z.object({
+        member: z.string(),
+        standing: z.enum(['first', 'next', 'out']),
+        code: z.string(),
+        why: z.string(),
+        position: z.string().nullable(),
+        behindBytes: z.number().nullable(),
+      }),
+    ),
+  }),
+]);
+
 /** `GET /understudy/explain`: the latest decision of the member that answers. */
 export const explainViewSchema = z.object({
   member: z.string(),
@@ -140,11 +182,15 @@ export const explainViewSchema = z.object({
     z.object({ kind: z.literal('none') }),
     z.object({ kind: z.literal('primary'), forMs: z.number() }),
   ]),
+  /** What it does now, in order, in words. */
   commands: z.array(z.string()),
+  /** Why it takes the leader for dead; null when it does not. */
+  suspicion: reasonSchema.nullable(),
   reasons: z.array(reasonSchema),
   failures: z.array(z.object({ command: z.string(), agoMs: z.number(), code: z.string(), message: z.string() })),
   session: z.string(),
   guard: z.string(),
+  outlook: outlookSchema,
 });
 
 /** `GET /understudy/history` */
@@ -178,6 +224,7 @@ export const apiErrorSchema = z.object({
 export type Rpo = z.infer<typeof rpoSchema>;
 export type MemberView = z.infer<typeof memberViewSchema>;
 export type StatusView = z.infer<typeof statusViewSchema>;
+export type Outlook = z.infer<typeof outlookSchema>;
 export type ExplainView = z.infer<typeof explainViewSchema>;
 export type HistoryView = z.infer<typeof historyViewSchema>;
 export type RequestView = z.infer<typeof requestViewSchema>;

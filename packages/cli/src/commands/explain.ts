@@ -1,11 +1,10 @@
-import type { MemberView, StatusView } from '@understudy/agent/client';
+import type { ExplainView, MemberView, Outlook, StatusView } from '@understudy/agent/client';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
 import { CliError, reasonOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Explained, renderExplain } from '../render/explain.ts';
-import { successionOf } from '../render/succession.ts';
 
 /** `understudy explain [member]` */
 export async function explain(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
@@ -14,10 +13,18 @@ export async function explain(context: Context, args: readonly string[], given: 
   const { status, url } = await client.look();
   const members = chosen(status, args[0]);
   const explained = await Promise.all(members.map((member) => ask(client, member, status.answeredBy, url)));
-  if (context.format === 'json') {
-    printJson(context, { members: explained.map(jsonOf), succession: successionOf(status) });
-  } else print(context, renderExplain(explained, status, { style: context.style, width: context.io.out.columns() }));
+  const outlook = outlookOf(explained, status);
+  if (context.format === 'json') printJson(context, { members: explained.map(jsonOf), outlook });
+  else print(context, renderExplain(explained, outlook, { style: context.style, width: context.io.out.columns() }));
   return EXIT.done;
+}
+
+/** All see the same cluster; the leader sees its replicas best, then the one that answered first. */
+function outlookOf(explained: readonly Explained[], status: StatusView): Outlook | null {
+  const views = explained.flatMap((each) => (each.kind === 'answered' ? [each.view] : []));
+  const rank = (view: ExplainView): number =>
+    Number(view.member === status.answeredBy) + 2 * Number(view.member === status.leader);
+  return views.toSorted((a, b) => rank(b) - rank(a))[0]?.outlook ?? null;
 }
 
 function chosen(status: StatusView, name: string | undefined): readonly MemberView[] {

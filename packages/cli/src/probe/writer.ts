@@ -4,7 +4,7 @@ import { close, connectToPrimary, type Host, type Session, withDeadline } from '
 import type { Login } from '../sql/login.ts';
 import { nowMs, pauseFor } from '../waiting.ts';
 
-/** A time without acknowledged writes that was longer than usual. */
+/** A time without acknowledged writes: the connection broke, or it took longer than usual. */
 export interface Interruption {
   /** From the last acknowledgement before it to the first after it. */
   readonly durationMs: number;
@@ -34,7 +34,7 @@ const connectTimeoutMs = 1000;
 /** How long one row may take before the client gives up on its connection. */
 const answerTimeoutMs = 1000;
 const retryMs = 20;
-/** Shorter pauses are those of a busy machine. */
+/** Shorter pauses are those of a busy machine, unless the connection broke. */
 const noticedMs = 150;
 const prepareMs = 30_000;
 const verifyMs = 60_000;
@@ -53,6 +53,7 @@ export class ProbeWriter {
   #session: Session | null = null;
   #next = 1;
   #unknown = 0;
+  #brokeSince = false;
   #lastAckMs: number | null = null;
   #lastHost: string | null = null;
 
@@ -109,16 +110,18 @@ export class ProbeWriter {
       await withDeadline(sent, answerTimeoutMs);
     } catch {
       this.#unknown += 1;
+      this.#brokeSince = true;
       await this.#drop();
       return;
     }
     const ackedMs = nowMs();
     const durationMs = Math.round(ackedMs - (this.#lastAckMs ?? ackedMs));
-    if (durationMs >= Math.max(noticedMs, 3 * this.#options.everyMs)) {
+    if (this.#brokeSince || durationMs >= Math.max(noticedMs, 3 * this.#options.everyMs)) {
       const interruption = { durationMs, from: this.#lastHost, to: session.host.name };
       if (this.#interruptions.length < interruptionsMax) this.#interruptions.push(interruption);
       this.#options.onInterruption(interruption);
     }
+    this.#brokeSince = false;
     this.#lastAckMs = ackedMs;
     this.#lastHost = session.host.name;
     this.#acknowledged.push(n);

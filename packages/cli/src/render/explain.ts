@@ -1,15 +1,20 @@
-import type { ExplainView, StatusView } from '@understudy/agent/client';
-import { formatDuration, hanging } from '../output/text.ts';
+import type { ExplainView, Outlook } from '@understudy/agent/client';
+import { formatBytes, formatDuration, hanging } from '../output/text.ts';
 import type { RenderOptions } from './status.ts';
-import { successionOf } from './succession.ts';
 
 /** What one member said, or why it said nothing. */
 export type Explained =
   | { readonly kind: 'answered'; readonly view: ExplainView }
   | { readonly kind: 'silent'; readonly member: string; readonly why: string };
 
-export function renderExplain(explained: readonly Explained[], status: StatusView, options: RenderOptions): string[] {
-  return [...explained.flatMap((each) => [...memberLines(each, options), '']), ...successionLines(status, options)];
+/** @param outlook of the member whose word counts most; null when none answered */
+export function renderExplain(
+  explained: readonly Explained[],
+  outlook: Outlook | null,
+  options: RenderOptions,
+): string[] {
+  const members = explained.flatMap((each) => [...memberLines(each, options), '']);
+  return outlook === null ? members : [...members, ...outlookLines(outlook, options)];
 }
 
 function memberLines(explained: Explained, { style, width }: RenderOptions): string[] {
@@ -22,7 +27,7 @@ function memberLines(explained: Explained, { style, width }: RenderOptions): str
     `${style.bold(view.member)}  ${style.dim(`the same for ${formatDuration(view.sameForMs)}, last decided ${formatDuration(view.agoMs)} ago`)}`,
     ...view.reasons.flatMap((reason, index) => line(index === 0 ? 'reason' : '', `${reason.code}: ${reason.text}`)),
     ...(view.commands.length === 0 ? line('does', 'nothing now') : line('does', view.commands.join(', then '))),
-    ...(view.suspects === null ? [] : line('suspects', `takes the leader of epoch ${view.suspects} for dead`)),
+    ...(view.suspicion === null ? [] : line('suspects', view.suspicion.text)),
     ...line('authority', authorityText(view)),
     ...line('session', view.session),
     ...line('guard', view.guard),
@@ -40,20 +45,35 @@ function authorityText({ authority }: ExplainView): string {
     : `a primary here may go on for ${formatDuration(Math.max(0, authority.forMs))} without hearing from its agent again`;
 }
 
-function successionLines(status: StatusView, { style, width }: RenderOptions): string[] {
-  const { prospects, quorum } = successionOf(status);
-  const head = status.leader === null ? 'If somebody had to lead now:' : `If ${status.leader} vanished now:`;
-  const proof = {
-    met: style.green('possible'),
-    missing: style.red('not possible'),
-    none: style.yellow('after the lease'),
-  }[quorum.kind];
+/** Who would lead next, and why not the others, in the words of the election itself. */
+function outlookLines(outlook: Outlook, { style, width }: RenderOptions): string[] {
+  if (outlook.kind === 'unknown')
+    return [style.bold('If the leader vanished now:'), ...hanging('  ', outlook.why, width)];
+  const line = (label: string, verdict: string, text: string): string[] =>
+    hanging(`  ${style.dim(label.padEnd(11))}${verdict}: `, text, width);
+  const { proof } = outlook;
+  const verdict = proof.verdict === 'met' ? style.green('possible') : style.red('not possible');
   return [
-    style.bold(head),
-    ...hanging(`  ${style.dim('failover'.padEnd(11))}${proof}: `, quorum.text, width),
-    ...prospects.flatMap(({ member, place, why }) => {
-      const verdict = { next: style.green('next'), behind: 'not first', out: style.red('no') }[place.kind];
-      return hanging(`  ${member.padEnd(11)}${verdict}: `, why, width);
+    style.bold(`If ${outlook.leader} vanished now:`),
+    ...(outlook.paused === 'yes' ? line('paused', style.yellow('nothing'), 'until "understudy resume"; then:') : []),
+    ...line('failover', verdict, proofText(proof)),
+    ...outlook.candidates.flatMap(({ member, standing, code, why }) => {
+      const place = { first: style.green('next'), next: 'not first', out: style.red('no') }[standing];
+      return line(member, place, `${why} (${code})`);
     }),
   ];
+}
+
+function proofText(proof: Extract<Outlook, { kind: 'known' }>['proof']): string {
+  switch (proof.kind) {
+    case 'seals': {
+      const missing = proof.missing.length === 0 ? '' : `; missing: ${proof.missing.join(', ')}`;
+      const available = proof.available.length === 0 ? 'none can' : `${proof.available.join(', ')} can`;
+      return `${proof.needed} of (${proof.of.join(', ')}) have to seal, and ${available}${missing}`;
+    }
+    case 'alone':
+      return 'it acknowledges alone, so no set of others proves anything; only its own return does, or an operator decides';
+    case 'lease':
+      return `after its lease has run out (${formatDuration(proof.afterMs)}); up to ${formatBytes(proof.lossMaxBytes)} may be lost`;
+  }
 }

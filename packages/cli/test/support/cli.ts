@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkout } from './pages.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -30,7 +32,8 @@ export function cleanEnvironment(env: Readonly<Record<string, string>> = {}): Re
   const ours = Object.fromEntries(
     Object.entries(rest).filter(([name]) => !/^UNDERSTUDY_(API|CONFIG|TOKEN|CA|CERT|KEY)/.test(name)),
   );
-  return { ...ours, ...env };
+  // As the launcher does: compiled sources are kept, which halves the time of every command.
+  return { NODE_COMPILE_CACHE: join(checkout, '.cache', 'compile'), ...ours, ...env };
 }
 
 /** Runs the real command to its end. */
