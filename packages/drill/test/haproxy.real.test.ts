@@ -16,9 +16,12 @@ const command = [process.execPath, resolve(import.meta.dirname, '../../cli/src/m
 test('HAProxy with a configuration written for Patroni follows the primary', { timeout: 180_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'us-ha-'));
   await chmod(folder, 0o755);
-  t.after(() => rm(folder, { recursive: true, force: true }));
   const cluster = await createLocalCluster({ folder: join(folder, 'c'), command });
-  t.after(() => cluster.destroy());
+  // One hook: hooks run in the order in which they were added, and the folder must outlive the cluster.
+  t.after(async () => {
+    await cluster.destroy();
+    await rm(folder, { recursive: true, force: true });
+  });
   const first = await cluster.start();
   const ports = { writes: await freePort(), reads: await freePort() };
   await startHaproxy(t, folder, configuration(cluster, ports));
