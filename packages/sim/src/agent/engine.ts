@@ -1,14 +1,12 @@
-import type { EngineCommand, EngineJob, EngineState, Ms } from '@understudy/core';
+import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
 import { reloadRule, ruleIsLoaded } from '../server/acks.ts';
 import { requestPromotion, setUpstream, stopServer } from '../server/lifecycle.ts';
-import type { SimServer } from '../server/server.ts';
-import { HEARTBEAT_MS, type Stream, silenceMs } from '../server/stream.ts';
+import type { SimServer, Stream } from '../server/server.ts';
+import { HEARTBEAT_MS, silenceMs } from '../server/stream.ts';
+import type { Ending, EngineHost } from './host.ts';
 import { Jobs } from './jobs.ts';
 import { engineState, indexOf } from './observe.ts';
 import { RuleProof } from './rule-proof.ts';
-
-/** How a command ended: null when it worked, else the code of the error. */
-export type Ending = string | null;
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 
@@ -17,14 +15,6 @@ const SEAL_DEADLINE_MS = 2000;
 const RULE_DEADLINE_MS = 2000;
 const PROMOTE_DEADLINE_MS = 5000;
 const FOLLOW_MS = 3;
-
-export interface EngineHost {
-  /** Plans an action of the agent's process: it happens only if this process still lives, and waits while it is frozen. */
-  later(delayMs: number, action: () => void): void;
-  localNow(): Ms;
-  /** A job has ended; a failure goes among the agent's failures. */
-  jobEnded(command: string, ending: Ending): void;
-}
 
 /**
  * The engine adapter in an agent's process, as the port describes it: short commands end when their effect is proven, long ones go on

@@ -1,7 +1,7 @@
 import { type EngineCommand, type EngineJob, systemId } from '@understudy/core';
 import { initialize, installCopy, rewindTo, startFenced, stopServer } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
-import type { Ending, EngineHost } from './engine.ts';
+import type { Ending, EngineHost } from './host.ts';
 import { indexOf } from './observe.ts';
 
 const COPY_POLL_MS = 200;

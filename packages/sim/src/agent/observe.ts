@@ -7,8 +7,8 @@ import {
   type ReplicaProgress,
 } from '@understudy/core';
 import { memberName } from '../server/acks.ts';
-import type { SimServer } from '../server/server.ts';
-import { type Stream, silenceMs } from '../server/stream.ts';
+import type { SimServer, Stream } from '../server/server.ts';
+import { silenceMs } from '../server/stream.ts';
 import { toPosition } from '../wal/branch.ts';
 import type { RuleProof } from './rule-proof.ts';
 

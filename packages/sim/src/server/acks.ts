@@ -1,6 +1,5 @@
 import { type AckRule, sameRule } from '@understudy/core';
-import type { SimServer } from './server.ts';
-import type { Stream } from './stream.ts';
+import type { SimServer, Stream } from './server.ts';
 
 /** Whether this walsender takes its own standby for one that counts. */
 function counts(stream: Stream): boolean {

@@ -4,7 +4,6 @@ import type { Trace } from '../run/trace.ts';
 import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
 import type { Branch } from '../wal/branch.ts';
-import type { Stream } from './stream.ts';
 
 /** What the checks want to know of the servers. */
 export interface ServerObserver {
@@ -46,6 +45,33 @@ export interface ServerTrouble {
 
 /** `stopping` refuses writes but still sends its log. */
 export type ServerProcess = 'down' | 'starting' | 'replica' | 'primary' | 'stopping';
+
+/** One replication connection: a walsender on `source`, a walreceiver on `sink`; each end may outlive the other. */
+export interface Stream {
+  readonly source: SimServer;
+  readonly sink: SimServer;
+  readonly sourceLife: number;
+  readonly sinkLife: number;
+  readonly openedAt: number;
+  readonly phaseMs: number;
+  senderAlive: boolean;
+  receiverAlive: boolean;
+  inFlight: boolean;
+  /** Has once sent everything there was: only then do its replies count. */
+  caughtUp: boolean;
+  sentBranch: Branch;
+  sentLsn: number;
+  /** What the sink has confirmed, as the source knows. */
+  confirmedBranch: Branch;
+  confirmedLsn: number;
+  /** A reply that a cut link holds back. */
+  held: { readonly branch: Branch; readonly lsn: number } | null;
+  /** The acknowledgement rule as *this* walsender has loaded it. */
+  loaded: AckRule;
+  /** Since when nothing gets through to the one or the other end; null while it does. */
+  quietToSink: number | null;
+  quietToSource: number | null;
+}
 
 /**
  * One PostgreSQL server: data directory and processes. It lives apart from its agent: it goes on writing, sending and acknowledging

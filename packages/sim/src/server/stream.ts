@@ -1,39 +1,11 @@
-import type { AckRule } from '@understudy/core';
 import { type Branch, holds } from '../wal/branch.ts';
 import { countReply } from './acks.ts';
-import type { SimServer } from './server.ts';
+import type { SimServer, Stream } from './server.ts';
 
 /** Status messages and keep-alives in both directions. */
 export const HEARTBEAT_MS = 1000;
 const RETRY_MS = 250;
 const BYTES_PER_MS = 200_000;
-
-/** One replication connection: a walsender on `source`, a walreceiver on `sink`; each end may outlive the other. */
-export interface Stream {
-  readonly source: SimServer;
-  readonly sink: SimServer;
-  readonly sourceLife: number;
-  readonly sinkLife: number;
-  readonly openedAt: number;
-  readonly phaseMs: number;
-  senderAlive: boolean;
-  receiverAlive: boolean;
-  inFlight: boolean;
-  /** Has once sent everything there was: only then do its replies count. */
-  caughtUp: boolean;
-  sentBranch: Branch;
-  sentLsn: number;
-  /** What the sink has confirmed, as the source knows. */
-  confirmedBranch: Branch;
-  confirmedLsn: number;
-  /** A reply that a cut link holds back. */
-  held: { readonly branch: Branch; readonly lsn: number } | null;
-  /** The acknowledgement rule as *this* walsender has loaded it. */
-  loaded: AckRule;
-  /** Since when nothing gets through to the one or the other end; null while it does. */
-  quietToSink: number | null;
-  quietToSource: number | null;
-}
 
 /** Plans the next attempt of a replica to connect to its configured upstream. */
 export function connectLater(sink: SimServer, delayMs: number): void {
