@@ -24,7 +24,7 @@ const silent = {
 };
 
 function program(): Command {
-  const io = { out: silent, err: silent, input: process.stdin, env: {} };
+  const io = { out: silent, err: silent, input: process.stdin, env: {}, outliveReader: () => undefined };
   const interruption = (): AbortSignal => new AbortController().signal;
   return buildProgram({ io, format: 'text', style: PLAIN, errStyle: PLAIN, interruption }, () => undefined);
 }

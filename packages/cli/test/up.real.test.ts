@@ -177,6 +177,22 @@ test('a second Ctrl-C ends everything at once, without orphans, with 130', async
   await nothingIsLeft();
 });
 
+test('a terminal that is closed stops all of it', async () => {
+  const words = [...ownCommand, 'up', '--data-dir', folder].map((word) => `'${word}'`).join(' ');
+  const terminal = spawn('script', ['-qec', words, '/dev/null'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...cleanEnvironment(), TERM: 'xterm' },
+  });
+  started.push(terminal);
+  let output = '';
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  await eventually('up on a terminal', () => (/What the cluster decides/.test(output) ? true : null), startMs);
+  terminal.kill('SIGKILL');
+  await eventually('all stopped', async () => ((await processesIn(folder)).length === 0 ? true : null), 60_000);
+});
+
 test('up --detach, status by default folder, down, destroy', async () => {
   const detached = await cli(['up', '--detach', '--data-dir', folder], { timeoutMs: startMs });
   assert.equal(detached.code, 0, detached.stderr);

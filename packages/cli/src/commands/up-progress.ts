@@ -91,7 +91,7 @@ class TerminalProgress implements ProgressView {
 
 /** The picture of one moment of a start. */
 export function progressLines(step: StartProgress, style: Style, frame: string, elapsedMs: number): string[] {
-  const share = step.fraction === null ? '' : ` ${bar(step.fraction)}`;
+  const share = step.fraction === null || step.fraction === 0 ? '' : ` ${bar(step.fraction)}`;
   const width = Math.max(0, ...step.nodes.map(({ name }) => name.length));
   const states = Math.max(0, ...step.nodes.map(({ state }) => state.length));
   return [

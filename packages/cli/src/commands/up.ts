@@ -39,6 +39,7 @@ export async function up(context: Context, _args: readonly string[], given: unkn
       options.timeout,
     );
   }
+  context.io.outliveReader();
   const progress = startProgress(context);
   const signals = new UpSignals(context);
   try {

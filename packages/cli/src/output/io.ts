@@ -17,6 +17,8 @@ export interface Io {
   readonly err: Sink;
   readonly input: Readable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** From here on the command goes on when its terminal is closed or its reader goes away: it has something to put in order. */
+  readonly outliveReader: () => void;
 }
 
 const pipeColumns = 10_000;
@@ -39,11 +41,23 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
   };
 }
 
-/** The terminal or pipes of this process. A reader that goes away (`… | head`) ends the process quietly. */
+/** The terminal or pipes of this process. A reader that goes away (`… | head`) ends the process quietly, unless it said otherwise. */
 export function processIo(): Io {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
-  return { out: sinkOf(process.stdout), err: sinkOf(process.stderr), input: process.stdin, env: process.env };
+  let whenGone: 'end' | 'go on' = 'end';
+  const gone = (error: NodeJS.ErrnoException): void => {
+    // EIO: the terminal was closed.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    if (whenGone === 'end') process.exit(0);
+  };
+  process.stdout.on('error', gone);
+  process.stderr.on('error', gone);
+  return {
+    out: sinkOf(process.stdout),
+    err: sinkOf(process.stderr),
+    input: process.stdin,
+    env: process.env,
+    outliveReader: () => {
+      whenGone = 'go on';
+    },
+  };
 }

@@ -10,7 +10,7 @@ export function addToolCommands({ program, attach }: Tree): void {
   addServers({ program, attach });
   const version = program
     .command('version')
-    .summary('print the versions of this command and of a running cluster')
+    .summary('print the version of this command')
     .helpGroup('Other:');
   version.description('Prints the version of this command and of the Node that runs it.');
   withExamples(withCommon(version), [
