@@ -14,6 +14,15 @@ async function main(args: readonly string[]): Promise<number> {
         process.stdout.write(`${name.padEnd(34)} ${description} (found within ${hunt.withinSeeds} seeds)\n`);
       }
       return 0;
+    case 'golden': {
+      const { checkTranscripts } = await import('./golden/files.ts');
+      const differing = checkTranscripts(parsed.mode);
+      const verb = parsed.mode === 'update' ? 'written' : 'differ';
+      process.stdout.write(
+        `${differing.length} transcripts ${verb}${differing.map((name) => `\n  ${name}`).join('')}\n`,
+      );
+      return parsed.mode === 'compare' && differing.length > 0 ? 1 : 0;
+    }
     case 'wrong':
       process.stderr.write(`${parsed.message}\n\n${HELP}`);
       return 2;

@@ -1,4 +1,4 @@
-import type { Authority, Ms } from '@understudy/core';
+import { type Authority, addMs, type Ms } from '@understudy/core';
 import { kill } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
 import type { HostClock } from '../time/clock.ts';
@@ -95,8 +95,11 @@ export class SimGuard {
   }
 
   #look(): void {
+    const dueAt = this.process.localNow() + LOOK_MS;
     this.process.later(LOOK_MS, () => {
       const now = this.process.localNow();
+      // While the guard itself did not run, the agent's silence is no sign.
+      this.#agentSpokeAt = addMs(this.#agentSpokeAt, Math.max(0, now - dueAt));
       // The end of a child is seen at once; one that does not speak may only be slow.
       const patienceMs = this.#agentLives() ? this.#patienceMs : LOOK_MS;
       if (now - this.#agentSpokeAt > patienceMs) {

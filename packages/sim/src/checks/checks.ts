@@ -44,6 +44,9 @@ export class Checks implements ServerObserver {
   /** What the leader of the record was chosen at, as a true log position. */
   #base: WalEnd | null = null;
   #forgivenEpoch = 0;
+  #lastAckAt = 0;
+  /** The longest time without an acknowledgement since the start or since `forgetGap`. */
+  longestGapMs = 0;
 
   constructor(world: CheckWorld) {
     this.#world = world;
@@ -51,6 +54,10 @@ export class Checks implements ServerObserver {
 
   get establishedEpoch(): number {
     return this.#established?.epoch ?? 0;
+  }
+
+  forgetGap(): void {
+    this.longestGapMs = 0;
   }
 
   fail(rule: string, text: string): void {
@@ -67,6 +74,7 @@ export class Checks implements ServerObserver {
     else if (record.leader !== old.leader) {
       this.fail('one-leader-per-epoch', `Epoch ${record.epoch} passed from ${old.leader} to ${record.leader}.`);
     }
+    if (old?.durability === 'sync' && record.durability === 'async') this.#becomeAsync();
     this.#records.set(record.epoch, record);
     this.#checkElections(record);
     const leader = this.#serverOf(record);
@@ -84,6 +92,12 @@ export class Checks implements ServerObserver {
         ? null
         : { branch: branchAt(branch, Number(record.chosenAt.lsn)), lsn: Number(record.chosenAt.lsn) };
     if (record.cause === 'operator-override') this.#forgive(old?.epoch ?? 0);
+  }
+
+  /** From now on what was acknowledged before is as safe as everything else: within the bound. */
+  #becomeAsync(): void {
+    if (this.#frontier !== null) this.#asyncAcks.push({ at: this.#world.now(), end: this.#frontier });
+    this.#frontier = null;
   }
 
   /** The operator accepted that what the chosen node lacks is lost, and whatever the old leaders may still acknowledge. */
@@ -156,13 +170,16 @@ export class Checks implements ServerObserver {
     const epoch = Number(server.epoch);
     if (branch === null || established === null || epoch <= this.#forgivenEpoch) return;
     this.counts.acked += 1;
+    const now = this.#world.now();
+    this.longestGapMs = Math.max(this.longestGapMs, now - this.#lastAckAt);
+    this.#lastAckAt = now;
     const durability = this.#records.get(epoch)?.durability ?? 'sync';
     if (epoch < established.epoch) {
       this.#checkLateAck(server, lsn, epoch, established, durability);
       return;
     }
     if (durability === 'async') {
-      this.#asyncAcks.push({ at: this.#world.now(), end: { branch, lsn } });
+      this.#asyncAcks.push({ at: now, end: { branch, lsn } });
       if (this.#asyncAcks.length > 4000) this.#asyncAcks.splice(0, 2000);
       return;
     }

@@ -28,6 +28,7 @@ export type Parsed =
   | { readonly kind: 'run'; readonly options: SimOptions }
   | { readonly kind: 'help' }
   | { readonly kind: 'mutants' }
+  | { readonly kind: 'golden'; readonly mode: 'compare' | 'update' }
   | { readonly kind: 'wrong'; readonly message: string };
 
 export const HELP = `Simulates whole clusters with faults in virtual time, and checks every promise after every event.
@@ -45,6 +46,7 @@ export const HELP = `Simulates whole clusters with faults in virtual time, and c
   --stop          end at the first violation
   --no-shrink     do not look for the smallest scenario of a violation
   --replay FILE   run a scenario from tests/regressions/
+  --golden        compare the transcripts in tests/golden/; with --update, write them anew
   --trace         print everything that happens
   --json          print the report as JSON
 `;
@@ -68,6 +70,8 @@ export function parseOptions(args: readonly string[]): Parsed {
         stop: { type: 'boolean' },
         'no-shrink': { type: 'boolean' },
         replay: { type: 'string' },
+        golden: { type: 'boolean' },
+        update: { type: 'boolean' },
         trace: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -75,6 +79,8 @@ export function parseOptions(args: readonly string[]): Parsed {
     });
     if (values.help === true) return { kind: 'help' };
     if (values.mutants === true) return { kind: 'mutants' };
+    if (values.golden === true) return { kind: 'golden', mode: values.update === true ? 'update' : 'compare' };
+    if (values.update === true) throw new Error('--update goes with --golden.');
     const firstSeed = whole('seed', values.seed, 1, 0, 2 ** 52);
     const seeds = whole('seeds', values.seeds, values.seed === undefined ? 100 : 1, 1, 10_000_000);
     return {

@@ -31,6 +31,7 @@ const scenarioSchema = z.object({
   tags: z.array(z.custom<Scenario['tags'][number]>(isObject)),
   net: z.object({ linkMs: duration, jitterMs: duration, spikeShare: z.number(), spikeMs: duration }),
   clocks: z.array(z.object({ rate: z.number().positive(), wallOffsetMs: z.number() })),
+  bootDelaysMs: z.array(duration),
   storeClockRate: z.number().positive(),
   writesPerSecond: z.number().positive(),
   burstPerSecond: z.number().nonnegative(),

@@ -58,6 +58,8 @@ export type FaultAction =
       readonly purpose: string | null;
       /** `during`: it was sent, its outcome is not known yet. */
       readonly moment: 'before' | 'during' | 'after';
+      /** Who is struck: the one that carries out the command, or another. */
+      readonly victim: 'self' | 'leader' | 'follower';
       readonly strike:
         | 'crash-agent'
         | 'freeze-agent'

@@ -2,7 +2,7 @@ import type { Command } from '@understudy/core';
 import { nameOf } from '../agent/observe.ts';
 import type { World } from '../run/world.ts';
 import { kill } from '../server/lifecycle.ts';
-import { describeFault, type Fault, type FaultAction, type FaultKind } from './fault.ts';
+import { describeFault, type Fault, type FaultAction, type FaultKind, type Target } from './fault.ts';
 import { Striker } from './striker.ts';
 import { STRIKES } from './strikes.ts';
 
@@ -70,9 +70,13 @@ export class Injector {
     if (armed === undefined) return;
     this.#armed.splice(place, 1);
     const { trace } = this.#world;
-    if (trace.on) trace.note('fault', `${armed.strike} of ${nameOf(index)} ${moment} ${command.kind}`);
+    if (trace.on)
+      trace.note(
+        'fault',
+        `${armed.strike} of ${armed.victim === 'self' ? nameOf(index) : armed.victim} ${moment} ${command.kind}`,
+      );
     this.#stir();
-    for (const action of struckBy(armed, index)) this.#strike(action);
+    for (const action of struckBy(armed, armed.victim === 'self' ? index : armed.victim)) this.#strike(action);
   }
 }
 
@@ -81,7 +85,7 @@ function isMeant(armed: AtCommand, command: Command): boolean {
   return command.kind !== 'commit' || armed.purpose === null || armed.purpose === command.purpose;
 }
 
-function struckBy(armed: AtCommand, node: number): readonly Exclude<FaultAction, AtCommand>[] {
+function struckBy(armed: AtCommand, node: Target): readonly Exclude<FaultAction, AtCommand>[] {
   const { forMs } = armed;
   const isolate = { kind: 'isolate', node, forMs, clients: 'kept' } as const;
   switch (armed.strike) {

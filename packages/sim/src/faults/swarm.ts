@@ -93,6 +93,7 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
       rate: random.between(0.995, 1.005),
       wallOffsetMs: random.chance(0.2) ? random.between(-7_200_000, 7_200_000) : random.between(-50, 50),
     })),
+    bootDelaysMs: Array.from({ length: nodes }, () => random.between(0, 300)),
     storeClockRate: random.between(0.995, 1.005),
     writesPerSecond: random.pick([1, 2, 3, 5]),
     burstPerSecond: random.pick([0, 20, 100]),
@@ -278,6 +279,7 @@ function drawClusterFault(
         command,
         purpose: command === 'commit' ? random.pick(PURPOSES) : null,
         moment: random.pick(['before', 'during', 'after'] as const),
+        victim: random.pick(['self', 'self', 'self', 'self', 'leader', 'follower'] as const),
         strike: random.pick([
           'crash-agent',
           'freeze-agent',

@@ -17,13 +17,17 @@ const AGENT_DIES_SEALING: FaultCourse = {
       command: 'commit',
       purpose: 'publish seal',
       moment: 'during',
+      victim: 'self',
       strike: 'crash-agent',
       forMs: 0,
     },
   ],
 };
 
-/** A candidate is frozen just before it takes the leadership; meanwhile the leader is back and another node takes its seal back. */
+/**
+ * A candidate is frozen just before it takes the leadership. The other sealed node may not lead; the leader is back, so it takes its seal
+ * back and acknowledges again. Then the candidate thaws.
+ */
 const CANDIDATE_FROZEN: FaultCourse = {
   everyMs: 20_000,
   faults: [
@@ -33,10 +37,15 @@ const CANDIDATE_FROZEN: FaultCourse = {
       command: 'commit',
       purpose: 'take leadership',
       moment: 'before',
+      victim: 'self',
       strike: 'freeze-host',
-      forMs: 6000,
+      forMs: 5000,
     },
     { at: 100, kind: 'isolate', node: 'leader', forMs: 1700, clients: 'kept' },
+    { at: 150, kind: 'tags', node: 'follower', change: { nofailover: true } },
+    { at: 10_000, kind: 'tags', node: 0, change: { nofailover: false } },
+    { at: 10_000, kind: 'tags', node: 1, change: { nofailover: false } },
+    { at: 10_000, kind: 'tags', node: 2, change: { nofailover: false } },
   ],
 };
 

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly tags: readonly Partial<MemberTags>[];
   readonly net: NetParameters;
   readonly clocks: readonly { readonly rate: number; readonly wallOffsetMs: number }[];
+  /** When each host starts. */
+  readonly bootDelaysMs: readonly number[];
   readonly storeClockRate: number;
   readonly writesPerSecond: number;
   /** For a moment after every change of a fault the clients write this much more often: that is when it matters. */

@@ -74,7 +74,13 @@ function fewerNodes(scenario: Scenario, still: Fails): Scenario {
   let best = scenario;
   while (best.nodes > 2) {
     const nodes = best.nodes - 1;
-    const candidate = { ...best, nodes, tags: best.tags.slice(0, nodes), clocks: best.clocks.slice(0, nodes) };
+    const candidate = {
+      ...best,
+      nodes,
+      tags: best.tags.slice(0, nodes),
+      clocks: best.clocks.slice(0, nodes),
+      bootDelaysMs: best.bootDelaysMs.slice(0, nodes),
+    };
     if (!still(candidate)) break;
     best = candidate;
   }

@@ -89,7 +89,9 @@ export class World {
   begin(): void {
     const value: ClusterConfig = { ...DEFAULT_CONFIG, ...this.scenario.config };
     this.store.administer([{ key: 'config', value }]);
-    for (const node of this.nodes) this.scheduler.after(this.#latencies.between(0, 300), () => this.bootHost(node));
+    for (const node of this.nodes) {
+      this.scheduler.at(this.scenario.bootDelaysMs[node.index] ?? 0, () => this.bootHost(node));
+    }
   }
 
   /** The host is there: its guard starts, and the agent. */
