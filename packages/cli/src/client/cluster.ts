@@ -35,6 +35,7 @@ const settings = z.record(z.string(), z.unknown());
 export class ClusterClient {
   readonly target: Target;
   readonly #signal: AbortSignal | undefined;
+  #lastUrl: string | null = null;
 
   constructor(target: Target, signal?: AbortSignal) {
     this.target = target;
@@ -50,12 +51,24 @@ export class ClusterClient {
     const results = await Promise.allSettled(this.target.urls.map((url) => this.#statusFrom(url, timeoutMs)));
     const seen = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const best = seen.toSorted((a, b) => rank(b.status) - rank(a.status))[0];
+    this.#lastUrl = best?.url ?? null;
     if (best !== undefined) return best;
     const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
     throw this.#nobody(failures);
   }
 
-  /** @param url agent to ask; the best one when none is named. */
+  /**
+   * As `look`, for those who look again and again: asks only the agent that answered last, as long as it sees the store and an open
+   * leader.
+   */
+  async lookAgain(timeoutMs = askTimeoutMs): Promise<Sighting> {
+    const url = this.#lastUrl;
+    if (url === null) return this.look(timeoutMs);
+    const sighting = await this.#statusFrom(url, timeoutMs).catch(() => null);
+    const isGood = sighting?.status.store.kind === 'current' && sighting.status.phase === 'open';
+    return sighting !== null && isGood ? sighting : this.look(timeoutMs);
+  }
+
   async history(): Promise<HistoryView> {
     const { url } = await this.look();
     return this.#ask(url, '/understudy/history', historyViewSchema);

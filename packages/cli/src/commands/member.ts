@@ -22,7 +22,9 @@ export async function reinit(context: Context, args: readonly string[], given: u
     }
   }
   note(context, `Asking for a new copy of ${member} …`);
-  return reportOutcome(context, await client.request('/reinitialize', { member }, options.wait), options.wait);
+  const code = reportOutcome(context, await client.request('/reinitialize', { member }, options.wait), options.wait);
+  note(context, 'How far it is: understudy status --watch');
+  return code;
 }
 
 /** `understudy restart MEMBER` */

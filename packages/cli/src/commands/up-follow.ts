@@ -26,7 +26,7 @@ export async function follow(
   );
   let last: StatusView | null = null;
   while (!signal.aborted) {
-    const view = await client.look(lookTimeoutMs).then(
+    const view = await client.lookAgain(lookTimeoutMs).then(
       ({ status }) => status,
       () => null,
     );

@@ -47,7 +47,7 @@ export async function watch(context: Context, target: Target, intervalMs: number
 
 async function lookOnce(client: ClusterClient, timeoutMs: number): Promise<Look> {
   try {
-    return { kind: 'seen', view: (await client.look(timeoutMs)).status };
+    return { kind: 'seen', view: (await client.lookAgain(timeoutMs)).status };
   } catch (error) {
     return { kind: 'failed', error };
   }

@@ -8,10 +8,7 @@ export function addToolCommands({ program, attach }: Tree): void {
   addTrying({ program, attach });
   addDrill({ program, attach });
   addServers({ program, attach });
-  const version = program
-    .command('version')
-    .summary('print the version of this command')
-    .helpGroup('Other:');
+  const version = program.command('version').summary('print the version of this command').helpGroup('Other:');
   version.description('Prints the version of this command and of the Node that runs it.');
   withExamples(withCommon(version), [
     ['understudy version', ''],
