@@ -5,6 +5,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { machineText } from '../report/report.ts';
 import { benchAgent } from './agent.ts';
 import { type BenchContext, benchOptions } from './bench.ts';
 import { benchFalseFailover, type FalseFailovers } from './false-failover.ts';
@@ -14,7 +15,7 @@ const usage = `Usage: bench <agent|false-failover|start> [options]
 
   agent            processor time and memory of agent and guard of an idle cluster; --seconds N (60)
   false-failover   changes of leader while nothing fails; --minutes N (60), --load idle|saturated (both, one after the other)
-  start            time to the first write, of a new cluster and of one that was there
+  start            time to the first write, of a new cluster and of one that was there; --runs N (3)
   --store KIND     local (default) or etcd
 `;
 
@@ -27,6 +28,7 @@ async function main(): Promise<number> {
       seconds: { type: 'string', default: '60' },
       minutes: { type: 'string', default: '60' },
       load: { type: 'string', default: 'both' },
+      runs: { type: 'string', default: '3' },
       store: { type: 'string', default: 'local' },
     },
   });
@@ -39,21 +41,23 @@ async function main(): Promise<number> {
     say,
     options: benchOptions({ store: values.store }),
   };
-  const result = await run(positionals[0], context, values);
-  process.stdout.write(result === null ? usage : `${JSON.stringify(result, null, 2)}\n`);
+  const bench = positionals[0];
+  const result = await run(bench, context, values);
+  const report = { bench, machine: machineText(), store: values.store, result };
+  process.stdout.write(result === null ? usage : `${JSON.stringify(report, null, 2)}\n`);
   return result === null ? 2 : 0;
 }
 
 async function run(
   which: string | undefined,
   context: BenchContext,
-  { seconds, minutes, load }: { readonly seconds: string; readonly minutes: string; readonly load: string },
+  { seconds, minutes, load, runs }: Readonly<Record<'seconds' | 'minutes' | 'load' | 'runs', string>>,
 ): Promise<object | null> {
   switch (which) {
     case 'agent':
       return benchAgent(context, Number(seconds));
     case 'start':
-      return benchStart(context);
+      return benchStart(context, Number(runs));
     case 'false-failover': {
       const loads: readonly FalseFailovers['load'][] =
         load === 'idle' || load === 'saturated' ? [load] : ['idle', 'saturated'];
