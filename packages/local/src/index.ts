@@ -2,7 +2,14 @@ export { AgentApi } from './api.ts';
 export { createLocalCluster, type DatabaseLogin, LocalCluster, type StartOptions } from './cluster.ts';
 export { LOCAL_ERROR_CODES, LocalError, type LocalErrorCode, reasonOf } from './errors.ts';
 export { type ClusterPaths, clusterPaths, defaultFolder, type NodePaths, nodePaths } from './folder.ts';
-export { type ClusterDescription, describeCluster, destroyCluster, readLogin, stopCluster } from './manage.ts';
+export {
+  type ClusterDescription,
+  describeCluster,
+  destroyCluster,
+  readLogin,
+  stopCluster,
+  stopOrphans,
+} from './manage.ts';
 export { namespacesObjection } from './network/ip.ts';
 export { Network, sweepNetworks, type VirtualHost } from './network/network.ts';
 export { LocalNode } from './node.ts';

@@ -7,14 +7,17 @@ export interface FolderLock {
   release(): void;
 }
 
+/** Somebody who only asks whether the folder is in use holds it for a moment. */
+const probeMs = 300;
+
 /**
  * Claims a cluster folder for this process. The lock is an open SQLite transaction: the operating system lets go of it when this
  * process dies in whatever way, so there are no stale locks to judge.
  *
  * @throws LocalError `CLUSTER_BUSY` naming the process that holds it; `FOLDER_UNUSABLE`.
  */
-export function lockFolder(paths: ClusterPaths): FolderLock {
-  const database = openLock(paths);
+export function lockFolder(paths: ClusterPaths, waitMs = probeMs): FolderLock {
+  const database = openLock(paths, waitMs);
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -40,7 +43,7 @@ export function lockFolder(paths: ClusterPaths): FolderLock {
 /** Whether a living process holds the folder, and which; asks without waiting. */
 export function lockHolder(paths: ClusterPaths): { readonly pid: number | null } | null {
   try {
-    lockFolder(paths).release();
+    lockFolder(paths, 0).release();
     return null;
   } catch (error) {
     if (error instanceof LocalError && error.code === 'CLUSTER_BUSY') return { pid: ownerPid(paths) };
@@ -48,9 +51,9 @@ export function lockHolder(paths: ClusterPaths): { readonly pid: number | null }
   }
 }
 
-function openLock(paths: ClusterPaths): DatabaseSync {
+function openLock(paths: ClusterPaths, waitMs: number): DatabaseSync {
   try {
-    return new DatabaseSync(paths.lock, { timeout: 0 });
+    return new DatabaseSync(paths.lock, { timeout: waitMs });
   } catch (error) {
     throw unusable(paths, error);
   }

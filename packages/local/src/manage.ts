@@ -80,6 +80,24 @@ export async function stopCluster(
   }
 }
 
+/**
+ * Ends what a killed process has left running in a folder; one that is in use is left alone.
+ *
+ * @returns `nothing` when nothing ran, or somebody uses the folder.
+ */
+export async function stopOrphans(
+  options: Pick<LocalClusterOptions, 'name' | 'folder'>,
+): Promise<'stopped' | 'nothing'> {
+  const description = await describeCluster(options);
+  if (description === null || description.runner !== null) return 'nothing';
+  const lock = lockFolder(clusterPaths(description.folder));
+  try {
+    return (await stopLeftovers(description.folder, description.state)) > 0 ? 'stopped' : 'nothing';
+  } finally {
+    lock.release();
+  }
+}
+
 async function endRunner(folder: string, pid: number | null, timeoutMs: number): Promise<void> {
   if (pid !== null && pid !== process.pid && processInfo(pid) !== null) sendSignal(pid, 'SIGTERM');
   const ended = await pollUntil(() => (lockHolder(clusterPaths(folder)) === null ? true : null), {

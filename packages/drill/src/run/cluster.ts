@@ -1,7 +1,7 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLocalCluster, type LocalCluster, namespacesObjection } from '@understudy/local';
+import { createLocalCluster, type LocalCluster, namespacesObjection, stopOrphans } from '@understudy/local';
 import type { DrillOptions } from '../options.ts';
 
 export interface ClusterIo {
@@ -26,6 +26,20 @@ export function chooseHosts(hosts: DrillOptions['hosts'], notice: (text: string)
   return 'loopback';
 }
 
+const folderPrefix = 'understudy-drill-';
+
+/** Ends the clusters of drills that were killed themselves: their folders are locked by nobody, yet processes run. */
+async function endOrphans(): Promise<number> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(folderPrefix));
+  let ended = 0;
+  for (const name of names) {
+    // A folder that is damaged, or somebody else's, is none of ours to tidy up.
+    const state = await stopOrphans({ folder: join(tmpdir(), name) }).catch(() => 'nothing');
+    if (state === 'stopped') ended += 1;
+  }
+  return ended;
+}
+
 /**
  * Starts a cluster for a drill or a benchmark, in a new folder unless one is named.
  *
@@ -36,7 +50,9 @@ export async function startCluster(
   hosts: 'loopback' | 'namespaces',
   io: ClusterIo,
 ): Promise<{ readonly cluster: LocalCluster; readonly leader: string }> {
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'understudy-drill-')));
+  const ended = await endOrphans();
+  if (ended > 0) io.notice(`Ended ${ended} clusters that killed drills had left running.`);
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), folderPrefix)));
   io.progress('starting a cluster');
   const cluster = await createLocalCluster({
     name: 'drill',
