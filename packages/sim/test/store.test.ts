@@ -12,7 +12,10 @@ const n1 = memberId('n1');
 function setUp() {
   const scheduler = new Scheduler();
   const net = new SimNet(2, { linkMs: 1, jitterMs: 0, spikeShare: 0, spikeMs: 0 }, randomFor(1, 'net'));
-  const store = new SimStore(scheduler, net, randomFor(1, 'store'), 1, { onStoreChange: () => {} });
+  const store = new SimStore(scheduler, net, randomFor(1, 'store'), 1, {
+    onStoreChange: () => {},
+    onSessionEnd: () => {},
+  });
   const answers: StoreAnswer[] = [];
   const ask = (call: Parameters<SimStore['request']>[1]): void => {
     store.request(0, call, (answer) => answers.push(answer));
@@ -64,7 +67,7 @@ test('a lost request leaves nothing', () => {
 
 test('a session lives as long as its lease is renewed, and not a moment longer', () => {
   const { store, answers, ask, runUntil } = setUp();
-  ask({ kind: 'open-session', member: n1, incarnation: incarnation('a'), ttlMs: 1000, puts: [] });
+  ask({ kind: 'open-session', member: n1, incarnation: incarnation('a'), ttlMs: 1000, is: 'absent', puts: [] });
   runUntil(900);
   const lease = answers[0]?.kind === 'session' ? answers[0].lease : 0;
   ask({ kind: 'keep-alive', lease });
@@ -79,7 +82,7 @@ test('a session lives as long as its lease is renewed, and not a moment longer',
 
 test('leases do not run out while the store is down; afterwards they may get their whole time again', () => {
   const { store, ask, runUntil } = setUp();
-  ask({ kind: 'open-session', member: n1, incarnation: incarnation('a'), ttlMs: 1000, puts: [] });
+  ask({ kind: 'open-session', member: n1, incarnation: incarnation('a'), ttlMs: 1000, is: 'absent', puts: [] });
   runUntil(500);
   store.trouble.down += 1;
   runUntil(3000);

@@ -19,6 +19,7 @@ export class SimGuard {
   readonly #respawn: () => void;
   readonly #agentLives: () => boolean;
   #until: Ms | null = null;
+  #planned: { readonly life: number; readonly until: Ms } | null = null;
   #agentSpokeAt: Ms;
   #patienceMs = 1500;
   /** True time when this guard was last frozen or dead: its promises begin anew after that. */
@@ -69,18 +70,17 @@ export class SimGuard {
     this.authorize({ kind: 'none' });
   }
 
-  #planned: Ms | null = null;
-  #plannedLife = -1;
-
   /** One planned look per deadline; a later deadline re-plans when the earlier one comes. */
   #planFence(until: Ms): void {
-    if (this.#planned !== null && this.#plannedLife === this.process.life) return;
-    this.#planned = until;
-    this.#plannedLife = this.process.life;
-    this.process.later(until - this.process.localNow() + 1, () => {
+    const { process } = this;
+    if (this.#planned !== null && this.#planned.life === process.life && this.#planned.until <= until) return;
+    const plan = { life: process.life, until };
+    this.#planned = plan;
+    process.later(until - process.localNow() + 1, () => {
+      if (this.#planned !== plan) return;
       this.#planned = null;
       if (this.#until === null) return;
-      if (this.#until > this.process.localNow()) this.#planFence(this.#until);
+      if (this.#until > process.localNow()) this.#planFence(this.#until);
       else this.#fence();
     });
   }

@@ -66,8 +66,10 @@ export class StoreSession {
   }
 
   start(): void {
-    this.#refresh(() => {});
-    this.#keepSession();
+    this.#refresh(() => {
+      if (this.#content !== null) this.#keepSession();
+      else this.#process.later(RETRY_MS, () => this.start());
+    });
   }
 
   get leaseUntil(): Ms | null {
@@ -131,13 +133,20 @@ export class StoreSession {
             member: this.#member,
             incarnation: this.#incarnation,
             ttlMs: leaseTtlMs,
+            is: this.#content?.sessions.get(this.#member)?.revision ?? 'absent',
             puts: this.#register(),
           }
         : { kind: 'keep-alive', lease: lease.id };
+    // Another lease may take the key over although its answer gets lost: from now on only what both would grant is certain.
+    if (call.kind === 'open-session') this.#believeAtMost(leaseUntil(sentAt, leaseTtlMs));
     this.#call(call, (answer) => {
       const again = this.#renewed(answer, sentAt, leaseTtlMs);
       this.#process.later(again, () => this.#keepSession());
     });
+  }
+
+  #believeAtMost(until: Ms): void {
+    if (this.#leaseUntil !== null && this.#leaseUntil > until) this.#leaseUntil = until;
   }
 
   /** Whether the store shows this member as it is now. */
@@ -155,6 +164,9 @@ export class StoreSession {
         break;
       case 'alive':
         break;
+      case 'rejected':
+        this.#refresh(() => {});
+        return RETRY_MS;
       case 'expired':
         this.#lease = null;
         this.#leaseUntil = null;

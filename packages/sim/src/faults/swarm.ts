@@ -296,13 +296,15 @@ function drawClusterFault(
 }
 
 function drawConfigChange(random: Random, nodes: number): Partial<ClusterConfig> {
-  switch (random.int(4)) {
+  switch (random.int(5)) {
     case 0:
       return { requiredAcks: nodes >= 3 ? random.pick([1, 2]) : 1 };
     case 1:
       return { whenShort: random.pick(['block', 'degrade'] as const) };
     case 2:
       return { durability: random.chance(0.3) ? 'async' : 'sync' };
+    case 3:
+      return { leaseTtlMs: random.pick([3000, 6000, 10_000]) };
     default:
       return { suspectAfterMs: random.pick([600, 1000, 2000]) };
   }

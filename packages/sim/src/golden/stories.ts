@@ -128,6 +128,14 @@ export const STORIES: readonly Story[] = [
     [{ at: 0, kind: 'freeze-agent', node: 'leader', forMs: 6000 }],
   ),
   story(
+    'agent-killed-async',
+    'The primary’s agent is killed, durability is asynchronous',
+    'The new agent holds no lease in its first moment. It does not fence the server for that: the deadline that the guard kept from its predecessor bounds the server until the new session is held, and then it is adopted.',
+    5000,
+    [{ at: 0, kind: 'kill-agent', node: 'leader' }],
+    { config: { durability: 'async' } },
+  ),
+  story(
     'rejoin-by-copy',
     'A diverged old primary that cannot be rewound',
     'As in `partition`, on a server without pg_rewind: what only this node holds is moved aside, and the node is copied anew from the leader.',

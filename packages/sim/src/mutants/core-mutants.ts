@@ -63,7 +63,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   if (obs.now < 0) {`,
       },
     ],
-    hunt: { withinSeeds: 20 },
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'seal-not-verified',
@@ -78,7 +78,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   if (obs.engine.upstream !== null) {`,
       },
     ],
-    hunt: { withinSeeds: 300 },
+    hunt: { withinSeeds: 400 },
   },
   {
     name: 'lsn-as-text',
@@ -102,7 +102,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `{ rule: target, moving: null, durability: turn.config.durability }`,
       },
     ],
-    hunt: { withinSeeds: 5 },
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'moving-ignored',
@@ -114,7 +114,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `record.rule`,
       },
     ],
-    hunt: { withinSeeds: 20 },
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'rules-judged-apart',
@@ -160,7 +160,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `    if (position === null) continue;`,
       },
     ],
-    hunt: { withinSeeds: 100 },
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'base-forgotten',
@@ -172,7 +172,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `  return chosenAt === null ? [] : [];`,
       },
     ],
-    hunt: { withinSeeds: 1000 },
+    hunt: { withinSeeds: 100 },
   },
   {
     name: 'opened-twice',
@@ -184,7 +184,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `turn.obs.now < 0;`,
       },
     ],
-    hunt: { withinSeeds: 300 },
+    hunt: { withinSeeds: 100 },
   },
   {
     name: 'attempted-seal-forgotten',
@@ -248,7 +248,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),`,
       },
     ],
-    hunt: { withinSeeds: 20 },
+    hunt: { withinSeeds: 50 },
   },
   {
     name: 'lone-leader-replaced',
@@ -272,6 +272,6 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `(lineageOf(own) ?? 0) + 1`,
       },
     ],
-    hunt: { withinSeeds: 200 },
+    hunt: { withinSeeds: 100 },
   },
 ];

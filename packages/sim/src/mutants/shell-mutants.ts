@@ -16,7 +16,7 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
     });`,
       },
     ],
-    hunt: { withinSeeds: 100 },
+    hunt: { withinSeeds: 200 },
   },
   {
     name: 'lease-from-response',
@@ -28,7 +28,7 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
         replace: `leaseUntil(this.#process.localNow(), ttlMs)`,
       },
     ],
-    hunt: { withinSeeds: 100, durability: 'async' },
+    hunt: { withinSeeds: 50, durability: 'async' },
   },
   {
     name: 'slots-missing',
@@ -40,7 +40,7 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
         replace: `null`,
       },
     ],
-    hunt: { withinSeeds: 50 },
+    hunt: { withinSeeds: 500 },
   },
   {
     name: 'guard-not-told',
@@ -52,7 +52,7 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
         replace: `    if (command.kind === 'promote' && this.#runMs < 0) {`,
       },
     ],
-    hunt: { withinSeeds: 100, durability: 'async' },
+    hunt: { withinSeeds: 400, durability: 'async' },
   },
   {
     name: 'rule-after-opening',
@@ -69,5 +69,28 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
       },
     ],
     hunt: { withinSeeds: 50 },
+  },
+  {
+    name: 'shorter-lease-believed-late',
+    description: 'While a shorter lease may already have taken the session over, the longer one is still believed.',
+    edits: [
+      {
+        file: 'sim/src/agent/store-session.ts',
+        find: `this.#leaseUntil > until) this.#leaseUntil = until;`,
+        replace: `this.#leaseUntil > until) return;`,
+      },
+    ],
+    hunt: {
+      withinSeeds: 50,
+      durability: 'async',
+      course: {
+        everyMs: 25_000,
+        faults: [
+          { at: 0, kind: 'config', change: { leaseTtlMs: 10_000 } },
+          { at: 8150, kind: 'cut-store', node: 'leader', direction: 'from', forMs: 9000 },
+          { at: 8000, kind: 'config', change: { leaseTtlMs: 3000 } },
+        ],
+      },
+    },
   },
 ];

@@ -4,13 +4,14 @@ import {
   DEFAULT_TAGS,
   type LeadershipRecord,
   type Member,
+  type MemberId,
   type MemberTags,
   type StoreContent,
 } from '@understudy/core';
 import { type CommandHooks, SimAgent } from '../agent/agent.ts';
 import { describeRecord } from '../agent/describe.ts';
 import { SimGuard } from '../agent/guard.ts';
-import { nameOf } from '../agent/observe.ts';
+import { indexOf, nameOf } from '../agent/observe.ts';
 import { SimPeers } from '../agent/peers.ts';
 import { Checks } from '../checks/checks.ts';
 import { SimNet } from '../net/net.ts';
@@ -67,6 +68,9 @@ export class World {
     this.store = new SimStore(this.scheduler, this.net, randomFor(seed, 'store'), scenario.storeClockRate, {
       onStoreChange: (before, after) => {
         this.#storeChanged(before, after);
+      },
+      onSessionEnd: (member) => {
+        this.#sessionEnded(member);
       },
     });
     this.peers = new SimPeers(this.scheduler, this.net, randomFor(seed, 'peers'), {
@@ -205,6 +209,14 @@ export class World {
     if (a === undefined || b === undefined) return;
     linkChanged(a, b);
     linkChanged(b, a);
+  }
+
+  /** Whoever held the session must have stopped believing in it by now. */
+  #sessionEnded(member: MemberId): void {
+    const node = this.nodes[indexOf(member)];
+    const believed = node?.agent.session?.leaseUntil ?? null;
+    if (node === undefined || believed === null) return;
+    this.checks.onLease(member, node.clock.trueTime(believed), this.scheduler.now);
   }
 
   #storeChanged(before: StoreContent, after: StoreContent): void {

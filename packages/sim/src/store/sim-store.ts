@@ -13,6 +13,8 @@ export type StoreCall =
       readonly member: MemberId;
       readonly incarnation: Incarnation;
       readonly ttlMs: number;
+      /** What must be under the session's key: what an earlier, slower request left behind must not take it over. */
+      readonly is: Revision | 'absent';
       readonly puts: readonly StorePut[];
     }
   | { readonly kind: 'keep-alive'; readonly lease: number };
@@ -53,6 +55,8 @@ export interface StoreTrouble {
 export interface StoreObserver {
   /** Called after every change, with what was before. */
   onStoreChange(before: StoreContent, after: StoreContent): void;
+  /** A session has run out. */
+  onSessionEnd(member: MemberId): void;
 }
 
 /**
@@ -143,8 +147,10 @@ export class SimStore {
         if (!this.registers.accepts(call.commit)) return { kind: 'rejected' };
         return { kind: 'committed', revision: this.#change(() => this.registers.put(call.commit.put)) };
       }
-      case 'open-session':
-        return { kind: 'session', lease: this.#openSession(call) };
+      case 'open-session': {
+        const present = this.registers.revisionOf(`sessions/${call.member}`) ?? 'absent';
+        return present === call.is ? { kind: 'session', lease: this.#openSession(call) } : { kind: 'rejected' };
+      }
       case 'keep-alive': {
         const lease = this.#leases.get(call.lease);
         if (lease === undefined) return { kind: 'expired' };
@@ -182,6 +188,7 @@ export class SimStore {
         return;
       }
       this.#leases.delete(lease.id);
+      this.#observer.onSessionEnd(lease.member);
       this.#change(() => this.registers.put([{ key: `sessions/${lease.member}`, value: 'delete' }]));
     });
   }
