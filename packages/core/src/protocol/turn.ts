@@ -88,8 +88,17 @@ export function peerSilenceMs(peer: PeerView | undefined): number {
 
 /** The seals that count against the present leader: those of its own epoch. */
 export function currentSeals(turn: LedTurn): ReadonlyMap<MemberId, Versioned<Seal>> {
-  return new Map([...turn.content.seals].filter(([, seal]) => seal.value.epoch === turn.record.value.epoch));
+  let found: Map<MemberId, Versioned<Seal>> | null = null;
+  for (const [member, seal] of turn.content.seals) {
+    if (seal.value.epoch !== turn.record.value.epoch) continue;
+    found ??= new Map();
+    found.set(member, seal);
+  }
+  return found ?? NO_SEALS;
 }
+
+/** Nearly every decision is made without a seal in sight. */
+const NO_SEALS: ReadonlyMap<MemberId, Versioned<Seal>> = new Map();
 
 export function ownSeal(turn: LedTurn): Versioned<Seal> | null {
   return currentSeals(turn).get(turn.obs.self) ?? null;
