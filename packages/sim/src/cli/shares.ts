@@ -16,6 +16,9 @@ export interface SeedShare {
   readonly mutant: string | null;
 }
 
+/** Nearly everything that a simulation makes is soon forgotten: room for it saves a tenth of the time. */
+const YOUNG_MB = 64;
+
 export interface Search {
   readonly firstSeed: number;
   readonly seeds: number;
@@ -46,7 +49,10 @@ export async function runSeeds(search: Search): Promise<readonly RunSummary[]> {
     const count = Math.ceil((search.seeds - index) / search.jobs);
     const { firstSeed, seeds: _seeds, jobs, onRun: _onRun, stopAtFirst: _stop, ...shared } = search;
     const workerData: SeedShare = { ...shared, firstSeed: firstSeed + index, step: jobs, count };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     workers.push(worker);
     return new Promise<void>((resolve, reject) => {
       worker.on('message', note);

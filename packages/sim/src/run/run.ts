@@ -23,8 +23,9 @@ export interface RunResult {
   readonly trace: readonly TraceLine[];
 }
 
-/** More events in one simulated second than any healthy shell makes: something turns in circles. */
-const EVENTS_PER_SECOND_MAX = 20_000;
+/** So many events in so short a time are more than any healthy shell makes. */
+const LIVELOCK_EVENTS = 20_000;
+const LIVELOCK_MS = 1000;
 const LOOK_EVERY_MS = 250;
 const AFTERMATH_MS = 12_000;
 
@@ -67,19 +68,19 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
 /** Runs events until `until`, or until something is wrong. */
 function runUntil(world: World, until: number): void {
   const { scheduler, checks } = world;
-  let second = 0;
-  let eventsAtSecond = scheduler.events;
-  while (checks.violations.length === 0 && scheduler.step(until)) {
-    const now = Math.floor(scheduler.now / 1000);
-    if (now !== second) {
-      second = now;
-      eventsAtSecond = scheduler.events;
-    } else if (scheduler.events - eventsAtSecond > EVENTS_PER_SECOND_MAX) {
+  const { violations } = checks;
+  let lookAt = scheduler.events + LIVELOCK_EVENTS;
+  let lookedAtMs = scheduler.now;
+  while (violations.length === 0 && scheduler.step(until)) {
+    if (scheduler.events < lookAt) continue;
+    if (scheduler.now - lookedAtMs < LIVELOCK_MS) {
       checks.fail(
         'livelock',
-        `More than ${EVENTS_PER_SECOND_MAX} events in second ${now}: something turns in circles.`,
+        `${LIVELOCK_EVENTS} events in ${scheduler.now - lookedAtMs} ms: something turns in circles.`,
       );
     }
+    lookAt = scheduler.events + LIVELOCK_EVENTS;
+    lookedAtMs = scheduler.now;
   }
 }
 
