@@ -39,6 +39,18 @@ test('a client that is never served again counts until the end', () => {
   assert.equal(outageOf(client(0, 1000, 9000, 3000), { fromMs: 1000, toMs: 1000 }, 3000).outageMs, 2020);
 });
 
+test('a short gap counts when something in it broke, or the client had to go to another node', () => {
+  const calm = [...client(0, 400, 700, 3000)];
+  const window = { fromMs: 1000, toMs: 1100 };
+  const failed = [
+    ...client(1, 1000, 1200, 3000),
+    op(1, { writer: 1, outcome: 'info', invokeMs: 1000, completeMs: 1050 }),
+  ];
+  assert.equal(outageOf([...calm, ...failed], window, 3000).outageMs, 225);
+  const moved = client(1, 1000, 1200, 3000).map((each) => (each.invokeMs < 1000 ? each : { ...each, node: 'b' }));
+  assert.equal(outageOf([...calm, ...moved], window, 3000).outageMs, 225);
+});
+
 test('failed inserts, unknown ones and those of clients on the host itself do not end an outage', () => {
   const others = [
     op(1, { outcome: 'fail', invokeMs: 1100, completeMs: 1105 }),

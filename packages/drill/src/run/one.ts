@@ -134,8 +134,8 @@ async function judge(
   context: RunContext,
   fromId: number,
 ): Promise<RunResult> {
-  const { ops, samples } = history;
-  const outage = outageOf(ops, window, nowMs());
+  const { ops, samples, endMs } = history;
+  const outage = outageOf(ops, window, endMs);
   const events = outage.span === null ? [] : await decisionsSince(context.cluster, window.fromMs);
   const dual = checkDualAck(ops);
   const contents = await contentsOf(convergence, context, history, fromId);

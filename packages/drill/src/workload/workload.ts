@@ -26,6 +26,8 @@ export interface History {
   readonly ops: readonly Op[];
   /** Of the probes over the Unix sockets. */
   readonly samples: readonly Sample[];
+  /** When the clients were told to stop. */
+  readonly endMs: number;
 }
 
 /** Workload W1 (`style-and-testing.md` 5): many clients insert unique ids; probes ask every node whether it takes writes. */
@@ -77,9 +79,10 @@ export class Workload {
   }
 
   async stop(): Promise<History> {
+    const endMs = nowMs();
     await Promise.all(this.#writers.map((writer) => writer.stop()));
     await Promise.all(this.#watches.map((watch) => watch.stop()));
-    return { ops: this.#ops, samples: this.#samples };
+    return { ops: this.#ops, samples: this.#samples, endMs };
   }
 
   /** Number of inserts acknowledged to clients on the network since an instant. */
