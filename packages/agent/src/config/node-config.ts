@@ -72,7 +72,7 @@ const engineSchema = z.strictObject({
   parameters: parametersSchema.default({}),
   /** Further arguments of initdb, for the member that founds the cluster. */
   initdb: z.array(z.string().min(1).max(1024)).max(64).default([]),
-  /** Certificates of the server; without them the engine makes its own. */
+  /** Certificates of the server; without them connections to it are not encrypted (docs/three-hosts.md makes them). */
   tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
 });
 
