@@ -43,7 +43,13 @@ export type FaultAction =
   | { readonly kind: 'slow-disk'; readonly node: Target; readonly forMs: number; readonly extraMs: number }
   | { readonly kind: 'slow-reload'; readonly node: Target; readonly forMs: number; readonly extraMs: number }
   | { readonly kind: 'wal-removed'; readonly node: Target }
-  | { readonly kind: 'switchover'; readonly to: Target | null; readonly timeoutMs: number }
+  | {
+      readonly kind: 'switchover';
+      readonly to: Target | null;
+      readonly timeoutMs: number;
+      /** By the wall clock of the leader's host, from now; null: at once. */
+      readonly scheduledInMs: number | null;
+    }
   | { readonly kind: 'failover'; readonly to: Target; readonly proof: 'quorum' | 'override' }
   | { readonly kind: 'reinit'; readonly node: Target }
   | { readonly kind: 'restart'; readonly node: Target }

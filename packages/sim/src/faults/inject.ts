@@ -37,13 +37,20 @@ export class Injector {
     }
   }
 
-  /** Ends every fault, and does what is left to an operator: lifts tags, moves the data of a founding that failed out of the way. */
+  /**
+   * Ends every fault, and does what is left to an operator: lifts tags, cancels what is scheduled, moves the data of a founding that
+   * failed out of the way.
+   */
   heal(): void {
     const { store, nodes } = this.#world;
     this.#armed = [];
     for (const node of nodes) node.tags = { ...node.tags, nofailover: false, nosync: false };
     this.#striker.endAll();
     if (store.content.paused) store.administer([{ key: 'paused', value: false }]);
+    const pending = store.content.request?.value;
+    if (pending?.kind === 'switchover' && pending.notBeforeWallMs !== null) {
+      store.administer([{ key: 'request', value: 'delete' }]);
+    }
     const cluster = store.content.identity?.value.systemId ?? null;
     for (const node of nodes) {
       if (cluster !== null && node.server.disk === 'data' && node.server.systemId !== cluster) {

@@ -40,10 +40,12 @@ export const STRIKES: Strikes = {
     const { server } = it.node(node);
     server.removedBelow = server.lsn;
   },
-  switchover: (it, { to, timeoutMs }) => {
+  switchover: (it, { to, timeoutMs, scheduledInMs }) => {
     const target = to === null ? null : nameOf(it.node(to).index);
     const from = it.world.record?.leader ?? null;
-    it.request({ kind: 'switchover', id: it.nextRequest(), from, to: target, notBeforeWallMs: null, timeoutMs });
+    const wallMs = it.node('leader').clock.wall(it.world.scheduler.now);
+    const notBeforeWallMs = scheduledInMs === null ? null : wallMs + scheduledInMs;
+    it.request({ kind: 'switchover', id: it.nextRequest(), from, to: target, notBeforeWallMs, timeoutMs });
   },
   failover: (it, { to, proof }) => {
     const target = nameOf(it.node(to).index);

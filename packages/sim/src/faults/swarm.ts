@@ -259,6 +259,7 @@ function drawClusterFault(
         kind,
         to: random.chance(0.4) ? null : random.int(scenario.nodes),
         timeoutMs: random.pick([2000, 10_000]),
+        scheduledInMs: random.chance(0.15) ? Math.round(random.between(500, 20_000)) : null,
       };
     case 'failover':
       return {

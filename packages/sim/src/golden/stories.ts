@@ -76,7 +76,7 @@ export const STORIES: readonly Story[] = [
     'A planned switchover',
     'Checkpoint first, then the orderly stop, which sends the end of the log to the replicas. Only now is the next leader chosen, among those who hold that very end; the old leader’s own seal is the proof. The old server comes back as a replica without rewinding.',
     5000,
-    [{ at: 0, kind: 'switchover', to: null, timeoutMs: 10_000 }],
+    [{ at: 0, kind: 'switchover', to: null, timeoutMs: 10_000, scheduledInMs: null }],
   ),
   story(
     'switchover-undone',
@@ -84,7 +84,7 @@ export const STORIES: readonly Story[] = [
     'The primary has stopped, and the node that was to take over is gone. The old leader waits for it in vain, then leads again under a new epoch: nobody else held the end of the log, and its own seal is the proof. The operator is told that it failed, and why.',
     14_000,
     [
-      { at: 0, kind: 'switchover', to: 1, timeoutMs: 4000 },
+      { at: 0, kind: 'switchover', to: 1, timeoutMs: 4000, scheduledInMs: null },
       {
         at: 0,
         kind: 'at-command',

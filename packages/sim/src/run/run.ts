@@ -2,6 +2,7 @@ import type { Violation } from '../checks/checks.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { Injector } from '../faults/inject.ts';
 import { Workload } from '../workload/workload.ts';
+import { loseOneHost } from './host-loss.ts';
 import type { Scenario } from './scenario.ts';
 import { type Settled, settledProblem } from './settled.ts';
 import type { TraceLine } from './trace.ts';
@@ -31,7 +32,7 @@ const AFTERMATH_MS = 12_000;
 
 /**
  * Runs one scenario: first faults strike while every event is checked (safety), then everything is healed and the cluster must
- * settle within its time (liveness), then it must stay as it is (no failover without a fault).
+ * settle within its time (liveness), then it must stay as it is (no failover without a fault), and survive the loss of one host.
  */
 export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunResult {
   const world = new World(scenario, trace);
@@ -47,6 +48,7 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
     if (world.trace.on) world.trace.note('fault', 'everything is healed');
     settledAfterMs = settle(world);
     if (settledAfterMs !== null) idle(world);
+    if (world.checks.violations.length === 0) loseOneHost(world, (until) => runUntil(world, until));
   }
   workload.stop();
   return {

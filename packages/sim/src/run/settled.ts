@@ -7,9 +7,23 @@ export interface Settled {
   readonly ackedAtHealing: number;
 }
 
-/** What is still missing until the cluster is as it should be; null when nothing is. */
+/** What is still missing until every node is as it should be; null when nothing is. */
 export function settledProblem(world: World, watch: Settled): string | null {
-  const { record, servers, store } = world;
+  const { record, store } = world;
+  const problem = workingProblem(world);
+  if (problem !== null || record === null) return problem;
+  if (store.content.request !== null) return `request ${store.content.request.value.id} is still pending`;
+  const config = store.content.config?.value;
+  const wanted = config?.durability === 'async' ? 0 : (config?.requiredAcks ?? 1);
+  if (record.rule.required < wanted) return `only ${formatRule(record.rule)} acknowledge, ${wanted} wanted`;
+  if (world.checks.counts.acked <= watch.ackedAtHealing) return 'no write was acknowledged since the healing';
+  return null;
+}
+
+/** What is missing until there is an open primary and every host that has power replicates from it; null when nothing is. */
+export function workingProblem(world: World): string | null {
+  const { record } = world;
+  const servers = world.servers.filter((server) => server.hostUp);
   if (record === null) return 'no leadership record';
   if (record.phase !== 'open') return `epoch ${record.epoch} of ${record.leader} is still ${record.phase}`;
   if (record.moving !== null) return `the ack rule is still moving to ${formatRule(record.moving)}`;
@@ -17,7 +31,8 @@ export function settledProblem(world: World, watch: Settled): string | null {
   if (leader === undefined || leader.process !== 'primary' || leader.epoch !== record.epoch) {
     return `${record.leader} leads epoch ${record.epoch} but its server is ${leader?.process}`;
   }
-  for (const { index, agent, guard } of world.nodes) {
+  for (const { index, agent, guard, server } of world.nodes) {
+    if (!server.hostUp) continue;
     if (!agent.process.alive || !guard.process.alive) return `the agent or the guard of ${nameOf(index)} is gone`;
   }
   for (const server of servers) {
@@ -28,10 +43,5 @@ export function settledProblem(world: World, watch: Settled): string | null {
     if (server.receiver.source !== leader) return `${name} follows somebody else`;
     if (!server.receiver.caughtUp) return `${name} is catching up`;
   }
-  if (store.content.request !== null) return `request ${store.content.request.value.id} is still pending`;
-  const config = store.content.config?.value;
-  const wanted = config?.durability === 'async' ? 0 : (config?.requiredAcks ?? 1);
-  if (record.rule.required < wanted) return `only ${formatRule(record.rule)} acknowledge, ${wanted} wanted`;
-  if (world.checks.counts.acked <= watch.ackedAtHealing) return 'no write was acknowledged since the healing';
   return null;
 }
