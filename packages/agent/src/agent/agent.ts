@@ -180,11 +180,12 @@ export class Agent {
   /** Ends everything but the engine and the guard. */
   async close(): Promise<void> {
     await this.halt();
-    if (this.#pulse !== null) clearInterval(this.#pulse);
     this.hub.close();
-    this.peers.close();
     await this.session.close();
     await this.link.stop();
+    // Only now: what the store still says until then, such as the end of our own session, would set them going again.
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.peers.close();
     await Promise.all([this.#ring.close(), this.#memoryFile.close()]);
   }
 
