@@ -7,6 +7,9 @@ import type { Scheduler } from '../time/scheduler.ts';
 import { SimProcess } from './process.ts';
 
 const LOOK_MS = 400;
+const LATE_MS = 100;
+const READ_MS = 1;
+const FIRST_WORD_MS = 500;
 
 /**
  * The small process beside the agent that owns the server's life: it kills a primary whose time has run out, whether or not the agent
@@ -46,9 +49,10 @@ export class SimGuard {
     this.process.begin();
     this.process.unfreeze();
     if (why === 'boot') this.#until = null;
-    if (this.#until !== null) this.#planFence(this.#until);
+    // The agent has the first word, if it lives: the deadline in the file is from before.
+    if (this.#until !== null) this.process.later(FIRST_WORD_MS, () => this.#enforce());
     this.#agentSpokeAt = this.process.localNow();
-    this.#patienceMs = this.#random.between(1200, 3000);
+    this.#patienceMs = this.#random.between(1200, 1800);
     this.#look();
   }
 
@@ -79,10 +83,17 @@ export class SimGuard {
     process.later(until - process.localNow() + 1, () => {
       if (this.#planned !== plan) return;
       this.#planned = null;
-      if (this.#until === null) return;
-      if (this.#until > process.localNow()) this.#planFence(this.#until);
-      else this.#fence();
+      // After a pause of the guard itself, what the agent said meanwhile is read first.
+      const late = process.localNow() - until > LATE_MS;
+      if (late) process.later(READ_MS, () => this.#enforce());
+      else this.#enforce();
     });
+  }
+
+  #enforce(): void {
+    if (this.#until === null) return;
+    if (this.#until > this.process.localNow()) this.#planFence(this.#until);
+    else this.#fence();
   }
 
   #fence(): void {

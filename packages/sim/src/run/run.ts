@@ -15,6 +15,8 @@ export interface RunResult {
   readonly events: number;
   readonly decisions: number;
   readonly failovers: number;
+  /** Those until everything was healed: the loss of a host at the end is not in it. */
+  readonly failoversUnderFaults: number;
   readonly writesTried: number;
   readonly acks: number;
   readonly staleOpens: number;
@@ -42,6 +44,7 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
   workload.start();
   injector.plan(scenario.faults);
   runUntil(world, scenario.durationMs);
+  const failoversUnderFaults = world.counts.failovers;
   let settledAfterMs: number | null = null;
   if (world.checks.violations.length === 0) {
     injector.heal();
@@ -58,6 +61,7 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
     events: world.scheduler.events,
     decisions: world.counts.decisions,
     failovers: world.counts.failovers,
+    failoversUnderFaults,
     writesTried: workload.counts.tried,
     acks: world.checks.counts.acked,
     staleOpens: world.checks.counts.staleOpens,
