@@ -25,8 +25,8 @@ export type SupervisedEvent =
 
 const firstBackoffMs = 100;
 const lastBackoffMs = 5000;
-/** One that ran this long counts as healthy: its next end is restarted at once again. */
-const healthyAfterMs = 10_000;
+/** One that ran this long counts as healthy: its next end is restarted at once again, well within the agent's lease. */
+const healthyAfterMs = 3000;
 
 /**
  * Keeps one program running: starts it again when it ends, with growing pauses, until it is told to stop. This is what a service

@@ -33,7 +33,7 @@ const MAX_RESTARTS = 30;
 const FIRST_RESTART_PAUSE_MS = 500;
 const LAST_RESTART_PAUSE_MS = 30_000;
 /** An agent that beat for this long was well: its death is the first again. */
-const WELL_AFTER_MS = 30_000;
+const WELL_AFTER_MS = 3_000;
 /** A guard without agent and without anything to kill goes away after this. */
 const USELESS_AFTER_MS = 60_000;
 /** When own timers fire later than this, the machine is starved and silences prove nothing. */
