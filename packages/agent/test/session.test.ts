@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type Incarnation, incarnation, memberId } from '@understudy/core';
-import { openStore, type Store } from '@understudy/store';
+import { openStore, type Store, StoreError } from '@understudy/store';
 import { Session } from '../src/session/session.ts';
 import { StoreLink } from '../src/store/link.ts';
 import { monotonicMs } from '../src/time/clock.ts';
@@ -25,7 +25,12 @@ async function storeFor(context: TestContext): Promise<() => Promise<Store>> {
   };
 }
 
-function sessionOn(context: TestContext, store: Store, name: string, predecessors: readonly Incarnation[] = []) {
+interface Options {
+  readonly predecessors?: readonly Incarnation[];
+  readonly ttlMs?: () => number;
+}
+
+function sessionOn(context: TestContext, store: Store, name: string, options: Options = {}) {
   const link = new StoreLink({ store, runningMs: monotonicMs, onContent: () => undefined });
   link.start();
   const session = new Session({
@@ -33,8 +38,8 @@ function sessionOn(context: TestContext, store: Store, name: string, predecessor
     link,
     member: N1,
     incarnation: incarnation(name),
-    predecessors,
-    ttlMs: () => TTL_MS,
+    predecessors: options.predecessors ?? [],
+    ttlMs: options.ttlMs ?? (() => TTL_MS),
     onChange: () => undefined,
   });
   session.start();
@@ -44,6 +49,17 @@ function sessionOn(context: TestContext, store: Store, name: string, predecessor
   });
   return { session, link };
 }
+
+const boundTo = (store: Store): Store => ({
+  read: (options) => store.read(options),
+  transact: (...call) => store.transact(...call),
+  grantLease: (...call) => store.grantLease(...call),
+  keepAlive: (...call) => store.keepAlive(...call),
+  revoke: (...call) => store.revoke(...call),
+  watch: (listener) => store.watch(listener),
+  describe: () => store.describe(),
+  close: () => store.close(),
+});
 
 const held = (session: Session): true | null => (session.leaseUntil === null ? null : true);
 
@@ -76,9 +92,53 @@ describe('session', () => {
     await store.transact([], [{ kind: 'put', key: 'sessions/n1', value: '"dead"', lease: lease.id }], {
       deadlineMs: 1_000,
     });
-    const { session, link } = sessionOn(context, await open(), 'b', [incarnation('dead')]);
+    const { session, link } = sessionOn(context, await open(), 'b', { predecessors: [incarnation('dead')] });
     await eventually('held', () => held(session), 5_000);
     assert.equal(link.decoded?.content.sessions.get(N1)?.value, 'b');
+  });
+
+  it('is not believed longer than a shorter lease that may have taken it over', async (context) => {
+    const open = await storeFor(context);
+    const real = await open();
+    const longMs = 8_000;
+    const shortMs = 1_000;
+    let ttlMs = longMs;
+    let cut = false;
+    const lost = () =>
+      Promise.reject(new StoreError({ code: 'outcome-unknown', retry: 'unknown', message: 'The answer was lost.' }));
+    const refused = () =>
+      Promise.reject(new StoreError({ code: 'unavailable', retry: 'safe', message: 'The store was cut off.' }));
+    // The real store, from which answers do not come back after one transaction more.
+    const store: Store = {
+      ...boundTo(real),
+      read: (options) => (cut ? refused() : real.read(options)),
+      keepAlive: (id, options) => (cut ? refused() : real.keepAlive(id, options)),
+      grantLease: (ms, options) => (cut ? refused() : real.grantLease(ms, options)),
+      transact: async (...call) => {
+        if (cut) return refused();
+        const result = await real.transact(...call);
+        if (ttlMs === longMs) return result;
+        cut = true;
+        return lost();
+      },
+    };
+    const { session } = sessionOn(context, store, 'a', { ttlMs: () => ttlMs });
+    await eventually('held', () => held(session));
+    const long = session.leaseUntil ?? 0;
+    // As after a change of the configuration.
+    ttlMs = shortMs;
+    await eventually('sent', () => (cut ? true : null));
+    const until = session.leaseUntil;
+    assert.ok(until === null || until <= monotonicMs() + shortMs, `believed until ${until}`);
+    await eventually('given up', () => (session.state.kind === 'none' ? true : null));
+    assert.ok(monotonicMs() < long, 'before the long lease would have ended');
+    // Back at the old time to live, the old lease is still not renewed: the key may be the new one's.
+    const before = (await real.read({ deadlineMs: 1_000 })).entries.get('sessions/n1')?.lease;
+    ttlMs = longMs;
+    cut = false;
+    await eventually('held again', () => held(session));
+    const after = (await real.read({ deadlineMs: 1_000 })).entries.get('sessions/n1')?.lease;
+    assert.notEqual(after, before, 'by a lease of its own');
   });
 
   it('comes back after its lease was lost', async (context) => {

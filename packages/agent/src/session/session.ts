@@ -32,6 +32,8 @@ interface Grant {
   readonly lease: Lease;
   /** The time to live that was asked for; the granted one may be longer. */
   readonly askedMs: number;
+  /** `contested`: another lease was sent to take the key over, and may have. This one proves nothing beyond what both would grant. */
+  readonly key: 'ours' | 'contested';
 }
 
 export class Session {
@@ -114,19 +116,20 @@ export class Session {
         ? ({ kind: 'absent', key } as const)
         : ({ kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) } as const);
     const value = encodeStoreValue(incarnation);
+    this.#contest(leaseUntil(sentAt, lease.ttlMs));
     const result = await link.transact([compare], [{ kind: 'put', key, value, lease: lease.id }], deadlineMs);
     if (result.kind === 'rejected') return 0;
-    this.#grant = { lease, askedMs: ttlMs };
+    this.#grant = { lease, askedMs: ttlMs, key: 'ours' };
     this.#hold(leaseUntil(sentAt, lease.ttlMs));
     return ttlMs / 4;
   }
 
   async #renew(grant: Grant, ttlMs: number): Promise<number> {
     const { store, link } = this.#options;
-    if (grant.askedMs !== ttlMs || this.#keyIsLost()) {
+    if (grant.askedMs !== ttlMs || grant.key === 'contested' || this.#keyIsLost()) {
       // A new lease takes the key over first, so that the session is never absent in between.
       const pauseMs = await this.#acquire(ttlMs);
-      if (this.#grant === grant) return pauseMs;
+      if (this.#grant?.lease.id === grant.lease.id) return pauseMs;
       await store.revoke(grant.lease.id, { deadlineMs: callDeadlineMs(ttlMs) }).catch(() => undefined);
       return pauseMs;
     }
@@ -155,6 +158,18 @@ export class Session {
 
   #foreignSince(): Ms {
     return this.#state.kind === 'foreign' ? this.#state.since : monotonicMs();
+  }
+
+  /**
+   * Before a new lease is sent to take the key over. Its answer may get lost: from now on only what both leases would grant is certain,
+   * and the old one is not renewed any more. Otherwise a store that took the shorter one could let others in while this agent believes
+   * in the longer one.
+   */
+  #contest(until: Ms): void {
+    if (this.#grant !== null) this.#grant = { ...this.#grant, key: 'contested' };
+    if (this.#until === null || this.#until <= until) return;
+    this.#until = until;
+    if (this.#state.kind === 'held') this.#state = { kind: 'held', until };
   }
 
   #hold(until: Ms): void {
