@@ -2,8 +2,9 @@
 
 import type { Decision, Observation } from '@understudy/core';
 import { AgentError } from '../errors.ts';
-import type { Charge, GuardClient } from '../guard/client.ts';
+import { type GuardClient, NO_CHARGE } from '../guard/client.ts';
 import { type ProcessName, processName } from '../guard/proc.ts';
+import type { Charge } from '../guard/protocol.ts';
 import { chargeFor } from '../loop/charge.ts';
 
 const CONFIRM_MS = 1_000;
@@ -17,7 +18,7 @@ export class Guarding {
   readonly #guard: GuardClient | null;
   readonly #runningMs: () => number;
   readonly #watchdog: WatchdogNeed;
-  #charge: Charge = { server: null, untilMs: null };
+  #charge: Charge = NO_CHARGE;
   #server: { readonly name: ProcessName | null; readonly pid: number; readonly lookedAtMs: number } | null = null;
   #pulses = 0;
 
@@ -40,7 +41,8 @@ export class Guarding {
     this.#charge = chargeFor(observation.engine, decision.authority, server, before, observation.now, leaseTtlMs);
     const isOther = this.#charge.server?.pid !== before.server?.pid;
     const isOtherKind = (this.#charge.untilMs === null) !== (before.untilMs === null);
-    if (isOther || isOtherKind) this.#guard?.beat(this.#charge);
+    const isNowDecided = this.#charge.certainty !== before.certainty;
+    if (isOther || isOtherKind || isNowDecided) this.#guard?.beat(this.#charge);
   }
 
   /**
@@ -54,7 +56,7 @@ export class Guarding {
       throw new AgentError('GUARD_UNAVAILABLE', 'safe', text);
     }
     const untilMs = observation.authority.leaseUntil ?? observation.now + leaseTtlMs;
-    this.#charge = { server: this.#nameOf(processId), untilMs };
+    this.#charge = { server: this.#nameOf(processId), untilMs, certainty: 'decided' };
     await this.#guard.confirm(this.#charge, CONFIRM_MS);
   }
 

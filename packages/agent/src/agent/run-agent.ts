@@ -287,7 +287,7 @@ class Lifetime implements RunningAgent {
       await guard.close('stay');
       return;
     }
-    guard.beat({ server: null, untilMs: null });
+    guard.beat({ server: null, untilMs: null, certainty: 'decided' });
     await guard.close(server === 'stop' ? 'exit' : 'stay');
   }
 }

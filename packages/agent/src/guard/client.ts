@@ -10,7 +10,7 @@ import { Backoff } from '../time/backoff.ts';
 import { pause, withDeadline } from '../time/deadline.ts';
 import { pidFileOf, socketPathOf } from './paths.ts';
 import { isAlive, type ProcessName, processName, signal } from './proc.ts';
-import { type FromGuard, Lines, line, parseFromGuard, type ToGuard } from './protocol.ts';
+import { type Charge, type FromGuard, Lines, line, parseFromGuard, type ToGuard } from './protocol.ts';
 
 export interface GuardClientOptions {
   readonly runDir: string;
@@ -21,12 +21,8 @@ export interface GuardClientOptions {
   readonly log: (text: string) => void;
 }
 
-/** What the guard is to enforce. */
-export interface Charge {
-  readonly server: ProcessName | null;
-  /** CLOCK_MONOTONIC in ms; null: the server may run as long as it likes. */
-  readonly untilMs: number | null;
-}
+/** Before the first decision: whatever the guard was told by an earlier agent holds. */
+export const NO_CHARGE: Charge = { server: null, untilMs: null, certainty: 'undecided' };
 
 const ANSWER_MS = 1_500;
 const ASK_EVERY_MS = 1_000;
@@ -36,7 +32,7 @@ export class GuardClient {
   readonly #backoff = new Backoff(50, 2_000);
   #socket: Socket | null = null;
   #welcome: Extract<FromGuard, { kind: 'welcome' }> | null = null;
-  #charge: Charge = { server: null, untilMs: null };
+  #charge: Charge = NO_CHARGE;
   #asked = 0;
   #askedAtMs: number | null = null;
   #lastAskMs = Number.NEGATIVE_INFINITY;

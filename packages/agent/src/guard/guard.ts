@@ -6,9 +6,10 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { inForce } from './charge.ts';
 import { type AgentSigns, judge } from './judge.ts';
 import { isAlive, killTree, type ProcessName, type StartedAs, signal, startedAs, stateOf } from './proc.ts';
-import { Lines, line, parseToGuard, type ToGuard } from './protocol.ts';
+import { type Charge, Lines, line, parseToGuard, type ToGuard } from './protocol.ts';
 
 export interface GuardOptions {
   readonly runDir: string;
@@ -29,6 +30,7 @@ interface Agent {
 
 /** As in agent/memory.ts, which is not loaded here. */
 const MEMORY_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TRIM_THRESHOLD_: '32768' };
+const NOTHING: Charge = { server: null, untilMs: null, certainty: 'decided' };
 const MAX_RESTARTS = 30;
 const FIRST_RESTART_PAUSE_MS = 500;
 const LAST_RESTART_PAUSE_MS = 30_000;
@@ -44,8 +46,7 @@ export const machineNowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 export class Guard {
   readonly #options: GuardOptions;
   #agent: Agent | null = null;
-  #server: ProcessName | null = null;
-  #untilMs: number | null = null;
+  #charge: Charge = NOTHING;
   #lastBeatMs = machineNowMs();
   #helloMs = machineNowMs();
   #agentGoneMs: number | null = machineNowMs();
@@ -62,7 +63,8 @@ export class Guard {
 
   /** Whether the server is within its time: the kernel's watchdog is fed only then. */
   withinAuthority(): boolean {
-    return this.#server === null || this.#untilMs === null || machineNowMs() < this.#untilMs;
+    const { server, untilMs } = this.#charge;
+    return server === null || untilMs === null || machineNowMs() < untilMs;
   }
 
   /** A process connected. It becomes the agent with its `hello`. */
@@ -87,8 +89,8 @@ export class Guard {
 
   #beat(socket: Socket, message: Extract<ToGuard, { kind: 'beat' }>): void {
     this.#lastBeatMs = machineNowMs();
-    this.#server = message.server;
-    this.#untilMs = message.untilMs;
+    const { server, untilMs, certainty } = message;
+    this.#charge = inForce(this.#charge, { server, untilMs, certainty });
     if (message.ask !== null) socket.write(line({ kind: 'answer', to: message.ask }));
     this.#schedule();
   }
@@ -116,7 +118,7 @@ export class Guard {
     if (this.#agent?.socket !== socket) return;
     // Usually the process is gone. If it only lost its connection it comes back with a new hello, or falls silent and is judged.
     if (!isAlive(this.#agent.process)) this.#agentDied(this.#agent);
-    else setTimeout(() => this.#check(), 20);
+    else setTimeout(() => this.#onTimer(), 20);
   }
 
   #agentDied(agent: Agent): void {
@@ -173,7 +175,7 @@ export class Guard {
     child.unref();
   }
 
-  /** Everything that depends on time, whenever the timer or a closed socket says so. */
+  /** Everything that depends on time. */
   #check(): void {
     const now = machineNowMs();
     this.#enforceDeadline(now);
@@ -196,13 +198,14 @@ export class Guard {
   }
 
   #hasServerToGuard(): boolean {
-    return this.#untilMs !== null && this.#server !== null && isAlive(this.#server);
+    const { server, untilMs } = this.#charge;
+    return untilMs !== null && server !== null && isAlive(server);
   }
 
   #enforceDeadline(now: number): void {
-    if (this.#server === null || this.#untilMs === null || now < this.#untilMs) return;
-    const server = this.#server;
-    const lateMs = Math.round(now - this.#untilMs);
+    const { server, untilMs } = this.#charge;
+    if (server === null || untilMs === null || now < untilMs) return;
+    const lateMs = Math.round(now - untilMs);
     const killed = killTree(server);
     if (killed.length > 0) {
       this.#options.log(
@@ -215,8 +218,7 @@ export class Guard {
       this.#options.log(`still there: ${left.map(({ pid }) => pid).join(', ')}`);
       return;
     }
-    this.#server = null;
-    this.#untilMs = null;
+    this.#charge = NOTHING;
   }
 
   #judgeAgent(agent: Agent, now: number): void {
@@ -238,9 +240,8 @@ export class Guard {
 
   #wakeUps(now: number): number[] {
     const times = [now + (this.#agent === null ? 2_000 : 10_000)];
-    if (this.#server !== null && this.#untilMs !== null) {
-      times.push(this.#untilMs > now ? this.#untilMs : now + 5);
-    }
+    const { server, untilMs } = this.#charge;
+    if (server !== null && untilMs !== null) times.push(untilMs > now ? untilMs : now + 5);
     if (this.#restartAtMs !== null) times.push(this.#restartAtMs);
     if (this.#agent !== null) {
       const verdict = judge({ silentMs: now - this.#lastBeatMs, state: 'S' });
@@ -252,14 +253,17 @@ export class Guard {
   #onTimer(): void {
     const now = machineNowMs();
     const lateMs = now - this.#timerDueMs;
-    this.#enforceDeadline(now);
+    // Timers come before input: the beats that wait in the socket, of which one may move the deadline, are read first.
     if (lateMs <= LATE_MS) {
-      this.#check();
+      setImmediate(() => this.#check());
       return;
     }
-    // The guard itself did not run: what the agent missed to say in that time is no sign. Its buffered beats are read first.
+    // The guard itself did not run: what the agent missed to say in that time is no sign.
     this.#lastBeatMs = Math.min(now, this.#lastBeatMs + lateMs);
-    this.#schedule();
+    setImmediate(() => {
+      this.#enforceDeadline(machineNowMs());
+      this.#schedule();
+    });
   }
 }
 

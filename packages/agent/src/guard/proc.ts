@@ -40,6 +40,11 @@ export function isAlive(process: ProcessName): boolean {
   return processName(process.pid)?.startTicks === process.startTicks;
 }
 
+/** Whether both are there and the same. */
+export function isSameProcess(a: ProcessName | null, b: ProcessName | null): boolean {
+  return a !== null && a.pid === b?.pid && a.startTicks === b.startTicks;
+}
+
 /** The scheduler's letter for a process; null when it is gone. */
 export function stateOf(process: ProcessName): string | null {
   const stat = readStat(process.pid);

@@ -2,19 +2,23 @@
 
 import type { ProcessName } from './proc.ts';
 
+/** What the guard is to enforce. */
+export interface Charge {
+  /** The database server to kill; null: there is none. */
+  readonly server: ProcessName | null;
+  /** When, on CLOCK_MONOTONIC in ms; null: it may run as long as it likes. */
+  readonly untilMs: number | null;
+  /** `undecided`: the agent does not know yet what holds. It may only shorten what the guard was told before, by whatever agent. */
+  readonly certainty: 'decided' | 'undecided';
+}
+
 export type ToGuard =
   /** First line of an agent. `restart`: whether the guard starts the agent again when it dies. */
   | { readonly kind: 'hello'; readonly agent: ProcessName; readonly restart: 'yes' | 'no' }
   /**
-   * The agent lives. `server` is the database server to kill when `untilMs` (CLOCK_MONOTONIC) has passed without another beat that
-   * moves it; null: there is nothing to kill. With `ask` the guard answers.
+   * The agent lives: `server` is killed when `untilMs` has passed without another beat that moves it. With `ask` the guard answers.
    */
-  | {
-      readonly kind: 'beat';
-      readonly server: ProcessName | null;
-      readonly untilMs: number | null;
-      readonly ask: number | null;
-    }
+  | (Charge & { readonly kind: 'beat'; readonly ask: number | null })
   /** The agent ends on purpose. `exit`: the guard ends too. `stay`: it keeps the last deadline and waits for the next agent. */
   | { readonly kind: 'bye'; readonly guard: 'exit' | 'stay' };
 
@@ -79,6 +83,7 @@ export function parseToGuard(text: string): ToGuard | null {
       kind: 'beat',
       server: processNameOf(value.server),
       untilMs: numberOrNull(value.untilMs),
+      certainty: value.certainty === 'undecided' ? 'undecided' : 'decided',
       ask: numberOrNull(value.ask),
     };
   }
