@@ -10,6 +10,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   core: { may: [], isPure: true },
   wire: { may: [] },
   servers: { may: [] },
+  certs: { may: [] },
   store: { may: ['core'] },
   engine: { may: ['core'] },
   routing: { may: ['core'], isPure: true },
@@ -20,7 +21,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   router: { may: ['routing', 'wire', 'core'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
-  local: { may: ['agent', 'store', 'servers', 'core'] },
+  local: { may: ['agent', 'store', 'servers', 'certs', 'core'] },
   drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
   cli: {
     may: [
@@ -32,6 +33,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
       'engine',
       'store',
       'servers',
+      'certs',
       'sim',
       'core',
       'router',
@@ -44,8 +46,9 @@ export const rules: Readonly<Record<string, PackageRule>> = {
 /** Tests may also use the servers and the packages that their subject is completed with. */
 export const testsMayAlso: Readonly<Record<string, readonly string[]>> = {
   store: ['servers'],
+  postgres: ['certs'],
   engine: ['servers'],
-  agent: ['servers', 'postgres', 'mysql'],
+  agent: ['servers', 'certs', 'postgres', 'mysql'],
   router: ['servers'],
   client: ['servers'],
 };

@@ -131,7 +131,7 @@ describe('access', () => {
     const text = renderHba(['all'], 'tls', '# mine\nhost all app 10.0.0.0/8 md5\n');
     const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     for (const line of lines.filter((each) => each.startsWith('host'))) assert.doesNotMatch(line, /trust$/);
-    assert(lines.includes('hostssl replication understudy_replication all scram-sha-256'));
+    assert(lines.includes('hostssl replication understudy_replication all scram-sha-256 clientcert=verify-ca'));
     assert(lines.indexOf('host replication all all reject') < lines.indexOf('host all app 10.0.0.0/8 md5'));
   });
 

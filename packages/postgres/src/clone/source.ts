@@ -5,6 +5,7 @@ import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
 import { type Identification, identify } from '../observe/query.ts';
+import type { PostgresOptions } from '../options.ts';
 import { missing } from '../sql/local.ts';
 import { PgSession } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
@@ -39,7 +40,7 @@ export async function openMember(instance: Instance, from: Member, role: 'replic
 
 async function open(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
   const { options } = instance;
-  const ssl = options.tls === null ? null : { ca: await readFile(options.tls.ca, 'utf8'), verify: options.tls.verify };
+  const ssl = options.tls === null ? null : await certificatesOf(options.tls);
   return PgSession.open(
     {
       host: from.host,
@@ -53,6 +54,11 @@ async function open(instance: Instance, from: Member, role: 'replication' | 'rew
     },
     timeoutMs,
   );
+}
+
+async function certificatesOf({ ca, cert, key, verify }: NonNullable<PostgresOptions['tls']>) {
+  const [caText, certText, keyText] = await Promise.all([ca, cert, key].map((file) => readFile(file, 'utf8')));
+  return { ca: caText ?? '', cert: certText ?? '', key: keyText ?? '', verify };
 }
 
 /** Where a member's server is, with the history that it tells over a physical replication connection. */

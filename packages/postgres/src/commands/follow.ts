@@ -28,7 +28,7 @@ export async function follow(
   if (instance.postmaster.running === null) {
     throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
   }
-  const tls = instance.options.tls === null ? null : { ...instance.options.tls, ca: instance.paths.tls.ca };
+  const tls = instance.options.tls === null ? null : { ...instance.options.tls, ...instance.paths.tls };
   const conninfo = receiverConninfo(member, context.self, instance.paths.passwordFile, tls);
   const upstream = { member: leader, conninfo, slot: slotName(context.self) };
   const present = instance.config.replication.upstream;

@@ -146,7 +146,7 @@ async function runRewind(instance: Instance, program: string, from: Member, prog
   const tls =
     options.tls === null
       ? 'sslmode=disable'
-      : `sslmode=verify-${options.tls.verify} sslrootcert=${quoteConninfo(paths.tls.ca)}`;
+      : `sslmode=verify-${options.tls.verify} sslrootcert=${quoteConninfo(paths.tls.ca)} sslcert=${quoteConninfo(paths.tls.cert)} sslkey=${quoteConninfo(paths.tls.key)}`;
   const conninfo = `host=${quoteConninfo(from.host)} port=${from.port} user=${roles.rewind} dbname=postgres passfile=${quoteConninfo(passwordFile)} connect_timeout=10 gssencmode=disable ${tls}`;
   const args = ['--target-pgdata', options.dataDir, '--source-server', conninfo, '--no-ensure-shutdown', '--progress'];
   try {

@@ -105,7 +105,7 @@ const consistencyTimeoutMs = 120_000;
 export async function startRewound(instance: Instance, from: Member, signal: AbortSignal): Promise<void> {
   const { options, paths, postmaster } = instance;
   const self = memberId(options.member);
-  const tls = options.tls === null ? null : { ...options.tls, ca: paths.tls.ca };
+  const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
   const conninfo = receiverConninfo(from, self, paths.passwordFile, tls);
   const upstream = { member: from.id, conninfo, slot: slotName(self) };
   await begin(instance, await readControlFile(options.dataDir), { ...fenced, upstream }, signal);

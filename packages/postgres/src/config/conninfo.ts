@@ -25,7 +25,15 @@ export function receiverConninfo(
     keepalives_count: '2',
     tcp_user_timeout: '3000',
     gssencmode: 'disable',
-    ...(tls === null ? { sslmode: 'disable' } : { sslmode: `verify-${tls.verify}`, sslrootcert: tls.ca }),
+    ...(tls === null
+      ? { sslmode: 'disable' }
+      : {
+          sslmode: `verify-${tls.verify}`,
+          sslrootcert: tls.ca,
+          // Shown to the upstream, which takes replication from members only.
+          sslcert: tls.cert,
+          sslkey: tls.key,
+        }),
   };
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${quoteConninfo(value)}`)

@@ -4,17 +4,19 @@ import { roles } from '../names.ts';
  * The text of the host-based access file: our lines first, then the user's own.
  *
  * Our superuser is trusted on the socket, which lies in a folder that only the server's user may enter. The roles of
- * replication and rewind may do nothing else, and only encrypted when there is TLS; everybody else needs a password.
+ * replication and rewind may do nothing else, and, when there is TLS, only encrypted and with a certificate of
+ * the members' authority besides their password; everybody else needs a password.
  */
 export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', usersOwn: string): string {
   const host = tls === 'tls' ? 'hostssl' : 'host';
+  const how = tls === 'tls' ? 'scram-sha-256 clientcert=verify-ca' : 'scram-sha-256';
   const lines = [
     `local all ${roles.superuser} trust`,
     `local replication ${roles.superuser} trust`,
     ...allowFrom.flatMap((from) => [
-      `${host} replication ${roles.replication} ${from} scram-sha-256`,
+      `${host} replication ${roles.replication} ${from} ${how}`,
       `host all ${roles.replication} ${from} reject`,
-      `${host} postgres ${roles.rewind} ${from} scram-sha-256`,
+      `${host} postgres ${roles.rewind} ${from} ${how}`,
       `host all ${roles.rewind} ${from} reject`,
       `host replication all ${from} reject`,
     ]),

@@ -18,7 +18,13 @@ export interface SessionTarget {
    */
   readonly replication: 'database' | 'physical' | 'none';
   readonly applicationName: string;
-  readonly ssl: { readonly ca: string; readonly verify: 'ca' | 'full' } | null;
+  /** PEM texts of the authority and of our own certificate and key, which the server asks for; null: not encrypted. */
+  readonly ssl: {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly verify: 'ca' | 'full';
+  } | null;
 }
 
 // Every value stays text: callers know what they asked for, and a bigint must not become a float.
@@ -133,7 +139,8 @@ export class PgSession {
 function tlsConfig(ssl: SessionTarget['ssl']) {
   if (ssl === null) return false;
   // With `verify: 'ca'` the authority must have signed the certificate, but it may name another host (libpq's verify-ca).
-  return ssl.verify === 'full' ? { ca: ssl.ca } : { ca: ssl.ca, checkServerIdentity: () => undefined };
+  const { verify, ...material } = ssl;
+  return verify === 'full' ? material : { ...material, checkServerIdentity: () => undefined };
 }
 
 const loginCodes = new Set(['28000', '28P01', '42704']);
