@@ -149,7 +149,7 @@ describe('cluster configuration', () => {
 
   it('refuses settings that contradict each other', () => {
     assert.throws(
-      () => patchClusterConfig(DEFAULT_CONFIG, { suspectAfterMs: 5000 }, 'test'),
+      () => patchClusterConfig(DEFAULT_CONFIG, { suspectAfterMs: 9000 }, 'test'),
       (error) => error instanceof ConfigError && error.problems[0]?.key === 'leaseTtlMs',
     );
   });

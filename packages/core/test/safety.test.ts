@@ -434,7 +434,7 @@ always(
     if (decision.authority.kind === 'none') return;
     assert.equal(record?.leader, obs.self);
     assert.ok(obs.engine.kind === 'primary' || obs.engine.kind === 'unresponsive');
-    const ttl = content?.config?.value.leaseTtlMs ?? 6000;
+    const ttl = content?.config?.value.leaseTtlMs ?? 10_000;
     assert.ok(decision.authority.until <= Math.max(obs.authority.leaseUntil ?? 0, obs.now + ttl));
     if (record?.durability === 'async') assert.equal(decision.authority.until, obs.authority.leaseUntil);
   },

@@ -106,7 +106,8 @@ export function content(change: StoreChange = {}): StoreContent {
       change.identity !== undefined
         ? change.identity
         : versioned({ state: 'founded', by: n1, incarnation: process1(n1), systemId: SYSTEM, engine: 'postgres' }),
-    config: versioned({ ...DEFAULT_CONFIG, ...change.config }),
+    // Fixed here, so that the instants in the tests do not move with the defaults.
+    config: versioned({ ...DEFAULT_CONFIG, suspectAfterMs: 1000, leaseTtlMs: 6000, ...change.config }),
     record: change.record === null ? null : versioned(record(change.record), RECORD_REVISION),
     members: new Map(members.map((each) => [each.id, each])),
     sessions: new Map(sessions.map((id) => [id, versioned(process1(id), revision(20))])),

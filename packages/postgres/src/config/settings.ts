@@ -25,7 +25,8 @@ const defaults: Readonly<Record<string, string>> = {
   max_slot_wal_keep_size: '1GB',
   wal_keep_size: '64MB',
   wal_sender_timeout: '5s',
-  wal_receiver_timeout: '2s',
+  // A receiver that hears nothing asks after half of this: an idle stream shows life every 600 ms, within `suspectAfterMs`.
+  wal_receiver_timeout: '1200ms',
   wal_receiver_status_interval: '1s',
   wal_retrieve_retry_interval: '100ms',
   password_encryption: 'scram-sha-256',

@@ -3,7 +3,7 @@ import { countReply } from './acks.ts';
 import type { SimServer, Stream } from './server.ts';
 
 /** Status messages and keep-alives in both directions. */
-export const HEARTBEAT_MS = 1000;
+export const HEARTBEAT_MS = 600;
 const RETRY_MS = 250;
 const BYTES_PER_MS = 200_000;
 
