@@ -1,6 +1,4 @@
 import { parseStoreConfig, type StoreConfig } from './config.ts';
-import { openEtcdStore } from './etcd/store.ts';
-import { openLocalStore } from './local/store.ts';
 import type { Store } from './port.ts';
 
 /**
@@ -11,5 +9,7 @@ import type { Store } from './port.ts';
  */
 export async function openStore(config: StoreConfig): Promise<Store> {
   const checked = parseStoreConfig(config);
-  return checked.kind === 'local' ? openLocalStore(checked) : openEtcdStore(checked);
+  // Only the one that is used is loaded: an agent that replaces a dead one has little time.
+  if (checked.kind === 'local') return (await import('./local/store.ts')).openLocalStore(checked);
+  return (await import('./etcd/store.ts')).openEtcdStore(checked);
 }

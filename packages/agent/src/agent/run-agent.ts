@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { incarnation } from '@understudy/core';
 import type { Engine } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
-import { type Api, openApi } from '../api/server.ts';
+import { type Listener, openListener } from '../api/listener.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecretLine, loadSecrets, type Secrets } from '../config/secrets.ts';
@@ -53,6 +53,8 @@ export interface RunOptions {
 
 /** How long an orderly stop of the server may take before the agent ends without it. */
 const STOP_LIMIT_MS = 60_000;
+/** The longest that callers of the API wait for an agent that starts. */
+const API_HELD_MS = 500;
 
 /**
  * Runs an agent. Resolves when it is up: its API listens and it has begun to act.
@@ -109,19 +111,38 @@ async function start(
     makeGuard: config.guard.mode === 'off' ? null : (runningMs) => makeGuard(config, log.logger, runningMs),
     log: log.logger,
   });
-  const lifetime = new Lifetime({ agent, store, engine, lock, log });
-  const api = await openApi({ agent, token, tls, log: log.logger, detach: () => void lifetime.stop('leave-running') });
-  lifetime.api = api;
-  undo.push(() => api.close());
+  const listener = await openListener(config.api, tls);
+  undo.push(() => listener.close());
+  const lifetime = new Lifetime({ agent, store, engine, lock, log, listener });
   undo.push(() => agent.guard?.close('stay'));
   undo.push(() => agent.close());
   await agent.open();
-  await nameIsFree(agent);
-  agent.run();
+  const begun = nameIsFree(agent).then(() => agent.run());
+  // A server that waits for its next agent has a deadline, callers have patience: what serves them is loaded after the first decision.
+  await Promise.race([begun.then(() => firstDecision(agent)), pause(API_HELD_MS)]);
+  const { serveApi } = await import('../api/server.ts');
+  const detach = () => void lifetime.stop('leave-running');
+  await serveApi({ agent, token, log: log.logger, detach }, listener);
+  await begun;
   lifetime.watchName();
   if (options.signals !== 'ignore') lifetime.handleSignals();
   log.logger.info({ incarnation: self, api: advertisedUrl(config), store: store.describe() }, 'agent runs');
   return lifetime;
+}
+
+/** Resolves with the first decision, or without one when there is none for long. */
+function firstDecision(agent: Agent): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(finish, API_HELD_MS);
+    const stop = agent.onChange(() => {
+      if (agent.latest !== null) finish();
+    });
+  });
 }
 
 function makeGuard(config: NodeConfig, log: Logger, runningMs: () => number): GuardClient {
@@ -205,13 +226,13 @@ interface LifetimeParts {
   readonly engine: Engine;
   readonly lock: RunDirLock;
   readonly log: AgentLog;
+  readonly listener: Listener;
 }
 
 /** From "up" to "ended". */
 class Lifetime implements RunningAgent {
   readonly apiUrl: string;
   readonly ended: Promise<AgentEnd>;
-  api: Api | null = null;
   readonly #parts: LifetimeParts;
   #resolve: (end: AgentEnd) => void = () => undefined;
   #stopping: Promise<AgentEnd> | null = null;
@@ -253,7 +274,7 @@ class Lifetime implements RunningAgent {
   }
 
   async #stop(server: ServerFate, error: AgentError | null): Promise<AgentEnd> {
-    const { agent, store, engine, lock, log } = this.#parts;
+    const { agent, store, engine, lock, log, listener } = this.#parts;
     log.logger.info({ server, code: error?.code }, error?.message ?? 'agent stops');
     if (this.#nameCheck !== null) clearInterval(this.#nameCheck);
     const quietly = async (what: string, work: () => Promise<void>, limitMs: number): Promise<void> => {
@@ -267,7 +288,7 @@ class Lifetime implements RunningAgent {
     // The guard first: from here on nothing is killed and nobody is started again.
     await quietly('guard', () => this.#dismissGuard(server), 2_000);
     await quietly('engine', () => engine.close(server), STOP_LIMIT_MS);
-    await quietly('api', async () => this.api?.close(), 2_000);
+    await quietly('api', () => listener.close(), 2_000);
     await quietly('session', () => agent.close(), 5_000);
     await quietly('store', () => store.close(), 2_000);
     for (const [name, handler] of this.#signals) process.off(name, handler);

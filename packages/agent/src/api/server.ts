@@ -1,16 +1,13 @@
-/** The agent's HTTP server. */
+/** What answers the agent's HTTP calls. Loaded when the first decision has been taken: with all it needs, it takes a third of a start. */
 
-import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Agent } from '../agent/agent.ts';
 import type { Logger } from '../agent/logger.ts';
-import { formatAddress } from '../config/address.ts';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
-import type { PeerTls } from '../peers/stream.ts';
+import { codeOf, messageOf } from '../errors.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { authorize } from './auth.ts';
 import { HttpProblem, problem } from './errors.ts';
+import type { Listener } from './listener.ts';
 import { metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { HEALTH_CHECKS, nodeStatus, type Query } from './patroni.ts';
@@ -20,75 +17,27 @@ export interface ApiOptions {
   readonly agent: Agent;
   /** Bearer token of changes; null: none is accepted. */
   readonly token: string | null;
-  readonly tls: PeerTls | null;
   readonly log: Logger;
   readonly detach: () => void;
 }
 
-export interface Api {
-  readonly server: FastifyInstance<HttpServer | HttpsServer>;
-  close(): Promise<void>;
-}
-
 const MAX_BODY_BYTES = 256 * 1024;
 
-/** Opens the API where the configuration says. @throws AgentError `API_PORT_IN_USE`, `API_LISTEN_FAILED` */
-export async function openApi(options: ApiOptions): Promise<Api> {
-  const server = buildApi(options);
-  const { listen } = options.agent.config.api;
-  try {
-    await server.listen({ host: listen.host, port: listen.port });
-  } catch (cause) {
-    await server.close();
-    const where = formatAddress(listen);
-    if (codeOf(cause, '') === 'EADDRINUSE') {
-      throw new AgentError(
-        'API_PORT_IN_USE',
-        'unsafe',
-        `${where} is taken by another process. Free it, or change api.listen.`,
-        { cause },
-      );
-    }
-    throw new AgentError(
-      'API_LISTEN_FAILED',
-      'unsafe',
-      `The API cannot listen on ${where}: ${messageOf(cause)}. Correct api.listen.`,
-      { cause },
-    );
-  }
-  return { server, close: () => server.close() };
-}
-
-/** The server with all its paths, not listening yet. */
-export function buildApi(options: ApiOptions): FastifyInstance<HttpServer | HttpsServer> {
-  const { tls, agent } = options;
-  const common = {
-    logger: false,
-    bodyLimit: MAX_BODY_BYTES,
-    forceCloseConnections: true,
-    requestTimeout: 10_000,
-    connectionTimeout: 0,
-    // Load balancers check health in HTTP/1.1 without a Host header.
-    http: { requireHostHeader: false },
-    exposeHeadRoutes: false,
-  } as const;
-  const clientCert = agent.config.api.tls?.clientCert ?? 'none';
-  const server: FastifyInstance<HttpServer | HttpsServer> =
-    tls === null
-      ? Fastify(common)
-      : Fastify({
-          ...common,
-          https: { ...tls, requestCert: clientCert !== 'none', rejectUnauthorized: clientCert === 'required' },
-        });
+/** Answers what comes to `listener`, with all paths. */
+export async function serveApi(options: ApiOptions, listener: Listener): Promise<void> {
+  const { agent } = options;
+  // It answers only; the port and its limits are the listener's.
+  const server = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, exposeHeadRoutes: false });
   acceptAnyBody(server);
   answerErrors(server, options);
   addHealthChecks(server, agent);
   addRoutes(server, options);
-  return server;
+  await server.ready();
+  listener.serve((request, response) => server.routing(request, response));
 }
 
 /** Bodies are JSON whatever they are labelled as: `curl -d` sends them as a form. */
-function acceptAnyBody(server: FastifyInstance<HttpServer | HttpsServer>): void {
+function acceptAnyBody(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
     if (text === '') return done(null, undefined);
@@ -102,7 +51,7 @@ function acceptAnyBody(server: FastifyInstance<HttpServer | HttpsServer>): void 
   });
 }
 
-function answerErrors(server: FastifyInstance<HttpServer | HttpsServer>, { log }: ApiOptions): void {
+function answerErrors(server: FastifyInstance, { log }: ApiOptions): void {
   server.setErrorHandler((error, request, reply) => {
     const known = error instanceof HttpProblem ? error : fastifyProblem(error);
     if (known !== null) return reply.code(known.status).send(known.body);
@@ -130,7 +79,7 @@ function fastifyProblem(error: unknown): HttpProblem | null {
   }
 }
 
-function addHealthChecks(server: FastifyInstance<HttpServer | HttpsServer>, agent: Agent): void {
+function addHealthChecks(server: FastifyInstance, agent: Agent): void {
   for (const [path, holds] of Object.entries(HEALTH_CHECKS)) {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       const status = holds(agent, queryOf(request)) ? 200 : 503;
@@ -149,7 +98,7 @@ function queryOf(request: FastifyRequest): Query {
   );
 }
 
-function addRoutes(server: FastifyInstance<HttpServer | HttpsServer>, options: ApiOptions): void {
+function addRoutes(server: FastifyInstance, options: ApiOptions): void {
   const { agent } = options;
   for (const route of ROUTES) addRoute(server, route, options);
   server.get('/metrics', (_request, reply) =>
@@ -162,7 +111,7 @@ function addRoutes(server: FastifyInstance<HttpServer | HttpsServer>, options: A
   });
 }
 
-function addRoute(server: FastifyInstance<HttpServer | HttpsServer>, route: Route, options: ApiOptions): void {
+function addRoute(server: FastifyInstance, route: Route, options: ApiOptions): void {
   const { agent, token, detach } = options;
   const isChange = route.method !== 'GET';
   server.route({

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import { runAgent } from '@understudy/agent';
-import { loadNodeConfig } from '@understudy/agent/client';
+import { loadNodeConfig, runAgent } from '@understudy/agent/run';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { engineFactory } from '../engine/factory.ts';
