@@ -10,7 +10,7 @@ export interface Names {
 }
 
 const hostLabel = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/;
-const commonName = /^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?$/;
+const commonName = /^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?$/;
 const dayMs = 86_400_000;
 
 /** What "this machine" is called, added only where somebody asks for it. */

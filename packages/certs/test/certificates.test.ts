@@ -13,6 +13,8 @@ import fc from 'fast-check';
 import {
   CertError,
   type CertErrorCode,
+  ensureAuthority,
+  ensureCertificate,
   inspectFile,
   LOCALHOST,
   type Made,
@@ -279,4 +281,36 @@ test('wrong names, addresses and durations are refused by name; right ones come 
     ),
     { numRuns: 25 },
   );
+});
+
+test('what is good is kept; what ends soon, lacks a name or is of another authority is not', async (t) => {
+  const root = await folder(t);
+  const authority = { folder: join(root, 'ca'), name: 'shop authority' };
+  const request = {
+    authority: join(root, 'ca'),
+    kind: 'node',
+    name: 'n1',
+    names: LOCALHOST,
+    prefix: join(root, 'n1'),
+  } as const;
+  const made = await ensureAuthority(authority);
+  assert.equal(made.outcome, 'made');
+  const first = await ensureCertificate(request);
+  assert.equal(first.outcome, 'made');
+  assert.deepEqual(await ensureAuthority(authority), { ...made, outcome: 'kept' });
+  assert.deepEqual(await ensureCertificate(request), { ...first, outcome: 'kept' });
+  assert.equal((await ensureCertificate(request, first.view.notAfterWallMs - 29 * dayMs)).outcome, 'renewed');
+  const more = { ...request, names: { ...LOCALHOST, addresses: [...LOCALHOST.addresses, '10.0.0.1'] } };
+  const wider = await ensureCertificate(more);
+  assert.equal(wider.outcome, 'renewed');
+  assert.ok(wider.view.names.addresses.includes('10.0.0.1'));
+  assert.equal((await ensureAuthority(authority, made.view.notAfterWallMs - 29 * dayMs)).outcome, 'renewed');
+  assert.equal((await ensureCertificate(more)).outcome, 'kept', 'a renewed authority is the same one');
+  await rm(join(root, 'ca', 'ca.key'));
+  assert.equal((await ensureCertificate(more)).outcome, 'kept', 'the key is needed for signing only');
+  await rm(join(root, 'ca', 'ca.pem'));
+  await ensureAuthority(authority);
+  const moved = await ensureCertificate(more);
+  assert.equal(moved.outcome, 'made');
+  assert.notEqual(moved.view.serial, wider.view.serial);
 });

@@ -19,6 +19,12 @@ const exitByCode: Readonly<Record<string, ExitCode>> = {
   STATE_INVALID: EXIT.usage,
   FOLDER_UNUSABLE: EXIT.usage,
   SERVER_UNKNOWN: EXIT.usage,
+  CERT_INPUT: EXIT.usage,
+  CERT_EXISTS: EXIT.usage,
+  CERT_UNREADABLE: EXIT.usage,
+  CERT_MISMATCH: EXIT.usage,
+  CERT_EXPOSED: EXIT.usage,
+  CERT_WRITE_FAILED: EXIT.usage,
   INTERRUPTED: EXIT.interrupted,
 };
 

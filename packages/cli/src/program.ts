@@ -2,6 +2,7 @@ import { Command, Help } from 'commander';
 import type { Context } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { stripStyle, visibleWidth } from './output/style.ts';
+import { addCertCommands } from './tree/cert.ts';
 import { addConfigCommands } from './tree/config.ts';
 import type { Handler, Tree } from './tree/define.ts';
 import { addLocalCommands } from './tree/local.ts';
@@ -39,6 +40,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addOperateCommands(tree);
   addConfigCommands(tree);
   addNodeCommands(tree);
+  addCertCommands(tree);
   addToolCommands(tree);
   return program;
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { ensurePostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
+import { ensureCertificates, type NodeCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
@@ -36,6 +37,8 @@ interface Running {
   readonly server: PostgresServer;
   readonly network: Network | null;
   readonly etcd: LocalEtcd | null;
+  /** By node; null: nothing is encrypted. */
+  readonly certificates: ReadonlyMap<string, NodeCertificates> | null;
   readonly nodes: readonly LocalNode[];
 }
 
@@ -146,8 +149,9 @@ export class LocalCluster {
     try {
       const state = network === null ? await this.#claimPorts(planned) : planned;
       throwIfInterrupted(signal);
+      const certificates = await this.#makeCertificates(state, network);
       const etcd = await this.#startEtcd(state, network, signal);
-      this.#running = { state, secrets, server: reachable, network, etcd, nodes: [] };
+      this.#running = { state, secrets, server: reachable, network, etcd, certificates, nodes: [] };
       await this.#startNodes();
     } catch (error) {
       if (this.#running === null) await network?.remove();
@@ -216,6 +220,14 @@ export class LocalCluster {
     return state;
   }
 
+  async #makeCertificates(state: ClusterState, network: Network | null): Promise<Running['certificates']> {
+    if (state.tls === 'off') return null;
+    const nodes = state.nodes.map(({ name }) => ({ name, address: network?.hosts.get(name)?.address ?? loopback }));
+    const { of, notices } = await ensureCertificates(this.paths, state.name, nodes);
+    for (const text of notices) this.#notice(text);
+    return of;
+  }
+
   async #startEtcd(state: ClusterState, network: Network | null, signal?: AbortSignal): Promise<LocalEtcd | null> {
     if (state.store.kind !== 'etcd') return null;
     this.#say(
@@ -245,7 +257,8 @@ export class LocalCluster {
     for (const node of nodes) node.start();
   }
 
-  async #makeNode({ state, secrets, server, network, etcd }: Running, name: string): Promise<LocalNode> {
+  async #makeNode(running: Running, name: string): Promise<LocalNode> {
+    const { state, secrets, server, network, etcd, certificates } = running;
     const kept = state.nodes.find((node) => node.name === name);
     if (kept === undefined)
       throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
@@ -263,6 +276,7 @@ export class LocalCluster {
         version: state.version,
         parameters: this.#options.parameters ?? {},
         zone: null,
+        tls: certificates?.get(name) ?? null,
         logLevel: this.#options.logLevel ?? 'info',
       },
       this.paths,

@@ -6,6 +6,7 @@ export const LOCAL_ERROR_CODES = {
   STATE_INVALID: 'The state file of the folder cannot be read, or is of another version or another kind of cluster.',
   NO_FREE_PORT: 'No free port was found on the loopback address.',
   STORE_FAILED: 'The consensus store of the cluster did not start.',
+  CERTIFICATES_FAILED: "The cluster's certificates cannot be made, read or renewed.",
   AGENT_FAILED: 'An agent ended while the cluster was starting. The message has the end of its log.',
   START_TIMEOUT: 'The cluster was not ready in time. The message says what each node was waiting for.',
   STOP_TIMEOUT: 'A process did not end although it was killed.',

@@ -16,6 +16,8 @@ export interface ClusterPaths {
   readonly token: string;
   readonly storeFile: string;
   readonly etcd: string;
+  /** Of the cluster's authority and its nodes. */
+  readonly tls: string;
   readonly logs: string;
 }
 
@@ -39,6 +41,7 @@ export function clusterPaths(folder: string): ClusterPaths {
     token: join(folder, 'token'),
     storeFile: join(folder, 'store.db'),
     etcd: join(folder, 'etcd'),
+    tls: join(folder, 'tls'),
     logs: join(folder, 'logs'),
   };
 }

@@ -1,5 +1,6 @@
 import type { NodeConfigInput } from '@understudy/agent/client';
 import { stringify } from 'yaml';
+import type { NodeCertificates } from './certificates.ts';
 import { replaceFile } from './files.ts';
 import type { ClusterPaths, NodePaths } from './folder.ts';
 
@@ -15,6 +16,8 @@ export interface NodeSettings {
   readonly version: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly zone: string | null;
+  /** Null: nothing is encrypted. */
+  readonly tls: NodeCertificates | null;
   readonly logLevel: 'debug' | 'info';
 }
 
@@ -33,6 +36,7 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
       dataDir: node.dataDir,
       listen: `${host}:${settings.dbPort}`,
       parameters: { ...settings.parameters },
+      ...(settings.tls === null ? {} : { tls: { ...settings.tls } }),
     },
     secretsFile: cluster.secrets,
     runDir: node.runDir,

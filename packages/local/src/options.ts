@@ -19,6 +19,11 @@ export interface LocalClusterOptions {
   readonly etcdMembers?: 1 | 3;
   readonly etcdVersion?: string;
   readonly durability?: 'sync' | 'async';
+  /**
+   * `replication`: servers take replication from each other only over TLS, with certificates of the cluster's own authority; the default
+   * of a new cluster. A kept one keeps what it has, unless this says otherwise.
+   */
+  readonly tls?: 'off' | 'replication';
   /** `namespaces`: every node on a host of its own (root only); for drills. The default is `loopback`. */
   readonly hosts?: 'loopback' | 'namespaces';
   /** Server parameters of every node. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LocalError } from './errors.ts';
-import { clusterPaths, defaultFolder } from './folder.ts';
+import { type ClusterPaths, clusterPaths, defaultFolder } from './folder.ts';
 import type { LocalClusterOptions } from './options.ts';
 import { findFreePorts, isPortFree } from './ports.ts';
 import { type ClusterState, type NodeState, newClusterId, readState, type StoreState, writeState } from './state.ts';
@@ -26,7 +26,7 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
   const kept = await readState(paths);
   if (kept !== null) {
     refuseContradictions(folder, kept, options);
-    return options.durability === undefined ? kept : { ...kept, durability: options.durability };
+    return changed(paths, kept, options);
   }
   const nodes = await newNodes(options);
   const taken = new Set(nodes.flatMap((node) => [node.apiPort, node.dbPort]));
@@ -37,10 +37,18 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
     engine: 'postgres',
     version,
     durability: options.durability ?? 'sync',
+    tls: options.tls ?? 'replication',
     nodes,
     store: await newStore(options, taken),
   };
   await writeState(paths, state);
+  return state;
+}
+
+/** A kept cluster with the settings that a start may change. */
+async function changed(paths: ClusterPaths, kept: ClusterState, options: LocalClusterOptions): Promise<ClusterState> {
+  const state = { ...kept, durability: options.durability ?? kept.durability, tls: options.tls ?? kept.tls };
+  if (state.tls !== kept.tls) await writeState(paths, state);
   return state;
 }
 

@@ -24,6 +24,8 @@ const stateSchema = z.strictObject({
   /** Major version of the server: a data directory cannot be used by another. */
   version: z.string().regex(/^\d{1,2}$/),
   durability: z.enum(['sync', 'async']),
+  /** What is encrypted. Clusters of earlier versions do not say it: nothing. */
+  tls: z.enum(['off', 'replication']).default('off'),
   nodes: z.array(nodeSchema).min(1).max(9),
   store: storeSchema,
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { ensureCertificates } from '../src/certificates.ts';
 import { LocalError, type LocalErrorCode } from '../src/errors.ts';
 import { clusterPaths, nodePaths, prepareFolders } from '../src/folder.ts';
 import { lockFolder, lockHolder } from '../src/lock.ts';
@@ -55,6 +56,37 @@ test('durability is a setting that may change', async (t) => {
   const folder = await temporaryFolder(t);
   await planState(folder, options, '17');
   assert.equal((await planState(folder, { ...options, durability: 'async' }, '17')).durability, 'async');
+});
+
+test('a new cluster is encrypted between its nodes; one of an earlier version stays as it is until it is told', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { state: file } = clusterPaths(folder);
+  const { tls, ...earlier } = await planState(folder, options, '17');
+  assert.equal(tls, 'replication');
+  await writeFile(file, JSON.stringify(earlier));
+  assert.equal((await planState(folder, options, '17')).tls, 'off');
+  assert.equal((await planState(folder, { ...options, tls: 'replication' }, '17')).tls, 'replication');
+  assert.equal((await planState(folder, options, '17')).tls, 'replication', 'it is remembered');
+});
+
+test('certificates are made once, for the addresses of the nodes, and nobody else can read the keys', async (t) => {
+  const paths = clusterPaths(await temporaryFolder(t));
+  const nodes = [{ name: 'n1', address: '127.0.0.1' }];
+  const first = await ensureCertificates(paths, 'shop', nodes);
+  const files = first.of.get('n1');
+  assert.ok(files !== undefined);
+  assert.deepEqual(await ensureCertificates(paths, 'shop', nodes), first);
+  assert.equal((await stat(paths.tls)).mode & 0o777, 0o700);
+  for (const key of [files.key, join(paths.tls, 'ca', 'ca.key')]) assert.equal((await stat(key)).mode & 0o777, 0o600);
+  const moved = await ensureCertificates(paths, 'shop', [{ name: 'n1', address: '10.99.0.1' }]);
+  assert.match(moved.notices.join(), /Renewed the certificate of n1; it holds until \d{4}-/);
+  await writeFile(files.cert, 'damaged');
+  await assert.rejects(
+    ensureCertificates(paths, 'shop', nodes),
+    withCode('CERTIFICATES_FAILED', /n1\.pem is not a certificate .*Or remove .*tls: certificates are made anew/),
+  );
+  await rm(paths.tls, { recursive: true });
+  assert.deepEqual((await ensureCertificates(paths, 'shop', nodes)).notices, []);
 });
 
 for (const [what, text] of [

@@ -18,6 +18,7 @@ const optionsSchema = z.object({
   store: z.enum(['local', 'etcd']).optional(),
   etcdMembers: z.enum(['1', '3']).optional(),
   durability: z.enum(['sync', 'async']).optional(),
+  tls: z.enum(['off', 'replication']).optional(),
   name: z.string().optional(),
   dataDir: z.string().optional(),
   parameter: z.array(z.string()).optional(),
@@ -83,7 +84,7 @@ async function run(
 }
 
 async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> {
-  const { engine, pgVersion, binDir, store, etcdMembers, durability, nodes, parameter } = options;
+  const { engine, pgVersion, binDir, store, etcdMembers, durability, tls, nodes, parameter } = options;
   return {
     ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
     ...(engine === undefined ? {} : { engine }),
@@ -92,6 +93,7 @@ async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> 
     ...(store === undefined ? {} : { store }),
     ...(etcdMembers === undefined ? {} : { etcdMembers: etcdMembers === '3' ? 3 : 1, store: 'etcd' }),
     ...(durability === undefined ? {} : { durability }),
+    ...(tls === undefined ? {} : { tls }),
     ...(nodes === undefined ? {} : { nodes }),
     ...(parameter === undefined ? {} : { parameters: parametersOf(parameter) }),
     command: ownCommand,

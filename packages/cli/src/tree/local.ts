@@ -24,6 +24,12 @@ export function addLocalCommands({ program, attach }: Tree): void {
         'async',
       ]),
     )
+    .addOption(
+      new Option(
+        '--tls <what>',
+        'encrypt nothing, or what goes from server to server (default: replication; one that is there: as it is)',
+      ).choices(['off', 'replication']),
+    )
     .option('--name <name>', 'name of the cluster (default: default)')
     .option('--data-dir <folder>', folderText)
     .option('-p, --parameter <name=value...>', 'parameter of every server')

@@ -1,0 +1,91 @@
+import { type Command, Option } from 'commander';
+import { integer, type Tree, withCommon, withExamples } from './define.ts';
+
+/** `cert ca|node|client|show`: the certificates of a cluster on several hosts. */
+export function addCertCommands({ program, attach }: Tree): void {
+  const cert = program
+    .command('cert')
+    .summary('make, renew and look at the certificates of a cluster')
+    .helpGroup('On each host:');
+  cert.description(
+    'A small certificate authority for a cluster on several hosts: for its servers, agents and etcd (docs/three-hosts.md uses it).\n' +
+      'Clusters of "understudy up" make their own.',
+  );
+  withExamples(cert.helpOption('-h, --help', 'show this help'), [
+    ['understudy cert ca --dir ./ca', 'once'],
+    ['understudy cert node --ca ./ca --name n1 --ip 10.0.0.1 --out ./n1', 'for each host'],
+    ['understudy cert show ./n1.pem', ''],
+  ]);
+
+  const ca = cert
+    .command('ca')
+    .description(
+      'Makes an authority: DIR/ca.pem, which every host gets, and DIR/ca.key, which signs and stays where it is.\n' +
+        'A renewed one has the same key and name: what it signed stays good.',
+    )
+    .requiredOption('--dir <folder>', 'folder of the authority; made with mode 0700')
+    .option('--name <name>', 'its name (default: understudy cluster authority)')
+    .addOption(days('3650'));
+  withExamples(withCommon(withExisting(ca)), [
+    ['understudy cert ca --dir ./ca', ''],
+    ['understudy cert ca --dir ./ca --renew', 'before it expires'],
+  ]);
+  attach(ca, async () => (await import('../commands/cert-make.ts')).ca);
+
+  const node = cert
+    .command('node')
+    .description(
+      'Makes a certificate and its key, OUT.pem and OUT.key, for a host of the cluster: as server and as client.\n' +
+        'Others reach it by the names and addresses that are given here and by no others. A renewed one has the same key\n' +
+        'and, unless others are given, the same names; agents take it to their servers while they run.',
+    )
+    .option('--host <name...>', 'host name')
+    .option('--ip <address...>', 'IPv4 or IPv6 address')
+    .option('--localhost', 'also localhost, 127.0.0.1 and ::1');
+  withExamples(withCommon(withExisting(withSigner(node))), [
+    ['understudy cert node --ca ./ca --name n1 --host db1.example --ip 10.0.0.1 --out ./n1', ''],
+    ['understudy cert node --ca ./ca --name n1 --out ./n1 --renew', 'the same names, another 825 days'],
+  ]);
+  attach(node, async () => (await import('../commands/cert-make.ts')).node);
+
+  const client = cert
+    .command('client')
+    .description(
+      'Makes a certificate and its key, OUT.pem and OUT.key, for somebody who asks and changes things: an operator, a monitor.\n' +
+        'Agents with api.tls take it instead of the token.',
+    );
+  withExamples(withCommon(withExisting(withSigner(client))), [
+    ['understudy cert client --ca ./ca --name alice --out ./alice --days 90', ''],
+  ]);
+  attach(client, async () => (await import('../commands/cert-make.ts')).client);
+
+  const show = cert
+    .command('show')
+    .description(
+      'Shows what certificates say: whose they are, for which names, until when. Warns of those that end within 30 days;\n' +
+        'exit code 1 when one is expired or does not hold yet.',
+    )
+    .argument('<file...>', 'PEM files');
+  withExamples(withCommon(show), [
+    ['understudy cert show ./n1.pem', ''],
+    ['understudy cert show /etc/understudy/ca.pem --json', ''],
+  ]);
+  attach(show, async () => (await import('../commands/cert-show.ts')).show);
+}
+
+const days = (usual: string): Option =>
+  new Option('--days <number>', `how long it holds (default: ${usual})`).argParser(integer(1, 36_500));
+
+function withSigner(command: Command): Command {
+  return command
+    .requiredOption('--ca <folder>', 'folder of the authority that signs')
+    .requiredOption('--name <name>', 'whose it is: the name of the member, or of a person')
+    .requiredOption('--out <prefix>', 'PREFIX.pem and PREFIX.key are made')
+    .addOption(days('825'));
+}
+
+function withExisting(command: Command): Command {
+  return command
+    .addOption(new Option('--renew', 'where there is one: a new certificate for the same key').conflicts('force'))
+    .option('--force', 'where there is one: another key and certificate');
+}
