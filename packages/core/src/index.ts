@@ -1,3 +1,4 @@
+export * from './position/gtid.ts';
 export * from './position/position.ts';
 export * from './position/wal.ts';
 export { decide } from './protocol/decide.ts';

@@ -8,6 +8,9 @@ import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Ste
 
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 
+/** How long a switchover waits for a node that is alive by its session and not heard yet; at most half of its own time. */
+const FIRST_WORD_MS = 5_000;
+
 interface Closing {
   readonly expect: readonly Expectation[];
   readonly put: readonly StorePut[];
@@ -137,7 +140,13 @@ function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: S
     return closeRequest(turn, request, 'failed', `Not ready within ${value.timeoutMs} ms; nothing was changed.`);
   }
   const objection = preflight(turn, value.to);
-  if (objection !== null) return closeRequest(turn, request, 'refused', objection);
+  if (objection !== null) {
+    const waitedMs = since === null ? 0 : elapsedMs(since, obs.now);
+    const isEarly = step !== 'checkpoint' && waitedMs <= Math.min(FIRST_WORD_MS, value.timeoutMs / 2);
+    if (!isEarly || !mayYetBeHeard(turn, value.to)) return closeRequest(turn, request, 'refused', objection);
+    const text = `${objection} Its session is alive, so it may be connecting: waiting for its first word.`;
+    return wait('request-seen', text, begin(turn, value.id, 'seen'));
+  }
   if (obs.job !== null) return wait('switchover-checkpoint', `Before the stop: ${obs.job.kind}.`);
   if (turn.record.value.moving !== null) return null;
   if (step !== 'checkpoint') {
@@ -163,6 +172,20 @@ function preflight(turn: LedTurn, to: MemberId | null): string | null {
     return anyone ? null : 'No replica is fit to lead now: see `understudy explain`.';
   }
   return objectionTo(turn, to);
+}
+
+/** Whether an agent that is not heard is alive by its session: it was just started, or the connection to it is just being made. */
+function mayYetBeHeard(turn: LedTurn, to: MemberId | null): boolean {
+  const { members, sessions } = turn.content;
+  const asked = to === null ? [...members.keys()] : [to];
+  return asked.some(
+    (member) =>
+      member !== turn.obs.self &&
+      members.has(member) &&
+      sessions.has(member) &&
+      !tagsOf(turn, member).nofailover &&
+      freshPeer(turn, member) === null,
+  );
 }
 
 function objectionTo(turn: LedTurn, member: MemberId): string | null {

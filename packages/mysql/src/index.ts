@@ -1,0 +1,1 @@
+export type { Row, Session } from './sql/session.ts';
