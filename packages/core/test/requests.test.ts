@@ -114,7 +114,12 @@ const refusals: readonly (readonly [
     switchover(),
     { store: { members: [n1, member(n2, { nofailover: true }), n3] } },
   ],
-  ['to a node whose agent is silent', /n2's agent does not answer/, switchover(), { peers: { [n2]: silent(500) } }],
+  [
+    'to a node whose agent is gone',
+    /n2's agent does not answer/,
+    switchover(),
+    { peers: { [n2]: silent(500) }, store: { sessions: [n1, n3] } },
+  ],
   [
     'to a node that does not replicate',
     /n2 does not replicate from n1/,
@@ -154,6 +159,29 @@ for (const [name, text, request, change] of refusals) {
     assert.match(outcome?.reason ?? '', text);
   });
 }
+
+test('a switchover to a node that is alive by its session and not heard yet waits for it, five seconds at most', () => {
+  const change = { peers: { [n2]: silent(Number.POSITIVE_INFINITY) } };
+  const first = asked(switchover(), change);
+  assert.equal(codeOf(first), 'request-seen');
+  assert.deepEqual(kindsOf(first), []);
+  assert.match(first.reasons[0]?.text ?? '', /n2's agent does not answer.*waiting for its first word/);
+  assert.deepEqual(kindsOf(asked(switchover(), change, since('seen', 5_000))), []);
+  assert.deepEqual(kindsOf(asked(switchover(), {}, since('seen', 4_000))), ['checkpoint'], 'heard');
+  for (const [request, waitedMs] of [
+    [switchover(), 5_001],
+    [switchover({ timeoutMs: 2_000 }), 1_001],
+  ] as const) {
+    const late = outcomeOf(asked(request, change, since('seen', waitedMs)));
+    assert.equal(late?.result, 'refused');
+    assert.match(late?.reason ?? '', /n2's agent does not answer/);
+  }
+});
+
+test('a switchover to anybody waits too, when nobody is fit and somebody may yet be heard', () => {
+  const unheard = { peers: { [n2]: silent(100), [n3]: silent(100) } };
+  assert.equal(codeOf(asked(switchover({ to: null }), unheard)), 'request-seen');
+});
 
 test('switchover to anybody goes on when one replica is fit', () => {
   assert.deepEqual(kindsOf(asked(switchover({ to: null, from: null }))), ['checkpoint']);
