@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { killTree, signal } from '../src/guard/proc.ts';
+import { isAlive, killTree, signal } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
-import { TestCluster, type TestNode } from './support/nodes.ts';
+import { TestCluster, type TestNode, TOKEN } from './support/nodes.ts';
 
 describe('three nodes', { timeout: 240_000 }, () => {
   let cluster: TestCluster;
@@ -83,21 +83,34 @@ describe('three nodes', { timeout: 240_000 }, () => {
     await allIsThere(leader);
   });
 
-  it('hand over as planned, and answer with how it ended', async () => {
+  /** Asks the leader to hand over, to a node that `prepare` has done something to. */
+  async function handOver(prepare: (to: TestNode) => Promise<void>): Promise<void> {
     const status = await cluster.status(cluster.node('n1'));
     const old = cluster.node(status.leader ?? '');
-    const to = cluster.nodes.find(({ name }) => name !== old.name)?.name;
+    const to = cluster.nodes.find(({ name }) => name !== old.name);
+    assert.ok(to !== undefined);
+    await prepare(to);
     const response = await fetch(`${old.apiUrl}/switchover`, {
       method: 'POST',
-      headers: { authorization: 'Bearer test-token-of-sixteen-or-more' },
-      body: JSON.stringify({ to }),
+      headers: { authorization: `Bearer ${TOKEN}` },
+      body: JSON.stringify({ to: to.name }),
     });
     assert.equal(response.status, 200, await response.text());
     await eventually('a write', write);
-    const leader = await cluster.ready(cluster.node('n1'), 2);
-    assert.equal(leader.name, to);
+    const leader = await cluster.ready(old, 2);
+    assert.equal(leader.name, to.name);
     await allIsThere(leader);
-  });
+  }
+
+  it('hand over as planned, and answer with how it ended', () => handOver(async () => undefined));
+
+  it('hand over to a node whose agent is just being replaced', () =>
+    handOver(async (to) => {
+      const agent = await cluster.agentProcess(to);
+      assert.ok(agent !== null);
+      signal(agent, 'SIGKILL');
+      await eventually('killed', () => (isAlive(agent) ? null : true));
+    }));
 
   it('do not mind the freeze of an agent beside a healthy server', async () => {
     const status = await cluster.status(cluster.node('n1'));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { DEFAULT_CONFIG } from '@understudy/core';
 import { signal } from '../src/guard/proc.ts';
 import { Etcd } from './support/etcd.ts';
 import { eventually } from './support/eventually.ts';
@@ -50,7 +51,7 @@ describe('a cluster whose store does not answer', { timeout: 240_000 }, () => {
       return now !== null && now.pid !== old.pid && (await isStale());
     });
     // Longer than the lease, and than the deadline that the guard knew.
-    const endsAt = performance.now() + 9_000;
+    const endsAt = performance.now() + 1.5 * DEFAULT_CONFIG.leaseTtlMs;
     await writesGoOnUntil(async () => performance.now() > endsAt);
     assert.ok(await isStale());
     etcd.thaw();

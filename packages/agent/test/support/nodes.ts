@@ -86,15 +86,19 @@ export class TestCluster {
     return statusViewSchema.parse(await response.json());
   }
 
-  /** The leader by `node`'s account, once it is open and `replicas` others are fit to replace it. */
+  /** The leader by `node`'s account, once by its own account it is open, and hears `replicas` others that are fit to replace it. */
   async ready(node: TestNode, replicas: number): Promise<TestNode> {
     return eventually(`a leader with ${replicas} sync replicas`, async () => {
       const status = await this.status(node);
-      const synced = status.members.filter(
-        ({ role, receiver }) => role === 'sync-standby' && receiver?.kind === 'streaming',
+      if (status.phase !== 'open' || status.leader === null) return null;
+      const leader = this.node(status.leader);
+      // What comes next is usually asked of the leader, and what another node sees it may not see yet.
+      const seen = leader === node ? status : await this.status(leader);
+      const fit = seen.members.filter(
+        ({ role, receiver, agent }) =>
+          role === 'sync-standby' && receiver?.kind === 'streaming' && agent.kind === 'fresh',
       );
-      if (status.phase !== 'open' || status.leader === null || synced.length < replicas) return null;
-      return this.node(status.leader);
+      return seen.phase === 'open' && seen.leader === leader.name && fit.length >= replicas ? leader : null;
     });
   }
 
