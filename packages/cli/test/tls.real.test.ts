@@ -95,6 +95,25 @@ test('between the nodes of a cluster of this machine', { timeout: 240_000 }, asy
     assert.equal(cluster.node(leader).server()?.pid, pid);
   });
 
+  await t.test('a certificate that ends soon is warned of by all, and measured', async () => {
+    await makeCertificate({
+      authority: at('ca'),
+      kind: 'node',
+      name: replica,
+      prefix: at(replica),
+      days: 20,
+      existing: 'renew',
+    });
+    const warning = new RegExp(`^${replica}: the engine certificate .*${replica}\\.pem expires in (19|20) days`);
+    await eventually("a warning of the replica's in what the leader says", async () => {
+      const { warnings } = await cluster.node(leader).api.status();
+      return warnings.find((each) => warning.test(each)) ?? null;
+    });
+    const metrics = await (await fetch(`${cluster.node(replica).address.apiUrl}/metrics`)).text();
+    const left = Number(/^understudy_certificate_expiry_seconds\{.*use="engine"\} (\S+)$/m.exec(metrics)?.[1]);
+    assert.ok(left > 19 * 86_400 && left <= 20 * 86_400, `${left}`);
+  });
+
   await t.test('a replica with a certificate of another authority is refused, until it has its own again', async () => {
     const foreign = join(root, 'foreign');
     await makeAuthority({ folder: foreign, name: `understudy ${cluster.state.name}` });

@@ -14,6 +14,7 @@ import {
 } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
 import type { Store } from '@understudy/store';
+import { CertificateWatch, certificateFiles } from '../certificates/watch.ts';
 import { renewIntervalMs, tickMs } from '../config/cluster-config.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
@@ -74,6 +75,7 @@ export class Agent {
   readonly hub = new EventHub();
   readonly guard: GuardClient | null;
   readonly lag = new LagMeter();
+  readonly certificates: CertificateWatch;
   readonly #log: Logger;
   readonly #clock = new RunningClock(250, monotonicMs());
   readonly #guarding: Guarding;
@@ -97,6 +99,7 @@ export class Agent {
     const { config, store } = parts;
     this.config = config;
     this.self = memberId(config.member);
+    this.certificates = new CertificateWatch(certificateFiles(config));
     this.incarnation = parts.incarnation;
     this.engine = parts.engine;
     this.#log = parts.log;
@@ -288,8 +291,10 @@ export class Agent {
   }
 
   #tell(observed: Observed, decision: Decision): void {
-    const { observation, details } = observed;
+    const { observation } = observed;
     const { engine } = observation;
+    const warnings = [...observed.details.warnings, ...this.certificates.warnings(Date.now())];
+    const details = { ...observed.details, warnings };
     const lag = engine.kind === 'replica' ? this.lag.lag(engine.replayed, this.runningMs()) : null;
     const report = makeReport(observation, decision, details, lag?.ms ?? null);
     const shape = decisionShape(decision);
@@ -357,6 +362,7 @@ export class Agent {
     const now = this.runningMs();
     if (now - this.#housekeptAtMs < HOUSEKEEPING_MS) return;
     this.#housekeptAtMs = now;
+    await this.certificates.look(now);
     const config = configOf(observed.observation);
     try {
       await this.#registerAndPrune(observed, config);
