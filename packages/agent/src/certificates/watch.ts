@@ -51,7 +51,7 @@ export class CertificateWatch {
 
   /** What was read last; empty before the first look. */
   get ends(): readonly CertificateEnd[] {
-    return [...this.#ends.values()];
+    return this.#files.flatMap((each) => this.#ends.get(each) ?? []);
   }
 
   /** Looks again when the last look is ten seconds ago. Never throws. @param nowMs monotonic */
