@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { epoch, incarnation, type LiveState, lsn, memberId, type Position, systemId } from '@understudy/core';
 import fc from 'fast-check';
 import { EventHub } from '../src/peers/hub.ts';
@@ -86,7 +87,7 @@ describe('peer stream', () => {
     assert.deepEqual(positionOf(stream), at(1));
     hub.publish(report(2), performance.now());
     hub.beat(performance.now());
-    await eventually('second position', () => (positionOf(stream)?.lsn === 2n ? true : null));
+    await eventually('second position', () => (isDeepStrictEqual(positionOf(stream), at(2)) ? true : null));
   });
 
   it('notices a peer whose process is gone: refusing, with what was last known', async (context) => {

@@ -84,6 +84,7 @@ const placesIn = (
       places: picks.map(([pick, beyond]) => {
         const line = pick % lines.length;
         const position = positionOn(lines, line, beyond);
+        assert(position.kind === 'wal');
         return { line, end: position.lsn, position };
       }),
     }));
@@ -246,6 +247,7 @@ test('every LSN and every position survives its text form', () => {
 
 test('a position with a broken LSN is none', () => {
   const encoded = encodePosition(at(2, 1500));
+  assert(encoded.kind === 'wal');
   assert.equal(decodePosition({ ...encoded, lsn: '0/xyz' }), null);
   assert.equal(decodePosition({ ...encoded, history: [{ timeline: 1, switchLsn: '' }] }), null);
 });

@@ -8,6 +8,18 @@ export interface ClusterContext {
   readonly positions: ReadonlyMap<MemberId, Position>;
   readonly parameters: Readonly<Record<string, string>>;
   readonly synchronousCommit: 'on' | 'remote_apply' | 'remote_write' | 'local';
+  /** Whether this member's acknowledgements may count: the recorded rule, or the one that it is changing to, names it. For engines whose replicas have to ask for it. */
+  readonly acknowledges: 'yes' | 'no';
+}
+
+/** What another member's agent said last of its own server. */
+export interface MemberReport {
+  /** Everything durable there; null when that is not known. */
+  readonly position: Position | null;
+  /** Whom its server receives from, right now. */
+  readonly streamsFrom: MemberId | null;
+  /** How long ago the report was made. */
+  readonly silentMs: number;
 }
 
 /** What `observe` returns beside the state: facts for people and for metrics, never for decisions of safety. */
@@ -26,8 +38,14 @@ export interface EngineDetails {
  */
 export interface Engine {
   readonly name: string;
-  /** The present state. Cheap: called several times a second. */
-  observe(): Promise<{ readonly state: EngineState; readonly details: EngineDetails }>;
+  /** The most acknowledgements that a commit can wait for; null: any number. */
+  readonly requiredAcksMax: number | null;
+  /** How a leader knows how far its replicas are: `seen` by its own server, or `reported` by their agents, whose word `observe` is given. */
+  readonly progress: 'seen' | 'reported';
+  /** The present state. Cheap: called several times a second. `reports` is left out for an engine that sees the progress itself. */
+  observe(
+    reports?: ReadonlyMap<MemberId, MemberReport>,
+  ): Promise<{ readonly state: EngineState; readonly details: EngineDetails }>;
   /** The long work in progress, if any, without asking the server. */
   job(): EngineJob | null;
   canRewind(): 'yes' | 'no';

@@ -28,6 +28,8 @@ const harmless = new Set<string>(['provision', 'checkpoint']);
 /** A PostgreSQL server behind the engine port; made by `createPostgresEngine`. */
 export class PostgresEngine implements Engine {
   readonly name = 'postgres';
+  readonly requiredAcksMax = null;
+  readonly progress = 'seen';
   readonly #instance: Instance;
   readonly #observer: Observer;
   readonly #probe: Probe;

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { compareLsn, lsn, type Position } from '@understudy/core';
+import { compareLsn, lsn, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import fc from 'fast-check';
 import { moveAside } from '../src/disk/aside.ts';
@@ -119,7 +119,7 @@ describe('log', () => {
   });
 
   it('finds where two histories part', () => {
-    const at = (timeline: number, end: bigint, ...history: [number, bigint][]): Position => ({
+    const at = (timeline: number, end: bigint, ...history: [number, bigint][]): WalPosition => ({
       kind: 'wal',
       timeline,
       lsn: lsn(end),

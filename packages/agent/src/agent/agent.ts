@@ -1,6 +1,7 @@
 /** One agent: its parts wired together, its turns, and its pulse. */
 
 import {
+  acknowledgesNow,
   type ClusterConfig,
   type Decision,
   decide,
@@ -354,7 +355,8 @@ export class Agent {
     members.set(this.self, this.member);
     const positions: ReadonlyMap<MemberId, Position> = this.peers.positions();
     const { parameters, synchronousCommit } = config;
-    return { self: this.self, members, positions, parameters, synchronousCommit };
+    const acknowledges = acknowledgesNow(this.link.decoded?.content.record?.value ?? null, this.self);
+    return { self: this.self, members, positions, parameters, synchronousCommit, acknowledges };
   }
 
   /** Standing things, when nothing else is to be done: about once a second. */

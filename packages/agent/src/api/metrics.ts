@@ -1,6 +1,6 @@
 /** `GET /metrics` in Prometheus' text format: Patroni's names for what Patroni measures, `understudy_…` for the rest. See docs/metrics.md. */
 
-import { lineageOf } from '@understudy/core';
+import { extentOf, lineageOf } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { serverVersionNumber } from './patroni.ts';
@@ -66,11 +66,11 @@ function patroniMetrics(page: Page, agent: Agent): void {
   page.gauge('patroni_sync_standby', '1 if acknowledgements of this replica count.', sync);
   page.gauge('patroni_quorum_standby', '1 if acknowledgements of this replica count.', sync);
   page.gauge('patroni_standby_leader', 'Always 0: there are no standby clusters.', 0);
-  const location = engine?.kind === 'primary' ? Number(engine.position.lsn) : 0;
+  const location = engine?.kind === 'primary' ? extentOf(engine.position) : 0;
   page.gauge('patroni_xlog_location', 'Position of the log on the leader, 0 elsewhere.', location, {}, 'counter');
-  const received = isReplica && engine.position !== null ? Number(engine.position.lsn) : 0;
+  const received = isReplica && engine.position !== null ? extentOf(engine.position) : 0;
   page.gauge('patroni_xlog_received_location', 'Position of the received log on a replica.', received, {}, 'counter');
-  const replayed = isReplica ? Number(engine.replayed.lsn) : 0;
+  const replayed = isReplica ? extentOf(engine.replayed) : 0;
   page.gauge('patroni_xlog_replayed_location', 'Position of the replayed log on a replica.', replayed, {}, 'counter');
   const streams = isReplica && engine.receiver.kind === 'streaming';
   page.gauge('patroni_postgres_streaming', '1 if the replica streams.', streams);

@@ -3,7 +3,7 @@
  * (Patroni's `docs/rest_api.rst`).
  */
 
-import { formatLsn, lineageOf, type Position } from '@understudy/core';
+import { extentOf, formatLsn, formatPosition, lineageOf, type Position } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow } from './picture.ts';
@@ -140,13 +140,13 @@ export function nodeStatus(agent: Agent): Record<string, unknown> {
 
 function xlogOf(agent: Agent): { readonly xlog?: Record<string, unknown> } {
   const engine = agent.latest?.observation.engine;
-  if (engine?.kind === 'primary') return { xlog: { location: Number(engine.position.lsn) } };
+  if (engine?.kind === 'primary') return { xlog: { location: extentOf(engine.position) } };
   if (engine?.kind !== 'replica') return {};
   const received = engine.position ?? engine.replayed;
   return {
     xlog: {
-      received_location: Number(received.lsn),
-      replayed_location: Number(engine.replayed.lsn),
+      received_location: extentOf(received),
+      replayed_location: extentOf(engine.replayed),
       replayed_timestamp: null,
       paused: false,
     },
@@ -212,13 +212,17 @@ function replicaLag(leader: Position | null, position: Position | null, replayed
   const unknown = (bytes: number | null) => bytes ?? 'unknown';
   return {
     receive_lag: unknown(lagBytes(leader, position)),
-    ...(position === null ? {} : { receive_lsn: formatLsn(position.lsn) }),
+    ...(position === null ? {} : { receive_lsn: lsnText(position) }),
     replay_lag: unknown(lagBytes(leader, replayed)),
-    ...(replayed === null ? {} : { replay_lsn: formatLsn(replayed.lsn) }),
+    ...(replayed === null ? {} : { replay_lsn: lsnText(replayed) }),
     lag: unknown(lagBytes(leader, replayed)),
-    ...(replayed === null ? {} : { lsn: formatLsn(replayed.lsn) }),
+    ...(replayed === null ? {} : { lsn: lsnText(replayed) }),
   };
 }
+
+/** An LSN as PostgreSQL writes it; what has none is written as people read it. */
+const lsnText = (position: Position): string =>
+  position.kind === 'wal' ? formatLsn(position.lsn) : formatPosition(position);
 
 function scheduled(seen: Picture): Record<string, unknown> {
   const request = seen.content?.request?.value;
@@ -233,7 +237,7 @@ export function timelineHistory(agent: Agent): readonly unknown[] {
   const history = agent.link.decoded?.history ?? [];
   return history.slice(1).map((entry, index) => {
     const before = history[index];
-    const at = entry.chosenAt === null ? 0 : Number(entry.chosenAt.lsn);
+    const at = entry.chosenAt === null ? 0 : extentOf(entry.chosenAt);
     return [before?.lineage ?? 0, at, entry.cause, new Date(entry.wallMs).toISOString(), entry.leader];
   });
 }

@@ -6,18 +6,30 @@ import { z } from 'zod';
 const lsnText = z.string().max(17);
 const timeline = z.number().int().min(0).max(0xffffffff);
 
-const encodedPosition = z.object({
+const walPosition = z.object({
   kind: z.literal('wal'),
   timeline,
   lsn: lsnText,
   history: z.array(z.object({ timeline, switchLsn: lsnText })).max(4096),
 });
 
+const gtidPosition = z.object({
+  kind: z.literal('gtid'),
+  set: z.record(z.string().min(1).max(80), z.string().max(100_000)),
+  lineages: z.array(timeline).max(1 << 16),
+  bytesPerTransaction: z
+    .number()
+    .min(0)
+    .max(2 ** 40),
+});
+
+const encodedPosition = z.discriminatedUnion('kind', [walPosition, gtidPosition]);
+
 /** From the encoded form to a position. */
 export const positionSchema = encodedPosition.transform((encoded, context): Position => {
   const position = decodePosition(encoded);
   if (position !== null) return position;
-  context.addIssue({ code: 'custom', message: 'is not a position: one of its LSNs cannot be read' });
+  context.addIssue({ code: 'custom', message: 'is not a position: one of its LSNs or GTIDs cannot be read' });
   return z.NEVER;
 });
 

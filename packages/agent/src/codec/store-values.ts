@@ -76,5 +76,7 @@ function withEncodedPositions(value: object): object {
 }
 
 function isPosition(value: unknown): value is Position {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'wal';
+  return (
+    typeof value === 'object' && value !== null && 'kind' in value && (value.kind === 'wal' || value.kind === 'gtid')
+  );
 }

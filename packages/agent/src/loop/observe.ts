@@ -1,7 +1,7 @@
 /** Puts together everything that one decision looks at. */
 
-import type { Incarnation, MemberId, MemberTags, Observation } from '@understudy/core';
-import type { Engine, EngineDetails } from '@understudy/engine';
+import type { Incarnation, MemberId, MemberTags, Observation, PeerView } from '@understudy/core';
+import type { Engine, EngineDetails, MemberReport } from '@understudy/engine';
 import type { PeerSet } from '../peers/peer-set.ts';
 import type { Session } from '../session/session.ts';
 import type { StoreLink } from '../store/link.ts';
@@ -29,10 +29,29 @@ export interface Observed {
   readonly generation: number;
 }
 
+/** What the other agents said last, as far as it is fresh enough to decide by. */
+function reportsOf(peers: PeerSet): ReadonlyMap<MemberId, MemberReport> {
+  const reports = new Map<MemberId, MemberReport>();
+  for (const [member, view] of peers.views()) {
+    const report = reportOf(view);
+    if (report !== null) reports.set(member, report);
+  }
+  return reports;
+}
+
+/** Nothing of a peer that is not fresh, or whose server does not run as a replica. */
+export function reportOf(view: PeerView): MemberReport | null {
+  if (view.kind !== 'fresh' || view.live.engine.kind !== 'replica') return null;
+  const { position, receiver, upstream } = view.live.engine;
+  return { position, streamsFrom: receiver.kind === 'streaming' ? upstream : null, silentMs: view.silentMs };
+}
+
 /** Asks the engine, then takes the rest as it is at that moment. */
 export async function observe(sources: Sources): Promise<Observed> {
   const { engine, link, failures } = sources;
-  const { state, details } = await engine.observe();
+  const { state, details } = await (engine.progress === 'reported'
+    ? engine.observe(reportsOf(sources.peers))
+    : engine.observe());
   for (const { command, error } of engine.takeFailures()) {
     failures.add(command, error.code, error.message, sources.runningMs());
     sources.onFailure(command, error.code, error.message);

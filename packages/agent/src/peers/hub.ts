@@ -133,4 +133,5 @@ function engineShape(engine: EngineState): unknown {
   }
 }
 
-const historyShape = (position: Position): string => `${position.timeline}:${position.history.length}`;
+const historyShape = (position: Position): string =>
+  position.kind === 'wal' ? `${position.timeline}:${position.history.length}` : position.lineages.join(':');

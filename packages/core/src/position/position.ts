@@ -1,17 +1,27 @@
+import {
+  formatIntervals,
+  type GtidInterval,
+  type GtidPosition,
+  gtidContains,
+  gtidCount,
+  gtidSubtract,
+  parseIntervals,
+} from './gtid.ts';
 import { formatLsn, lsn, parseLsn, type WalPosition, walContains, walDistanceBytes } from './wal.ts';
 
 /**
  * A point in a server's history, in whatever coordinates its engine counts (WAL position with timelines; GTID sets).
- * The protocol only ever asks how two of them relate.
+ * The protocol only ever asks how two of them relate. Two of different kinds have nothing in common.
  */
-export type Position = WalPosition;
+export type Position = WalPosition | GtidPosition;
 
 /** How `a` relates to `b`: same history and same end, longer, shorter, or each holding something the other lacks. */
 export type Relation = 'equal' | 'ahead' | 'behind' | 'diverged';
 
 /** Whether everything in `inner` is in `outer`. */
 export function contains(outer: Position, inner: Position): boolean {
-  return walContains(outer, inner);
+  if (outer.kind === 'wal') return inner.kind === 'wal' && walContains(outer, inner);
+  return inner.kind === 'gtid' && gtidContains(outer.set, inner.set);
 }
 
 export function relation(a: Position, b: Position): Relation {
@@ -27,18 +37,24 @@ export function furthest(positions: readonly Position[]): Position | null {
   return positions.find((candidate) => positions.every((other) => contains(candidate, other))) ?? null;
 }
 
-/** What `behind` lacks of `ahead`, in bytes of log. */
+/** What `behind` lacks of `ahead`, in bytes of log; for GTID sets an estimate: the transactions that it lacks times their average size. */
 export function distanceBytes(ahead: Position, behind: Position): number {
-  return walDistanceBytes(ahead, behind);
+  if (ahead.kind === 'wal') return behind.kind === 'wal' ? walDistanceBytes(ahead, behind) : 0;
+  if (behind.kind === 'wal') return 0;
+  return Math.round(Number(gtidCount(gtidSubtract(ahead.set, behind.set))) * ahead.bytesPerTransaction);
 }
 
-/** The history line that a position ends on (PostgreSQL: its timeline); null where an engine has none. */
+/** The history line that a position ends on (PostgreSQL: its timeline); null when it is on none yet. */
 export function lineageOf(position: Position): number | null {
-  return position.timeline;
+  return position.kind === 'wal' ? position.timeline : (position.lineages.at(-1) ?? null);
 }
 
-/** What a history holds up to the end of its stretch on `lineage`; null when it does not go through that line. */
+/**
+ * What a history holds up to the end of its stretch on `lineage`; null when it does not go through that line. A set does not say
+ * in what order it came to be: of one that went on to a later line, more than that stretch is returned, never less.
+ */
 export function upToLineage(position: Position, lineage: number): Position | null {
+  if (position.kind === 'gtid') return position.lineages.includes(lineage) ? position : null;
   if (position.timeline === lineage) return position;
   const index = position.history.findIndex((step) => step.timeline === lineage);
   const step = position.history[index];
@@ -47,20 +63,46 @@ export function upToLineage(position: Position, lineage: number): Position | nul
     : { kind: 'wal', timeline: lineage, lsn: step.switchLsn, history: position.history.slice(0, index) };
 }
 
-/** A position as people read it: `2@0/3000148`. */
-export function formatPosition(position: Position): string {
-  return `${position.timeline}@${formatLsn(position.lsn)}`;
+/** How far a history has come, as one number that only grows along it: bytes of log, or transactions of a set. For graphs, not for decisions. */
+export function extentOf(position: Position): number {
+  return position.kind === 'wal' ? Number(position.lsn) : Number(gtidCount(position.set));
 }
 
+/** A position as people read it: `2@0/3000148`; `2@3e11fa47…:1-77` for a set. */
+export function formatPosition(position: Position): string {
+  if (position.kind === 'wal') return `${position.timeline}@${formatLsn(position.lsn)}`;
+  const sources = [...position.set].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const parts = sources.map(([source, intervals]) => `${shortSource(source)}:${formatIntervals(intervals)}`);
+  return `${lineageOf(position) ?? 0}@${parts.join(',') || 'empty'}`;
+}
+
+const shortSource = (source: string): string => (source.length > 12 ? `${source.slice(0, 8)}…` : source);
+
 /** JSON-safe form of a position, for the store and the peer stream. */
-export interface EncodedPosition {
+export type EncodedPosition = EncodedWalPosition | EncodedGtidPosition;
+
+export interface EncodedWalPosition {
   readonly kind: 'wal';
   readonly timeline: number;
   readonly lsn: string;
   readonly history: readonly { readonly timeline: number; readonly switchLsn: string }[];
 }
 
+export interface EncodedGtidPosition {
+  readonly kind: 'gtid';
+  /** Intervals by source: `{ "3e11fa47-…": "1-5:7" }`. */
+  readonly set: Readonly<Record<string, string>>;
+  readonly lineages: readonly number[];
+  readonly bytesPerTransaction: number;
+}
+
 export function encodePosition(position: Position): EncodedPosition {
+  if (position.kind === 'gtid') {
+    const set = Object.fromEntries(
+      [...position.set].map(([source, intervals]) => [source, formatIntervals(intervals)]),
+    );
+    return { kind: 'gtid', set, lineages: position.lineages, bytesPerTransaction: position.bytesPerTransaction };
+  }
   return {
     kind: 'wal',
     timeline: position.timeline,
@@ -69,8 +111,22 @@ export function encodePosition(position: Position): EncodedPosition {
   };
 }
 
-/** The position that `encoded` stands for; null when one of its LSNs is not one. */
+/** The position that `encoded` stands for; null when one of its LSNs or sets of intervals is not one. */
 export function decodePosition(encoded: EncodedPosition): Position | null {
+  return encoded.kind === 'gtid' ? decodeGtid(encoded) : decodeWal(encoded);
+}
+
+function decodeGtid(encoded: EncodedGtidPosition): Position | null {
+  const set = new Map<string, readonly GtidInterval[]>();
+  for (const [source, text] of Object.entries(encoded.set)) {
+    const intervals = parseIntervals(text);
+    if (intervals === null) return null;
+    set.set(source, intervals);
+  }
+  return { kind: 'gtid', set, lineages: encoded.lineages, bytesPerTransaction: encoded.bytesPerTransaction };
+}
+
+function decodeWal(encoded: EncodedWalPosition): Position | null {
   const end = parseLsn(encoded.lsn);
   const history = encoded.history.map((step) => ({ timeline: step.timeline, switchLsn: parseLsn(step.switchLsn) }));
   if (end === null || history.some((step) => step.switchLsn === null)) return null;

@@ -40,6 +40,11 @@ export function ruleToStop(record: LeadershipRecord): AckRule {
   return record.moving === null ? record.rule : weakestMixture(record.rule, record.moving);
 }
 
+/** Whether `member` is to acknowledge under `record`: by the rule that is being moved to, else by the recorded one. */
+export function acknowledgesNow(record: LeadershipRecord | null, member: MemberId): 'yes' | 'no' {
+  return (record?.moving ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
+}
+
 export type Durability = 'sync' | 'async';
 
 /** Written once, by the member that initialises the cluster. */

@@ -14,7 +14,7 @@ import {
   ms,
   type Position,
 } from '@understudy/core';
-import type { ClusterContext } from '../index.ts';
+import type { ClusterContext, MemberReport } from '../index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
 
 const waitMs = 60_000;
@@ -41,6 +41,7 @@ export class Stage {
   readonly cluster: ConformanceCluster;
   readonly clients: ConformanceClient[] = [];
   #epoch = 0;
+  #rule: AckRule = ALONE;
 
   constructor(cluster: ConformanceCluster) {
     this.cluster = cluster;
@@ -57,15 +58,45 @@ export class Stage {
     const members = this.cluster.nodes.map(
       ({ id, host, port }) => [id, { id, apiUrl: 'http://127.0.0.1:1', host, port, tags: DEFAULT_TAGS }] as const,
     );
-    return { self: self.id, members: new Map(members), positions: new Map(), parameters: {}, synchronousCommit: 'on' };
+    return {
+      self: self.id,
+      members: new Map(members),
+      positions: new Map(),
+      parameters: {},
+      synchronousCommit: 'on',
+      acknowledges: this.#rule.members.includes(self.id) ? 'yes' : 'no',
+    };
   }
 
   async run(node: ConformanceNode, command: EngineCommand): Promise<void> {
+    if (command.kind === 'set-ack-rule' || command.kind === 'promote') this.#rule = command.rule;
     await node.engine().execute(command, this.context(node));
+    if (command.kind === 'set-ack-rule') await this.#tellAckers(node);
+  }
+
+  /** Replicas that have to ask for it learn from the record that they acknowledge, or that they do not any more. */
+  async #tellAckers(leader: ConformanceNode): Promise<void> {
+    for (const node of this.cluster.nodes) {
+      if (node === leader || node.engine().progress === 'seen') continue;
+      if ((await this.state(node)).kind === 'replica') await node.engine().maintain(this.context(node));
+    }
+  }
+
+  /** What the agents of the other nodes would say now, for a leader that cannot see it itself. */
+  async #reports(node: ConformanceNode): Promise<ReadonlyMap<MemberId, MemberReport>> {
+    const reports = new Map<MemberId, MemberReport>();
+    if (node.engine().progress === 'seen') return reports;
+    for (const other of this.cluster.nodes) {
+      const { state } = other === node ? { state: null } : await other.engine().observe(new Map());
+      if (state?.kind !== 'replica') continue;
+      const streamsFrom = state.receiver.kind === 'streaming' ? state.upstream : null;
+      reports.set(other.id, { position: state.position, streamsFrom, silentMs: 0 });
+    }
+    return reports;
   }
 
   async state(node: ConformanceNode): Promise<EngineState> {
-    return (await node.engine().observe()).state;
+    return (await node.engine().observe(await this.#reports(node))).state;
   }
 
   /** Waits for a state of that kind (and more, if `accept` asks for it) with no work under way. */

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Member, Position, TimelineSwitch } from '@understudy/core';
+import type { Member, TimelineSwitch, WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
@@ -62,7 +62,7 @@ async function certificatesOf({ ca, cert, key, verify }: NonNullable<PostgresOpt
 }
 
 /** Where a member's server is, with the history that it tells over a physical replication connection. */
-export async function memberPosition(session: PgSession): Promise<Position & { readonly systemId: string }> {
+export async function memberPosition(session: PgSession): Promise<WalPosition & { readonly systemId: string }> {
   const at: Identification = await identify(session, timeoutMs);
   let history: readonly TimelineSwitch[] | null = [];
   if (at.timeline > 1) {

@@ -1,6 +1,6 @@
 import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatLsn, type Lsn, type Member, type Position } from '@understudy/core';
+import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import type { Progress } from '../clone/clone.ts';
 import { memberPosition, openMember } from '../clone/source.ts';
@@ -78,7 +78,7 @@ function isClean(control: ControlFile): boolean {
   return control.state === 'shut down' || control.state === 'shut down in recovery';
 }
 
-async function sourcePosition(instance: Instance, from: Member): Promise<Position> {
+async function sourcePosition(instance: Instance, from: Member): Promise<WalPosition> {
   const session = await openMember(instance, from, 'replication');
   try {
     return await memberPosition(session);
@@ -116,7 +116,7 @@ async function waitForCheckpoint(
 async function keepForkedLog(
   instance: Instance,
   control: ControlFile,
-  source: Position,
+  source: WalPosition,
 ): Promise<{ readonly lsn: Lsn; readonly folder: string }> {
   const { dataDir, aside } = instance.options;
   const own = await positionOf(dataDir, control.timeline, control.checkpoint);

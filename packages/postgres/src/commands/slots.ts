@@ -64,7 +64,7 @@ const advanceStepBytes = 1024 * 1024;
 
 async function advance(session: PgSession, row: Row, member: MemberId, context: ClusterContext, timeoutMs: number) {
   const known = context.positions.get(member);
-  if (known === undefined || row.active === 't' || Number(row.retained ?? 0) < advanceStepBytes) return;
+  if (known?.kind !== 'wal' || row.active === 't' || Number(row.retained ?? 0) < advanceStepBytes) return;
   const target = quoteLiteral(formatLsn(known.lsn));
   // Never beyond what this node itself has replayed: the server refuses that.
   await session.rows(

@@ -1,11 +1,11 @@
-import type { Lsn, Position } from '@understudy/core';
+import type { Lsn, WalPosition } from '@understudy/core';
 
 /**
  * Where two histories of one system part: everything before it is common to both.
  *
  * @returns null when not even their first timelines agree.
  */
-export function forkPoint(a: Position, b: Position): Lsn | null {
+export function forkPoint(a: WalPosition, b: WalPosition): Lsn | null {
   const first = [...a.history, { timeline: a.timeline, switchLsn: a.lsn }];
   const second = [...b.history, { timeline: b.timeline, switchLsn: b.lsn }];
   let common: Lsn | null = null;

@@ -1,6 +1,6 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Lsn, lsn, type Position, parseLsn, type TimelineSwitch } from '@understudy/core';
+import { type Lsn, lsn, parseLsn, type TimelineSwitch, type WalPosition } from '@understudy/core';
 import { codeOf } from '../errors.ts';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
@@ -103,7 +103,7 @@ export async function checkpointEnd(dataDir: string, control: ControlFile): Prom
 }
 
 /** A position with the history that leads to it; null when the timeline's history file is missing. */
-export async function positionOf(dataDir: string, timeline: number, at: Lsn): Promise<Position | null> {
+export async function positionOf(dataDir: string, timeline: number, at: Lsn): Promise<WalPosition | null> {
   const history = await readHistory(dataDir, timeline);
   return history === null ? null : { kind: 'wal', timeline, lsn: at, history };
 }

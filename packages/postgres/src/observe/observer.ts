@@ -1,6 +1,7 @@
 import {
   contains,
   type EngineState,
+  type Lsn,
   type MemberId,
   memberId,
   type Position,
@@ -9,6 +10,7 @@ import {
   type ReplicaProgress,
   systemId,
   type TimelineSwitch,
+  type WalPosition,
 } from '@understudy/core';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
@@ -40,6 +42,8 @@ function saysNotReady(error: unknown): boolean {
 const queryTimeoutMs = 500;
 /** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
 export const unresponsiveAfterMs = 3000;
+
+type WalProgress = ReplicaProgress & { readonly confirmed: WalPosition };
 
 /** Looks at the server several times a second and says what it sees as an `EngineState`. */
 export class Observer {
@@ -178,7 +182,7 @@ export class Observer {
   async #primary(running: RunningServer, identified: Identification, rows: readonly Row[]): Promise<EngineState> {
     const position = await this.#position(identified.timeline, identified.lsn);
     this.#replicas.look();
-    const replicas: ReplicaProgress[] = [];
+    const replicas: WalProgress[] = [];
     for (const row of rows) {
       const progress = this.#progress(row, position);
       const twin = replicas.findIndex((other) => other.member === progress?.member);
@@ -192,7 +196,7 @@ export class Observer {
     return { kind: 'primary', systemId: systemId(identified.systemId), position, acks, replicas };
   }
 
-  #progress(row: Row, primary: Position): ReplicaProgress | null {
+  #progress(row: Row, primary: WalPosition): WalProgress | null {
     const name = row.application_name;
     if (name === null || name === undefined || !/^[A-Za-z0-9_-]{1,40}$/.test(name)) return null;
     if (name === this.#instance.options.member) return null;
@@ -208,7 +212,7 @@ export class Observer {
     };
   }
 
-  async #position(timeline: number, at: Position['lsn']): Promise<Position> {
+  async #position(timeline: number, at: Lsn): Promise<WalPosition> {
     let history = this.#histories.get(timeline);
     if (history === undefined) {
       const read = await readHistory(this.#instance.options.dataDir, timeline);

@@ -1,4 +1,4 @@
-import type { LeadershipRecord, StoreContent } from '@understudy/core';
+import { extentOf, type LeadershipRecord, type StoreContent } from '@understudy/core';
 import { memberName } from '../server/acks.ts';
 import type { ServerObserver, SimServer } from '../server/server.ts';
 import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
@@ -90,7 +90,7 @@ export class Checks implements ServerObserver {
     this.#base =
       branch === null || record.chosenAt === null
         ? null
-        : { branch: branchAt(branch, Number(record.chosenAt.lsn)), lsn: Number(record.chosenAt.lsn) };
+        : { branch: branchAt(branch, extentOf(record.chosenAt)), lsn: extentOf(record.chosenAt) };
     if (record.cause === 'operator-override') this.#forgive(old?.epoch ?? 0);
   }
 
