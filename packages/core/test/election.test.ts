@@ -3,11 +3,13 @@ import { test } from 'node:test';
 import {
   type Decision,
   epoch,
+  incarnation,
   type LeadershipRecord,
   type MemberId,
   type Memory,
   ms,
   type OperatorRequest,
+  type PeerView,
   type Position,
   type Seal,
 } from '../src/index.ts';
@@ -22,6 +24,7 @@ import {
   EPOCH_5,
   fresh,
   kindsOf,
+  live,
   member,
   NOW,
   n1,
@@ -298,6 +301,13 @@ const handedOver = (self: MemberId, request: OperatorRequest, change: Observatio
     remembered,
   );
 
+/** A member that was heard as it is, and is not any more. */
+const fellSilent = (id: MemberId, silentMs: number): PeerView => ({
+  kind: 'silent',
+  last: live(id, replica()),
+  silentMs,
+});
+
 test('the target of a switchover comes first; the others leave it half of the time allowed', () => {
   assert.equal(codeOf(handedOver(n3, handover(n3))), 'elected');
   assert.equal(recordIn(handedOver(n3, handover(n3))).cause, 'switchover');
@@ -318,8 +328,25 @@ test('a target whose report is older than the end is given a moment to say that 
   assert.equal(codeOf(handedOver(n2, handover(n3), tagged)), 'elected', 'it could not lead anyway');
 });
 
-test('a target that cannot take over is not waited for', () => {
-  assert.equal(codeOf(handedOver(n2, handover(n3), { peers: { [n3]: silent(2000) } })), 'elected');
+test('a target that has fallen silent is not waited for', () => {
+  const gone = { peers: { [n3]: fellSilent(n3, 2000) } };
+  assert.equal(codeOf(handedOver(n2, handover(n3), gone)), 'elected');
+  const neverHeard = { peers: { [n3]: silent(2000) }, store: { sessions: [n1, n2], request: handover(n3) } };
+  assert.equal(codeOf(handedOver(n2, handover(n3), neverHeard)), 'elected', 'nor is one without a session');
+});
+
+test('a target that was just started and is not heard here yet is given a moment', () => {
+  const since = (forMs: number) => ({ election: { epoch: EPOCH_5, since: ms(NOW - forMs) } });
+  const before = {
+    kind: 'silent',
+    last: live(n3, replica(), { incarnation: incarnation('older') }),
+    silentMs: 50,
+  } as const;
+  for (const peer of [silent(Number.POSITIVE_INFINITY), before]) {
+    const change = { peers: { [n3]: peer } };
+    assert.equal(codeOf(handedOver(n2, handover(n3), change)), 'candidate-waits');
+    assert.equal(codeOf(handedOver(n2, handover(n3), change, since(600))), 'elected');
+  }
 });
 
 test('a switchover that is not due yet prefers nobody', () => {
@@ -345,7 +372,7 @@ test('undo: when nobody takes over, the old leader leads on under a new epoch', 
       self: n1,
       engine: cut(at(5, 4500)),
       store: { request: handover(n3) },
-      peers: { [n2]: silent(3000), [n3]: silent(3000) },
+      peers: { [n2]: fellSilent(n2, 3000), [n3]: fellSilent(n3, 3000) },
     },
   );
   assert.equal(codeOf(decision), 'elected');

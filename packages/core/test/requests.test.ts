@@ -188,8 +188,13 @@ test('switchover to anybody goes on when one replica is fit', () => {
 });
 
 test('a target that became unfit between checkpoint and stop is refused too', () => {
-  const decision = asked(switchover(), { peers: { [n2]: silent(500) } }, since('checkpoint'));
-  assert.equal(outcomeOf(decision)?.result, 'refused');
+  const silence = { peers: { [n2]: silent(500) } };
+  const gone = { ...silence, store: { sessions: [n1, n3] } };
+  assert.equal(outcomeOf(asked(switchover(), gone, since('checkpoint')))?.result, 'refused');
+  assert.equal(outcomeOf(asked(switchover(), silence, since('checkpoint', 5_001)))?.result, 'refused');
+  const waiting = asked(switchover(), silence, since('checkpoint'));
+  assert.deepEqual(kindsOf(waiting), [], 'its session is alive');
+  assert.equal(waiting.memory.request?.step, 'checkpoint');
 });
 
 test('switchover: what is not ready within its time is given up before anything was changed', () => {

@@ -243,7 +243,17 @@ function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
 /** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */
 function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidates: readonly Candidate[]): boolean {
   if (proof.kind !== 'leader' || candidates.some(({ member }) => member === wanted)) return false;
-  return freshPeer(turn, wanted)?.engine.kind === 'replica' && !tagsOf(turn, wanted).nofailover;
+  if (tagsOf(turn, wanted).nofailover) return false;
+  const live = freshPeer(turn, wanted);
+  return live === null ? isNewAndUnheard(turn, wanted) : live.engine.kind === 'replica';
+}
+
+/** An agent that was just started: the leader heard it before it stopped, and the connection to it from here is still to come. */
+function isNewAndUnheard(turn: LedTurn, member: MemberId): boolean {
+  const session = turn.content.sessions.get(member)?.value;
+  const peer = turn.obs.peers.get(member);
+  if (session === undefined || peer?.kind === 'fresh') return false;
+  return peer?.last?.incarnation !== session;
 }
 
 /** The node that a pending request names, if any. */

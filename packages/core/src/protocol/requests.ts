@@ -142,10 +142,10 @@ function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: S
   const objection = preflight(turn, value.to);
   if (objection !== null) {
     const waitedMs = since === null ? 0 : elapsedMs(since, obs.now);
-    const isEarly = step !== 'checkpoint' && waitedMs <= Math.min(FIRST_WORD_MS, value.timeoutMs / 2);
+    const isEarly = waitedMs <= Math.min(FIRST_WORD_MS, value.timeoutMs / 2);
     if (!isEarly || !mayYetBeHeard(turn, value.to)) return closeRequest(turn, request, 'refused', objection);
     const text = `${objection} Its session is alive, so it may be connecting: waiting for its first word.`;
-    return wait('request-seen', text, begin(turn, value.id, 'seen'));
+    return wait('request-seen', text, begin(turn, value.id, step ?? 'seen'));
   }
   if (obs.job !== null) return wait('switchover-checkpoint', `Before the stop: ${obs.job.kind}.`);
   if (turn.record.value.moving !== null) return null;
