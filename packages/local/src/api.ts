@@ -7,15 +7,19 @@ import {
 } from '@understudy/agent/client';
 import type { z } from 'zod';
 import { LocalError, reasonOf } from './errors.ts';
+import { callHttps } from './https.ts';
 
 /** A small client of one agent's HTTP API. */
 export class AgentApi {
   readonly url: string;
   readonly #token: string;
+  readonly #ca: string | null;
 
-  constructor(url: string, token: string) {
+  /** @param ca text of the authority that signed an https server's certificate */
+  constructor(url: string, token: string, ca: string | null = null) {
     this.url = url;
     this.#token = token;
+    this.#ca = ca;
   }
 
   /** How this agent sees the whole cluster. @throws LocalError `API_FAILED` */
@@ -50,30 +54,30 @@ export class AgentApi {
   }
 
   async #request(method: string, path: string, body: unknown, timeoutMs: number): Promise<unknown> {
-    const response = await this.#fetch(method, path, body, timeoutMs);
-    const text = await response.text().catch(() => '');
+    const { status, text } = await this.#send(method, path, body, timeoutMs);
     const answer = parseJson(text);
-    if (response.ok) return answer;
+    if (status >= 200 && status < 300) return answer;
     const error = apiErrorSchema.safeParse(answer);
     const said = error.success ? `${error.data.message} ${error.data.next}` : text.slice(0, 300);
-    throw new LocalError(
-      'API_FAILED',
-      `${method} ${this.url}${path} was refused (${response.status}): ${said}`,
-      'unsafe',
-    );
+    throw new LocalError('API_FAILED', `${method} ${this.url}${path} was refused (${status}): ${said}`, 'unsafe');
   }
 
-  async #fetch(method: string, path: string, body: unknown, timeoutMs: number): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+  ): Promise<{ readonly status: number; readonly text: string }> {
+    const url = `${this.url}${path}`;
+    const headers = {
+      authorization: `Bearer ${this.#token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
     try {
-      return await fetch(`${this.url}${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${this.#token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(timeoutMs),
-      });
+      if (this.#ca !== null) return await callHttps({ method, url, headers, ...sent, timeoutMs }, { ca: this.#ca });
+      const response = await fetch(url, { method, headers, ...sent, signal: AbortSignal.timeout(timeoutMs) });
+      return { status: response.status, text: await response.text().catch(() => '') };
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
       const text = `${method} ${this.url}${path}: ${reasonOf(error)}${cause}`;

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { CertError, type Ensured, ensureAuthority, ensureCertificate, LOCALHOST } from '@understudy/certs';
+import {
+  authorityPaths,
+  CertError,
+  type Ensured,
+  ensureAuthority,
+  ensureCertificate,
+  LOCALHOST,
+} from '@understudy/certs';
 import { LocalError } from './errors.ts';
 import { makeFolder } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
@@ -10,6 +17,11 @@ export interface NodeCertificates {
   readonly cert: string;
   readonly key: string;
 }
+
+const authorityFolder = (paths: ClusterPaths): string => join(paths.tls, 'ca');
+
+/** The certificate of the cluster's own authority. */
+export const authorityFile = (paths: ClusterPaths): string => authorityPaths(authorityFolder(paths)).cert;
 
 /**
  * Makes the cluster's own authority and a certificate for each node, or renews what ends soon or names another address. Called before
@@ -31,7 +43,7 @@ export async function ensureCertificates(
     if (outcome === 'renewed') notices.push(`Renewed the certificate of ${whose}; it holds until ${until}.`);
   };
   await makeFolder(paths.tls, 0o700);
-  const folder = join(paths.tls, 'ca');
+  const folder = authorityFolder(paths);
   try {
     const authority = await ensureAuthority({ folder, name: `understudy ${cluster}`.slice(0, 64) });
     note("the cluster's authority", authority);

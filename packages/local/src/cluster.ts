@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { ensurePostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
-import { ensureCertificates, type NodeCertificates } from './certificates.ts';
+import { authorityFile, ensureCertificates, type NodeCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
+import { readMaterial } from './https.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
 import { Network } from './network/network.ts';
@@ -13,7 +14,7 @@ import { claimPorts, folderOf, keptVersion, planState } from './plan.ts';
 import { statusOf, waitUntilReady } from './ready.ts';
 import { type ClusterSecrets, ensureSecrets } from './secrets.ts';
 import { killAll } from './signals.ts';
-import type { ClusterState } from './state.ts';
+import { apiScheme, type ClusterState } from './state.ts';
 import { LocalEtcd } from './store.ts';
 import { throwIfInterrupted } from './waiting.ts';
 
@@ -93,6 +94,11 @@ export class LocalCluster {
     return this.#get().network;
   }
 
+  /** The authority of the agents' https addresses; null: they are http. */
+  get caFile(): string | null {
+    return this.state.tls === 'all' ? authorityFile(this.paths) : null;
+  }
+
   /** The superuser; the password is also in the secrets file of the folder. */
   get login(): DatabaseLogin {
     return { user: 'postgres', password: this.#get().secrets.superuser, database: 'postgres' };
@@ -150,7 +156,7 @@ export class LocalCluster {
       const state = network === null ? await this.#claimPorts(planned) : planned;
       throwIfInterrupted(signal);
       const certificates = await this.#makeCertificates(state, network);
-      const etcd = await this.#startEtcd(state, network, signal);
+      const etcd = await this.#startEtcd(state, network, state.tls === 'all' ? certificates : null, signal);
       this.#running = { state, secrets, server: reachable, network, etcd, certificates, nodes: [] };
       await this.#startNodes();
     } catch (error) {
@@ -223,12 +229,20 @@ export class LocalCluster {
   async #makeCertificates(state: ClusterState, network: Network | null): Promise<Running['certificates']> {
     if (state.tls === 'off') return null;
     const nodes = state.nodes.map(({ name }) => ({ name, address: network?.hosts.get(name)?.address ?? loopback }));
+    if (state.tls === 'all' && state.store.kind === 'etcd') {
+      nodes.push(...state.store.members.map(({ name }) => ({ name, address: network?.address ?? loopback })));
+    }
     const { of, notices } = await ensureCertificates(this.paths, state.name, nodes);
     for (const text of notices) this.#notice(text);
     return of;
   }
 
-  async #startEtcd(state: ClusterState, network: Network | null, signal?: AbortSignal): Promise<LocalEtcd | null> {
+  async #startEtcd(
+    state: ClusterState,
+    network: Network | null,
+    certificates: Running['certificates'],
+    signal?: AbortSignal,
+  ): Promise<LocalEtcd | null> {
     if (state.store.kind !== 'etcd') return null;
     this.#say(
       'store',
@@ -240,6 +254,7 @@ export class LocalCluster {
       clusterId: state.id,
       members: state.store.members,
       host: network?.address ?? loopback,
+      certificates,
       ...(etcdVersion === undefined ? {} : { version: etcdVersion }),
       mark: { [clusterVariable]: state.id },
       onEvent: (event) => this.#options.onEvent?.(event),
@@ -264,6 +279,8 @@ export class LocalCluster {
       throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
     const paths = nodePaths(this.folder, name);
     const host = network?.hosts.get(name)?.address ?? loopback;
+    const own = certificates?.get(name) ?? null;
+    const scheme = apiScheme(state);
     const config = nodeConfig(
       {
         cluster: state.name,
@@ -271,12 +288,13 @@ export class LocalCluster {
         host,
         apiPort: kept.apiPort,
         dbPort: kept.dbPort,
-        store: etcd?.nodeStore ?? { kind: 'local', path: this.paths.storeFile },
+        store: etcd?.storeOf(own) ?? { kind: 'local', path: this.paths.storeFile },
         binDir: server.binDir,
         version: state.version,
         parameters: this.#options.parameters ?? {},
         zone: null,
-        tls: certificates?.get(name) ?? null,
+        tls: own,
+        apiScheme: scheme,
         logLevel: this.#options.logLevel ?? 'info',
       },
       this.paths,
@@ -289,13 +307,14 @@ export class LocalCluster {
         name,
         host,
         dbPort: kept.dbPort,
-        apiUrl: `http://${host}:${kept.apiPort}`,
+        apiUrl: `${scheme}://${host}:${kept.apiPort}`,
         socketFolder: socketFolderOf(paths),
       },
       paths,
       clusterId: state.id,
       command: network?.enter(name, command) ?? command,
       token: secrets.token,
+      ca: own === null || scheme === 'http' ? null : (await readMaterial(own)).ca,
       onEvent: (event) => this.#options.onEvent?.(event),
     });
   }

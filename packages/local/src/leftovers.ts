@@ -31,6 +31,7 @@ function leftoverNode(folder: string, state: ClusterState, name: string): LocalN
     clusterId: state.id,
     command: [],
     token: '',
+    ca: null,
     onEvent: () => undefined,
   });
 }

@@ -1,3 +1,4 @@
+import { authorityFile } from './certificates.ts';
 import { type DatabaseLogin, removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
@@ -9,7 +10,7 @@ import { folderOf } from './plan.ts';
 import { processInfo } from './proc.ts';
 import { readSecrets } from './secrets.ts';
 import { sendSignal } from './signals.ts';
-import { type ClusterState, readState } from './state.ts';
+import { apiScheme, type ClusterState, readState } from './state.ts';
 import { pollUntil } from './waiting.ts';
 
 /** A cluster as its folder describes it, whether it runs or not. */
@@ -19,6 +20,8 @@ export interface ClusterDescription {
   /** Only for clusters on the loopback address: the addresses of others are gone with them. */
   readonly nodes: readonly NodeAddress[];
   readonly tokenFile: string;
+  /** The authority of the agents' https addresses; null: they are http. */
+  readonly caFile: string | null;
   readonly secretsFile: string;
   /** The process that runs it now. */
   readonly runner: { readonly pid: number | null } | null;
@@ -41,10 +44,12 @@ export async function describeCluster(
     name: node.name,
     host: '127.0.0.1',
     dbPort: node.dbPort,
-    apiUrl: `http://127.0.0.1:${node.apiPort}`,
+    apiUrl: `${apiScheme(state)}://127.0.0.1:${node.apiPort}`,
     socketFolder: socketFolderOf(nodePaths(folder, node.name)),
   }));
-  return { folder, state, nodes, tokenFile: paths.token, secretsFile: paths.secrets, runner: lockHolder(paths) };
+  const caFile = state.tls === 'all' ? authorityFile(paths) : null;
+  const { token: tokenFile, secrets: secretsFile } = paths;
+  return { folder, state, nodes, tokenFile, caFile, secretsFile, runner: lockHolder(paths) };
 }
 
 /**

@@ -18,6 +18,7 @@ export interface NodeSettings {
   readonly zone: string | null;
   /** Null: nothing is encrypted. */
   readonly tls: NodeCertificates | null;
+  readonly apiScheme: 'http' | 'https';
   readonly logLevel: 'debug' | 'info';
 }
 
@@ -28,7 +29,11 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
     cluster: settings.cluster,
     member: settings.member,
     store: settings.store,
-    api: { listen: `${host}:${settings.apiPort}`, tokenFile: cluster.token },
+    api: {
+      listen: `${host}:${settings.apiPort}`,
+      tokenFile: cluster.token,
+      ...(settings.tls === null || settings.apiScheme === 'http' ? {} : { tls: { ...settings.tls } }),
+    },
     engine: {
       kind: 'postgres',
       version: settings.version,

@@ -19,6 +19,8 @@ export interface NodeOptions {
   /** Runs the agent of this node, on its host. */
   readonly command: readonly string[];
   readonly token: string;
+  /** Text of the cluster's authority, where the API is https. */
+  readonly ca: string | null;
   readonly onEvent: (event: SupervisedEvent) => void;
 }
 
@@ -37,7 +39,7 @@ export class LocalNode {
     const { address, clusterId, paths } = options;
     this.address = address;
     this.paths = paths;
-    this.api = new AgentApi(address.apiUrl, options.token);
+    this.api = new AgentApi(address.apiUrl, options.token, options.ca);
     const value = `${clusterId}/${address.name}`;
     this.mark = { variable: `${nodeVariable}=${value}`, folder: paths.folder };
     this.#agent = new Supervised(

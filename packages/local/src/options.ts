@@ -21,9 +21,9 @@ export interface LocalClusterOptions {
   readonly durability?: 'sync' | 'async';
   /**
    * `replication`: servers take replication from each other only over TLS, with certificates of the cluster's own authority; the default
-   * of a new cluster. A kept one keeps what it has, unless this says otherwise.
+   * of a new cluster. `all`: the agents' API and etcd as well. A kept cluster keeps what it has, unless this says otherwise.
    */
-  readonly tls?: 'off' | 'replication';
+  readonly tls?: 'off' | 'replication' | 'all';
   /** `namespaces`: every node on a host of its own (root only); for drills. The default is `loopback`. */
   readonly hosts?: 'loopback' | 'namespaces';
   /** Server parameters of every node. */

@@ -48,7 +48,12 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
 /** A kept cluster with the settings that a start may change. */
 async function changed(paths: ClusterPaths, kept: ClusterState, options: LocalClusterOptions): Promise<ClusterState> {
   const state = { ...kept, durability: options.durability ?? kept.durability, tls: options.tls ?? kept.tls };
-  if (state.tls !== kept.tls) await writeState(paths, state);
+  if (state.tls === kept.tls) return state;
+  if (kept.store.kind === 'etcd' && [state.tls, kept.tls].includes('all')) {
+    const text = `The etcd of the cluster in ${paths.folder} was made for TLS "${kept.tls}", and its members know each other by their addresses.`;
+    throw new LocalError('STATE_INVALID', `${text} Start it without that option, or make a new cluster.`, 'unsafe');
+  }
+  await writeState(paths, state);
   return state;
 }
 

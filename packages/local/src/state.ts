@@ -25,7 +25,7 @@ const stateSchema = z.strictObject({
   version: z.string().regex(/^\d{1,2}$/),
   durability: z.enum(['sync', 'async']),
   /** What is encrypted. Clusters of earlier versions do not say it: nothing. */
-  tls: z.enum(['off', 'replication']).default('off'),
+  tls: z.enum(['off', 'replication', 'all']).default('off'),
   nodes: z.array(nodeSchema).min(1).max(9),
   store: storeSchema,
 });
@@ -34,6 +34,9 @@ export type ClusterState = z.infer<typeof stateSchema>;
 export type NodeState = z.infer<typeof nodeSchema>;
 export type StoreState = z.infer<typeof storeSchema>;
 export type EtcdMemberState = z.infer<typeof etcdMemberSchema>;
+
+/** How the agents' API is reached. */
+export const apiScheme = ({ tls }: ClusterState): 'http' | 'https' => (tls === 'all' ? 'https' : 'http');
 
 export const newClusterId = (): string => randomBytes(4).toString('hex');
 

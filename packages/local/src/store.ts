@@ -2,9 +2,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeConfigInput } from '@understudy/agent/client';
 import { findEtcd, getServer, type OnProgress } from '@understudy/servers';
+import type { NodeCertificates } from './certificates.ts';
 import { LocalError } from './errors.ts';
 import { makeFolder, tailOf } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
+import { callHttps, readMaterial } from './https.ts';
 import type { ProcessInfo } from './proc.ts';
 import type { EtcdMemberState } from './state.ts';
 import { Supervised, type SupervisedEvent } from './supervised.ts';
@@ -18,6 +20,8 @@ export interface EtcdOptions {
   readonly members: readonly EtcdMemberState[];
   /** Where the members listen. */
   readonly host: string;
+  /** By member, and by node for its agent; null: not encrypted. */
+  readonly certificates: ReadonlyMap<string, NodeCertificates> | null;
   /** Minor version, e.g. `3.5`; without it the newest one that is there. */
   readonly version?: string;
   readonly mark: Readonly<Record<string, string>>;
@@ -34,9 +38,11 @@ export class LocalEtcd {
     readonly log: string;
   }[];
   readonly #host: string;
+  readonly #certificates: EtcdOptions['certificates'];
 
   private constructor(options: EtcdOptions, program: string, env: Readonly<Record<string, string>>) {
     this.#host = options.host;
+    this.#certificates = options.certificates;
     this.#members = options.members.map((state) => {
       const log = join(options.paths.logs, `${state.name}.log`);
       const supervised = new Supervised(
@@ -80,9 +86,15 @@ export class LocalEtcd {
     return this.#members.flatMap(({ supervised }) => supervised.process ?? []);
   }
 
-  /** What a node's configuration says about this store. */
-  get nodeStore(): NodeConfigInput['store'] {
-    return { kind: 'etcd', endpoints: this.#members.map(({ state }) => `http://${this.#host}:${state.clientPort}`) };
+  /** What a node's configuration says about this store. @param own the node's certificates, if it has some */
+  storeOf(own: NodeCertificates | null): NodeConfigInput['store'] {
+    const endpoints = this.#members.map(({ state }) => `${this.#scheme}://${this.#host}:${state.clientPort}`);
+    if (own === null || this.#certificates === null) return { kind: 'etcd', endpoints };
+    return { kind: 'etcd', endpoints, tls: { caFile: own.ca, certFile: own.cert, keyFile: own.key } };
+  }
+
+  get #scheme(): 'http' | 'https' {
+    return this.#certificates === null ? 'http' : 'https';
   }
 
   async stop(): Promise<void> {
@@ -106,7 +118,12 @@ export class LocalEtcd {
 
   async #isHealthy(state: EtcdMemberState): Promise<boolean> {
     try {
-      const url = `http://${this.#host}:${state.clientPort}/health`;
+      const url = `${this.#scheme}://${this.#host}:${state.clientPort}/health`;
+      const own = this.#certificates?.get(state.name);
+      if (own !== undefined) {
+        const { text } = await callHttps({ method: 'GET', url, headers: {}, timeoutMs: 1000 }, await readMaterial(own));
+        return text.includes('true');
+      }
       const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
       return (await response.text()).includes('true');
     } catch {
@@ -116,9 +133,10 @@ export class LocalEtcd {
 }
 
 function memberArguments(options: EtcdOptions, member: EtcdMemberState): string[] {
-  const { host, members, clusterId, paths } = options;
-  const peer = (one: EtcdMemberState): string => `http://${host}:${one.peerPort}`;
-  const client = `http://${host}:${member.clientPort}`;
+  const { host, members, clusterId, paths, certificates } = options;
+  const scheme = certificates === null ? 'http' : 'https';
+  const peer = (one: EtcdMemberState): string => `${scheme}://${host}:${one.peerPort}`;
+  const client = `${scheme}://${host}:${member.clientPort}`;
   return [
     `--name=${member.name}`,
     `--data-dir=${join(paths.etcd, member.name)}`,
@@ -135,7 +153,19 @@ function memberArguments(options: EtcdOptions, member: EtcdMemberState): string[
     '--auto-compaction-retention=10000',
     '--logger=zap',
     '--log-level=warn',
+    ...certificateArguments(certificates?.get(member.name)),
   ];
+}
+
+/** Clients and other members have to show a certificate of the cluster's authority. */
+function certificateArguments(own: NodeCertificates | undefined): string[] {
+  if (own === undefined) return [];
+  return ['', 'peer-'].flatMap((kind) => [
+    `--${kind}cert-file=${own.cert}`,
+    `--${kind}key-file=${own.key}`,
+    `--${kind}trusted-ca-file=${own.ca}`,
+    `--${kind}client-cert-auth`,
+  ]);
 }
 
 /** Removes the data of etcd: addresses are part of it, so members that have to move start anew. */

@@ -92,7 +92,7 @@ async function byConfig(file: string, options: TargetOptions, env: Io['env']): P
 }
 
 async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target> {
-  const tls = await readTls(tlsFiles(options, env));
+  const named = tlsFiles(options, env);
   const { describeCluster } = await import('@understudy/local');
   const choice = await localChoice(options);
   const found = await describeCluster(choice);
@@ -102,6 +102,8 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
       'Start one here with "understudy up", or name an agent with --api URL, or a node\'s file with --config.';
     throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, next);
   }
+  const own = found.caFile === null ? {} : { ca: found.caFile };
+  const tls = await readTls({ ...own, ...named });
   return {
     urls: found.nodes.map((node) => node.apiUrl),
     source: found.folder,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClusterDescription, describeCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
+import { readTls } from '../client/http.ts';
 import { connectionString } from '../connection-string.ts';
 import { type Context, note, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -77,7 +78,7 @@ async function isWhole(found: ClusterDescription): Promise<boolean> {
   const client = new ClusterClient({
     urls,
     source: found.folder,
-    tls: {},
+    tls: await readTls(found.caFile === null ? {} : { ca: found.caFile }),
     token: async () => null,
     folder: found.folder,
   });

@@ -1,6 +1,7 @@
 import type { StatusView } from '@understudy/agent/client';
 import type { LocalCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
+import { readTls } from '../client/http.ts';
 import type { Context } from '../context.ts';
 import { type Change, changesBetween } from '../render/changes.ts';
 import { problemsOf } from '../render/member.ts';
@@ -20,8 +21,9 @@ export async function follow(
   signal: AbortSignal,
 ): Promise<void> {
   const urls = cluster.nodes.map((node) => node.address.apiUrl);
+  const tls = await readTls(cluster.caFile === null ? {} : { ca: cluster.caFile });
   const client = new ClusterClient(
-    { urls, source: cluster.folder, tls: {}, token: async () => null, folder: cluster.folder },
+    { urls, source: cluster.folder, tls, token: async () => null, folder: cluster.folder },
     signal,
   );
   let last: StatusView | null = null;

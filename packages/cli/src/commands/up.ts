@@ -18,7 +18,7 @@ const optionsSchema = z.object({
   store: z.enum(['local', 'etcd']).optional(),
   etcdMembers: z.enum(['1', '3']).optional(),
   durability: z.enum(['sync', 'async']).optional(),
-  tls: z.enum(['off', 'replication']).optional(),
+  tls: z.enum(['off', 'replication', 'all']).optional(),
   name: z.string().optional(),
   dataDir: z.string().optional(),
   parameter: z.array(z.string()).optional(),

@@ -27,8 +27,8 @@ export function addLocalCommands({ program, attach }: Tree): void {
     .addOption(
       new Option(
         '--tls <what>',
-        'encrypt nothing, or what goes from server to server (default: replication; one that is there: as it is)',
-      ).choices(['off', 'replication']),
+        'encrypt nothing, what goes from server to server, or also the API and etcd (default: replication)',
+      ).choices(['off', 'replication', 'all']),
     )
     .option('--name <name>', 'name of the cluster (default: default)')
     .option('--data-dir <folder>', folderText)
