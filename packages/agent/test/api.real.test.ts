@@ -173,6 +173,41 @@ describe('HTTP API', { timeout: 180_000 }, () => {
     });
   }
 
+  it("reads the node's file again: takes over what it can, names what needs a restart, and refuses mistakes", async () => {
+    const text = await readFile(node.configFile, 'utf8');
+    const reload = async (edit: (config: Record<string, unknown>) => void) => {
+      const config = parse(text);
+      edit(config);
+      await writeFile(node.configFile, stringify(config));
+      return change('POST', '/reload');
+    };
+    try {
+      assert.deepEqual((await reload(() => undefined)).json, { reload: 'nothing-new', applied: [], needsRestart: [] });
+      const wrong = await reload((config) => Object.assign(config, { tags: { zone: 'b', nofailver: true } }));
+      assert.equal(wrong.status, 422, wrong.text);
+      const [found] = apiErrorSchema.parse(wrong.json).problems ?? [];
+      assert.equal(found?.key, 'tags.nofailver');
+      assert.ok((found.line ?? 0) > 1);
+      assert.match(found.fix, /Did you mean "nofailover"/);
+      const changed = await reload((config) => {
+        Object.assign(config, {
+          tags: { zone: 'b' },
+          asideBudgetBytes: 1,
+          logs: { file: node.logFile, level: 'info' },
+        });
+      });
+      assert.equal(changed.status, 202, changed.text);
+      const applied = ['logs.level', 'tags.zone'];
+      assert.deepEqual(changed.json, { reload: 'done', applied, needsRestart: ['asideBudgetBytes'] });
+      await eventually('told to the others', async () =>
+        (await cluster.status(node)).members.find(({ id }) => id === 'n1')?.tags.zone === 'b' ? true : null,
+      );
+    } finally {
+      await writeFile(node.configFile, text);
+      await change('POST', '/reload');
+    }
+  });
+
   it('changes the configuration, and gives it back', async () => {
     const patched = await change('PATCH', '/config', { switchoverTimeoutMs: 7_000, parameters: { work_mem: '8MB' } });
     assert.equal(patched.status, 200, patched.text);

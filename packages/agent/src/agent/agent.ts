@@ -66,7 +66,6 @@ const HOUSEKEEPING_MS = 1_000;
 const STALL_MS = 750;
 
 export class Agent {
-  readonly config: NodeConfig;
   readonly self: MemberId;
   readonly incarnation: Incarnation;
   readonly engine: Engine;
@@ -77,6 +76,7 @@ export class Agent {
   readonly guard: GuardClient | null;
   readonly lag = new LagMeter();
   readonly certificates: CertificateWatch;
+  #config: NodeConfig;
   readonly #log: Logger;
   readonly #clock = new RunningClock(250, monotonicMs());
   readonly #guarding: Guarding;
@@ -98,7 +98,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     const { config, store } = parts;
-    this.config = config;
+    this.#config = config;
     this.self = memberId(config.member);
     this.certificates = new CertificateWatch(certificateFiles(config));
     this.incarnation = parts.incarnation;
@@ -133,6 +133,20 @@ export class Agent {
   /** Time in which this process was running, in ms. */
   runningMs(): number {
     return this.#clock.at(monotonicMs());
+  }
+
+  /** The node's own configuration, as it is in force. */
+  get config(): NodeConfig {
+    return this.#config;
+  }
+
+  /** Takes over what `reloadOf` says can change at once. */
+  reconfigure(config: NodeConfig): void {
+    this.#config = config;
+    this.#log.level = config.logs.level;
+    // New tags are written to the store at the next turn.
+    this.#housekeptAtMs = Number.NEGATIVE_INFINITY;
+    this.#runner.trigger();
   }
 
   get clusterConfig(): ClusterConfig {

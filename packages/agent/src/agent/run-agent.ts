@@ -49,6 +49,8 @@ export interface RunningAgent {
 export interface RunOptions {
   /** `handle` (default): SIGTERM and SIGINT stop agent and server, SIGUSR2 only the agent. */
   readonly signals?: 'handle' | 'ignore';
+  /** Where the configuration was read from: `POST /reload` reads it again. */
+  readonly configFile?: string;
 }
 
 /** How long an orderly stop of the server may take before the agent ends without it. */
@@ -122,7 +124,8 @@ async function start(
   await Promise.race([begun.then(() => firstDecision(agent)), pause(API_HELD_MS)]);
   const { serveApi } = await import('../api/server.ts');
   const detach = () => void lifetime.stop('leave-running');
-  await serveApi({ agent, token, log: log.logger, detach }, listener);
+  const configFile = options.configFile ?? null;
+  await serveApi({ agent, token, log: log.logger, detach, configFile }, listener);
   await begun;
   lifetime.watchName();
   if (options.signals !== 'ignore') lifetime.handleSignals();

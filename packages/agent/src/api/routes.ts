@@ -20,12 +20,14 @@ import {
 } from './changes.ts';
 import { problem } from './errors.ts';
 import { clusterStatus, failsafeMembers, nodeStatus, timelineHistory } from './patroni.ts';
+import { reloadConfig } from './reload.ts';
 import { detachBodySchema, failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
 import { explainView, historyView, statusView } from './status.ts';
 import {
   explainViewSchema,
   historyViewSchema,
   type RequestState,
+  reloadViewSchema,
   requestStateSchema,
   statusViewSchema,
 } from './views.ts';
@@ -37,6 +39,8 @@ export interface Call {
   /** `If-Match` of the request: which version the caller has seen. */
   readonly ifMatch: string | null;
   readonly detach: () => void;
+  /** The node's file; null: the agent was started without one. */
+  readonly configFile: string | null;
 }
 
 export interface Answer {
@@ -197,10 +201,12 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/reload',
-    summary: 'Look at everything anew; settings in the store apply without it.',
-    handle: ({ agent }) => {
-      agent.trigger();
-      return { status: 202, body: { reload: 'scheduled' } };
+    summary:
+      "Read the node's file again; settings in the store apply without it. 200: it says nothing new; 202: it does.",
+    answer: reloadViewSchema,
+    handle: async ({ agent, configFile }) => {
+      const view = await reloadConfig(agent, configFile);
+      return { status: view.reload === 'done' ? 202 : 200, body: view };
     },
   },
   {

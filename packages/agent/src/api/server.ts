@@ -19,6 +19,8 @@ export interface ApiOptions {
   readonly token: string | null;
   readonly log: Logger;
   readonly detach: () => void;
+  /** Where the node's configuration was read from; null: from nowhere. */
+  readonly configFile: string | null;
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
@@ -112,7 +114,7 @@ function addRoutes(server: FastifyInstance, options: ApiOptions): void {
 }
 
 function addRoute(server: FastifyInstance, route: Route, options: ApiOptions): void {
-  const { agent, token, detach } = options;
+  const { agent, token, detach, configFile } = options;
   const isChange = route.method !== 'GET';
   server.route({
     method: route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : route.method,
@@ -124,7 +126,7 @@ function addRoute(server: FastifyInstance, route: Route, options: ApiOptions): v
     handler: async (request, reply) => {
       const ifMatch = request.headers['if-match'] ?? null;
       const { body } = request;
-      const answer = await route.handle({ agent, body, params: paramsOf(request), ifMatch, detach });
+      const answer = await route.handle({ agent, body, params: paramsOf(request), ifMatch, detach, configFile });
       return reply
         .code(answer.status)
         .headers({ ...answer.headers })

@@ -218,7 +218,17 @@ export const apiErrorSchema = z.object({
   message: z.string(),
   /** What to do now. */
   next: z.string(),
-  problems: z.array(z.object({ key: z.string(), message: z.string(), fix: z.string() })).optional(),
+  problems: z
+    .array(z.object({ key: z.string(), line: z.number().nullable().optional(), message: z.string(), fix: z.string() }))
+    .optional(),
+});
+
+/** What reading a node's file again has changed: dotted names of settings. */
+export const reloadViewSchema = z.object({
+  reload: z.enum(['done', 'nothing-new']),
+  applied: z.array(z.string()),
+  /** Changed in the file, and not in force before the agent is started again. */
+  needsRestart: z.array(z.string()),
 });
 
 export type Rpo = z.infer<typeof rpoSchema>;
@@ -230,4 +240,5 @@ export type HistoryView = z.infer<typeof historyViewSchema>;
 export type RequestView = z.infer<typeof requestViewSchema>;
 export type OutcomeView = z.infer<typeof outcomeViewSchema>;
 export type RequestState = z.infer<typeof requestStateSchema>;
+export type ReloadView = z.infer<typeof reloadViewSchema>;
 export type ApiError = z.infer<typeof apiErrorSchema>;

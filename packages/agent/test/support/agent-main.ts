@@ -24,7 +24,8 @@ const engineFactory: EngineFactory = async ({ config, secrets, log, clock }) => 
 };
 
 try {
-  const running = await runAgent(await loadNodeConfig(process.argv[2] ?? ''), engineFactory);
+  const configFile = process.argv[2] ?? '';
+  const running = await runAgent(await loadNodeConfig(configFile), engineFactory, { configFile });
   const end = await running.ended;
   if (end.kind === 'failed') throw end.error;
 } catch (error) {

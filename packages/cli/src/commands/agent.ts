@@ -12,7 +12,7 @@ export async function agent(context: Context, _args: readonly string[], options:
   const { config: file, check } = optionsSchema.parse(options);
   const config = await loadNodeConfig(resolve(file));
   if (check === true) return (await import('./agent-check.ts')).checkNode(context, file, config);
-  const running = await runAgent(config, engineFactory);
+  const running = await runAgent(config, engineFactory, { configFile: resolve(file) });
   const end = await running.ended;
   if (end.kind === 'failed') throw end.error;
   return EXIT.done;
