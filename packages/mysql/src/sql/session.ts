@@ -1,3 +1,8 @@
+import { EngineError } from '@understudy/engine';
+import mysql from 'mysql2';
+import { codeOf, reasonOf, serverErrorOf } from '../errors.ts';
+import { withDeadline } from '../waiting.ts';
+
 /** One row of an answer: every value as the server writes it, null for NULL. */
 export type Row = Readonly<Record<string, string | null>>;
 
@@ -11,4 +16,170 @@ export interface Session {
     deadlineMs?: number,
   ): Promise<readonly Row[]>;
   end(): Promise<void>;
+}
+
+/** How to reach a server. */
+export interface SessionTarget {
+  readonly at:
+    | { readonly kind: 'socket'; readonly path: string }
+    | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+  readonly user: string;
+  readonly password: string;
+  /** PEM text of the authority that must have signed the server's certificate; null: not encrypted. */
+  readonly ca: string | null;
+}
+
+export const defaultDeadlineMs = 2000;
+
+// Our statements are written for this mode, whatever the server's default is.
+const sessionSetup = `set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, wait_timeout = 86400`;
+
+/** One connection over the driver; a statement that outlives its deadline takes the connection with it. */
+export class ServerSession implements Session {
+  readonly #connection: mysql.Connection;
+  readonly #where: string;
+  #state: 'open' | 'closed' = 'open';
+  #onClose: (() => void) | undefined;
+
+  private constructor(connection: mysql.Connection, where: string) {
+    this.#connection = connection;
+    this.#where = where;
+  }
+
+  /**
+   * Connects.
+   *
+   * @param onClose called once when the connection, after it was made, ends, whoever ends it.
+   * @throws EngineError `ENGINE_UNREACHABLE` or `ENGINE_LOGIN_FAILED`; `cause` is the driver's error.
+   */
+  static async open(target: SessionTarget, timeoutMs: number, onClose?: () => void): Promise<ServerSession> {
+    const connection = mysql.createConnection({
+      ...(target.at.kind === 'socket'
+        ? { socketPath: target.at.path }
+        : { host: target.at.host, port: target.at.port }),
+      user: target.user,
+      password: target.password,
+      connectTimeout: timeoutMs,
+      // A server's certificate names no host that we could check: the authority is the cluster's own.
+      ...(target.ca === null ? {} : { ssl: { ca: target.ca, verifyIdentity: false } }),
+      charset: 'utf8mb4',
+      // Values stay text: callers know what they asked for, and a big number must not become a float.
+      typeCast: (field) => field.string(),
+    });
+    const where = target.at.kind === 'socket' ? `the socket ${target.at.path}` : `${target.at.host}:${target.at.port}`;
+    const session = new ServerSession(connection, where);
+    connection.on('error', () => session.#closed());
+    connection.on('end', () => session.#closed());
+    try {
+      await withDeadline(connected(connection), timeoutMs, () => new Error(`no answer within ${timeoutMs} ms`));
+      await session.query(sessionSetup, [], timeoutMs);
+    } catch (error) {
+      session.destroy();
+      throw connectError(where, target.user, error);
+    }
+    session.#onClose = onClose;
+    return session;
+  }
+
+  get threadId(): number {
+    return this.#connection.threadId ?? 0;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  #closed(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#onClose?.();
+  }
+
+  /**
+   * @throws EngineError `ENGINE_TIMEOUT` (the connection is cut then), `ENGINE_UNREACHABLE` when it was lost, `ENGINE_INTERNAL`
+   *   when the server refused the statement: `serverErrorOf` has its number.
+   */
+  async query(
+    statement: string,
+    values: readonly (string | number | bigint | null)[] = [],
+    deadlineMs = defaultDeadlineMs,
+  ): Promise<readonly Row[]> {
+    if (this.#state === 'closed') throw lost(this.#where);
+    try {
+      return await withDeadline(this.#run(statement, values), deadlineMs, () => {
+        this.destroy();
+        const text = `The server at ${this.#where} did not answer a statement within ${deadlineMs} ms.`;
+        return new EngineError('ENGINE_TIMEOUT', text, 'unknown');
+      });
+    } catch (error) {
+      throw this.#statementError(error);
+    }
+  }
+
+  /** What went wrong, without the statement: it may hold a password. */
+  #statementError(error: unknown): EngineError {
+    if (error instanceof EngineError) return error;
+    const number = serverErrorOf(error);
+    if (number === undefined) this.#closed();
+    const kind = number === undefined ? 'ENGINE_UNREACHABLE' : 'ENGINE_INTERNAL';
+    const cause = number === undefined ? error : withoutStatement(error);
+    return new EngineError(kind, `The server at ${this.#where}: ${reasonOf(error)}`, 'unknown', { cause });
+  }
+
+  #run(statement: string, values: readonly (string | number | bigint | null)[]): Promise<readonly Row[]> {
+    // A bigint is written as it is; the driver would make text of it.
+    const filled = values.map((value) => (typeof value === 'bigint' ? mysql.raw(String(value)) : value));
+    return new Promise((resolve, reject) => {
+      this.#connection.query(statement, filled, (error: Error | null, result: unknown) => {
+        if (error !== null) reject(error);
+        else resolve(Array.isArray(result) ? result.map(asRow) : []);
+      });
+    });
+  }
+
+  /** Says goodbye, without waiting for long. */
+  async end(): Promise<void> {
+    if (this.#state === 'closed') return;
+    const said = new Promise<void>((resolve) => this.#connection.end(() => resolve()));
+    await withDeadline(said, 300, () => new Error('late')).catch(() => undefined);
+    this.destroy();
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#connection.destroy();
+    this.#closed();
+  }
+}
+
+function connected(connection: mysql.Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.connect((error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+function asRow(value: unknown): Row {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  return Object.fromEntries(entries.map(([name, one]) => [name, one === null ? null : String(one)]));
+}
+
+/** The driver's error has the whole statement in it. */
+function withoutStatement(error: unknown): Error {
+  const errno = serverErrorOf(error);
+  return Object.assign(new Error(reasonOf(error)), { errno, code: codeOf(error) });
+}
+
+function lost(where: string): EngineError {
+  return new EngineError('ENGINE_UNREACHABLE', `The connection to the server at ${where} has ended.`, 'unknown');
+}
+
+/** Access denied, no such account, account locked, password expired. */
+const loginErrors = new Set([1045, 1130, 1698, 3118, 4151, 1862, 1820]);
+
+function connectError(where: string, user: string, error: unknown): EngineError {
+  const number = serverErrorOf(error);
+  const code = number !== undefined && loginErrors.has(number) ? 'ENGINE_LOGIN_FAILED' : 'ENGINE_UNREACHABLE';
+  const inner = error instanceof EngineError ? error.cause : error;
+  const text = `Cannot connect to ${where} as ${user}: ${reasonOf(inner ?? error)}.`;
+  return new EngineError(code, text, 'safe', { cause: inner ?? error });
 }

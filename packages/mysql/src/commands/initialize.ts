@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import { EMPTY_GTID_SET } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import { moveAside, removeLeftovers, siblingPath } from '../disk/aside.ts';
+import { encodeEnd, writeIdentity } from '../disk/identity.ts';
+import { unmarkIncomplete } from '../disk/incomplete.ts';
+import { inspectDisk } from '../disk/inspect.ts';
+import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { engineError } from '../errors.ts';
+import { makeFolder } from '../files.ts';
+import type { Instance } from '../instance.ts';
+
+/**
+ * Makes a new, empty database with a cluster id of its own in a folder beside the data directory, and puts it in place when it is
+ * complete.
+ *
+ * @throws EngineError `ENGINE_DATA_REFUSED` when the data directory is not empty; `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
+ */
+export async function initialize(instance: Instance, signal: AbortSignal): Promise<void> {
+  const { options, owner, paths, programs, expected } = instance;
+  const disk = await inspectDisk(options.dataDir, expected);
+  if (disk.kind !== 'absent' && disk.kind !== 'incomplete') {
+    const text = `${options.dataDir} is not empty, so no new database is made there. Configure another data directory.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+  }
+  await removeLeftovers(options.dataDir, 'init');
+  const target = siblingPath(options.dataDir, 'init');
+  try {
+    await makeFolder(paths.runDir, owner);
+    await copyFolder(await ensureTemplate(programs, options, signal), target, owner);
+    signal.throwIfAborted();
+    const { cluster, member } = options;
+    const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [], bytesPerTransaction: 0 } as const;
+    const { flavour, version } = programs;
+    const identity = { cluster, member, flavour, version, systemId: randomUUID(), end: encodeEnd(empty, null) };
+    await writeIdentity(target, identity, owner);
+    await moveAside(options.dataDir, options.aside);
+    await rename(target, options.dataDir);
+    await unmarkIncomplete(options.dataDir);
+  } catch (error) {
+    await rm(target, { recursive: true, force: true });
+    throw engineError('ENGINE_START_FAILED', 'Making a new database', error, 'safe');
+  }
+}

@@ -1,0 +1,95 @@
+import { rm } from 'node:fs/promises';
+import { EngineError } from '@understudy/engine';
+import { readIdentity, writeIdentity } from '../disk/identity.ts';
+import { inspectDisk } from '../disk/inspect.ts';
+import { engineError, isDiskFull } from '../errors.ts';
+import type { Instance } from '../instance.ts';
+import { requireFreePort } from '../process/port.ts';
+import { pollUntil } from '../waiting.ts';
+
+/** Recovery after a crash may take long, and its progress is not visible. */
+const startTimeoutMs = 24 * 3600 * 1000;
+const answerTimeoutMs = 2000;
+
+/**
+ * Starts the server fenced: read-only, replicating from nobody. Resolves when it answers.
+ *
+ * @throws EngineError `ENGINE_DATA_REFUSED`, `ENGINE_PORT_IN_USE`, `ENGINE_BINARY_MISSING`, `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
+ */
+export async function start(instance: Instance, signal: AbortSignal): Promise<void> {
+  if (instance.process.running === null) await launch(instance, signal);
+  const answered = await pollUntil(
+    async () => {
+      if (instance.process.running === null) throw await startFailure(instance);
+      return (await answers(instance)) ? true : null;
+    },
+    { everyMs: 10, timeoutMs: startTimeoutMs, signal },
+  );
+  if (answered === null) {
+    throw new EngineError(
+      'ENGINE_START_FAILED',
+      'The server was still recovering after a day. Look at its log.',
+      'safe',
+    );
+  }
+  // It has read them: the password is on the disk no longer than needed.
+  await rm(instance.paths.initFile, { force: true });
+  await noteVersion(instance);
+}
+
+/** From the first answer of a newer version on, an older one may not come after it. */
+async function noteVersion({ options, programs, owner }: Instance): Promise<void> {
+  const identity = await readIdentity(options.dataDir);
+  if (identity === null || identity.version === programs.version) return;
+  await writeIdentity(options.dataDir, { ...identity, version: programs.version }, owner);
+}
+
+async function answers(instance: Instance): Promise<boolean> {
+  try {
+    await instance.sql.monitor(answerTimeoutMs);
+    return true;
+  } catch (error) {
+    if (error instanceof EngineError && ['ENGINE_UNREACHABLE', 'ENGINE_TIMEOUT'].includes(error.code)) return false;
+    throw error;
+  }
+}
+
+async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
+  const { options, process: server, paths, owner, config } = instance;
+  if ((await server.adopt()) !== null) return;
+  const disk = await inspectDisk(options.dataDir, instance.expected);
+  if (disk.kind !== 'usable') throw notStartable(options.dataDir, disk);
+  await server.killLeftovers();
+  await requireFreePort(options.listen.host, options.listen.port);
+  try {
+    // The server would believe the lock of a killed one for as long as its process id exists.
+    for (const name of [paths.socket, `${paths.socket}.lock`, paths.pidFile]) await rm(name, { force: true });
+    await config.prepareStart();
+    // From here on the end of the last run says nothing.
+    await writeIdentity(options.dataDir, { ...disk.identity, end: null }, owner);
+  } catch (error) {
+    throw engineError('ENGINE_START_FAILED', 'Preparing the start', error, 'safe');
+  }
+  // A fence that came meanwhile must not be followed by a start.
+  signal.throwIfAborted();
+  const running = await server.start(config.startArguments());
+  instance.facts.of(running.pid);
+}
+
+function notStartable(dataDir: string, disk: { readonly kind: string; readonly problem?: string }): EngineError {
+  const problem =
+    disk.kind === 'refused'
+      ? disk.problem
+      : disk.kind === 'absent'
+        ? `There is no data directory ${dataDir} yet. It must be made or copied first.`
+        : `The data directory ${dataDir} is an unfinished copy and must be made anew.`;
+  return new EngineError('ENGINE_DATA_REFUSED', problem ?? 'The data directory cannot be used.', 'unsafe');
+}
+
+async function startFailure(instance: Instance): Promise<EngineError> {
+  const log = await instance.process.logTail(4);
+  const how = instance.process.lastExit ?? 'unknown exit';
+  const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
+  const text = `The server ended while starting (${how}). Its log (${instance.paths.log}) ends: ${log}`;
+  return new EngineError(code, text, 'safe');
+}

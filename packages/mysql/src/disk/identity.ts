@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { decodePosition, encodePosition, type Position, type SystemId, systemId } from '@understudy/core';
+import { z } from 'zod';
+import { type Owner, readIfThere, replaceFile } from '../files.ts';
+import { identityName } from '../paths.ts';
+import type { Flavour } from '../programs.ts';
+
+const endSchema = z.object({
+  position: z.object({
+    kind: z.literal('gtid'),
+    set: z.record(z.string().min(1).max(80), z.string().max(100_000)),
+    lineages: z.array(z.int().min(0)).max(1 << 16),
+    bytesPerTransaction: z.number().min(0),
+  }),
+  /** The newest file of the binary log and its size: an end of which these are not true any more says nothing. */
+  log: z.object({ name: z.string(), sizeBytes: z.int().min(0) }).nullable(),
+});
+
+const identitySchema = z.object({
+  cluster: z.string(),
+  member: z.string(),
+  flavour: z.enum(['mysql', 'mariadb']),
+  version: z.string().regex(/^\d+\.\d+\.\d+$/),
+  systemId: z.uuid(),
+  /** Where the last run ended, if it was shut down in order; null while the server runs, and after a crash. */
+  end: endSchema.nullable(),
+});
+
+/** Whose data directory this is and how its last run ended; written by Understudy. */
+export type DataIdentity = z.output<typeof identitySchema>;
+
+/** What a data directory must be for this engine to use it. */
+export interface ExpectedData {
+  readonly cluster: string;
+  readonly flavour: Flavour;
+  readonly version: string;
+}
+
+/** The identity in a file's text; null when it is not one. */
+export function parseIdentity(text: string): DataIdentity | null {
+  try {
+    const parsed = identitySchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The identity of a data directory; null when it has none, or a damaged one. */
+export async function readIdentity(dataDir: string): Promise<DataIdentity | null> {
+  const text = await readIfThere(join(dataDir, identityName));
+  return text === null ? null : parseIdentity(text);
+}
+
+/** Writes the identity, durably and in one step. */
+export async function writeIdentity(dataDir: string, identity: DataIdentity, owner: Owner): Promise<void> {
+  await replaceFile(join(dataDir, identityName), `${JSON.stringify(identity, null, 2)}\n`, owner);
+}
+
+/** How an end is written. */
+export function encodeEnd(position: Position, log: { name: string; sizeBytes: number } | null): DataIdentity['end'] {
+  const encoded = encodePosition(position);
+  if (encoded.kind !== 'gtid') return null;
+  return { position: { ...encoded, set: { ...encoded.set }, lineages: [...encoded.lineages] }, log };
+}
+
+/** The position of an end; null when it cannot be read. */
+export const positionOfEnd = (end: NonNullable<DataIdentity['end']>): Position | null => decodePosition(end.position);
+
+export const systemIdOf = (identity: DataIdentity): SystemId => systemId(identity.systemId);

@@ -1,0 +1,33 @@
+import { rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { codeOf } from '../errors.ts';
+import { readIfThere, replaceFile, syncFolder } from '../files.ts';
+
+/**
+ * The mark of a data directory that must never be started: it lies beside the directory, and names its inode, so that one which is put
+ * in its place later does not inherit it.
+ */
+const markOf = (dataDir: string): string => `${dataDir}.incomplete`;
+
+async function inodeOf(dataDir: string): Promise<string | null> {
+  try {
+    return String((await stat(dataDir)).ino);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+export async function markIncomplete(dataDir: string): Promise<void> {
+  await replaceFile(markOf(dataDir), `${await inodeOf(dataDir)}\n`, null);
+}
+
+export async function unmarkIncomplete(dataDir: string): Promise<void> {
+  await rm(markOf(dataDir), { force: true });
+  await syncFolder(dirname(dataDir));
+}
+
+export async function isMarkedIncomplete(dataDir: string): Promise<boolean> {
+  const marked = (await readIfThere(markOf(dataDir)))?.trim();
+  return marked !== undefined && marked === (await inodeOf(dataDir));
+}

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { chown, constants, copyFile, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '@understudy/engine';
+import { isDiskFull } from '../errors.ts';
+import { makeFolder, type Owner, replaceFile, syncFolder } from '../files.ts';
+import type { MysqlOptions } from '../options.ts';
+import { runProgram, tail } from '../process/program.ts';
+import type { Flavour, ServerPrograms } from '../programs.ts';
+
+const makeTimeoutMs = 120_000;
+
+/** What belongs to one server alone: every copy of the template gets its own. */
+const personal = /^(auto\.cnf|.*\.pem|binlog\..*|ib_buffer_pool|mysql\.sock.*|.*\.err)$/;
+
+const lockRoot = 'ALTER USER root@localhost ACCOUNT LOCK;\n';
+
+/** Runs the program that makes an empty database at `target`. */
+type Maker = (
+  programs: ServerPrograms,
+  options: MysqlOptions,
+  target: string,
+  signal: AbortSignal,
+) => Promise<{ readonly code: number | null; readonly output: string }>;
+
+function run(program: string, args: readonly string[], options: MysqlOptions, home: string, signal: AbortSignal) {
+  const { libraryPath } = options.binaries;
+  const failure = 'ENGINE_START_FAILED';
+  return runProgram(program, args, {
+    home,
+    libraryPath,
+    owner: options.runAs,
+    timeoutMs: makeTimeoutMs,
+    signal,
+    failure,
+  });
+}
+
+const asRoot = (options: MysqlOptions): readonly string[] =>
+  process.getuid?.() === 0 && options.runAs === null ? ['--user=root'] : [];
+
+const makers: Readonly<Record<Flavour, Maker>> = {
+  mysql: async (programs, options, target, signal) => {
+    const initFile = `${target}.sql`;
+    await replaceFile(initFile, lockRoot, options.runAs);
+    // A small redo log: it is part of what is copied, and grows at the first start.
+    const args = ['--innodb-redo-log-capacity=8M', '--mysqlx=OFF', '--performance-schema=OFF', '--disable-log-bin'];
+    const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--init-file=${initFile}`];
+    try {
+      const all = ['--no-defaults', '--initialize-insecure', ...place, ...args, ...asRoot(options)];
+      return await run(programs.server, all, options, target, signal);
+    } finally {
+      await rm(initFile, { force: true });
+    }
+  },
+  mariadb: async (programs, options, target, signal) => {
+    if (programs.installDb === null) {
+      const text = `There is no program "mariadb-install-db" below ${programs.baseDir}. Install it; new databases are made with it.`;
+      throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+    }
+    const lockFile = `${target}.sql`;
+    await replaceFile(lockFile, lockRoot, options.runAs);
+    const args = ['--skip-test-db', '--auth-root-authentication-method=normal', '--innodb-log-file-size=4M'];
+    const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--extra-file=${lockFile}`];
+    try {
+      return await run(
+        programs.installDb,
+        ['--no-defaults', ...place, ...args, ...asRoot(options)],
+        options,
+        target,
+        signal,
+      );
+    } finally {
+      await rm(lockFile, { force: true });
+    }
+  },
+};
+
+/**
+ * The template of a new database for these programs, made once for each version: copying it takes a tenth of the time.
+ *
+ * @returns its path. @throws EngineError `ENGINE_START_FAILED`, `ENGINE_DISK_FULL`.
+ */
+export async function ensureTemplate(
+  programs: ServerPrograms,
+  options: MysqlOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  const { cacheDir, runAs } = options;
+  const path = join(cacheDir, `template-1-${programs.flavour}-${programs.version}-${runAs?.uid ?? 'own'}`);
+  if (await isThere(path)) return path;
+  await mkdir(cacheDir, { recursive: true });
+  const partial = `${path}.${randomBytes(4).toString('hex')}`;
+  try {
+    await makeFolder(partial, runAs);
+    const { code, output } = await makers[programs.flavour](programs, options, partial, signal);
+    if (code !== 0) {
+      const problem = isDiskFull(new Error(output)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
+      throw new EngineError(problem, `Making an empty database failed (exit code ${code}): ${tail(output)}`, 'safe');
+    }
+    for (const name of await readdir(partial)) if (personal.test(name)) await rm(join(partial, name), { force: true });
+    // Another process may have been quicker: its template is as good.
+    await rename(partial, path).catch(async (error: unknown) => {
+      if (!(await isThere(path))) throw error;
+    });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return path;
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Copies a folder with everything below it for `owner`; blocks are shared where the file system can. */
+export async function copyFolder(from: string, to: string, owner: Owner): Promise<void> {
+  await makeFolder(to, owner);
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await copyFolder(source, target, owner);
+    else if (entry.isFile()) {
+      await copyFile(source, target, constants.COPYFILE_FICLONE);
+      if (owner !== null) await chown(target, owner.uid, owner.gid);
+    }
+  }
+  await syncFolder(to);
+}

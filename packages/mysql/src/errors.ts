@@ -1,0 +1,47 @@
+import { EngineError, type EngineErrorCode } from '@understudy/engine';
+
+/** What anything that was thrown says, for use inside another message. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a system's or a driver's error (`ENOENT`, `ER_ACCESS_DENIED_ERROR`); undefined when there is none. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The number of a server's error (1045, …), also through the `EngineError` that carries it; undefined when no server answered. */
+export function serverErrorOf(error: unknown): number | undefined {
+  const inner = error instanceof EngineError ? error.cause : error;
+  if (!(inner instanceof Error) || !('errno' in inner)) return undefined;
+  // System errors have negative numbers, and those of the client library begin at 2000.
+  const { errno } = inner;
+  return typeof errno === 'number' && errno >= 1000 ? errno : undefined;
+}
+
+const fullDisk = /no space left on device|disk (is )?full|errno: 28\b|os error 28\b/i;
+
+/** Whether a failure was a full disk (or quota). */
+export function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? '') || fullDisk.test(reasonOf(error));
+}
+
+/**
+ * Makes an `EngineError` of anything: one is passed through, a full disk is named as such, the rest is wrapped.
+ *
+ * @param doing what failed, as the beginning of a sentence ("Copying the database from n2").
+ */
+export function engineError(
+  code: EngineErrorCode,
+  doing: string,
+  error: unknown,
+  retry: EngineError['retry'] = 'unknown',
+): EngineError {
+  if (error instanceof EngineError) return error;
+  if (!isDiskFull(error)) return new EngineError(code, `${doing} failed: ${reasonOf(error)}.`, retry, { cause: error });
+  const next = 'Make room on that disk; it is tried again then.';
+  const text = `${doing} failed because the disk is full (${reasonOf(error)}). ${next}`;
+  return new EngineError('ENGINE_DISK_FULL', text, 'safe', { cause: error });
+}

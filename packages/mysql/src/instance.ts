@@ -1,0 +1,31 @@
+import type { EngineState, Position, SystemId } from '@understudy/core';
+import type { ManagedConfig } from './config/managed.ts';
+import type { ExpectedData } from './disk/identity.ts';
+import type { Owner } from './files.ts';
+import type { RunFacts } from './observe/run-facts.ts';
+import type { Log, MysqlOptions } from './options.ts';
+import type { Paths } from './paths.ts';
+import type { ServerProcess } from './process/server-process.ts';
+import type { ServerPrograms } from './programs.ts';
+import type { LocalSql } from './sql/local.ts';
+
+/** The parts of one engine, as its commands use them. */
+export interface Instance {
+  readonly options: MysqlOptions;
+  readonly paths: Paths;
+  readonly owner: Owner;
+  readonly programs: ServerPrograms;
+  readonly expected: ExpectedData;
+  readonly process: ServerProcess;
+  readonly sql: LocalSql;
+  readonly config: ManagedConfig;
+  readonly facts: RunFacts;
+  readonly log: Log;
+  readonly clockMs: () => number;
+  /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */
+  readonly systemId: () => Promise<SystemId>;
+  /** The newest state, without waiting. */
+  readonly observe: () => Promise<EngineState>;
+  /** Everything that a server which answers holds durably; null while that is not known. */
+  readonly position: () => Promise<Position | null>;
+}

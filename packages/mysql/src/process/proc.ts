@@ -1,0 +1,39 @@
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+
+/** State and start time of a process, from `/proc`; null when there is none, or only a dead one that nobody has taken note of. */
+async function statOf(pid: number): Promise<{ readonly startTicks: string } | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+    // The name before the other fields is in parentheses, and may hold spaces and parentheses itself.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : { startTicks: fields[19] ?? '' };
+  } catch {
+    return null;
+  }
+}
+
+/** When a living process was started, in ticks since boot: with its id it names one process for ever. Null when there is none. */
+export async function startTicks(pid: number): Promise<string | null> {
+  return (await statOf(pid))?.startTicks ?? null;
+}
+
+/** Whether this process is a database server that works in that folder: the server makes its data directory its working directory. */
+async function worksIn(pid: number, dataDir: string): Promise<boolean> {
+  try {
+    if ((await readlink(`/proc/${pid}/cwd`)) !== dataDir) return false;
+    // The program may have been started through another loader, so its name can stand anywhere in the arguments.
+    const args = (await readFile(`/proc/${pid}/cmdline`, 'latin1')).split('\0');
+    return args.some((arg) => /(^|\/)(mysqld|mariadbd)(\.elf)?$/.test(arg)) && (await statOf(pid)) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** Every server process of a data directory, whoever started it. */
+export async function serverProcesses(dataDir: string): Promise<readonly number[]> {
+  const real = await realpath(dataDir).catch(() => null);
+  if (real === null) return [];
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const mine = await Promise.all(pids.map((pid) => worksIn(pid, real)));
+  return pids.filter((_, index) => mine[index] === true);
+}
