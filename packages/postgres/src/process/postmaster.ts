@@ -6,13 +6,14 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, reasonOf } from '../errors.ts';
 import type { Owner } from '../files.ts';
 import { monotonicMs, pollUntil } from '../waiting.ts';
-import { isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
+import { hasEnded, isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
 
 /** How long killed processes may take to disappear: on a busy machine they wait for a processor to die on. */
 const killPatienceMs = 10_000;
 
 const logBytesMax = 16 * 1024 * 1024;
-const adoptedPollMs = 500;
+/** How often an adopted server, whose end nobody tells us, is looked for. */
+const adoptedPollMs = 100;
 
 export interface PostmasterOptions {
   readonly program: string;
@@ -67,7 +68,7 @@ export class Postmaster {
     return this.#exit;
   }
 
-  /** Calls back as soon as the server's end is noticed: at once for a child, within half a second for an adopted one. */
+  /** Calls back as soon as the server's end is noticed: at once for a child, within a tenth of a second for an adopted one. */
   onExit(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -85,7 +86,7 @@ export class Postmaster {
     };
     this.#running = running;
     this.#poll = setInterval(() => {
-      this.check().catch(() => undefined);
+      if (hasEnded(pid, running.startTicks)) this.check().catch(() => undefined);
     }, adoptedPollMs);
     this.#poll.unref();
     return running;
