@@ -13,7 +13,18 @@ import { runFile } from './run-file.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Servers that the real tests use beside the bundled PostgreSQL 17. */
-const testServers = ['postgres-15', 'postgres-18', 'pg-tools-15', 'pg-tools-17', 'etcd-3.4', 'etcd-3.5', 'haproxy'];
+const testServers = [
+  'postgres-15',
+  'postgres-18',
+  'pg-tools-15',
+  'pg-tools-17',
+  'etcd-3.4',
+  'etcd-3.5',
+  'haproxy',
+  'mysql-9.7',
+  'mariadb-10.11',
+  'mariadb-11.8',
+];
 
 const usage = `Usage: npm test [-- [FILTER…] [options]]
 

@@ -1,6 +1,7 @@
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { ServersError } from './errors.ts';
 import { fetchedServer, libraryEnvironment } from './get.ts';
+import { pathFolders } from './places.ts';
 import { isExecutable } from './postgres-tools.ts';
 import { recipes, type ServerName } from './recipes.ts';
 import { run } from './run.ts';
@@ -51,8 +52,7 @@ async function fetchedProgram(names: readonly ServerName[]): Promise<FoundProgra
 }
 
 async function programOnPath(name: string, pattern: RegExp): Promise<FoundProgram | null> {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  for (const folder of folders.filter((one) => one.startsWith('/'))) {
+  for (const folder of [...pathFolders(), '/usr/sbin', '/usr/local/sbin']) {
     const program = join(folder, name);
     if (!(await isExecutable(program))) continue;
     const result = await run(program, [name === 'etcd' ? '--version' : '-v'], { timeoutMs: 10_000 });

@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
-import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { reasonOf, ServersError } from './errors.ts';
 import { cacheFolders } from './folders.ts';
 import { bundledPostgresFolder, hydrateLinks } from './npm-postgres.ts';
+import { namesIn, pathFolders } from './places.ts';
 import {
   type BinDirProbe,
   moveTools,
@@ -140,11 +140,6 @@ async function lookEverywhere(options: FindPostgresOptions): Promise<Candidate[]
   return [...broken, ...probed];
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((): string[] => []);
-  return names.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }));
-}
-
 /** Fetched servers, then fetched tools: the npm packages of the servers have none. */
 async function cachedBinDirs(): Promise<string[]> {
   const found: string[] = [];
@@ -164,8 +159,7 @@ async function systemBinDirs(): Promise<string[]> {
   const redHat = (await namesIn('/usr'))
     .filter((name) => name.startsWith('pgsql-'))
     .map((name) => join('/usr', name, 'bin'));
-  const onPath = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
-  return [...debian, ...redHat, '/usr/local/pgsql/bin', ...onPath];
+  return [...debian, ...redHat, '/usr/local/pgsql/bin', ...pathFolders()];
 }
 
 function notFound(options: FindPostgresOptions, major: number | null, candidates: readonly Candidate[]): ServersError {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { reasonOf, ServersError } from './errors.ts';
 import { fetchFromDebian } from './fetch-debian.ts';
 import { fetchFromNpm } from './fetch-npm.ts';
+import { type FindMysqlOptions, findMysql, type MysqlServer, mysqlRecipeFor } from './find-mysql.ts';
 import { type FindPostgresOptions, findPostgres, type PostgresServer } from './find-postgres.ts';
 import { cacheFolders, writableCacheFolder } from './folders.ts';
 import { withLock } from './lock.ts';
@@ -180,5 +181,22 @@ export async function ensurePostgres(options: FindPostgresOptions & GetServerOpt
     if (!isMissing || !isServerName(name)) throw error;
     await getServer(name, options);
     return findPostgres(options);
+  }
+}
+
+/**
+ * Finds MySQL or MariaDB, or fetches it when it is missing and can be fetched.
+ *
+ * @throws ServersError as `findMysql` and `getServer`.
+ */
+export async function ensureMysql(options: FindMysqlOptions & GetServerOptions): Promise<MysqlServer> {
+  try {
+    return await findMysql(options);
+  } catch (error) {
+    const name = mysqlRecipeFor(options.flavour, options.version);
+    const isMissing = error instanceof ServersError && error.code === 'SERVER_NOT_FOUND';
+    if (!isMissing || name === null) throw error;
+    await getServer(name, options);
+    return findMysql(options);
   }
 }

@@ -1,4 +1,12 @@
 export { reasonOf, ServersError, type ServersErrorCode, type ServersRetry, serversErrorCodes } from './errors.ts';
+export {
+  type FindMysqlOptions,
+  findMysql,
+  listMysql,
+  type MysqlOrigin,
+  type MysqlServer,
+  reachableMysql,
+} from './find-mysql.ts';
 export { type FoundProgram, findEtcd, findHaproxy } from './find-others.ts';
 export {
   type FindPostgresOptions,
@@ -10,6 +18,7 @@ export {
 } from './find-postgres.ts';
 export { cacheFolders, projectFolder } from './folders.ts';
 export {
+  ensureMysql,
   ensurePostgres,
   type FetchedServer,
   fetchedServer,
@@ -18,6 +27,7 @@ export {
   listServers,
   type ServerListing,
 } from './get.ts';
+export type { MysqlFlavour, MysqlTools } from './mysql-tools.ts';
 export type { PostgresTools } from './postgres-tools.ts';
 export { type FetchProgress, type OnProgress, showProgress } from './progress.ts';
 export { makeReachable } from './reachable.ts';

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ServersError } from './errors.ts';
+import { listMysql } from './find-mysql.ts';
 import { listPostgres } from './find-postgres.ts';
 import { fetchedServer, getServer, listServers, type ServerListing } from './get.ts';
 import { showProgress } from './progress.ts';
@@ -7,7 +8,7 @@ import { isServerName, serverNames } from './recipes.ts';
 
 const usage = `Usage: npm run servers -- <command> [--json]
 
-  list            what can be fetched, what is here, and the PostgreSQL servers found on this machine
+  list            what can be fetched, what is here, and the servers found on this machine
   get NAME…       fetch servers that are missing
   where NAME      print the folder of a fetched server
 
@@ -40,10 +41,24 @@ function print(text: string): number {
 async function list(json: boolean): Promise<number> {
   const servers = await listServers();
   const postgres = await listPostgres();
-  if (json) return print(`${JSON.stringify({ servers, postgres }, null, 2)}\n`);
-  const found = postgres.map(({ version, binDir, origin }) => `  ${version.padEnd(10)} ${origin.padEnd(7)} ${binDir}`);
+  const mysql = await listMysql({ flavour: 'mysql' });
+  const mariadb = await listMysql({ flavour: 'mariadb' });
+  if (json) return print(`${JSON.stringify({ servers, postgres, mysql, mariadb }, null, 2)}\n`);
   const recipeLines = servers.map(listingLine);
-  return print(`Fetched by name:\n${recipeLines.join('\n')}\n\nPostgreSQL on this machine:\n${found.join('\n')}\n`);
+  const found = [
+    ...foundLines('PostgreSQL', postgres),
+    ...foundLines('MySQL', mysql),
+    ...foundLines('MariaDB', mariadb),
+  ];
+  return print(`Fetched by name:\n${recipeLines.join('\n')}\n\n${found.join('\n')}\n`);
+}
+
+function foundLines(
+  title: string,
+  servers: readonly { readonly version: string; readonly binDir: string; readonly origin: string }[],
+): string[] {
+  const lines = servers.map(({ version, binDir, origin }) => `  ${version.padEnd(10)} ${origin.padEnd(7)} ${binDir}`);
+  return [`${title} on this machine:`, ...(lines.length === 0 ? ['  none'] : lines)];
 }
 
 function listingLine(listing: ServerListing): string {
