@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, constants, copyFile, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
 import { isDiskFull } from '../errors.ts';
@@ -13,7 +13,12 @@ const makeTimeoutMs = 120_000;
 /** What belongs to one server alone: every copy of the template gets its own. */
 const personal = /^(auto\.cnf|.*\.pem|binlog\..*|ib_buffer_pool|mysql\.sock.*|.*\.err)$/;
 
-const lockRoot = 'ALTER USER root@localhost ACCOUNT LOCK;\n';
+/** Nobody is to log in without a password; accounts are made at the first start, where they are needed. */
+const lockRoot: Readonly<Record<Flavour, string>> = {
+  mysql: 'ALTER USER root@localhost ACCOUNT LOCK;\n',
+  // While it is made, the server takes no statements about accounts.
+  mariadb: "UPDATE mysql.global_priv SET Priv = JSON_SET(Priv, '$.account_locked', true) WHERE User = 'root';\n",
+};
 
 /** Runs the program that makes an empty database at `target`. */
 type Maker = (
@@ -42,7 +47,7 @@ const asRoot = (options: MysqlOptions): readonly string[] =>
 const makers: Readonly<Record<Flavour, Maker>> = {
   mysql: async (programs, options, target, signal) => {
     const initFile = `${target}.sql`;
-    await replaceFile(initFile, lockRoot, options.runAs);
+    await replaceFile(initFile, lockRoot.mysql, options.runAs);
     // A small redo log: it is part of what is copied, and grows at the first start.
     const args = ['--innodb-redo-log-capacity=8M', '--mysqlx=OFF', '--performance-schema=OFF', '--disable-log-bin'];
     const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--init-file=${initFile}`];
@@ -59,7 +64,7 @@ const makers: Readonly<Record<Flavour, Maker>> = {
       throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
     }
     const lockFile = `${target}.sql`;
-    await replaceFile(lockFile, lockRoot, options.runAs);
+    await replaceFile(lockFile, lockRoot.mariadb, options.runAs);
     const args = ['--skip-test-db', '--auth-root-authentication-method=normal', '--innodb-log-file-size=4M'];
     const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--extra-file=${lockFile}`];
     try {
@@ -115,6 +120,17 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Gives a file to its owner, and makes it survive a loss of power. */
+async function settle(path: string, owner: Owner): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    if (owner !== null) await handle.chown(owner.uid, owner.gid);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Copies a folder with everything below it for `owner`; blocks are shared where the file system can. */
 export async function copyFolder(from: string, to: string, owner: Owner): Promise<void> {
   await makeFolder(to, owner);
@@ -123,7 +139,7 @@ export async function copyFolder(from: string, to: string, owner: Owner): Promis
     if (entry.isDirectory()) await copyFolder(source, target, owner);
     else if (entry.isFile()) {
       await copyFile(source, target, constants.COPYFILE_FICLONE);
-      if (owner !== null) await chown(target, owner.uid, owner.gid);
+      await settle(target, owner);
     }
   }
   await syncFolder(to);

@@ -16,14 +16,12 @@ export interface ProgramOptions {
   readonly failure: EngineErrorCode;
 }
 
-/** The last lines of an output, as one line for a message. */
+/** The lines of an output that tell most (those with an error, else the last ones), as one line for a message. */
 export function tail(output: string): string {
   const lines = output.split('\n').map((line) => line.trim());
-  return lines
-    .filter((line) => line !== '')
-    .slice(-4)
-    .join(' / ')
-    .slice(-800);
+  const errors = lines.filter((line) => /\berror\b/i.test(line));
+  const telling = errors.length > 0 ? errors : lines.filter((line) => line !== '');
+  return telling.slice(-4).join(' / ').slice(-800);
 }
 
 /** Starts a program with our environment and its output (both streams, as one) collected from now on. */
