@@ -40,3 +40,25 @@ export function renderConfig(userConfig: string | null, settings: Settings): str
   const include = userConfig === null ? [] : [`!include ${userConfig}`];
   return ['# Written by Understudy at every start.', ...include, '[mysqld]', ...lines, ''].join('\n');
 }
+
+/**
+ * The configuration file of a client program: its password must not be among its arguments, which everybody can read.
+ *
+ * @param ca file of the authority that must have signed the server's certificate; null: not encrypted.
+ */
+export function renderClientConfig(settings: Readonly<Record<string, string>>, ca: string | null): string {
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteValue(value)}`);
+  // Certificates name no hosts that could be checked; the authority is the cluster's own.
+  const tls = ca === null ? ['skip-ssl'] : [`ssl-ca = ${quoteValue(ca)}`, 'ssl-verify-server-cert = 0'];
+  return ['[client]', ...lines, ...tls, ''].join('\n');
+}
+
+const units: Readonly<Record<string, bigint>> = { '': 1n, k: 1n << 10n, m: 1n << 20n, g: 1n << 30n, t: 1n << 40n };
+
+/** A value of the configuration file as SQL takes it: numbers have no units there, and words no quotes. */
+export function sqlValue(value: string): string {
+  const number = /^(\d+)([kmgt]?)$/i.exec(value.trim());
+  if (number !== null) return String(BigInt(number[1] ?? '0') * (units[(number[2] ?? '').toLowerCase()] ?? 1n));
+  if (/^-?\d+(\.\d+)?$/.test(value.trim())) return value.trim();
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}

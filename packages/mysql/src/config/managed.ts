@@ -19,6 +19,7 @@ export class ManagedConfig {
   readonly #programs: ServerPrograms;
   readonly #catalog: VariableCatalog;
   #cluster: Readonly<Record<string, string>> = {};
+  #started: Readonly<Record<string, string>> = {};
 
   constructor(options: MysqlOptions, paths: Paths, programs: ServerPrograms, catalog: VariableCatalog) {
     this.#options = options;
@@ -44,6 +45,11 @@ export class ManagedConfig {
     const node = checkParameters(this.#options.parameters, 'this node', this.#catalog, flavour).good;
     // A wrong parameter of the cluster must never keep a node from starting: it is left out, and a warning says so.
     return { ...node, ...checkParameters(this.#cluster, 'the cluster', this.#catalog, flavour).good };
+  }
+
+  /** What of it the file of the last start has. */
+  started(): Readonly<Record<string, string>> {
+    return this.#started;
   }
 
   /** Every setting of the server, in the order of the file: later ones win. */
@@ -92,6 +98,7 @@ export class ManagedConfig {
     await refuseUserSettings(this.#options.userConfig, this.#programs);
     await this.copyCertificates();
     await replaceFile(this.#paths.initFile, accountStatements(this.#options.secrets.admin), this.#owner);
+    this.#started = this.wanted();
     await replaceFile(this.#paths.config, renderConfig(this.#options.userConfig, this.settings()), this.#owner);
   }
 

@@ -11,7 +11,7 @@ import type { Flavour, ServerPrograms } from '../programs.ts';
 const makeTimeoutMs = 120_000;
 
 /** What belongs to one server alone: every copy of the template gets its own. */
-const personal = /^(auto\.cnf|.*\.pem|binlog\..*|ib_buffer_pool|mysql\.sock.*|.*\.err)$/;
+const personal = /^(auto\.cnf|.*\.pem|binlog\..*|mysql\.sock.*|.*\.err)$/;
 
 /** Nobody is to log in without a password; accounts are made at the first start, where they are needed. */
 const lockRoot: Readonly<Record<Flavour, string>> = {

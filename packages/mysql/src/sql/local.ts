@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import type { Member } from '@understudy/core';
+import { engineError } from '../errors.ts';
 import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
@@ -72,14 +74,22 @@ export class LocalSql {
   }
 }
 
-/** A connection to another member's server with one of the cluster's accounts. */
-export function openMember(
-  options: Pick<MysqlOptions, 'secrets'>,
+/**
+ * Connects to another member's server with one of the cluster's accounts.
+ *
+ * @throws EngineError `ENGINE_UNREACHABLE`, `ENGINE_LOGIN_FAILED`, `ENGINE_DATA_REFUSED` when our authority's file cannot be read.
+ */
+export async function openMember(
+  { secrets, tls }: Pick<MysqlOptions, 'secrets' | 'tls'>,
   member: Member,
   account: 'clone' | 'monitor',
-  ca: string | null,
   timeoutMs: number,
 ): Promise<ServerSession> {
   const at = { kind: 'tcp', host: member.host, port: member.port } as const;
-  return ServerSession.open({ at, user: accounts[account], password: options.secrets[account], ca }, timeoutMs);
+  const ca = tls === null ? null : await readFile(tls.ca, 'utf8').catch((error: unknown) => unreadable(tls.ca, error));
+  return ServerSession.open({ at, user: accounts[account], password: secrets[account], ca }, timeoutMs);
+}
+
+function unreadable(path: string, error: unknown): never {
+  throw engineError('ENGINE_DATA_REFUSED', `Reading the authority's file ${path}`, error, 'safe');
 }
