@@ -1,8 +1,14 @@
-import type { EngineState, Position, SystemId } from '@understudy/core';
+import type { EngineState, SystemId } from '@understudy/core';
 import type { ManagedConfig } from './config/managed.ts';
+import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
 import type { Owner } from './files.ts';
+import type { LineBook } from './lines.ts';
+import type { AckTracker } from './observe/acks.ts';
+import type { Nudge } from './observe/nudge.ts';
 import type { RunFacts } from './observe/run-facts.ts';
+import type { TransactionSizes } from './observe/transaction-size.ts';
+import type { UpstreamMemory } from './observe/upstream.ts';
 import type { Log, MysqlOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import type { ServerProcess } from './process/server-process.ts';
@@ -19,6 +25,12 @@ export interface Instance {
   readonly process: ServerProcess;
   readonly sql: LocalSql;
   readonly config: ManagedConfig;
+  readonly dialect: Dialect;
+  readonly lines: LineBook;
+  readonly sizes: TransactionSizes;
+  readonly upstream: UpstreamMemory;
+  readonly acks: AckTracker;
+  readonly nudge: Nudge;
   readonly facts: RunFacts;
   readonly log: Log;
   readonly clockMs: () => number;
@@ -26,6 +38,4 @@ export interface Instance {
   readonly systemId: () => Promise<SystemId>;
   /** The newest state, without waiting. */
   readonly observe: () => Promise<EngineState>;
-  /** Everything that a server which answers holds durably; null while that is not known. */
-  readonly position: () => Promise<Position | null>;
 }

@@ -16,7 +16,7 @@ export const accounts = {
   monitor: 'us_monitor',
 } as const;
 
-const ackPrefix = 'us_ack_';
+export const ackPrefix = 'us_ack_';
 /** MySQL allows 32 characters in an account's name. */
 const accountLength = 32;
 

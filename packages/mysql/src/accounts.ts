@@ -1,0 +1,138 @@
+import type { MemberId } from '@understudy/core';
+import type { ClusterContext } from '@understudy/engine';
+import type { Dialect } from './dialect/dialect.ts';
+import type { Instance } from './instance.ts';
+import { accounts, ackAccount, ackPrefix, quoteAccount, quoteLiteral } from './names.ts';
+import type { Session } from './sql/session.ts';
+
+const queryTimeoutMs = 2000;
+/** Accounts are replicated, so making one waits for acknowledgements like every commit. */
+const commitTimeoutMs = 30_000;
+
+/** Our accounts may come from anywhere that the network lets through: what keeps strangers out is the password, and TLS where it is configured. */
+const anywhere = '%';
+
+export const accountOf = (user: string): string => quoteAccount(user, anywhere);
+
+interface WantedAccount {
+  readonly user: string;
+  readonly password: string;
+  readonly rights: string;
+  /** An acknowledger's account is locked until a rule names its member. */
+  readonly lock: 'locked' | 'open';
+}
+
+/** The accounts that the database of a cluster with these members has, besides the agent's own. */
+function wantedAccounts({ options, dialect }: Pick<Instance, 'options' | 'dialect'>, members: Iterable<MemberId>) {
+  const { secrets } = options;
+  const wanted: WantedAccount[] = [
+    { user: accounts.copy, password: secrets.replication, rights: 'REPLICATION SLAVE', lock: 'open' },
+    { user: accounts.clone, password: secrets.clone, rights: dialect.cloneRights, lock: 'open' },
+    { user: accounts.monitor, password: secrets.monitor, rights: 'PROCESS, REPLICATION CLIENT', lock: 'open' },
+  ];
+  for (const member of members) {
+    wanted.push({
+      user: ackAccount(member),
+      password: secrets.replication,
+      rights: 'REPLICATION SLAVE',
+      lock: 'locked',
+    });
+  }
+  return wanted;
+}
+
+/** Names of the accounts of ours that exist. */
+async function existing(session: Session): Promise<ReadonlySet<string>> {
+  const rows = await session.query(
+    'SELECT User AS user FROM mysql.user WHERE User LIKE ? AND Host = ?',
+    ['us\\_%', anywhere],
+    queryTimeoutMs,
+  );
+  return new Set(rows.map(({ user }) => user ?? ''));
+}
+
+/** Makes on a leader the accounts that are missing; they reach the replicas like all data. Members join at any time. */
+export async function keepAccounts(
+  instance: Pick<Instance, 'options' | 'dialect'>,
+  session: Session,
+  context: Pick<ClusterContext, 'members'>,
+): Promise<void> {
+  const there = await existing(session);
+  for (const account of wantedAccounts(instance, context.members.keys())) {
+    if (!there.has(account.user)) await make(session, instance, account);
+  }
+}
+
+async function make(
+  session: Session,
+  instance: Pick<Instance, 'options' | 'dialect'>,
+  account: WantedAccount,
+): Promise<void> {
+  const name = accountOf(account.user);
+  await session.query(
+    `CREATE USER IF NOT EXISTS ${name} ${credentials(instance, account)} ACCOUNT ${account.lock === 'locked' ? 'LOCK' : 'UNLOCK'}`,
+    [],
+    commitTimeoutMs,
+  );
+  await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], commitTimeoutMs);
+}
+
+function credentials({ options, dialect }: Pick<Instance, 'options' | 'dialect'>, { password }: WantedAccount): string {
+  return `IDENTIFIED BY ${quoteLiteral(password)} ${options.tls === null ? 'REQUIRE NONE' : dialect.requireTls}`;
+}
+
+/** Gives all accounts of ours the present passwords, in one transaction for each of them that has another one. */
+export async function renewAccounts(
+  instance: Pick<Instance, 'options' | 'dialect'>,
+  session: Session,
+  context: Pick<ClusterContext, 'members'>,
+): Promise<void> {
+  await keepAccounts(instance, session, context);
+  for (const account of wantedAccounts(instance, context.members.keys())) {
+    await session.query(`ALTER USER ${accountOf(account.user)} ${credentials(instance, account)}`, [], commitTimeoutMs);
+  }
+}
+
+/**
+ * Locks and unlocks acknowledgers' accounts on this server alone (not logged): those of `members` are open, all others are locked. An account
+ * that a rule needs and that is missing is made, on this server alone too.
+ */
+export async function setAcknowledgers(
+  instance: Pick<Instance, 'options' | 'dialect'>,
+  session: Session,
+  members: readonly MemberId[],
+  change: 'lock' | 'unlock',
+): Promise<void> {
+  const open = new Set(members.map(ackAccount));
+  const there = await ackAccounts(session);
+  const locked = await lockedAccounts(session, instance.dialect);
+  await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
+  try {
+    if (change === 'lock') {
+      const surplus = [...there].filter((user) => !open.has(user) && !locked.has(user));
+      for (const user of surplus) await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
+      return;
+    }
+    for (const account of wantedAccounts(instance, members).filter(({ user }) => open.has(user))) {
+      if (!there.has(account.user)) await make(session, instance, { ...account, lock: 'open' });
+      else if (locked.has(account.user)) {
+        await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
+      }
+    }
+  } finally {
+    await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
+  }
+}
+
+async function ackAccounts(session: Session): Promise<ReadonlySet<string>> {
+  return new Set([...(await existing(session))].filter((user) => user.startsWith(ackPrefix)));
+}
+
+/** The acknowledgers' accounts that nobody can log in with. */
+export async function lockedAccounts(
+  session: Session,
+  { lockedAccounts: query }: Dialect,
+): Promise<ReadonlySet<string>> {
+  const rows = await session.query(query, [`${ackPrefix.replaceAll('_', '\\_')}%`], queryTimeoutMs);
+  return new Set(rows.map(({ user }) => user ?? ''));
+}

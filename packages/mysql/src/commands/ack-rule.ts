@@ -1,0 +1,112 @@
+import { type AckRule, formatRule, type GtidPosition, gtidUnion, type MemberId, sameRule } from '@understudy/core';
+import { type ClusterContext, EngineError } from '@understudy/engine';
+import { setAcknowledgers } from '../accounts.ts';
+import { reasonOf } from '../errors.ts';
+import type { Instance } from '../instance.ts';
+import { countsBy } from '../observe/acks.ts';
+import { readPosition } from '../observe/position.ts';
+import { sampleAcks } from '../observe/sources.ts';
+import type { RunningServer } from '../process/server-process.ts';
+import type { ServerSession } from '../sql/session.ts';
+import { cutOthers } from './readers.ts';
+
+const connectTimeoutMs = 1000;
+const queryTimeoutMs = 1000;
+/** More than there can ever be: nothing is acknowledged meanwhile. */
+const nobodySuffices = 65_535;
+
+/**
+ * Makes the running primary count acknowledgements by `rule`, and proves that it does.
+ *
+ * Who counts is decided here alone: the accounts of everybody else are locked and their connections ended, whatever those replicas do.
+ * How many are needed is a variable, which the server applies at once, to waiting commits too.
+ *
+ * @throws EngineError `ENGINE_RULE_UNPROVEN`: the rule in force is then unknown (the stricter of old and new must be assumed).
+ */
+export async function setAckRule(instance: Instance, rule: AckRule, _context: ClusterContext): Promise<void> {
+  const running = instance.process.running;
+  const state = await instance.observe();
+  if (running === null || state.kind !== 'primary')
+    throw unproven(`the server is not a running primary (it is ${state.kind})`);
+  if (state.acks.running !== null && sameRule(state.acks.running, rule)) return;
+  requireCountable(instance, rule);
+  instance.acks.forget();
+  try {
+    await instance.sql.fresh(connectTimeoutMs, async (session) => {
+      await limitAcknowledgers(instance, session, rule.members);
+      await count(instance, session, rule.required);
+      await setAcknowledgers(instance, session, rule.members, 'unlock');
+      await proveRule(instance, session, running, rule);
+    });
+  } catch (error) {
+    throw error instanceof EngineError && error.code === 'ENGINE_RULE_UNPROVEN'
+      ? error
+      : unproven(reasonOf(error), error);
+  }
+}
+
+function unproven(cause: string, error?: unknown): EngineError {
+  const text = `It could not be shown by which rule the server counts: ${cause}. It is tried again.`;
+  return new EngineError('ENGINE_RULE_UNPROVEN', text, 'safe', { cause: error });
+}
+
+/** @throws EngineError `ENGINE_RULE_UNPROVEN` when the server cannot wait for that many. */
+export function requireCountable({ dialect }: Pick<Instance, 'dialect'>, rule: AckRule): void {
+  const { requiredAcksMax } = dialect;
+  if (requiredAcksMax === null || rule.required <= requiredAcksMax) return;
+  const text = `The rule "${formatRule(rule)}" asks for more acknowledgements than this server can wait for (${requiredAcksMax}).`;
+  throw new EngineError('ENGINE_RULE_UNPROVEN', `${text} Set requiredAcks to ${requiredAcksMax}.`, 'unsafe');
+}
+
+/** Nobody but `members` can acknowledge any more. */
+async function limitAcknowledgers(
+  instance: Instance,
+  session: ServerSession,
+  members: readonly MemberId[],
+): Promise<void> {
+  await setAcknowledgers(instance, session, members, 'lock');
+  await cutOthers(session, members);
+}
+
+/** Commits wait for that many; for none when it is 0. */
+async function count({ dialect: { semiSync } }: Instance, session: ServerSession, required: number): Promise<void> {
+  if (required > 0 && semiSync.required !== null) {
+    await session.query(`SET GLOBAL ${semiSync.required} = ${required}`, [], queryTimeoutMs);
+  }
+  await session.query(`SET GLOBAL ${semiSync.sourceEnabled} = ${required > 0 ? 'ON' : 'OFF'}`, [], queryTimeoutMs);
+}
+
+/**
+ * Installs the rule of a server that opens. Where accounts can be changed only after privileged sessions have been let in, their commits
+ * wait from the beginning: for more replicas than there are, until it is settled whose acknowledgements count.
+ */
+export async function installRule(instance: Instance, session: ServerSession, rule: AckRule): Promise<void> {
+  const { admitPrivileged } = instance.dialect;
+  if (admitPrivileged !== null) {
+    await count(instance, session, rule.required > 0 ? nobodySuffices : 0);
+    await session.query(admitPrivileged, [], queryTimeoutMs);
+  }
+  await limitAcknowledgers(instance, session, rule.members);
+  await count(instance, session, rule.required);
+  await setAcknowledgers(instance, session, rule.members, 'unlock');
+}
+
+/** Looks at everything that decides who counts, and notes what may have been acknowledged before: all that is written by now. */
+export async function proveRule(
+  instance: Instance,
+  session: ServerSession,
+  running: RunningServer,
+  rule: AckRule,
+): Promise<void> {
+  const before = await readPosition(instance, session);
+  const sample = await sampleAcks(session, instance.dialect, before.applied);
+  if (!countsBy(sample, rule)) {
+    const readers = sample.readers.join(', ') || 'nobody';
+    const shown = `enabled ${sample.enabled}, status ${sample.status}, required ${sample.required}, ${sample.waitPoint}; connected: ${readers}`;
+    throw unproven(`it should be "${formatRule(rule)}", but the server shows ${shown}`);
+  }
+  // Read after what is in flight: nothing falls between the two.
+  const { applied } = await readPosition(instance, session);
+  const barrier: GtidPosition = { ...applied, set: gtidUnion(applied.set, sample.inFlight) };
+  instance.acks.prove(running.pid, rule, barrier);
+}

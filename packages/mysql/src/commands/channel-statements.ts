@@ -1,0 +1,63 @@
+import type { Member } from '@understudy/core';
+import type { Dialect } from '../dialect/dialect.ts';
+import { quoteLiteral } from '../names.ts';
+
+/** An idle stream shows life this often; suspicion needs it well below its own limit. */
+const heartbeatSeconds = '0.3';
+const retrySeconds = 1;
+/** Tried again for ever: an acknowledger whose account is locked may be wanted again at any moment. */
+const retriesMax = 1_000_000;
+
+export interface ChannelTarget {
+  readonly leader: Pick<Member, 'host' | 'port'>;
+  readonly user: string;
+  readonly password: string;
+  /** Files of our authority's certificate and of our own certificate and key; null: not encrypted. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** Whether there was no channel before. */
+  readonly isNew: boolean;
+}
+
+/** The statement that points a channel to a source. All options that a change of the source would set back are given each time. */
+export function changeStatement(dialect: Dialect, target: ChannelTarget): string {
+  const { prefix, statement } = dialect.change;
+  const options = [
+    `${prefix}_HOST = ${quoteLiteral(target.leader.host)}`,
+    `${prefix}_PORT = ${target.leader.port}`,
+    `${prefix}_HEARTBEAT_PERIOD = ${heartbeatSeconds}`,
+    `${prefix}_CONNECT_RETRY = ${retrySeconds}`,
+    ...tlsOptions(dialect, target.tls),
+  ];
+  if (dialect.credentials === 'start') {
+    options.push(`${prefix}_RETRY_COUNT = ${retriesMax}`);
+    // Only while nothing runs; as it stays so, it is needed once.
+    if (target.isNew) options.push(`${prefix}_AUTO_POSITION = 1`);
+    // A password over an unencrypted connection is encrypted with the server's key.
+    options.push(`GET_${prefix}_PUBLIC_KEY = ${target.tls === null ? 1 : 0}`);
+  } else {
+    const { user, password } = target;
+    options.push(`${prefix}_USER = ${quoteLiteral(user)}`, `${prefix}_PASSWORD = ${quoteLiteral(password)}`);
+    options.push(`${prefix}_USE_GTID = slave_pos`);
+  }
+  return `${statement} ${options.join(', ')}`;
+}
+
+function tlsOptions({ change: { prefix } }: Dialect, tls: ChannelTarget['tls']): readonly string[] {
+  // Certificates name no host that could be checked: the authority is the cluster's own.
+  const verify = `${prefix}_SSL_VERIFY_SERVER_CERT = 0`;
+  if (tls === null) return [`${prefix}_SSL = 0`, verify];
+  const files = [
+    ['CA', tls.ca],
+    ['CERT', tls.cert],
+    ['KEY', tls.key],
+  ] as const;
+  return [`${prefix}_SSL = 1`, verify, ...files.map(([name, path]) => `${prefix}_SSL_${name} = ${quoteLiteral(path)}`)];
+}
+
+/** The statement that starts the receiver, with its login where that is not part of the channel. */
+export function startReceiver({ credentials, replica }: Dialect, user: string, password: string): string {
+  const start = `START ${replica} IO_THREAD`;
+  return credentials === 'change'
+    ? start
+    : `${start} USER = ${quoteLiteral(user)} PASSWORD = ${quoteLiteral(password)}`;
+}

@@ -1,0 +1,189 @@
+import type { Member, MemberId } from '@understudy/core';
+import { formatPosition, relation } from '@understudy/core';
+import { type ClusterContext, EngineError } from '@understudy/engine';
+import { keepAccounts } from '../accounts.ts';
+import type { Instance } from '../instance.ts';
+import { accounts, ackAccount } from '../names.ts';
+import { type Channel, readChannel } from '../observe/channel.ts';
+import { readPosition } from '../observe/position.ts';
+import type { RunningServer } from '../process/server-process.ts';
+import type { ServerSession } from '../sql/session.ts';
+import { changeStatement, startReceiver } from './channel-statements.ts';
+import { drained, keepApplying } from './received.ts';
+import { stopReceiver } from './receiver-control.ts';
+
+const connectTimeoutMs = 1000;
+const queryTimeoutMs = 2000;
+/** How long `follow` waits for the applier where a new source can be set only after everything is applied; then it is tried again. */
+const drainTimeoutMs = 1000;
+
+/** Whom to receive from, and as whom. */
+interface Target {
+  readonly leader: Member;
+  readonly user: string;
+  readonly acknowledges: 'yes' | 'no';
+}
+
+/**
+ * Lets the replica receive from `leader`, with its acknowledger's account when it is to acknowledge. Nothing happens when it is so already.
+ * Resolves when the server has been told; whether a stream comes about is for `observe`.
+ *
+ * No relay log is thrown away: where the server would do that, everything is applied first.
+ *
+ * @throws EngineError `ENGINE_BUSY` when that takes longer than a moment; `ENGINE_INTERNAL` when the applier has stopped with an error.
+ */
+export async function follow(instance: Instance, leader: MemberId, context: ClusterContext): Promise<void> {
+  const member = context.members.get(leader);
+  if (member === undefined) {
+    const text = `The leader ${leader} is not among the members; its address is unknown.`;
+    throw new EngineError('ENGINE_INTERNAL', text, 'safe');
+  }
+  const running = instance.process.running;
+  if (running === null) {
+    throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
+  }
+  const { acknowledges } = context;
+  const user = acknowledges === 'yes' ? ackAccount(context.self) : accounts.copy;
+  await instance.sql.fresh(connectTimeoutMs, (session) =>
+    connect(instance, running, session, { leader: member, user, acknowledges }),
+  );
+}
+
+async function connect(
+  instance: Instance,
+  running: RunningServer,
+  session: ServerSession,
+  target: Target,
+): Promise<void> {
+  const { dialect } = instance;
+  const channel = await readChannel(session, dialect, queryTimeoutMs);
+  const upstream = { member: target.leader.id, acknowledges: target.acknowledges };
+  if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
+    await upstreamIs(instance, running, upstream);
+    await keepApplying(session, dialect);
+    return;
+  }
+  // A crash between here and the end leaves the server sealed.
+  await instance.upstream.clear(running);
+  const stopped = channel === null ? null : await stopReceiver(session, dialect);
+  if (stopped === null || !isConfigured(stopped, target, instance)) await configure(instance, session, stopped, target);
+  const enabled = target.acknowledges === 'yes' ? 'ON' : 'OFF';
+  await session.query(`SET GLOBAL ${dialect.semiSync.replicaEnabled} = ${enabled}`, [], queryTimeoutMs);
+  // MariaDB would throw the relay log away when the receiver is started while nothing runs.
+  if (stopped !== null) await goOnApplying(instance, session);
+  await instance.upstream.set(running, upstream);
+  await session.query(startReceiver(dialect, target.user, instance.options.secrets.replication), [], queryTimeoutMs);
+  await keepApplying(session, dialect);
+}
+
+async function upstreamIs(
+  instance: Instance,
+  running: RunningServer,
+  wanted: { member: MemberId; acknowledges: 'yes' | 'no' },
+) {
+  const known = await instance.upstream.of(running);
+  if (known?.member !== wanted.member || known.acknowledges !== wanted.acknowledges) {
+    await instance.upstream.set(running, wanted);
+  }
+}
+
+function isSource(channel: Channel, { leader }: Target, instance: Instance): boolean {
+  const tls = instance.options.tls === null ? 'off' : 'on';
+  return (
+    channel.host === leader.host && channel.port === leader.port && channel.tls === tls && channel.usesGtids === 'yes'
+  );
+}
+
+/** Whether the channel leads to the target already; where the login is part of it, as the right user. */
+function isConfigured(channel: Channel, target: Target, instance: Instance): boolean {
+  return (
+    isSource(channel, target, instance) && (instance.dialect.credentials === 'start' || channel.user === target.user)
+  );
+}
+
+function isConnected(channel: Channel, target: Target, instance: Instance): boolean {
+  return channel.receiver !== 'stopped' && isSource(channel, target, instance) && channel.user === target.user;
+}
+
+async function semiSyncIs(session: ServerSession, { dialect }: Instance, { acknowledges }: Target): Promise<boolean> {
+  const [row] = await session.query(
+    `SELECT @@global.${dialect.semiSync.replicaEnabled} AS enabled`,
+    [],
+    queryTimeoutMs,
+  );
+  return (row?.enabled === '1') === (acknowledges === 'yes');
+}
+
+/** Points the channel to the target. The receiver is stopped. */
+async function configure(
+  instance: Instance,
+  session: ServerSession,
+  channel: Channel | null,
+  target: Target,
+): Promise<void> {
+  const { dialect } = instance;
+  const before = await readPosition(instance, session);
+  if (channel !== null) {
+    await goOnApplying(instance, session);
+    // MySQL keeps the relay log as long as its applier runs; MariaDB takes changes only while nothing runs, and throws it away then.
+    if (dialect.gtids === 'domains') await applyAll(instance, session);
+  }
+  const { replication: password } = instance.options.secrets;
+  const tls = instance.options.tls === null ? null : instance.paths.tls;
+  if (dialect.gtids === 'domains') await adoptOwnPosition(session);
+  const isNew = channel === null;
+  await session.query(changeStatement(dialect, { ...target, password, tls, isNew }), [], queryTimeoutMs);
+  const after = await readPosition(instance, session);
+  const [held, holds] = [before.position, after.position ?? after.applied];
+  if (held === null || ['equal', 'ahead'].includes(relation(holds, held))) return;
+  const text = `Changing the source lost received transactions: before ${formatPosition(held)}, after ${formatPosition(holds)}. Please report it.`;
+  throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
+}
+
+async function applyAll(instance: Instance, session: ServerSession): Promise<void> {
+  const { dialect } = instance;
+  const isDone = async (): Promise<boolean> => {
+    const { position, applied } = await readPosition(instance, session);
+    return position !== null && relation(position, applied) === 'equal';
+  };
+  if ((await drained(session, dialect, isDone, { timeoutMs: drainTimeoutMs })) === 'late') throw stillApplying();
+  await session.query(`STOP ${dialect.replica}`, [], queryTimeoutMs);
+}
+
+async function goOnApplying({ dialect }: Instance, session: ServerSession): Promise<void> {
+  if ((await keepApplying(session, dialect, { timeoutMs: drainTimeoutMs })) === 'working') throw stillApplying();
+}
+
+function stillApplying(): EngineError {
+  const text = 'What was received is still being applied; the source can be changed only after that.';
+  return new EngineError('ENGINE_BUSY', text, 'safe');
+}
+
+/** MariaDB: what a server wrote as a leader is in its log, but not in the position that its replication begins at. */
+async function adoptOwnPosition(session: ServerSession): Promise<void> {
+  const [row] = await session.query(
+    'SELECT @@global.gtid_binlog_pos AS written, @@global.gtid_slave_pos AS replicated',
+    [],
+    queryTimeoutMs,
+  );
+  const written = row?.written ?? '';
+  if (written === '' || written === row?.replicated) return;
+  await session.query('SET GLOBAL gtid_slave_pos = ?', [written], queryTimeoutMs);
+}
+
+/** Called every second: connects again where a receiver has given up, or has to use its other account; accounts of new members on a leader. */
+export async function keepReplication(instance: Instance, context: ClusterContext): Promise<void> {
+  const running = instance.process.running;
+  if (running === null) return;
+  const role = instance.facts.of(running.pid).role;
+  if (role === 'primary') {
+    await instance.sql.fresh(connectTimeoutMs, (session) => keepAccounts(instance, session, context));
+    return;
+  }
+  const upstream = await instance.upstream.of(running);
+  if (upstream === null) {
+    await instance.sql.fresh(connectTimeoutMs, (session) => keepApplying(session, instance.dialect));
+    return;
+  }
+  if (context.members.has(upstream.member)) await follow(instance, upstream.member, context);
+}

@@ -1,0 +1,122 @@
+import type { EngineCommand } from '@understudy/core';
+import { relation } from '@understudy/core';
+import { type ClusterContext, EngineError } from '@understudy/engine';
+import { reasonOf } from '../errors.ts';
+import { sequenceOf } from '../gtid/mariadb.ts';
+import type { Instance } from '../instance.ts';
+import { requireNewLine, writeMarker } from '../lines.ts';
+import { type Reading, readPosition } from '../observe/position.ts';
+import type { RunningServer } from '../process/server-process.ts';
+import type { ServerSession } from '../sql/session.ts';
+import { installRule, proveRule, requireCountable } from './ack-rule.ts';
+import { drained, keepApplying } from './received.ts';
+import { stopReceiver } from './receiver-control.ts';
+
+type Promote = Extract<EngineCommand, { kind: 'promote' }>;
+
+const connectTimeoutMs = 1000;
+const queryTimeoutMs = 2000;
+/** Opening waits until everything received is applied; how long that takes depends on the backlog. */
+const drainTimeoutMs = 3600_000;
+
+/**
+ * Opens a fenced replica for writes on the history line `lineage`, with the acknowledgement rule in force before the first write comes.
+ * Everything that it has received is applied first.
+ *
+ * @throws EngineError `ENGINE_DECISION_STALE` when `notAfter` passed before the line was begun; `ENGINE_PROMOTE_FAILED`.
+ */
+export async function promote(instance: Instance, command: Promote, _context: ClusterContext): Promise<void> {
+  const running = instance.process.running;
+  if (running === null) throw failed('the server is not running', 'safe');
+  requireCountable(instance, command.rule);
+  await instance.sql.fresh(connectTimeoutMs, async (session) => {
+    const before = await readPosition(instance, session);
+    if (await isOpen(session)) {
+      requireSameLine(before, command);
+      return;
+    }
+    if (before.position === null) throw failed('what the server holds is not known yet', 'safe');
+    requireNewLine(before.position.lineages, command.lineage);
+    requireFresh(instance, command);
+    instance.acks.forget();
+    await instance.upstream.clear(running);
+    await applyEverything(instance, session);
+    await beginLine(instance, session, command);
+    await open(instance, session, running, command);
+  });
+}
+
+function failed(cause: string, retry: EngineError['retry'], error?: unknown): EngineError {
+  return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, retry, { cause: error });
+}
+
+async function isOpen(session: ServerSession): Promise<boolean> {
+  const [row] = await session.query('SELECT @@global.read_only AS fenced', [], queryTimeoutMs);
+  return row?.fenced === '0' || row?.fenced === 'OFF';
+}
+
+function requireSameLine({ applied }: Reading, { lineage }: Promote): void {
+  if (applied.lineages.at(-1) === lineage) return;
+  throw failed(`the server is a primary on line ${applied.lineages.at(-1)} already, not on ${lineage}`, 'unsafe');
+}
+
+function requireFresh(instance: Instance, { notAfter }: Promote): void {
+  if (instance.clockMs() <= notAfter) return;
+  throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
+}
+
+/** Only then the channel, and its relay log with it, may go. */
+async function applyEverything(instance: Instance, session: ServerSession): Promise<void> {
+  const { dialect } = instance;
+  const channel = await stopReceiver(session, dialect);
+  if (channel === null) return;
+  await keepApplying(session, dialect, { timeoutMs: drainTimeoutMs });
+  const isDone = async (): Promise<boolean> => holdsNothingUnapplied(await readPosition(instance, session));
+  const result = await drained(session, dialect, isDone, { timeoutMs: drainTimeoutMs });
+  if (result === 'late') throw failed(`what it received was not applied after ${drainTimeoutMs / 1000} s`, 'unknown');
+  await session.query(`STOP ${dialect.replica}`, [], queryTimeoutMs);
+  if (!holdsNothingUnapplied(await readPosition(instance, session)) && dialect.gtids === 'sets') {
+    throw failed('something arrived after its stream was cut', 'safe');
+  }
+  await session.query(`RESET ${dialect.replica} ALL`, [], queryTimeoutMs);
+}
+
+function holdsNothingUnapplied({ position, applied }: Reading): boolean {
+  return position !== null && relation(position, applied) === 'equal';
+}
+
+/** The point of no return: a line that was begun is never begun again, here or elsewhere. */
+async function beginLine(instance: Instance, session: ServerSession, command: Promote): Promise<void> {
+  const { applied } = await readPosition(instance, session);
+  const cluster = await instance.systemId();
+  const previous = instance.dialect.gtids === 'domains' ? sequenceOf(applied.set, applied.lineages) : null;
+  requireFresh(instance, command);
+  try {
+    await writeMarker(session, instance.dialect, { lineage: command.lineage, cluster, previous });
+  } catch (error) {
+    throw failed(`line ${command.lineage} could not be begun (${reasonOf(error)})`, 'unsafe', error);
+  }
+  const after = await readPosition(instance, session);
+  if (after.applied.lineages.at(-1) === command.lineage) return;
+  throw failed(`the server is on line ${after.applied.lineages.at(-1)} instead of ${command.lineage}`, 'unsafe');
+}
+
+async function open(
+  instance: Instance,
+  session: ServerSession,
+  running: RunningServer,
+  command: Promote,
+): Promise<void> {
+  const { dialect } = instance;
+  try {
+    await installRule(instance, session, command.rule);
+    await proveRule(instance, session, running, command.rule);
+    await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
+    await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
+  } catch (error) {
+    instance.acks.forget();
+    await session.query(dialect.close.statement, [], queryTimeoutMs).catch(() => undefined);
+    throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
+  }
+  instance.facts.of(running.pid).role = 'primary';
+}

@@ -1,0 +1,46 @@
+import { EngineError } from '@understudy/engine';
+import type { Dialect } from '../dialect/dialect.ts';
+import { reasonOf } from '../errors.ts';
+import { type Channel, readChannel } from '../observe/channel.ts';
+import type { Session } from '../sql/session.ts';
+import { pollUntil } from '../waiting.ts';
+
+const queryTimeoutMs = 1000;
+const stopTimeoutMs = 2000;
+
+/** The thread that receives; those that apply have another command, or say so in their state. */
+const receiverThreads = `SELECT id FROM information_schema.processlist WHERE user = 'system user' AND command IN ('Connect', 'Slave_IO')
+  AND COALESCE(state, '') NOT LIKE '%relay log%' AND COALESCE(state, '') NOT LIKE '%from Coordinator%'`;
+
+/**
+ * Stops the thread that receives, and that one alone, so that the relay log stays and is applied to its end. Proven in two ways: the
+ * channel says so, and no such thread is among the server's.
+ *
+ * @returns the channel after that; null when there is none.
+ * @throws EngineError `ENGINE_SEAL_UNPROVEN`.
+ */
+export async function stopReceiver(session: Session, dialect: Dialect): Promise<Channel | null> {
+  try {
+    if ((await readChannel(session, dialect, queryTimeoutMs)) !== null) {
+      await session.query(`STOP ${dialect.replica} IO_THREAD`, [], stopTimeoutMs);
+    }
+    const gone = await pollUntil(
+      async () => {
+        const channel = await readChannel(session, dialect, queryTimeoutMs);
+        if (channel !== null && channel.receiver !== 'stopped') return null;
+        const threads = await session.query(receiverThreads, [], queryTimeoutMs);
+        return threads.length === 0 ? { channel } : null;
+      },
+      { everyMs: 3, timeoutMs: stopTimeoutMs },
+    );
+    if (gone !== null) return gone.channel;
+  } catch (error) {
+    throw unproven(reasonOf(error), error);
+  }
+  throw unproven(`its receiver thread still runs after ${stopTimeoutMs} ms`);
+}
+
+function unproven(cause: string, error?: unknown): EngineError {
+  const text = `It could not be shown that nothing is received any more: ${cause}. It may still acknowledge writes of the old leader.`;
+  return new EngineError('ENGINE_SEAL_UNPROVEN', text, 'safe', { cause: error });
+}

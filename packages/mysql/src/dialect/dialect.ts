@@ -1,0 +1,171 @@
+import type { VariableCatalog } from '../config/catalog.ts';
+import { isNewer } from '../programs.ts';
+
+/** The names of the columns of the status of a replica's channel. */
+export interface ChannelColumns {
+  readonly host: string;
+  readonly port: string;
+  readonly user: string;
+  readonly io: string;
+  readonly sql: string;
+  readonly readPos: string;
+  readonly sslAllowed: string;
+  readonly sslCa: string;
+  readonly sqlState: string;
+}
+
+/** The names of the semi-synchronous replication's variables and figures. */
+export interface SemiSyncNames {
+  readonly sourceEnabled: string;
+  /** How many replicas must acknowledge; null where it is always one. */
+  readonly required: string | null;
+  readonly replicaEnabled: string;
+  readonly waitPoint: string;
+  readonly timeout: string;
+  readonly waitNoReplica: string;
+  /** Prefix of the figures about the leader's side: `…status`, `…clients`, `…wait_sessions`, `…yes_tx`. */
+  readonly figures: string;
+}
+
+/** How one server is spoken to: every difference between products and versions that this package knows. */
+export interface Dialect {
+  /** `sets`: every transaction has a number of the server that wrote it; `domains`: one sequence of numbers for all. */
+  readonly gtids: 'sets' | 'domains';
+  /** The most acknowledgements that a commit can wait for; null: any number. */
+  readonly requiredAcksMax: number | null;
+  /** The word for a replica in statements. */
+  readonly replica: 'REPLICA' | 'SLAVE';
+  readonly channelStatus: string;
+  readonly columns: ChannelColumns;
+  readonly semiSync: SemiSyncNames;
+  /** `start`: the receiver is given its login each time it starts; `change`: it is part of the channel's configuration. */
+  readonly credentials: 'start' | 'change';
+  /** `CHANGE … TO`, and the prefix of its options. */
+  readonly change: { readonly statement: string; readonly prefix: 'SOURCE' | 'MASTER' };
+  /** Closes the server for everybody, or for all but the privileged. */
+  readonly close: { readonly statement: string; readonly stops: 'everybody' | 'unprivileged' };
+  /** Opens a server for privileged sessions only; null where read-only never keeps them out. */
+  readonly admitPrivileged: string | null;
+  /** Reads how far the newest file of the log has come. */
+  readonly logStatus: string;
+  /** Accounts that are locked, as `user`, of those whose name begins with the value of `?`. */
+  readonly lockedAccounts: string;
+  /** Counts heartbeats; null: they are in the channel's status. */
+  readonly heartbeats: string | null;
+  /** Options of an account that must use TLS. */
+  readonly requireTls: string;
+  readonly reloadCertificates: string;
+  /** Rights that a copy is made with. */
+  readonly cloneRights: string;
+}
+
+const mysqlSemiSync: SemiSyncNames = {
+  sourceEnabled: 'rpl_semi_sync_source_enabled',
+  required: 'rpl_semi_sync_source_wait_for_replica_count',
+  replicaEnabled: 'rpl_semi_sync_replica_enabled',
+  waitPoint: 'rpl_semi_sync_source_wait_point',
+  timeout: 'rpl_semi_sync_source_timeout',
+  waitNoReplica: 'rpl_semi_sync_source_wait_no_replica',
+  figures: 'Rpl_semi_sync_source_',
+};
+
+/** The names before MySQL 8.0.26. */
+const oldMysqlSemiSync: SemiSyncNames = {
+  sourceEnabled: 'rpl_semi_sync_master_enabled',
+  required: 'rpl_semi_sync_master_wait_for_slave_count',
+  replicaEnabled: 'rpl_semi_sync_slave_enabled',
+  waitPoint: 'rpl_semi_sync_master_wait_point',
+  timeout: 'rpl_semi_sync_master_timeout',
+  waitNoReplica: 'rpl_semi_sync_master_wait_no_slave',
+  figures: 'Rpl_semi_sync_master_',
+};
+
+const newColumns: ChannelColumns = {
+  host: 'Source_Host',
+  port: 'Source_Port',
+  user: 'Source_User',
+  io: 'Replica_IO_Running',
+  sql: 'Replica_SQL_Running',
+  readPos: 'Read_Source_Log_Pos',
+  sslAllowed: 'Source_SSL_Allowed',
+  sslCa: 'Source_SSL_CA_File',
+  sqlState: 'Replica_SQL_Running_State',
+};
+
+const oldColumns: ChannelColumns = {
+  host: 'Master_Host',
+  port: 'Master_Port',
+  user: 'Master_User',
+  io: 'Slave_IO_Running',
+  sql: 'Slave_SQL_Running',
+  readPos: 'Read_Master_Log_Pos',
+  sslAllowed: 'Master_SSL_Allowed',
+  sslCa: 'Master_SSL_CA_File',
+  sqlState: 'Slave_SQL_Running_State',
+};
+
+const mysql: Dialect = {
+  gtids: 'sets',
+  requiredAcksMax: null,
+  replica: 'REPLICA',
+  channelStatus: 'SHOW REPLICA STATUS',
+  columns: newColumns,
+  semiSync: mysqlSemiSync,
+  credentials: 'start',
+  change: { statement: 'CHANGE REPLICATION SOURCE TO', prefix: 'SOURCE' },
+  close: { statement: 'SET GLOBAL super_read_only = ON', stops: 'everybody' },
+  admitPrivileged: 'SET GLOBAL super_read_only = OFF',
+  logStatus: 'SHOW BINARY LOG STATUS',
+  lockedAccounts: "SELECT User AS user FROM mysql.user WHERE User LIKE ? AND account_locked = 'Y'",
+  heartbeats:
+    'SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats, LAST_HEARTBEAT_TIMESTAMP AS newest FROM performance_schema.replication_connection_status',
+  requireTls: 'REQUIRE SSL',
+  reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
+  cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
+};
+
+/** Before 8.0.26: the words of old, but for those that 8.0.22 changed already. */
+const oldMysql: Dialect = {
+  ...mysql,
+  replica: 'SLAVE',
+  channelStatus: 'SHOW SLAVE STATUS',
+  columns: oldColumns,
+  semiSync: oldMysqlSemiSync,
+  change: { statement: 'CHANGE MASTER TO', prefix: 'MASTER' },
+  logStatus: 'SHOW MASTER STATUS',
+};
+
+const mariadb: Dialect = {
+  gtids: 'domains',
+  requiredAcksMax: 1,
+  replica: 'SLAVE',
+  channelStatus: 'SHOW ALL SLAVES STATUS',
+  columns: oldColumns,
+  semiSync: { ...oldMysqlSemiSync, required: null },
+  credentials: 'change',
+  change: { statement: 'CHANGE MASTER TO', prefix: 'MASTER' },
+  close: { statement: 'SET GLOBAL read_only = ON', stops: 'unprivileged' },
+  admitPrivileged: null,
+  logStatus: 'SHOW MASTER STATUS',
+  lockedAccounts:
+    "SELECT User AS user FROM mysql.global_priv WHERE User LIKE ? AND JSON_VALUE(Priv, '$.account_locked') = 1",
+  heartbeats: null,
+  requireTls: 'REQUIRE SSL',
+  reloadCertificates: 'FLUSH SSL',
+  cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
+};
+
+/**
+ * Chooses the dialect of a server by what it can do, as its program says, before it runs.
+ *
+ * @param catalog the variables that it knows. @param version `9.7.4`.
+ */
+export function dialectOf(catalog: VariableCatalog, version: string): Dialect {
+  if (catalog.has('gtid_domain_id')) {
+    // From 12.0.1 on read_only has degrees (MDEV-36425).
+    if (isNewer('12.0.1', version)) return mariadb;
+    return { ...mariadb, close: { statement: "SET GLOBAL read_only = 'NO_LOCK_NO_ADMIN'", stops: 'everybody' } };
+  }
+  if (!catalog.has('replica_net_timeout')) return oldMysql;
+  return isNewer('8.2.0', version) ? { ...mysql, logStatus: 'SHOW MASTER STATUS' } : mysql;
+}

@@ -1,0 +1,61 @@
+import type { Dialect } from '../dialect/dialect.ts';
+import type { Row, Session } from '../sql/session.ts';
+
+export interface ThreadError {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** The channel by which a server receives and applies, as it describes it. */
+export interface Channel {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly tls: 'on' | 'off';
+  readonly receiver: 'running' | 'connecting' | 'stopped';
+  readonly receiverError: ThreadError | null;
+  readonly applier: 'running' | 'stopped';
+  readonly applierError: ThreadError | null;
+  readonly applierState: string;
+  /** What has been received: a set of GTIDs (MySQL), or the newest GTIDs (MariaDB; empty when the server has not said it in this run). */
+  readonly received: string;
+  /** MariaDB: the channel is by GTID (`Slave_Pos`), or reads what it received before by file. */
+  readonly usesGtids: 'yes' | 'no';
+  /** Where the applier is in the relay log. */
+  readonly relay: { readonly file: string; readonly pos: string };
+  /** Changes whenever something arrives. */
+  readonly sign: string;
+}
+
+/** The channel; null when the server is not configured to receive from anybody. */
+export async function readChannel(
+  session: Session,
+  { channelStatus, columns }: Pick<Dialect, 'channelStatus' | 'columns'>,
+  deadlineMs: number,
+): Promise<Channel | null> {
+  const [row] = await session.query(channelStatus, [], deadlineMs);
+  if (row === undefined) return null;
+  const at = (name: string): string => row[name] ?? '';
+  const io = at(columns.io);
+  const received = (row.Retrieved_Gtid_Set ?? row.Gtid_IO_Pos ?? '').replaceAll(/\s/g, '');
+  return {
+    host: at(columns.host),
+    port: Number(at(columns.port)),
+    user: at(columns.user),
+    tls: at(columns.sslAllowed) === 'Yes' ? 'on' : 'off',
+    receiver: io === 'Yes' ? 'running' : io === 'Connecting' || io === 'Preparing' ? 'connecting' : 'stopped',
+    receiverError: errorOf(row, 'IO'),
+    applier: at(columns.sql) === 'Yes' ? 'running' : 'stopped',
+    applierError: errorOf(row, 'SQL'),
+    applierState: at(columns.sqlState),
+    received,
+    usesGtids: row.Auto_Position === '1' || row.Using_Gtid === 'Slave_Pos' ? 'yes' : 'no',
+    relay: { file: at('Relay_Log_File'), pos: at('Relay_Log_Pos') },
+    sign: [received, at(columns.readPos), row.Slave_received_heartbeats ?? ''].join(' '),
+  };
+}
+
+function errorOf(row: Row, thread: 'IO' | 'SQL'): ThreadError | null {
+  const number = Number(row[`Last_${thread}_Errno`] ?? 0);
+  return number === 0 ? null : { number, text: row[`Last_${thread}_Error`] ?? '' };
+}

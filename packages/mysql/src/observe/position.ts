@@ -1,0 +1,94 @@
+import { type GtidPosition, type GtidSet, gtidContains, gtidUnion } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import { lineOf, mariadbHistory, newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
+import { mysqlLineages, parseMysqlGtids } from '../gtid/mysql.ts';
+import type { Instance } from '../instance.ts';
+import type { Session } from '../sql/session.ts';
+import { type Channel, readChannel } from './channel.ts';
+
+const queryTimeoutMs = 500;
+
+/** Where a server is in its history. */
+export interface Reading {
+  /** Everything that it holds durably, applied or not; null while that is not known. */
+  readonly position: GtidPosition | null;
+  /** What is applied. */
+  readonly applied: GtidPosition;
+  readonly channel: Channel | null;
+}
+
+/** Reads what a server holds. What was received is read before what is applied, so that nothing falls between the two. */
+export async function readPosition(
+  instance: Pick<Instance, 'dialect' | 'lines' | 'sizes' | 'systemId'>,
+  session: Session,
+): Promise<Reading> {
+  const channel = await readChannel(session, instance.dialect, queryTimeoutMs);
+  return instance.dialect.gtids === 'sets'
+    ? readSets(instance, session, channel)
+    : readDomains(instance, session, channel);
+}
+
+async function readSets(
+  instance: Pick<Instance, 'sizes' | 'systemId'>,
+  session: Session,
+  channel: Channel | null,
+): Promise<Reading> {
+  const [row] = await session.query('SELECT @@global.gtid_executed AS executed', [], queryTimeoutMs);
+  const executed = readable(parseMysqlGtids(row?.executed ?? ''), row?.executed);
+  const cluster = await instance.systemId();
+  const make = (set: GtidSet): GtidPosition => ({
+    kind: 'gtid',
+    set,
+    lineages: mysqlLineages(set, cluster),
+    bytesPerTransaction: instance.sizes.bytesPerTransaction,
+  });
+  const applied = make(executed);
+  const received = channel === null ? new Map() : readable(parseMysqlGtids(channel.received), channel.received);
+  const position = gtidContains(executed, received) ? applied : make(gtidUnion(executed, received));
+  return { position, applied, channel };
+}
+
+/**
+ * MariaDB. The numbers that a server has received are in its memory only, and a start in GTID mode throws the relay log away: when they are
+ * missing, the position is known only once the applier has been started that way, after the rest of the log was applied (`keepApplying`).
+ */
+async function readDomains(
+  instance: Pick<Instance, 'lines' | 'sizes'>,
+  session: Session,
+  channel: Channel | null,
+): Promise<Reading> {
+  const [row] = await session.query(
+    'SELECT @@global.gtid_binlog_pos AS written, @@global.gtid_slave_pos AS replicated',
+    [],
+    queryTimeoutMs,
+  );
+  const appliedText = [row?.written, row?.replicated].filter((text) => text).join(',');
+  const applied = await historyOf(instance, session, appliedText);
+  if (applied === null) {
+    const text = `The table of history lines does not explain the position ${appliedText}. Make a new copy of this database.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+  }
+  if (channel === null) return { position: applied, applied, channel };
+  if (channel.received !== '') {
+    return { position: await historyOf(instance, session, `${appliedText},${channel.received}`), applied, channel };
+  }
+  const settled = channel.applier === 'running' && channel.usesGtids === 'yes';
+  return { position: settled ? applied : null, applied, channel };
+}
+
+async function historyOf(
+  { lines, sizes }: Pick<Instance, 'lines' | 'sizes'>,
+  session: Session,
+  text: string,
+): Promise<GtidPosition | null> {
+  const gtids = readable(parseMariadbGtids(text), text);
+  const newest = newestSequence(gtids);
+  const steps = newest === null || lineOf(newest) === 0 ? new Map() : await lines.upTo(session, lineOf(newest));
+  const history = mariadbHistory(gtids, steps);
+  return history === null ? null : { kind: 'gtid', ...history, bytesPerTransaction: sizes.bytesPerTransaction };
+}
+
+function readable<T>(parsed: T | null, text: string | null | undefined): T {
+  if (parsed !== null) return parsed;
+  throw new EngineError('ENGINE_INTERNAL', `The server's position cannot be understood: "${text ?? ''}".`, 'unknown');
+}

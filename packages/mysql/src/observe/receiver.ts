@@ -1,0 +1,81 @@
+import type { MemberId, Receiver } from '@understudy/core';
+import type { Instance } from '../instance.ts';
+import type { Session } from '../sql/session.ts';
+import { monotonicMs } from '../waiting.ts';
+import type { Channel, ThreadError } from './channel.ts';
+import { SignOfLife } from './silence.ts';
+
+type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
+
+const queryTimeoutMs = 500;
+/** These cost a new copy of the database, and some of them are reported for a moment while a leader is opening: only lasting ones count. */
+const grave: ReadonlySet<BrokenCause> = new Set(['wal-removed', 'history']);
+const graveAfterMs = 2000;
+
+/** Why a source does not send: errors 1236 and 13114 ("fatal error … when reading data from binary log") say it in words. */
+const fatalCauses: readonly (readonly [RegExp, BrokenCause])[] = [
+  [/purged|could not find GTID state/i, 'wal-removed'],
+  [
+    /has more GTIDs than the source|more GTIDs than the master|not in the master's binlog|diverged|rolled back/i,
+    'history',
+  ],
+];
+
+const fatalNumbers = new Set([1236, 13114]);
+/** Access denied, no such host, account locked, no right to replicate, password expired, a connection that must be encrypted. */
+const loginNumbers = new Set([1045, 1130, 1698, 1227, 1820, 1862, 3159, 2061]);
+/** A leader locks the accounts of those who do not count: it is not open to this member now. */
+const lockedNumbers = new Set([3118, 4151]);
+
+/** What the error of a receiver's thread means. */
+export function causeOf({ number, text }: ThreadError): BrokenCause {
+  if (fatalNumbers.has(number)) return fatalCauses.find(([pattern]) => pattern.test(text))?.[1] ?? 'unknown';
+  if (lockedNumbers.has(number)) return 'refused';
+  if (loginNumbers.has(number) || /access denied for user/i.test(text)) return 'login';
+  return number >= 2000 && number < 3000 ? 'refused' : 'unknown';
+}
+
+/** A replica's look at the stream from its upstream. */
+export class ReceiverWatch {
+  readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>;
+  readonly #life = new SignOfLife();
+  #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
+
+  constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>) {
+    this.#instance = instance;
+  }
+
+  async look(
+    session: Session,
+    channel: Channel | null,
+  ): Promise<{ readonly upstream: MemberId | null; readonly receiver: Receiver }> {
+    const { upstream: memory, process: server } = this.#instance;
+    const upstream = server.running === null ? null : ((await memory.of(server.running))?.member ?? null);
+    if (upstream === null || channel === null) {
+      this.#life.reset();
+      this.#broken = null;
+      return { upstream, receiver: { kind: 'none' } };
+    }
+    if (channel.receiver === 'running') {
+      this.#broken = null;
+      const sign = `${channel.sign} ${await this.#heartbeats(session)}`;
+      return { upstream, receiver: { kind: 'streaming', silentMs: this.#life.look(sign) } };
+    }
+    this.#life.reset();
+    return { upstream, receiver: { kind: 'broken', cause: this.#lasting(channel) } };
+  }
+
+  #lasting({ receiverError }: Channel): BrokenCause {
+    const cause = receiverError === null ? 'unknown' : causeOf(receiverError);
+    if (this.#broken?.cause !== cause) this.#broken = { cause, sinceMs: monotonicMs() };
+    return grave.has(cause) && monotonicMs() - this.#broken.sinceMs < graveAfterMs ? 'unknown' : cause;
+  }
+
+  /** An idle stream brings heartbeats only. */
+  async #heartbeats(session: Session): Promise<string> {
+    const { heartbeats } = this.#instance.dialect;
+    if (heartbeats === null) return '';
+    const [row] = await session.query(heartbeats, [], queryTimeoutMs);
+    return `${row?.heartbeats ?? ''} ${row?.newest ?? ''}`;
+  }
+}

@@ -1,0 +1,49 @@
+import type { GtidPosition } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import type { Dialect } from '../dialect/dialect.ts';
+import { parseOwnedGtids } from '../gtid/mysql.ts';
+import type { Row, Session } from '../sql/session.ts';
+import type { AckSample } from './acks.ts';
+
+const queryTimeoutMs = 500;
+
+/** One look at a leader's counting: its settings with everybody who receives its log, then its figures. */
+export async function sampleAcks(session: Session, dialect: Dialect, position: GtidPosition): Promise<AckSample> {
+  const { semiSync } = dialect;
+  const rows = await session.query(
+    `SELECT @@global.${semiSync.sourceEnabled} AS enabled, @@global.${semiSync.waitPoint} AS wait_point,
+      ${semiSync.required === null ? '1' : `@@global.${semiSync.required}`} AS required,
+      ${dialect.gtids === 'sets' ? '@@global.gtid_owned' : "''"} AS owned, readers.user AS reader
+    FROM (SELECT 1) AS one LEFT JOIN information_schema.processlist AS readers ON readers.command LIKE 'Binlog Dump%'`,
+    [],
+    queryTimeoutMs,
+  );
+  const figures = await readFigures(session, semiSync.figures);
+  const first: Row = rows[0] ?? {};
+  const inFlight = parseOwnedGtids(first.owned ?? '');
+  if (inFlight === null) {
+    throw new EngineError(
+      'ENGINE_INTERNAL',
+      `The server's list of GTIDs in use cannot be understood: "${first.owned}".`,
+      'unknown',
+    );
+  }
+  return {
+    enabled: isOn(first.enabled),
+    status: isOn(figures.get('status')),
+    required: Number(first.required),
+    waitPoint: first.wait_point ?? '',
+    readers: rows.map(({ reader }) => reader ?? '').filter((reader) => reader !== ''),
+    inFlight,
+    position,
+    waiting: Number(figures.get('wait_sessions') ?? 0),
+    acknowledged: Number(figures.get('yes_tx') ?? 0),
+  };
+}
+
+const isOn = (text: string | null | undefined): 'on' | 'off' => (text === '1' || text === 'ON' ? 'on' : 'off');
+
+async function readFigures(session: Session, prefix: string): Promise<ReadonlyMap<string, string>> {
+  const rows = await session.query(`SHOW GLOBAL STATUS LIKE '${prefix.replaceAll('_', '\\_')}%'`, [], queryTimeoutMs);
+  return new Map(rows.map((row) => [(row.Variable_name ?? '').slice(prefix.length), row.Value ?? '']));
+}

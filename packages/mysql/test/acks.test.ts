@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ALONE, ackRule, type GtidPosition, memberId } from '@understudy/core';
+import { parseMysqlGtids } from '../src/gtid/mysql.ts';
+import { ackAccount } from '../src/names.ts';
+import { type AckSample, AckTracker, countsBy } from '../src/observe/acks.ts';
+import { progressOf } from '../src/observe/replicas.ts';
+
+const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const [b, c] = [memberId('b'), memberId('c')];
+
+function position(numbers: string): GtidPosition {
+  const set = parseMysqlGtids(numbers === '' ? '' : `${uuid}:${numbers}`);
+  assert(set !== null);
+  return { kind: 'gtid', set, lineages: [1], bytesPerTransaction: 100 };
+}
+
+const rule = ackRule([b, c], 1);
+const sample: AckSample = {
+  enabled: 'on',
+  status: 'on',
+  required: 1,
+  waitPoint: 'AFTER_SYNC',
+  readers: [ackAccount(b), 'us_copy', 'somebody'],
+  inFlight: new Map(),
+  position: position('1-10'),
+  waiting: 0,
+  acknowledged: 3,
+};
+
+describe('who counts', () => {
+  it('agrees with what the server shows, or does not', () => {
+    assert(countsBy(sample, rule));
+    assert(!countsBy({ ...sample, required: 2 }, rule));
+    assert(!countsBy({ ...sample, status: 'off' }, rule), 'the server has given up waiting');
+    assert(!countsBy({ ...sample, waitPoint: 'AFTER_COMMIT' }, rule));
+    assert(!countsBy({ ...sample, readers: [ackAccount(memberId('d'))] }, rule), 'an acknowledger that nobody named');
+    assert(!countsBy(sample, ALONE));
+    assert(countsBy({ ...sample, enabled: 'off', status: 'off' }, ALONE));
+  });
+
+  it('is proven for one run of the server only, and not any more when the server shows something else', () => {
+    const tracker = new AckTracker();
+    assert.deepEqual(tracker.state(1), { running: null, barrier: null });
+    tracker.prove(1, rule, position('1-10'));
+    assert.deepEqual(tracker.state(1), { running: rule, barrier: position('1-10') });
+    assert.equal(tracker.state(2).running, null);
+    tracker.seen(1, { ...sample, enabled: 'off' });
+    assert.equal(tracker.state(1).running, null);
+    tracker.seen(1, sample);
+    assert.deepEqual(tracker.state(1).running, rule);
+    tracker.forget();
+    assert.equal(tracker.state(1).running, null);
+  });
+
+  it('does not wait for a number that was taken and never written', () => {
+    const tracker = new AckTracker();
+    tracker.prove(1, rule, position('1-12'));
+    tracker.seen(1, { ...sample, position: position('1-10'), inFlight: position('12').set });
+    assert.deepEqual(tracker.state(1).barrier, position('1-10:12'));
+  });
+});
+
+describe('progress of replicas', () => {
+  const report = (member: string, from: string | null, silentMs = 5) =>
+    [
+      memberId(member),
+      { position: position('1-9'), streamsFrom: from === null ? null : memberId(from), silentMs },
+    ] as const;
+
+  it('is the word of those who receive from here', () => {
+    const reports = new Map([report('b', 'a'), report('c', 'a'), report('d', 'x'), report('e', null)]);
+    const found = progressOf('a', [ackAccount(b), 'us_copy'], reports);
+    assert.deepEqual(
+      found.map(({ member, silentMs }) => [member, silentMs]),
+      [
+        ['b', 5],
+        ['c', 5],
+      ],
+    );
+  });
+
+  it('leaves out who has no connection, or does not know its position', () => {
+    assert.deepEqual(progressOf('a', [], new Map([report('b', 'a')])), []);
+    const unknown = new Map([[b, { position: null, streamsFrom: memberId('a'), silentMs: 0 }]]);
+    assert.deepEqual(progressOf('a', [ackAccount(b)], unknown), []);
+  });
+});
