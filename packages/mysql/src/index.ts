@@ -1,1 +1,84 @@
+import { type Engine, EngineError } from '@understudy/engine';
+import { checkParameters, readCatalog, type VariableCatalog } from './config/catalog.ts';
+import { ManagedConfig } from './config/managed.ts';
+import { dialectOf } from './dialect/dialect.ts';
+import { readIdentity } from './disk/identity.ts';
+import { MysqlEngine } from './engine.ts';
+import type { Instance } from './instance.ts';
+import { LineBook } from './lines.ts';
+import { AckTracker } from './observe/acks.ts';
+import { Nudge } from './observe/nudge.ts';
+import { Observer, SystemIdReader } from './observe/observer.ts';
+import { Probe } from './observe/probe.ts';
+import { RunFacts } from './observe/run-facts.ts';
+import { TransactionSizes } from './observe/transaction-size.ts';
+import { UpstreamMemory } from './observe/upstream.ts';
+import { type MysqlEngineInput, type MysqlOptions, parseOptions } from './options.ts';
+import { pathsOf } from './paths.ts';
+import { ServerProcess } from './process/server-process.ts';
+import { findPrograms, type ServerPrograms } from './programs.ts';
+import { LocalSql } from './sql/local.ts';
+import { monotonicMs } from './waiting.ts';
+
+export { checkParameters, type VariableCatalog } from './config/catalog.ts';
+export { accounts as mysqlAccounts, ackAccount } from './names.ts';
+export { type LogEntry, type MysqlEngineInput, type MysqlOptions, mysqlOptionsSchema } from './options.ts';
+export { type Flavour, findPrograms, type ServerPrograms } from './programs.ts';
 export type { Row, Session } from './sql/session.ts';
+
+/**
+ * Makes the engine of one MySQL or MariaDB server. Nothing is started; a server that already runs on the data directory (an earlier
+ * agent's) is taken over without touching it.
+ *
+ * @param input see `mysqlOptionsSchema`; `log` gets what an operator may want to read, never a secret.
+ * @throws EngineError `ENGINE_DATA_REFUSED` for wrong options, `ENGINE_BINARY_MISSING` when the programs cannot be run.
+ */
+export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine> {
+  const { log = () => undefined, clock = monotonicMs, ...rest } = input;
+  const options = parseOptions(rest);
+  const programs = await findPrograms(options);
+  const catalog = await readCatalog(programs, options);
+  refuseParameters(options, catalog, programs);
+  const dialect = dialectOf(catalog, programs.version);
+  const paths = pathsOf(options);
+  const { dataDir, runAs: owner, cluster } = options;
+  const { flavour, version, libraryPath } = programs;
+  const server = new ServerProcess({ program: programs.server, libraryPath, dataDir, logFile: paths.log, owner });
+  const sql = new LocalSql(options, paths);
+  const systemId = new SystemIdReader();
+  const instance: Instance = {
+    options,
+    paths,
+    owner,
+    programs,
+    expected: { cluster, flavour, version },
+    process: server,
+    sql,
+    acks: new AckTracker(),
+    nudge: new Nudge(sql),
+    config: new ManagedConfig(options, paths, programs, catalog),
+    dialect,
+    lines: new LineBook(),
+    sizes: new TransactionSizes(),
+    upstream: new UpstreamMemory(paths.runDir, owner),
+    facts: new RunFacts(),
+    log,
+    clockMs: clock,
+    systemId: () => systemId.read(dataDir, server.running?.pid ?? null),
+    observe: () => observer.observe(new Map()),
+  };
+  const probe = new Probe(instance);
+  const observer = new Observer(instance, probe);
+  const running = await server.adopt();
+  if (running !== null) {
+    await instance.config.adopt();
+    instance.facts.of(running.pid).received = (await readIdentity(dataDir))?.received ?? 'unknown';
+  }
+  return new MysqlEngine(instance, observer, probe, dialect.requiredAcksMax);
+}
+
+/** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */
+function refuseParameters(options: MysqlOptions, catalog: VariableCatalog, { flavour }: ServerPrograms): void {
+  const { problems } = checkParameters(options.parameters, 'this node', catalog, flavour);
+  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '), 'unsafe');
+}

@@ -20,11 +20,13 @@ export interface ServerPrograms {
   readonly installDb: string | null;
   readonly dump: string | null;
   readonly client: string | null;
+  /** Writes what binary logs hold as statements. */
+  readonly binlog: string | null;
 }
 
 const folders = ['sbin', 'bin', 'libexec'];
-/** The oldest series that has what we need: `CLONE`, account locks, GTID modes by statement. */
-const oldest: Readonly<Record<Flavour, readonly [number, number]>> = { mysql: [8, 4], mariadb: [10, 11] };
+/** The oldest versions that have the settings and statements that we use. */
+const oldest: Readonly<Record<Flavour, string>> = { mysql: '8.0.30', mariadb: '10.11.0' };
 
 async function firstProgram(paths: readonly string[]): Promise<string | null> {
   for (const path of paths) {
@@ -66,12 +68,13 @@ export async function findPrograms(options: MysqlOptions): Promise<ServerProgram
   requireNewEnough(server, found);
   const own = found.flavour === 'mysql' ? 'mysql' : 'mariadb';
   const tool = (name: string): Promise<string | null> => firstProgram(candidates(baseDir, [`${own}${name}`]));
-  const [installDb, dump, client] = await Promise.all([
+  const [installDb, dump, client, binlog] = await Promise.all([
     found.flavour === 'mariadb' ? tool('-install-db') : null,
     tool(found.flavour === 'mysql' ? 'dump' : '-dump'),
     tool(''),
+    tool(found.flavour === 'mysql' ? 'binlog' : '-binlog'),
   ]);
-  return { ...found, server, baseDir, libraryPath, installDb, dump, client };
+  return { ...found, server, baseDir, libraryPath, installDb, dump, client, binlog };
 }
 
 /** Reads what `--version` prints; null when it is something else. */
@@ -79,6 +82,13 @@ export function readVersion(output: string): { readonly flavour: Flavour; readon
   const [, version, rest] = /\bVer (\d+\.\d+\.\d+)(\S*)/.exec(output) ?? [];
   if (version === undefined) return null;
   return { flavour: /mariadb/i.test(rest ?? '') ? 'mariadb' : 'mysql', version };
+}
+
+/** A program that is needed now. @throws EngineError `ENGINE_BINARY_MISSING` */
+export function programOf(program: string | null, name: string): string {
+  if (program !== null) return program;
+  const text = `There is no program "${name}" beside the server. Install it (a package of the client programs has it).`;
+  throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
 }
 
 /** Whether version `a` is newer than `b`, by as many of their numbers as `places` says. */
@@ -92,8 +102,8 @@ export function isNewer(a: string, b: string, places = 3): boolean {
 }
 
 function requireNewEnough(server: string, found: { readonly flavour: Flavour; readonly version: string }): void {
-  const wanted = oldest[found.flavour].join('.');
-  if (!isNewer(wanted, found.version, 2)) return;
+  const wanted = oldest[found.flavour];
+  if (!isNewer(wanted, found.version)) return;
   const text = `${server} is version ${found.version}, which is too old; use ${wanted} or newer.`;
   throw new EngineError('ENGINE_BINARY_MISSING', text, 'unsafe');
 }

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
-import { quoteValue, renderClientConfig, renderConfig, serverSettings, sqlValue } from '../src/config/file.ts';
+import {
+  parametersOf,
+  quoteValue,
+  renderClientConfig,
+  renderConfig,
+  serverSettings,
+  sqlValue,
+} from '../src/config/file.ts';
 import { canonicalName, reservedReason, settingsProfiles } from '../src/config/settings.ts';
 
 const help = `
@@ -104,13 +111,21 @@ describe('configuration file', () => {
       ['port', '3306'],
       ['init_connect', "set names 'utf8mb4' # x"],
     ]);
-    assert.deepEqual(text.split('\n').slice(1), [
+    assert.deepEqual(text.split('\n').slice(2), [
       '!include /etc/mine.cnf',
       '[mysqld]',
       'port = 3306',
       `init_connect = "set names 'utf8mb4' # x"`,
       '',
     ]);
+  });
+
+  it('tells a later agent with which parameters it was made', () => {
+    const parameters = fc.dictionary(fc.stringMatching(/^[a-z]{1,12}$/), fc.string());
+    fc.assert(
+      fc.property(parameters, (given) => assert.deepEqual(parametersOf(renderConfig(null, [], given)), { ...given })),
+    );
+    assert.deepEqual(parametersOf('[mysqld]\nport = 1\n'), {});
   });
 
   it('quotes what would be a comment or an escape', () => {

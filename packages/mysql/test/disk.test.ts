@@ -18,7 +18,7 @@ const position: Position = {
   lineages: [1, 3],
   bytesPerTransaction: 250,
 };
-const identity: DataIdentity = { ...expected, member: 'n1', systemId, end: null };
+const identity: DataIdentity = { ...expected, member: 'n1', systemId, received: 'applied', end: null };
 
 let root = '';
 let dataDir = '';

@@ -9,6 +9,7 @@ import { inspectDisk } from '../disk/inspect.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { engineError } from '../errors.ts';
 import { makeFolder } from '../files.ts';
+import { firstLineage } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 
 /**
@@ -31,13 +32,22 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
     await copyFolder(await ensureTemplate(programs, options, signal), target, owner);
     signal.throwIfAborted();
     const { cluster, member } = options;
-    const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [], bytesPerTransaction: 0 } as const;
+    const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [firstLineage], bytesPerTransaction: 0 } as const;
     const { flavour, version } = programs;
-    const identity = { cluster, member, flavour, version, systemId: randomUUID(), end: encodeEnd(empty, null) };
+    const identity = {
+      cluster,
+      member,
+      flavour,
+      version,
+      systemId: randomUUID(),
+      received: 'applied' as const,
+      end: encodeEnd(empty, null),
+    };
     await writeIdentity(target, identity, owner);
     await moveAside(options.dataDir, options.aside);
     await rename(target, options.dataDir);
     await unmarkIncomplete(options.dataDir);
+    instance.lines.forget();
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_START_FAILED', 'Making a new database', error, 'safe');

@@ -6,6 +6,7 @@ import { engineError, isDiskFull } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { requireFreePort } from '../process/port.ts';
 import { pollUntil } from '../waiting.ts';
+import { settleReceived } from './settle.ts';
 
 /** Recovery after a crash may take long, and its progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -35,6 +36,7 @@ export async function start(instance: Instance, signal: AbortSignal): Promise<vo
   // It has read them: the password is on the disk no longer than needed.
   await rm(instance.paths.initFile, { force: true });
   await noteVersion(instance);
+  await settleReceived(instance, signal);
 }
 
 /** From the first answer of a newer version on, an older one may not come after it. */
@@ -66,7 +68,8 @@ async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
     for (const name of [paths.socket, `${paths.socket}.lock`, paths.pidFile]) await rm(name, { force: true });
     await config.prepareStart();
     // From here on the end of the last run says nothing.
-    await writeIdentity(options.dataDir, { ...disk.identity, end: null }, owner);
+    const received = disk.identity.end === null ? 'unknown' : disk.identity.received;
+    await writeIdentity(options.dataDir, { ...disk.identity, received, end: null }, owner);
   } catch (error) {
     throw engineError('ENGINE_START_FAILED', 'Preparing the start', error, 'safe');
   }

@@ -1,4 +1,10 @@
+import { z } from 'zod';
 import type { Settings } from './settings.ts';
+
+const parametersSchema = z.record(z.string(), z.string());
+
+/** Server variables that somebody other than Understudy wants, by name. */
+export type Parameters = Readonly<Record<string, string>>;
 
 /** The groups of a configuration file that a server of either product reads. */
 const serverGroup = /^(mysqld|server|mariadb|mariadbd|galera)(-[\d.]+)?$/i;
@@ -34,11 +40,26 @@ export function quoteValue(value: string): string {
  * The whole of the generated configuration file.
  *
  * @param userConfig path of the user's own file, which is read first; null for none.
+ * @param parameters those among the settings that can change while the server runs: noted for `parametersOf`.
  */
-export function renderConfig(userConfig: string | null, settings: Settings): string {
-  const lines = settings.map(([name, value]) => `${name} = ${quoteValue(value)}`);
+export function renderConfig(userConfig: string | null, settings: Settings, parameters: Parameters = {}): string {
+  const lines = settings.map(([name, value]) => (value === null ? name : `${name} = ${quoteValue(value)}`));
   const include = userConfig === null ? [] : [`!include ${userConfig}`];
-  return ['# Written by Understudy at every start.', ...include, '[mysqld]', ...lines, ''].join('\n');
+  const head = ['# Written by Understudy at every start.', parametersMark + JSON.stringify(parameters)];
+  return [...head, ...include, '[mysqld]', ...lines, ''].join('\n');
+}
+
+const parametersMark = '# parameters ';
+
+/** The parameters that a generated file was made with, for an agent that takes a running server over; none when it does not say. */
+export function parametersOf(text: string): Parameters {
+  const line = text.split('\n').find((one) => one.startsWith(parametersMark));
+  try {
+    const parsed = parametersSchema.safeParse(JSON.parse(line?.slice(parametersMark.length) ?? ''));
+    return parsed.success ? parsed.data : {};
+  } catch {
+    return {};
+  }
 }
 
 /**

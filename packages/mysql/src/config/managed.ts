@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import type { ClusterContext } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { engineError, reasonOf } from '../errors.ts';
-import { makeFolder, type Owner, replaceFile } from '../files.ts';
+import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { ServerPrograms } from '../programs.ts';
 import { accountStatements } from './accounts.ts';
 import { checkParameters, type VariableCatalog } from './catalog.ts';
-import { renderConfig, serverSettings } from './file.ts';
+import { type Parameters, parametersOf, renderConfig, serverSettings } from './file.ts';
 import { reservedReason, type Settings, settingsProfiles } from './settings.ts';
 
 /** The files by which the server is configured, written as a whole from a few facts that are kept here. */
@@ -18,8 +18,8 @@ export class ManagedConfig {
   readonly #owner: Owner;
   readonly #programs: ServerPrograms;
   readonly #catalog: VariableCatalog;
-  #cluster: Readonly<Record<string, string>> = {};
-  #started: Readonly<Record<string, string>> = {};
+  #cluster: Parameters = {};
+  #started: Parameters = {};
 
   constructor(options: MysqlOptions, paths: Paths, programs: ServerPrograms, catalog: VariableCatalog) {
     this.#options = options;
@@ -40,16 +40,21 @@ export class ManagedConfig {
   }
 
   /** The parameters that are wanted now and may be set by anybody: those of the cluster win over this node's. */
-  wanted(): Readonly<Record<string, string>> {
+  wanted(): Parameters {
     const { flavour } = this.#programs;
     const node = checkParameters(this.#options.parameters, 'this node', this.#catalog, flavour).good;
     // A wrong parameter of the cluster must never keep a node from starting: it is left out, and a warning says so.
     return { ...node, ...checkParameters(this.#cluster, 'the cluster', this.#catalog, flavour).good };
   }
 
-  /** What of it the file of the last start has. */
-  started(): Readonly<Record<string, string>> {
+  /** What the running server was started with. */
+  started(): Parameters {
     return this.#started;
+  }
+
+  /** Reads what an earlier agent wrote, when its server is still running. */
+  async adopt(): Promise<void> {
+    this.#started = parametersOf((await readIfThere(this.#paths.config)) ?? '');
   }
 
   /** Every setting of the server, in the order of the file: later ones win. */
@@ -99,7 +104,11 @@ export class ManagedConfig {
     await this.copyCertificates();
     await replaceFile(this.#paths.initFile, accountStatements(this.#options.secrets.admin), this.#owner);
     this.#started = this.wanted();
-    await replaceFile(this.#paths.config, renderConfig(this.#options.userConfig, this.settings()), this.#owner);
+    await replaceFile(
+      this.#paths.config,
+      renderConfig(this.#options.userConfig, this.settings(), this.#started),
+      this.#owner,
+    );
   }
 
   /** Copies the certificate files to where the server's user may read them and nobody else. */

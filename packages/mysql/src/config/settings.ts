@@ -1,8 +1,8 @@
-import { binlogName } from '../disk/binlog-files.ts';
+import { binlogName, relayLogName } from '../disk/binlog-files.ts';
 import type { Flavour } from '../programs.ts';
 
-/** Lines of a configuration file, `name = value`; a name may come more than once (`plugin_load_add`). */
-export type Settings = readonly (readonly [name: string, value: string])[];
+/** Lines of a configuration file, `name = value`, or the name alone; one may come more than once (`plugin_load_add`). */
+export type Settings = readonly (readonly [name: string, value: string | null])[];
 
 /** Server variables by which one product says what every server of a cluster must have. */
 export interface SettingsProfile {
@@ -24,7 +24,7 @@ const common = [
   ['log_bin', binlogName, history],
   ['binlog_format', 'ROW', history],
   ['binlog_row_image', 'FULL', history],
-  ['relay_log', 'relay', history],
+  ['relay_log', relayLogName, history],
   // What was received and acknowledged lies in the relay log: it is never thrown away at a start.
   ['relay_log_recovery', 'OFF', durable],
   ['sync_relay_log', '1', durable],

@@ -4,10 +4,18 @@ import { join } from 'node:path';
 /** The base name that we give the binary log. */
 export const binlogName = 'binlog';
 
+/** The base name that we give the relay log, which holds what was received. */
+export const relayLogName = 'relay';
+
+/** The files of a log in a data directory, oldest first. */
+export async function logFiles(dataDir: string, baseName: string): Promise<readonly string[]> {
+  const files = (await readdir(dataDir)).filter((name) => new RegExp(`^${baseName}\\.\\d{6,}$`).test(name));
+  // Numbers grow a digit after 999999.
+  return files.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1));
+}
+
 /** The newest file of the binary log in a data directory; null when there is none. */
 export async function newestBinlog(dataDir: string): Promise<{ name: string; sizeBytes: number } | null> {
-  const files = (await readdir(dataDir)).filter((name) => new RegExp(`^${binlogName}\\.\\d{6,}$`).test(name));
-  // Numbers grow a digit after 999999.
-  const [name] = files.toSorted((a, b) => b.length - a.length || (a < b ? 1 : -1));
+  const name = (await logFiles(dataDir, binlogName)).at(-1);
   return name === undefined ? null : { name, sizeBytes: (await stat(join(dataDir, name))).size };
 }

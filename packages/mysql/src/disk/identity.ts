@@ -22,6 +22,8 @@ const identitySchema = z.object({
   flavour: z.enum(['mysql', 'mariadb']),
   version: z.string().regex(/^\d+\.\d+\.\d+$/),
   systemId: z.uuid(),
+  /** `unknown`: what was received before the last start may not have been applied yet, so the position is not known. */
+  received: z.enum(['applied', 'unknown']),
   /** Where the last run ended, if it was shut down in order; null while the server runs, and after a crash. */
   end: endSchema.nullable(),
 });

@@ -4,6 +4,8 @@ export class RunFacts {
   /** `once`: a connection succeeded in this run, so "starting up" is over. */
   answered: 'never' | 'once' = 'never';
   role: 'replica' | 'primary' | 'unknown' = 'unknown';
+  /** `applied`: everything that was received before the start is among what the server says it holds. */
+  received: 'applied' | 'unknown' = 'unknown';
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -13,6 +15,7 @@ export class RunFacts {
     this.#pid = pid;
     this.answered = 'never';
     this.role = 'unknown';
+    this.received = 'unknown';
     this.life = 'serving';
     return this;
   }

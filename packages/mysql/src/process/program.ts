@@ -64,7 +64,8 @@ export async function runProgram(
   throw new EngineError(options.failure, text, 'unknown');
 }
 
-type End = { readonly kind: 'ended'; readonly code: number | null } | { readonly kind: 'late' };
+/** How a program ended: by itself or by a signal (no exit code), or because it outlived its deadline. */
+export type End = { readonly kind: 'ended'; readonly code: number | null } | { readonly kind: 'late' };
 
 /** Waits for a program's end; kills it at the deadline, and when `signal` fires. */
 export function endOf(

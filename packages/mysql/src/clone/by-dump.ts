@@ -1,0 +1,87 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Member } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import { renderClientConfig } from '../config/file.ts';
+import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { replaceFile } from '../files.ts';
+import type { Instance } from '../instance.ts';
+import { accounts } from '../names.ts';
+import { pipePrograms } from '../process/pipe.ts';
+import { programOf } from '../programs.ts';
+import type { CopyJob } from './copy-job.ts';
+import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
+
+const copyTimeoutMs = 7 * 24 * 3600 * 1000;
+
+/**
+ * Copies a whole database as statements: the source's dump program reads it in one transaction, and the client program writes it into a
+ * server that is started for it on an empty database in `target`. The copy knows at which GTID it was made.
+ *
+ * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_BINARY_MISSING` when one of the two programs is not installed.
+ */
+export async function copyByDump(instance: Instance, { from, target, progress, signal }: CopyJob): Promise<void> {
+  await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), target, instance.owner);
+  const settings = [
+    ['server_id', String(instance.options.serverId)],
+    ['innodb_buffer_pool_size', '64M'],
+    // The whole copy becomes durable when this server shuts down; before that it is worth nothing.
+    ['innodb_flush_log_at_trx_commit', '0'],
+    ['max_allowed_packet', '1G'],
+    ['performance_schema', 'OFF'],
+  ] as const;
+  await withTemporaryServer(instance, target, settings, signal, async (server) => {
+    await pour(instance, from, server, (bytes) => progress(bytes, null), signal);
+    await server.session.query('reset slave all');
+    const [row] = await server.session.query('select @@global.gtid_slave_pos as position');
+    const position = row?.position ?? '';
+    if (position === '') {
+      const text = `The copy from ${from.id} does not say at which GTID it was made. Is its binary log on?`;
+      throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+    }
+    // Set once more: the table that keeps it may have been loaded after it was set.
+    await server.session.query('set global gtid_slave_pos = ?', [position]);
+  });
+}
+
+async function pour(
+  instance: Instance,
+  from: Member,
+  server: TemporaryServer,
+  count: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { programs, paths, options, owner } = instance;
+  const [dumpFile, clientFile] = [join(paths.runDir, 'clone.dump.cnf'), join(paths.runDir, 'clone.client.cnf')];
+  const ca = options.tls === null ? null : paths.tls.ca;
+  const { clone: password, admin } = options.secrets;
+  const at = { host: from.host, port: String(from.port), protocol: 'tcp' };
+  try {
+    await replaceFile(dumpFile, renderClientConfig({ ...at, user: accounts.clone, password }, ca), owner);
+    const local = { socket: server.socket, user: accounts.admin, password: admin };
+    await replaceFile(clientFile, renderClientConfig(local, null), owner);
+    // The last two: where the copy is in the history, as a statement that the client carries out.
+    const what = [
+      '--all-databases',
+      '--routines',
+      '--events',
+      '--triggers',
+      '--hex-blob',
+      '--single-transaction',
+      '--quick',
+    ];
+    const where = ['--flush-privileges', '--max-allowed-packet=1G', '--gtid', '--master-data=1'];
+    const dump = {
+      program: programOf(programs.dump, 'mariadb-dump'),
+      args: [`--defaults-file=${dumpFile}`, ...what, ...where],
+    };
+    const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
+    const client = { program: programOf(programs.client, 'mariadb'), args: reading };
+    const { libraryPath } = programs;
+    const timing = { timeoutMs: copyTimeoutMs, signal, failure: 'ENGINE_CLONE_FAILED', onBytes: count } as const;
+    await pipePrograms(dump, client, { home: paths.runDir, libraryPath, owner, ...timing });
+  } finally {
+    await rm(dumpFile, { force: true });
+    await rm(clientFile, { force: true });
+  }
+}

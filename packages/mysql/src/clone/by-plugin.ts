@@ -1,0 +1,62 @@
+import { rm } from 'node:fs/promises';
+import type { Member } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import { folderBytes } from '../disk/aside.ts';
+import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { reasonOf } from '../errors.ts';
+import type { Instance } from '../instance.ts';
+import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
+import type { ServerSession } from '../sql/session.ts';
+import type { CopyJob } from './copy-job.ts';
+import { withTemporaryServer } from './temporary-server.ts';
+
+const cloneTimeoutMs = 7 * 24 * 3600 * 1000;
+const progressEveryMs = 250;
+
+/**
+ * Copies a whole database with the CLONE plugin into `target`, which must not exist. The plugin runs in a server, so one is started for
+ * it on an empty database; it writes the copy beside that.
+ *
+ * @throws EngineError `ENGINE_CLONE_FAILED` with the reason that the servers gave.
+ */
+export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<void> {
+  const { from, target, totalBytes, progress, signal } = job;
+  const base = `${target}.base`;
+  const measure = setInterval(() => {
+    folderBytes(target).then(
+      (bytes) => progress(bytes, totalBytes === null ? null : Math.max(totalBytes, bytes)),
+      () => undefined,
+    );
+  }, progressEveryMs);
+  try {
+    await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), base, instance.owner);
+    const settings = [
+      ['plugin_load_add', 'mysql_clone.so'],
+      ['clone_valid_donor_list', `${from.host}:${from.port}`],
+      ['persisted_globals_load', 'OFF'],
+      ['super_read_only', 'ON'],
+      ['server_id', String(instance.options.serverId)],
+      ['mysqlx', 'OFF'],
+      ['performance_schema', 'OFF'],
+      ['secure_file_priv', 'NULL'],
+      ['innodb_buffer_pool_size', '32M'],
+    ] as const;
+    await withTemporaryServer(instance, base, settings, signal, ({ session }) =>
+      cloneInto(instance, session, from, target),
+    );
+  } finally {
+    clearInterval(measure);
+    await rm(base, { recursive: true, force: true });
+  }
+}
+
+async function cloneInto(instance: Instance, session: ServerSession, from: Member, target: string): Promise<void> {
+  const source = `${quoteAccount(accounts.clone, from.host)}:${from.port}`;
+  const tls = instance.options.tls === null ? '' : ' REQUIRE SSL';
+  const password = quoteLiteral(instance.options.secrets.clone);
+  const statement = `CLONE INSTANCE FROM ${source} IDENTIFIED BY ${password} DATA DIRECTORY = ${quoteLiteral(target)}${tls}`;
+  await session.query(statement, [], cloneTimeoutMs).catch((error: unknown) => {
+    const text = `Copying the database from ${from.id} failed: ${reasonOf(error)}.`;
+    throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe', { cause: error });
+  });
+}

@@ -1,0 +1,94 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '@understudy/engine';
+import { accountStatements } from '../config/accounts.ts';
+import { renderConfig } from '../config/file.ts';
+import type { Settings } from '../config/settings.ts';
+import { makeFolder, replaceFile } from '../files.ts';
+import type { Instance } from '../instance.ts';
+import { accounts } from '../names.ts';
+import { ServerProcess } from '../process/server-process.ts';
+import { ServerSession } from '../sql/session.ts';
+import { pollUntil } from '../waiting.ts';
+
+const startTimeoutMs = 60_000;
+const stopTimeoutMs = 300_000;
+
+/** A server that runs for one piece of work, with nobody but the agent able to reach it. */
+export interface TemporaryServer {
+  readonly session: ServerSession;
+  readonly socket: string;
+}
+
+/**
+ * Runs `work` on a server that is started on `dataDir` for it, and shut down in order afterwards: what it wrote is durable then. When
+ * `work` fails, or `signal` fires, the server is killed.
+ *
+ * @throws EngineError `ENGINE_CLONE_FAILED` when it does not start or stop; whatever `work` throws.
+ */
+export async function withTemporaryServer<T>(
+  instance: Instance,
+  dataDir: string,
+  settings: Settings,
+  signal: AbortSignal,
+  work: (server: TemporaryServer) => Promise<T>,
+): Promise<T> {
+  const { paths, owner, programs, options } = instance;
+  const file = (name: string): string => join(paths.runDir, `clone.${name}`);
+  const [socket, config, initFile, logFile] = [file('sock'), file('cnf'), file('sql'), file('log')];
+  const { server: program, libraryPath } = programs;
+  const server = new ServerProcess({ program, libraryPath, dataDir, logFile, owner });
+  const kill = (): void => void server.kill().catch(() => undefined);
+  try {
+    await makeFolder(paths.runDir, owner);
+    for (const name of [socket, `${socket}.lock`, logFile]) await rm(name, { force: true });
+    await replaceFile(initFile, accountStatements(options.secrets.admin), owner);
+    const own: Settings = [
+      ...instance.config.placement(dataDir),
+      ['socket', socket],
+      ['pid_file', file('pid')],
+      ['init_file', initFile],
+      ['skip_networking', 'ON'],
+      ['skip_log_bin', null],
+      ['event_scheduler', 'OFF'],
+    ];
+    await replaceFile(config, renderConfig(null, [...settings, ...own]), owner);
+    signal.throwIfAborted();
+    await server.start([`--defaults-file=${config}`]);
+    signal.addEventListener('abort', kill, { once: true });
+    const session = await firstSession(server, options.secrets.admin, socket, signal);
+    const result = await work({ session, socket });
+    await session.end();
+    server.terminate();
+    if ((await server.waitForExit(stopTimeoutMs)) === 'gone') return result;
+    throw new EngineError(
+      'ENGINE_CLONE_FAILED',
+      'The server of the new copy did not shut down. Look at the disk.',
+      'safe',
+    );
+  } finally {
+    signal.removeEventListener('abort', kill);
+    await server.kill();
+    for (const name of [config, initFile, socket, `${socket}.lock`, file('pid')]) await rm(name, { force: true });
+  }
+}
+
+async function firstSession(server: ServerProcess, password: string, path: string, signal: AbortSignal) {
+  const target = { at: { kind: 'socket', path }, user: accounts.admin, password, ca: null } as const;
+  const session = await pollUntil(
+    async () => {
+      if (server.running === null) {
+        const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await server.logTail(4)}`;
+        throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+      }
+      return ServerSession.open(target, 2000).catch(() => null);
+    },
+    { everyMs: 20, timeoutMs: startTimeoutMs, signal },
+  );
+  if (session !== null) return session;
+  throw new EngineError(
+    'ENGINE_CLONE_FAILED',
+    `The server of the new copy did not answer: ${await server.logTail(4)}`,
+    'safe',
+  );
+}

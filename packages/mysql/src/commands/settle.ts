@@ -1,0 +1,110 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '@understudy/engine';
+import { renderClientConfig } from '../config/file.ts';
+import { logFiles, relayLogName } from '../disk/binlog-files.ts';
+import { readIdentity, writeIdentity } from '../disk/identity.ts';
+import { serverErrorOf } from '../errors.ts';
+import { replaceFile } from '../files.ts';
+import type { Instance } from '../instance.ts';
+import { accounts, quoteLiteral } from '../names.ts';
+import { pipePrograms } from '../process/pipe.ts';
+import { type Flavour, programOf } from '../programs.ts';
+import type { Session } from '../sql/session.ts';
+
+const applyTimeoutMs = 24 * 3600 * 1000;
+const queryTimeoutMs = 10_000;
+
+/** What a server needs after its start, whether or not something received may be unapplied. */
+interface Settling {
+  readonly apply: (instance: Instance, signal: AbortSignal) => Promise<void>;
+  readonly resume: (instance: Instance) => Promise<void>;
+}
+
+const settlings: Readonly<Record<Flavour, Settling>> = {
+  // Its relay log is read at the start, and counts as received until it is applied.
+  mysql: { apply: async () => undefined, resume: async () => undefined },
+  // With GTIDs, it throws its relay log away as soon as replication is started again after a restart of the server (MDEV-4698).
+  mariadb: { apply: applyRelayLog, resume: startApplier },
+};
+
+/**
+ * Makes sure that what the server received, and may have acknowledged, before it was started is part of what it says it holds. Until
+ * then its position counts as unknown.
+ *
+ * @throws EngineError `ENGINE_START_FAILED` when it cannot be applied; the server runs on, and its position stays unknown.
+ */
+export async function settleReceived(instance: Instance, signal: AbortSignal): Promise<void> {
+  const { facts, process: server, programs, options, owner } = instance;
+  const running = server.running;
+  const identity = await readIdentity(options.dataDir);
+  if (running === null || identity === null || facts.of(running.pid).received === 'applied') return;
+  const settling = settlings[programs.flavour];
+  if (identity.received === 'unknown') {
+    await settling.apply(instance, signal);
+    await writeIdentity(options.dataDir, { ...identity, received: 'applied' }, owner);
+  }
+  await settling.resume(instance);
+  facts.of(running.pid).received = 'applied';
+}
+
+/** Applies what the relay log holds beyond the server's position, under the same GTIDs, as a recovery to a point in time does. */
+async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<void> {
+  const { options, paths, programs, owner, sql } = instance;
+  const files = await logFiles(options.dataDir, relayLogName);
+  if (files.length === 0) return;
+  const clientFile = join(paths.runDir, 'settle.client.cnf');
+  const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
+  const { libraryPath } = programs;
+  try {
+    await replaceFile(clientFile, renderClientConfig(login, null), owner);
+    const from = await sql.fresh(queryTimeoutMs, newestGtid);
+    const start = from === null ? [] : [`--start-position=${from}`];
+    const logs = files.map((name) => join(options.dataDir, name));
+    const reader = {
+      program: programOf(programs.binlog, 'mariadb-binlog'),
+      args: ['--no-defaults', ...start, ...logs],
+    };
+    const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
+    const client = { program: programOf(programs.client, 'mariadb'), args: reading };
+    const timing = { timeoutMs: applyTimeoutMs, signal, failure: 'ENGINE_START_FAILED' } as const;
+    await pipePrograms(reader, client, { home: options.dataDir, libraryPath, owner, ...timing });
+    await sql.fresh(queryTimeoutMs, adoptPosition);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const text = `What was received before the start could not be applied: ${error.message}`;
+    throw new EngineError(error.code, `${text} Until it is, this member cannot lead.`, 'safe', { cause: error });
+  } finally {
+    await rm(clientFile, { force: true });
+  }
+}
+
+/** The newest transaction that the server holds, whoever applied it; null when it holds none. There is one domain only. */
+async function newestGtid(session: Session): Promise<string | null> {
+  const query = 'select @@global.gtid_slave_pos as received, @@global.gtid_binlog_pos as logged';
+  const [row] = await session.query(query, [], queryTimeoutMs);
+  const found = [row?.received, row?.logged].filter((gtid): gtid is string => Boolean(gtid));
+  return found.toSorted((a, b) => (sequenceOf(a) < sequenceOf(b) ? 1 : -1))[0] ?? null;
+}
+
+/** The number in `0-7-1234`. */
+const sequenceOf = (gtid: string): bigint => BigInt(/-(\d+)$/.exec(gtid)?.[1] ?? '0');
+
+/** What a client applied is in the binary log only; replication goes on from the other position. */
+async function adoptPosition(session: Session): Promise<void> {
+  const newest = await newestGtid(session);
+  if (newest === null) return;
+  await session.query(`set global gtid_slave_pos = ${quoteLiteral(newest)}`, [], queryTimeoutMs);
+}
+
+/** No such channel: the server has not followed anybody yet. */
+const noChannel = 1200;
+
+/** With its applier running, the server says what it has received in this run; the files of earlier runs are gone then. */
+async function startApplier({ sql, dialect }: Instance): Promise<void> {
+  await sql.fresh(queryTimeoutMs, async (session) => {
+    await session.query(`START ${dialect.replica} SQL_THREAD`, [], queryTimeoutMs).catch((error: unknown) => {
+      if (serverErrorOf(error) !== noChannel) throw error;
+    });
+  });
+}

@@ -1,0 +1,103 @@
+import { copyFile, stat, truncate } from 'node:fs/promises';
+import type { ClusterContext } from '@understudy/engine';
+import { keepReplication } from './commands/follow.ts';
+import { settleReceived } from './commands/settle.ts';
+import { type Parameters, sqlValue } from './config/file.ts';
+import { canonicalName } from './config/settings.ts';
+import { reasonOf, serverErrorOf } from './errors.ts';
+import type { Instance } from './instance.ts';
+import { quoteIdentifier } from './names.ts';
+import { monotonicMs } from './waiting.ts';
+
+/** These change rarely. */
+const rareEveryMs = 10_000;
+const settleTimeoutMs = 10_000;
+const logBytesMax = 32 * 1024 * 1024;
+/** The variable can only be set before a start. */
+const readOnlyVariable = 1238;
+
+/** Standing work on a running server that no command asks for, and the facts for people that it finds on the way. */
+export class Maintenance {
+  readonly #instance: Instance;
+  #rareMs = Number.NEGATIVE_INFINITY;
+  /** What the server has been given, at its start or since. */
+  #given: { readonly pid: number; readonly parameters: Parameters } | null = null;
+  #pending: readonly string[] = [];
+  #refused: readonly string[] = [];
+
+  constructor(instance: Instance) {
+    this.#instance = instance;
+  }
+
+  /** Parameters that take effect with the next start. */
+  get pendingRestart(): readonly string[] {
+    return this.#pending;
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#instance.config.problems(), ...this.#refused];
+  }
+
+  async run(context: ClusterContext): Promise<void> {
+    const { process: server, facts, config } = this.#instance;
+    const running = server.running;
+    if (running === null || facts.of(running.pid).answered === 'never') return;
+    config.learn(context);
+    // Cut short when an earlier agent died over it.
+    if (facts.received === 'unknown') await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
+    await keepReplication(this.#instance, context);
+    await this.#applyParameters(running.pid);
+    const nowMs = monotonicMs();
+    if (nowMs - this.#rareMs < rareEveryMs) return;
+    this.#rareMs = nowMs;
+    await this.#boundLog();
+    if ((await config.copyCertificates()) === 'changed') await this.#reloadCertificates();
+  }
+
+  /** Gives the server at once what has changed and can change while it runs; says what needs a restart. */
+  async #applyParameters(pid: number): Promise<void> {
+    const { config, sql } = this.#instance;
+    const wanted = config.wanted();
+    if (this.#given?.pid !== pid) {
+      this.#given = { pid, parameters: config.started() };
+      this.#pending = [];
+      this.#refused = [];
+    }
+    const { parameters } = this.#given;
+    const changed = Object.entries(wanted).filter(([name, value]) => parameters[name] !== value);
+    // The server's own default for what is not wanted any more is known to nobody but a new start.
+    const dropped = Object.keys(parameters).filter((name) => wanted[name] === undefined);
+    if (changed.length === 0 && dropped.length === 0) return;
+    this.#pending = [...new Set([...this.#pending, ...dropped])];
+    const session = await sql.monitor(1000);
+    const refused: string[] = [];
+    for (const [name, value] of changed) {
+      try {
+        await session.query(`set global ${quoteIdentifier(canonicalName(name))} = ${sqlValue(value)}`);
+      } catch (error) {
+        if (serverErrorOf(error) === undefined) throw error;
+        if (serverErrorOf(error) === readOnlyVariable) this.#pending = [...new Set([...this.#pending, name])];
+        else refused.push(`The server did not take the parameter ${name}: ${reasonOf(error)}. Correct its value.`);
+      }
+    }
+    this.#refused = refused;
+    this.#given = { pid, parameters: wanted };
+  }
+
+  async #reloadCertificates(): Promise<void> {
+    const session = await this.#instance.sql.monitor(1000);
+    await session.query(this.#instance.dialect.reloadCertificates);
+  }
+
+  /** Keeps the server's log from filling the disk: the server appends, so the file can be emptied under it. */
+  async #boundLog(): Promise<void> {
+    const file = this.#instance.paths.log;
+    const size = await stat(file).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size <= logBytesMax) return;
+    await copyFile(file, `${file}.1`);
+    await truncate(file, 0);
+  }
+}

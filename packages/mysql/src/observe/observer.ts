@@ -1,0 +1,126 @@
+import type { EngineState, MemberId, SystemId } from '@understudy/core';
+import type { MemberReport } from '@understudy/engine';
+import { readIdentity, systemIdOf } from '../disk/identity.ts';
+import { inspectDisk, stoppedState } from '../disk/inspect.ts';
+import { codeOf, reasonOf, serverErrorOf } from '../errors.ts';
+import type { Instance } from '../instance.ts';
+import type { RunningServer } from '../process/server-process.ts';
+import { monotonicMs } from '../waiting.ts';
+import { readPosition } from './position.ts';
+import type { Probe } from './probe.ts';
+import { ReceiverWatch } from './receiver.ts';
+import { ReplicaWatch } from './replicas.ts';
+
+const queryTimeoutMs = 500;
+/** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
+export const unresponsiveAfterMs = 3000;
+
+export type Reports = ReadonlyMap<MemberId, MemberReport>;
+
+/** A server that is not up yet has no socket, or nobody listens on it. */
+function saysNotReady(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return ['ENOENT', 'ECONNREFUSED'].includes(codeOf(cause) ?? '');
+}
+
+/** Looks at the server several times a second and says what it sees as an `EngineState`. */
+export class Observer {
+  readonly #instance: Instance;
+  readonly #probe: Probe;
+  readonly #receiver: ReceiverWatch;
+  readonly #replicas: ReplicaWatch;
+  #last: { readonly pid: number; readonly state: EngineState } | null = null;
+  #failingSinceMs: number | null = null;
+
+  constructor(instance: Instance, probe: Probe) {
+    this.#instance = instance;
+    this.#probe = probe;
+    this.#receiver = new ReceiverWatch(instance);
+    this.#replicas = new ReplicaWatch(instance);
+  }
+
+  /** The present state; never throws. */
+  async observe(reports: Reports): Promise<EngineState> {
+    const running = this.#instance.process.running;
+    if (running === null) return this.#stopped();
+    try {
+      const state = await this.#running(running, reports);
+      this.#failingSinceMs = null;
+      this.#last = { pid: running.pid, state };
+      const failingMs = this.#probe.failingForMs();
+      return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : state;
+    } catch (error) {
+      return this.#failed(running, error);
+    }
+  }
+
+  async #stopped(): Promise<EngineState> {
+    this.#failingSinceMs = null;
+    this.#last = null;
+    const { options, expected } = this.#instance;
+    try {
+      return await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+    } catch (error) {
+      const problem = `The data directory ${options.dataDir} cannot be read: ${reasonOf(error)}. Repair the disk.`;
+      return { kind: 'refused', problem };
+    }
+  }
+
+  async #failed(running: RunningServer, error: unknown): Promise<EngineState> {
+    if (this.#instance.process.check() === 'gone') return this.#stopped();
+    const nowMs = monotonicMs();
+    const facts = this.#instance.facts.of(running.pid);
+    const starting = { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) } as const;
+    if (facts.answered === 'never' && (running.origin === 'started' || saysNotReady(error))) {
+      this.#failingSinceMs = null;
+      return starting;
+    }
+    const last = this.#last?.pid === running.pid ? this.#last.state : null;
+    // Until a stop ends, with its own deadline, the server is reported as what it was.
+    if (facts.life === 'ending' && last !== null) return last;
+    if (this.#failingSinceMs === null) {
+      const fields = { number: serverErrorOf(error), reason: reasonOf(error) };
+      this.#instance.log({ level: 'debug', message: 'a look at the server failed', fields });
+    }
+    this.#failingSinceMs ??= nowMs;
+    const failingMs = nowMs - this.#failingSinceMs;
+    return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : (last ?? starting);
+  }
+
+  #unresponsive(sinceMs: number): EngineState {
+    return { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) };
+  }
+
+  async #running(running: RunningServer, reports: Reports): Promise<EngineState> {
+    const facts = this.#instance.facts.of(running.pid);
+    const session = await this.#instance.sql.monitor(queryTimeoutMs);
+    facts.answered = 'once';
+    const [row] = await session.query('select @@global.read_only as ro', [], queryTimeoutMs);
+    // MariaDB knows more than on and off: anything but off is fenced.
+    facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
+    const systemId = await this.#instance.systemId();
+    const { position, applied, channel } = await readPosition(this.#instance, session);
+    if (facts.role === 'replica') {
+      const { upstream, receiver } = await this.#receiver.look(session, channel);
+      // What was received before a crash counts too, and the server itself may not know of it.
+      const durable = facts.received === 'applied' ? position : null;
+      return { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver };
+    }
+    const replicas = await this.#replicas.look(session, reports, applied);
+    const acks = this.#instance.acks.state(running.pid);
+    return { kind: 'primary', systemId, position: applied, acks, replicas };
+  }
+}
+
+/** Reads the cluster's id once for each server that runs. */
+export class SystemIdReader {
+  #known: { readonly pid: number; readonly id: SystemId } | null = null;
+
+  async read(dataDir: string, pid: number | null): Promise<SystemId> {
+    if (this.#known !== null && this.#known.pid === pid) return this.#known.id;
+    const identity = await readIdentity(dataDir);
+    if (identity === null) throw new Error(`${dataDir} does not say whose it is`);
+    if (pid !== null) this.#known = { pid, id: systemIdOf(identity) };
+    return systemIdOf(identity);
+  }
+}
