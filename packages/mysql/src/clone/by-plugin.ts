@@ -1,9 +1,11 @@
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { folderBytes } from '../disk/aside.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
 import type { ServerSession } from '../sql/session.ts';
@@ -13,6 +15,9 @@ import { withTemporaryServer } from './temporary-server.ts';
 const cloneTimeoutMs = 7 * 24 * 3600 * 1000;
 const progressEveryMs = 250;
 
+/** The data directory of the server that copies, in the folder of an unfinished copy. */
+export const baseName = 'base';
+
 /**
  * Copies a whole database with the CLONE plugin into `target`, which must not exist. The plugin runs in a server, so one is started for
  * it on an empty database; it writes the copy beside that.
@@ -21,14 +26,17 @@ const progressEveryMs = 250;
  */
 export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<void> {
   const { from, target, totalBytes, progress, signal } = job;
-  const base = `${target}.base`;
+  // The server makes the folder of the copy itself, and may write nowhere above.
+  const work = `${target}.work`;
+  const [base, copy] = [join(work, baseName), join(work, 'data')];
   const measure = setInterval(() => {
-    folderBytes(target).then(
+    folderBytes(copy).then(
       (bytes) => progress(bytes, totalBytes === null ? null : Math.max(totalBytes, bytes)),
       () => undefined,
     );
   }, progressEveryMs);
   try {
+    await makeFolder(work, instance.owner);
     await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), base, instance.owner);
     const settings = [
       ['plugin_load_add', 'mysql_clone.so'],
@@ -42,11 +50,12 @@ export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<vo
       ['innodb_buffer_pool_size', '32M'],
     ] as const;
     await withTemporaryServer(instance, base, settings, signal, ({ session }) =>
-      cloneInto(instance, session, from, target),
+      cloneInto(instance, session, from, copy),
     );
+    await rename(copy, target);
   } finally {
     clearInterval(measure);
-    await rm(base, { recursive: true, force: true });
+    await rm(work, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 import { rename, rm, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { z } from 'zod';
@@ -18,7 +18,7 @@ import type { Flavour } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
 import type { Session } from '../sql/session.ts';
 import { copyByDump } from './by-dump.ts';
-import { copyByPlugin } from './by-plugin.ts';
+import { baseName, copyByPlugin } from './by-plugin.ts';
 import type { CopyJob } from './copy-job.ts';
 
 const timeoutMs = 10_000;
@@ -78,9 +78,11 @@ async function requireReplaceable(instance: Instance): Promise<void> {
 
 /** Removes what an interrupted copy left, with the server that may still write it. */
 async function removeUnfinished({ options, owner, programs, paths }: Instance): Promise<void> {
-  for (const dataDir of await siblings(options.dataDir, 'clone')) {
-    const { server: program, libraryPath } = programs;
-    await new ServerProcess({ program, libraryPath, dataDir, logFile: paths.log, owner }).killLeftovers();
+  const { server: program, libraryPath } = programs;
+  for (const folder of await siblings(options.dataDir, 'clone')) {
+    for (const dataDir of [folder, join(folder, baseName)]) {
+      await new ServerProcess({ program, libraryPath, dataDir, logFile: paths.log, owner }).killLeftovers();
+    }
   }
   await removeLeftovers(options.dataDir, 'clone');
 }
