@@ -69,28 +69,26 @@ async function make(
   account: WantedAccount,
 ): Promise<void> {
   const name = accountOf(account.user);
-  await session.query(
-    `CREATE USER IF NOT EXISTS ${name} ${credentials(instance, account)} ACCOUNT ${account.lock === 'locked' ? 'LOCK' : 'UNLOCK'}`,
-    [],
-    commitTimeoutMs,
-  );
+  const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance)}`;
+  const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
+  await session.query(`CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`, [], commitTimeoutMs);
   await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], commitTimeoutMs);
 }
 
-function credentials({ options, dialect }: Pick<Instance, 'options' | 'dialect'>, { password }: WantedAccount): string {
-  return `IDENTIFIED BY ${quoteLiteral(password)} ${options.tls === null ? 'REQUIRE NONE' : dialect.requireTls}`;
+function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>): string {
+  return options.tls === null ? 'REQUIRE NONE' : dialect.requireTls;
 }
 
-/** Gives all accounts of ours the present passwords, in one transaction for each of them that has another one. */
+/** Gives all accounts of ours the present passwords, in one transaction. */
 export async function renewAccounts(
   instance: Pick<Instance, 'options' | 'dialect'>,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
 ): Promise<void> {
   await keepAccounts(instance, session, context);
-  for (const account of wantedAccounts(instance, context.members.keys())) {
-    await session.query(`ALTER USER ${accountOf(account.user)} ${credentials(instance, account)}`, [], commitTimeoutMs);
-  }
+  const wanted = wantedAccounts(instance, context.members.keys());
+  const list = wanted.map(({ user, password }) => `${accountOf(user)} IDENTIFIED BY ${quoteLiteral(password)}`);
+  await session.query(`ALTER USER ${list.join(', ')} ${requirement(instance)}`, [], commitTimeoutMs);
 }
 
 /**

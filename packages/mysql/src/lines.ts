@@ -115,7 +115,11 @@ export class LineBook {
 
   async #read(session: Session): Promise<void> {
     if (!(await hasLines(session))) return;
-    const rows = await session.query(`SELECT lineage, previous FROM ${schemaName}.\`lines\``, [], statementTimeoutMs);
+    const rows = await session.query(
+      `SELECT lineage AS lineage, previous AS previous FROM ${schemaName}.\`lines\``,
+      [],
+      statementTimeoutMs,
+    );
     for (const { lineage, previous } of rows) {
       if (lineage === null || lineage === undefined) continue;
       this.#steps.set(Number(lineage), {

@@ -2,6 +2,7 @@ import type { Member, MemberId } from '@understudy/core';
 import { formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { keepAccounts } from '../accounts.ts';
+import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
@@ -166,9 +167,10 @@ async function adoptOwnPosition(session: ServerSession): Promise<void> {
     [],
     queryTimeoutMs,
   );
-  const written = row?.written ?? '';
-  if (written === '' || written === row?.replicated) return;
-  await session.query('SET GLOBAL gtid_slave_pos = ?', [written], queryTimeoutMs);
+  const newest = (text: string | null | undefined): bigint =>
+    newestSequence(parseMariadbGtids(text ?? '') ?? []) ?? -1n;
+  if (newest(row?.written) <= newest(row?.replicated)) return;
+  await session.query('SET GLOBAL gtid_slave_pos = ?', [row?.written ?? ''], queryTimeoutMs);
 }
 
 /** Called every second: connects again where a receiver has given up, or has to use its other account; accounts of new members on a leader. */

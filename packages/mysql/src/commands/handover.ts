@@ -93,7 +93,7 @@ async function close(instance: Instance, timeoutMs: number): Promise<void> {
 
 async function whatWaits(session: ServerSession): Promise<string> {
   const rows = await session.query(
-    "SELECT state, COUNT(*) AS sessions FROM information_schema.processlist WHERE command = 'Query' AND state <> '' GROUP BY state",
+    "SELECT state AS state, COUNT(*) AS sessions FROM information_schema.processlist WHERE command = 'Query' AND state <> '' GROUP BY state",
     [],
     queryTimeoutMs,
   );
@@ -103,7 +103,7 @@ async function whatWaits(session: ServerSession): Promise<string> {
 /** Ends the connections of all clients: read-only does not keep privileged ones from writing. */
 async function cutClients(session: ServerSession): Promise<void> {
   const rows = await session.query(
-    `SELECT id FROM information_schema.processlist
+    `SELECT id AS id FROM information_schema.processlist
     WHERE user NOT IN ('system user', 'event_scheduler', 'unauthenticated user', ?) AND command NOT LIKE 'Binlog Dump%'`,
     [accounts.admin],
     queryTimeoutMs,
@@ -118,7 +118,7 @@ async function everythingSent(session: ServerSession, timeoutMs: number): Promis
   const sent = await pollUntil(
     async () => {
       const rows = await session.query(
-        `SELECT user FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND state NOT LIKE '%has sent all binlog%'`,
+        `SELECT user AS user FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%' AND COALESCE(state, '') NOT LIKE '%has sent all binlog%'`,
         [],
         queryTimeoutMs,
       );

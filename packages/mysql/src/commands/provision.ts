@@ -28,7 +28,7 @@ export async function provision(instance: Instance, context: ClusterContext): Pr
 /** Events that came by replication are switched off here. They are switched on with the account that they belong to, on this server alone. */
 async function enableEvents(session: Session): Promise<void> {
   const events = await session.query(
-    `SELECT event_schema AS \`schema\`, event_name AS name, definer FROM information_schema.events
+    `SELECT event_schema AS \`schema\`, event_name AS name, definer AS definer FROM information_schema.events
     WHERE status IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')`,
     [],
     queryTimeoutMs,

@@ -27,7 +27,7 @@ export async function cutOthers(session: Session, members: readonly MemberId[]):
   const gone = await pollUntil(
     async () => {
       const rows = await session.query(
-        "SELECT id, user FROM information_schema.processlist WHERE user LIKE ? OR user = 'unauthenticated user'",
+        "SELECT id AS id, user AS user FROM information_schema.processlist WHERE user LIKE ? OR user = 'unauthenticated user'",
         [`${ackPrefix.replaceAll('_', '\\_')}%`],
         queryTimeoutMs,
       );

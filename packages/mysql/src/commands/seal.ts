@@ -4,7 +4,6 @@ import { keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
 const connectTimeoutMs = 1000;
-const queryTimeoutMs = 1000;
 
 /**
  * Cuts the stream from the upstream and proves that nothing is received, and so nothing acknowledged, any more. The applier goes on, so
@@ -24,7 +23,6 @@ export async function seal(instance: Instance): Promise<void> {
   await upstream.clear(running);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
     const channel = await stopReceiver(session, dialect);
-    await session.query(`SET GLOBAL ${dialect.semiSync.replicaEnabled} = OFF`, [], queryTimeoutMs);
     // Only where both threads are stopped this may take long; `maintain` does it then.
     if (channel?.applier === 'stopped' && dialect.gtids === 'sets') await keepApplying(session, dialect);
   });

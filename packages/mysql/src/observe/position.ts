@@ -63,7 +63,9 @@ async function readDomains(
     queryTimeoutMs,
   );
   const appliedText = [row?.written, row?.replicated].filter((text) => text).join(',');
-  const applied = await historyOf(instance, session, appliedText);
+  // The log is written a moment before its rows can be seen: then the marker of a new line is not there yet.
+  const applied =
+    (await historyOf(instance, session, appliedText)) ?? (await historyOf(instance, session, row?.replicated ?? ''));
   if (applied === null) {
     const text = `The table of history lines does not explain the position ${appliedText}. Make a new copy of this database.`;
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');

@@ -11,6 +11,7 @@ const queryTimeoutMs = 500;
 /** These cost a new copy of the database, and some of them are reported for a moment while a leader is opening: only lasting ones count. */
 const grave: ReadonlySet<BrokenCause> = new Set(['wal-removed', 'history']);
 const graveAfterMs = 2000;
+const healedAfterMs = 1000;
 
 /** Why a source does not send: errors 1236 and 13114 ("fatal error … when reading data from binary log") say it in words. */
 const fatalCauses: readonly (readonly [RegExp, BrokenCause])[] = [
@@ -39,6 +40,7 @@ export function causeOf({ number, text }: ThreadError): BrokenCause {
 export class ReceiverWatch {
   readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>;
   readonly #life = new SignOfLife();
+  #runningSinceMs: number | null = null;
   #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
 
   constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>) {
@@ -54,19 +56,28 @@ export class ReceiverWatch {
     if (upstream === null || channel === null) {
       this.#life.reset();
       this.#broken = null;
+      this.#runningSinceMs = null;
       return { upstream, receiver: { kind: 'none' } };
     }
     if (channel.receiver === 'running') {
-      this.#broken = null;
+      this.#runs();
       const sign = `${channel.sign} ${await this.#heartbeats(session)}`;
       return { upstream, receiver: { kind: 'streaming', silentMs: this.#life.look(sign) } };
     }
     this.#life.reset();
+    this.#runningSinceMs = null;
     return { upstream, receiver: { kind: 'broken', cause: this.#lasting(channel) } };
   }
 
+  /** A receiver that was started again runs for a moment before its source refuses it once more. */
+  #runs(): void {
+    const nowMs = monotonicMs();
+    this.#runningSinceMs ??= nowMs;
+    if (nowMs - this.#runningSinceMs >= healedAfterMs) this.#broken = null;
+  }
+
   #lasting({ receiverError }: Channel): BrokenCause {
-    const cause = receiverError === null ? 'unknown' : causeOf(receiverError);
+    const cause = receiverError === null ? (this.#broken?.cause ?? 'unknown') : causeOf(receiverError);
     if (this.#broken?.cause !== cause) this.#broken = { cause, sinceMs: monotonicMs() };
     return grave.has(cause) && monotonicMs() - this.#broken.sinceMs < graveAfterMs ? 'unknown' : cause;
   }
