@@ -6,8 +6,6 @@ import { accounts, ackAccount, ackPrefix, quoteAccount, quoteLiteral } from './n
 import type { Session } from './sql/session.ts';
 
 const queryTimeoutMs = 2000;
-/** Accounts are replicated, so making one waits for acknowledgements like every commit. */
-const commitTimeoutMs = 30_000;
 
 /** Our accounts may come from anywhere that the network lets through: what keeps strangers out is the password, and TLS where it is configured. */
 const anywhere = '%';
@@ -51,15 +49,30 @@ async function existing(session: Session): Promise<ReadonlySet<string>> {
   return new Set(rows.map(({ user }) => user ?? ''));
 }
 
-/** Makes on a leader the accounts that are missing; they reach the replicas like all data. Members join at any time. */
+/** Makes on a leader the accounts that are missing. Members join at any time. */
 export async function keepAccounts(
   instance: Pick<Instance, 'options' | 'dialect'>,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
 ): Promise<void> {
   const there = await existing(session);
-  for (const account of wantedAccounts(instance, context.members.keys())) {
-    if (!there.has(account.user)) await make(session, instance, account);
+  const missing = wantedAccounts(instance, context.members.keys()).filter(({ user }) => !there.has(user));
+  if (missing.length === 0) return;
+  await unlogged(session, async () => {
+    for (const account of missing) await make(session, instance, account);
+  });
+}
+
+/**
+ * Runs statements about accounts for this server alone. A logged one would wait for an acknowledgement, and MySQL lets nobody log in
+ * meanwhile, not even the replica that should send it.
+ */
+async function unlogged(session: Session, work: () => Promise<void>): Promise<void> {
+  await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
+  try {
+    await work();
+  } finally {
+    await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
   }
 }
 
@@ -71,15 +84,15 @@ async function make(
   const name = accountOf(account.user);
   const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance)}`;
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
-  await session.query(`CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`, [], commitTimeoutMs);
-  await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], commitTimeoutMs);
+  await session.query(`CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`, [], queryTimeoutMs);
+  await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
 }
 
 function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>): string {
   return options.tls === null ? 'REQUIRE NONE' : dialect.requireTls;
 }
 
-/** Gives all accounts of ours the present passwords, in one transaction. */
+/** Makes the accounts that are missing, and gives all of ours the present passwords. */
 export async function renewAccounts(
   instance: Pick<Instance, 'options' | 'dialect'>,
   session: Session,
@@ -88,12 +101,14 @@ export async function renewAccounts(
   await keepAccounts(instance, session, context);
   const wanted = wantedAccounts(instance, context.members.keys());
   const list = wanted.map(({ user, password }) => `${accountOf(user)} IDENTIFIED BY ${quoteLiteral(password)}`);
-  await session.query(`ALTER USER ${list.join(', ')} ${requirement(instance)}`, [], commitTimeoutMs);
+  await unlogged(session, async () => {
+    await session.query(`ALTER USER ${list.join(', ')} ${requirement(instance)}`, [], queryTimeoutMs);
+  });
 }
 
 /**
- * Locks and unlocks acknowledgers' accounts on this server alone (not logged): those of `members` are open, all others are locked. An account
- * that a rule needs and that is missing is made, on this server alone too.
+ * Locks and unlocks acknowledgers' accounts on this server alone: those of `members` are open, all others are locked. An account that a
+ * rule needs and that is missing is made.
  */
 export async function setAcknowledgers(
   instance: Pick<Instance, 'options' | 'dialect'>,
@@ -104,8 +119,7 @@ export async function setAcknowledgers(
   const open = new Set(members.map(ackAccount));
   const there = await ackAccounts(session);
   const locked = await lockedAccounts(session, instance.dialect);
-  await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
-  try {
+  await unlogged(session, async () => {
     if (change === 'lock') {
       const surplus = [...there].filter((user) => !open.has(user) && !locked.has(user));
       for (const user of surplus) await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
@@ -117,9 +131,7 @@ export async function setAcknowledgers(
         await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
       }
     }
-  } finally {
-    await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
-  }
+  });
 }
 
 async function ackAccounts(session: Session): Promise<ReadonlySet<string>> {

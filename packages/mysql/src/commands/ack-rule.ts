@@ -69,7 +69,11 @@ async function limitAcknowledgers(
 }
 
 /** Commits wait for that many; for none when it is 0. */
-async function count({ dialect: { semiSync } }: Instance, session: ServerSession, required: number): Promise<void> {
+export async function count(
+  { dialect: { semiSync } }: Instance,
+  session: ServerSession,
+  required: number,
+): Promise<void> {
   if (required > 0 && semiSync.required !== null) {
     await session.query(`SET GLOBAL ${semiSync.required} = ${required}`, [], queryTimeoutMs);
   }

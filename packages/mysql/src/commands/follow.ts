@@ -43,6 +43,10 @@ export async function follow(instance: Instance, leader: MemberId, context: Clus
   if (running === null) {
     throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
   }
+  if (instance.facts.of(running.pid).role === 'primary') {
+    const text = `The server is a primary; it cannot follow ${leader} before it has been stopped.`;
+    throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
+  }
   const { acknowledges } = context;
   const user = acknowledges === 'yes' ? ackAccount(context.self) : accounts.copy;
   await instance.sql.fresh(connectTimeoutMs, (session) =>

@@ -8,7 +8,7 @@ import { requireNewLine, writeMarker } from '../lines.ts';
 import { type Reading, readPosition } from '../observe/position.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
-import { installRule, proveRule, requireCountable } from './ack-rule.ts';
+import { count, installRule, proveRule, requireCountable } from './ack-rule.ts';
 import { drained, keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
@@ -115,6 +115,8 @@ async function open(
     await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
   } catch (error) {
     instance.acks.forget();
+    // A replica whose own log waits for acknowledgements would apply nothing.
+    await count(instance, session, 0).catch(() => undefined);
     await session.query(dialect.close.statement, [], queryTimeoutMs).catch(() => undefined);
     throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
   }
