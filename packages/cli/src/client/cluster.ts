@@ -226,7 +226,7 @@ function refusal(call: HttpCall, answer: HttpAnswer): CliError {
   const { code } = said.data;
   if (code === 'CONFIG_CHANGED' || code === 'REQUEST_FAILED') return new CliError(code, text, next);
   // The agent answers, the store does not: nothing can be decided, as if nobody had answered.
-  if (code.startsWith('STORE_')) return new CliError('UNREACHABLE', text, next, { retry: 'unknown' });
+  if (status === 503 && code.startsWith('STORE_')) return new CliError('UNREACHABLE', text, next, { retry: 'unknown' });
   if (code === 'TOKEN_MISSING' || code === 'TOKEN_WRONG') {
     return new CliError(
       'REFUSED',
