@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ALONE, ackRule, epoch, ms, relation } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
+import {
+  type ConformanceNode,
+  eventually,
+  ids,
+  monotonicMs,
+  onStage,
+  type Stage,
+} from '@understudy/engine/conformance';
+import { ServerSession } from '../src/sql/session.ts';
+import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
+import { testServerNames, testServers } from './servers.ts';
+
+/** What only binlog engines can get wrong. The rest is in the conformance suite. */
+const chosen = process.env.UNDERSTUDY_TEST_MYSQL;
+for (const server of await testServers(testServerNames.filter((name) => chosen === undefined || name === chosen))) {
+  const harness = mysqlHarness(server);
+  describe(`${server.flavour} ${server.version}: replication`, { concurrency: 2 }, () => {
+    it('keeps what it has not applied when it connects with its other account', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        const before = await withApplierHeld(replica, async () => {
+          const client = await stage.connect(leader);
+          for (let value = 1; value <= 20; value++) assert.equal(await client.write(value), 'acknowledged');
+          const held = await stage.position(replica);
+          const change = follow(stage, replica, leader, 'no');
+          // MariaDB would throw its relay log away, so there it is refused until all is applied.
+          if (server.flavour === 'mysql') await change;
+          else await assert.rejects(change, isCode('ENGINE_BUSY'));
+          assert.equal(relation(await stage.position(replica), held), 'equal', 'nothing of it is lost');
+          return held;
+        });
+        await eventually('it is connected again', async () => {
+          await follow(stage, replica, leader, 'no').catch((error: unknown) => {
+            if (!isCode('ENGINE_BUSY')(error)) throw error;
+          });
+          const state = await stage.state(replica);
+          return state.kind === 'replica' && state.receiver.kind === 'streaming' ? true : null;
+        });
+        await stage.until(replica, 'replica', ({ replayed }) =>
+          ['equal', 'ahead'].includes(relation(replayed, before)),
+        );
+      }));
+
+    it('frees a commit that its replica received without being asked for an acknowledgement', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await stage.setRule(leader, ALONE);
+        const start = await stage.position(replica);
+        // The leader asks before the replica knows that it is asked.
+        const rule = ackRule([replica.id], 1);
+        await leader.engine().execute({ kind: 'set-ack-rule', rule }, stage.context(leader));
+        const held = (await stage.connect(leader)).write(1, 30_000);
+        await stage.until(
+          replica,
+          'replica',
+          ({ position }) => position !== null && relation(position, start) === 'ahead',
+        );
+        await stage.setRule(leader, rule);
+        const watch = stage.until(leader, 'primary', () => answered !== null);
+        let answered: string | null = null;
+        answered = await held;
+        await watch;
+        assert.equal(answered, 'acknowledged');
+      }));
+
+    it('counts nobody whom the rule does not name, whatever that replica does', () =>
+      onStage(harness, 3, async (stage) => {
+        const leader = await stage.build(1);
+        const [named, other] = [stage.node(2), stage.node(3)];
+        const client = await stage.connect(leader);
+        assert.equal(await client.write(1), 'acknowledged');
+        // The other one is not told: it goes on asking to acknowledge.
+        const rule = ackRule([named.id], 1);
+        await leader.engine().execute({ kind: 'set-ack-rule', rule }, stage.context(leader));
+        assert.equal(await client.write(2), 'acknowledged');
+        await named.kill();
+        await stage.until(named, 'stopped');
+        assert.notEqual(await client.write(3, 1500), 'acknowledged');
+        await stage.until(other, 'replica', ({ receiver }) => receiver.kind === 'broken');
+        const state = await stage.until(leader, 'primary');
+        assert.deepEqual(state.acks.running, rule);
+        await stage.setRule(leader, ackRule(ids([other]), 1));
+        assert.equal(await (await stage.connect(leader)).write(4, 30_000), 'acknowledged');
+      }));
+
+    it('opens only when everything that was received is applied', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        const lineage = await withApplierHeld(replica, async () => {
+          const client = await stage.connect(leader);
+          for (let value = 1; value <= 20; value++) assert.equal(await client.write(value), 'acknowledged');
+          await leader.kill();
+          await stage.until(leader, 'stopped');
+          await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+          const notAfter = ms(monotonicMs() + 60_000);
+          const command = { kind: 'promote', epoch: epoch(9), lineage: 7, rule: ALONE, notAfter } as const;
+          await stage.run(replica, command);
+          assert.equal(replica.engine().job()?.kind, 'promote', 'it waits for its applier');
+          assert.equal((await stage.state(replica)).kind, 'replica');
+          return command.lineage;
+        });
+        const { position } = await stage.until(replica, 'primary');
+        assert(position.kind === 'gtid');
+        assert.equal(position.lineages.at(-1), lineage);
+        const numbers = await (await stage.connect(replica)).read();
+        assert.equal(numbers.length, 20);
+      }));
+  });
+}
+
+const isCode = (code: string) => (error: unknown) => error instanceof EngineError && error.code === code;
+
+/** Follows with or without acknowledging, whatever the stage's rule says. */
+async function follow(stage: Stage, node: ConformanceNode, leader: ConformanceNode, acknowledges: 'yes' | 'no') {
+  const context = { ...stage.context(node), acknowledges };
+  await node.engine().execute({ kind: 'follow', leader: leader.id, epoch: epoch(1) }, context);
+}
+
+/** Runs `work` while the node can receive but not apply. */
+async function withApplierHeld<T>(node: ConformanceNode, work: () => Promise<T>): Promise<T> {
+  const path = join(nodeOf(node).input.runDir, 'mysql.sock');
+  const login = { at: { kind: 'socket', path }, user: 'us_admin', password: testSecrets.admin, ca: null } as const;
+  const session = await ServerSession.open(login, 2000);
+  try {
+    await session.query('lock tables conformance.numbers read');
+    return await work();
+  } finally {
+    await session.end();
+  }
+}
