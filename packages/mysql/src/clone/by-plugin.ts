@@ -1,6 +1,5 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { folderBytes } from '../disk/aside.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
@@ -8,12 +7,14 @@ import { reasonOf } from '../errors.ts';
 import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
-import type { ServerSession } from '../sql/session.ts';
+import type { Session } from '../sql/session.ts';
+import { pollUntil } from '../waiting.ts';
 import type { CopyJob } from './copy-job.ts';
 import { withTemporaryServer } from './temporary-server.ts';
 
 const cloneTimeoutMs = 7 * 24 * 3600 * 1000;
 const progressEveryMs = 250;
+const busyEveryMs = 250;
 
 /** The data directory of the server that copies, in the folder of an unfinished copy. */
 export const baseName = 'base';
@@ -50,7 +51,7 @@ export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<vo
       ['innodb_buffer_pool_size', '32M'],
     ] as const;
     await withTemporaryServer(instance, base, settings, signal, ({ session }) =>
-      cloneInto(instance, session, from, copy),
+      cloneInto(instance, session, job, copy),
     );
     await rename(copy, target);
   } finally {
@@ -59,13 +60,31 @@ export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<vo
   }
 }
 
-async function cloneInto(instance: Instance, session: ServerSession, from: Member, target: string): Promise<void> {
+async function cloneInto(
+  instance: Instance,
+  session: Session,
+  { from, signal }: CopyJob,
+  target: string,
+): Promise<void> {
   const source = `${quoteAccount(accounts.clone, from.host)}:${from.port}`;
   const tls = instance.options.tls === null ? '' : ' REQUIRE SSL';
   const password = quoteLiteral(instance.options.secrets.clone);
   const statement = `CLONE INSTANCE FROM ${source} IDENTIFIED BY ${password} DATA DIRECTORY = ${quoteLiteral(target)}${tls}`;
-  await session.query(statement, [], cloneTimeoutMs).catch((error: unknown) => {
-    const text = `Copying the database from ${from.id} failed: ${reasonOf(error)}.`;
-    throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe', { cause: error });
-  });
+  const done = await pollUntil(
+    async () => {
+      try {
+        await session.query(statement, [], cloneTimeoutMs);
+        return true;
+      } catch (error) {
+        // A source gives one copy at a time.
+        if (/too many concurrent clone/i.test(reasonOf(error))) return null;
+        const text = `Copying the database from ${from.id} failed: ${reasonOf(error)}.`;
+        throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe', { cause: error });
+      }
+    },
+    { everyMs: busyEveryMs, timeoutMs: cloneTimeoutMs, signal },
+  );
+  if (done !== null) return;
+  const text = `${from.id} was busy with other copies for days.`;
+  throw new EngineError('ENGINE_CLONE_FAILED', `${text} Look at its process list.`, 'safe');
 }

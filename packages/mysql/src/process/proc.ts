@@ -10,7 +10,9 @@ export function startTicks(pid: number): string | null {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name before the other fields is in parentheses, and may hold spaces and parentheses itself.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+    // The first thread of a killed server may be dead while others still hold its files and its port.
+    const isDead = (fields[0] === 'Z' || fields[0] === 'X') && Number(fields[17]) <= 1;
+    return isDead ? null : (fields[19] ?? null);
   } catch {
     return null;
   }

@@ -40,6 +40,8 @@ export class ServerSession implements Session {
   readonly #where: string;
   #state: 'open' | 'closed' = 'open';
   #onClose: (() => void) | undefined;
+  /** Statements under way: the driver never answers those of a connection that we cut ourselves. */
+  readonly #pending = new Set<(reason: Error) => void>();
 
   private constructor(connection: mysql.Connection, where: string) {
     this.#connection = connection;
@@ -92,6 +94,8 @@ export class ServerSession implements Session {
   #closed(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    for (const reject of this.#pending) reject(lost(this.#where));
+    this.#pending.clear();
     this.#onClose?.();
   }
 
@@ -130,7 +134,9 @@ export class ServerSession implements Session {
     // A bigint is written as it is; the driver would make text of it.
     const filled = values.map((value) => (typeof value === 'bigint' ? mysql.raw(String(value)) : value));
     return new Promise((resolve, reject) => {
+      this.#pending.add(reject);
       this.#connection.query(statement, filled, (error: Error | null, result: unknown) => {
+        this.#pending.delete(reject);
         if (error !== null) reject(error);
         else resolve(Array.isArray(result) ? result.map(asRow) : []);
       });
