@@ -12,6 +12,8 @@ export interface Paths {
   readonly initFile: string;
   readonly pidFile: string;
   readonly identity: string;
+  /** Of this server alone: a server that starts removes the temporary tables of others from a folder that they share. */
+  readonly temporary: string;
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
@@ -27,6 +29,7 @@ export function pathsOf({ dataDir, runDir }: Pick<MysqlOptions, 'dataDir' | 'run
     initFile: join(runDir, 'start.sql'),
     pidFile: join(runDir, 'server.pid'),
     identity: join(dataDir, identityName),
+    temporary: join(runDir, 'tmp'),
     tls: { ca: join(runDir, 'ca.pem'), cert: join(runDir, 'cert.pem'), key: join(runDir, 'key.pem') },
   };
 }

@@ -41,12 +41,14 @@ export async function withTemporaryServer<T>(
   const kill = (): void => void server.kill().catch(() => undefined);
   try {
     await makeFolder(paths.runDir, owner);
+    await makeFolder(file('tmp'), owner);
     for (const name of [socket, `${socket}.lock`, logFile]) await rm(name, { force: true });
     await replaceFile(initFile, accountStatements(options.secrets.admin), owner);
     const own: Settings = [
       ...instance.config.placement(dataDir),
       ['socket', socket],
       ['pid_file', file('pid')],
+      ['tmpdir', file('tmp')],
       ['init_file', initFile],
       ['skip_networking', 'ON'],
       ['skip_log_bin', null],
@@ -69,6 +71,7 @@ export async function withTemporaryServer<T>(
   } finally {
     signal.removeEventListener('abort', kill);
     await server.kill();
+    await rm(file('tmp'), { recursive: true, force: true });
     for (const name of [config, initFile, socket, `${socket}.lock`, file('pid')]) await rm(name, { force: true });
   }
 }

@@ -71,6 +71,7 @@ export class ManagedConfig {
       ['server_id', String(this.#options.serverId)],
       ['socket', this.#paths.socket],
       ['pid_file', this.#paths.pidFile],
+      ['tmpdir', this.#paths.temporary],
       ['init_file', this.#paths.initFile],
       ...this.#tls(),
     ];
@@ -100,6 +101,7 @@ export class ManagedConfig {
    */
   async prepareStart(): Promise<void> {
     await makeFolder(this.#paths.runDir, this.#owner);
+    await makeFolder(this.#paths.temporary, this.#owner);
     await refuseUserSettings(this.#options.userConfig, this.#programs);
     await this.copyCertificates();
     await replaceFile(this.#paths.initFile, accountStatements(this.#options.secrets.admin), this.#owner);

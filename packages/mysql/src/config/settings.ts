@@ -100,6 +100,7 @@ const placed = [
   'datadir',
   'socket',
   'pid_file',
+  'tmpdir',
   'port',
   'bind_address',
   'server_id',

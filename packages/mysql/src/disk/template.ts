@@ -50,7 +50,12 @@ const makers: Readonly<Record<Flavour, Maker>> = {
     await replaceFile(initFile, lockRoot.mysql, options.runAs);
     // A small redo log: it is part of what is copied, and grows at the first start.
     const args = ['--innodb-redo-log-capacity=8M', '--mysqlx=OFF', '--performance-schema=OFF', '--disable-log-bin'];
-    const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--init-file=${initFile}`];
+    const place = [
+      `--basedir=${programs.baseDir}`,
+      `--datadir=${target}`,
+      `--init-file=${initFile}`,
+      `--tmpdir=${target}.tmp`,
+    ];
     try {
       const all = ['--no-defaults', '--initialize-insecure', ...place, ...args, ...asRoot(options)];
       return await run(programs.server, all, options, target, signal);
@@ -66,7 +71,12 @@ const makers: Readonly<Record<Flavour, Maker>> = {
     const lockFile = `${target}.sql`;
     await replaceFile(lockFile, lockRoot.mariadb, options.runAs);
     const args = ['--skip-test-db', '--auth-root-authentication-method=normal', '--innodb-log-file-size=4M'];
-    const place = [`--basedir=${programs.baseDir}`, `--datadir=${target}`, `--extra-file=${lockFile}`];
+    const place = [
+      `--basedir=${programs.baseDir}`,
+      `--datadir=${target}`,
+      `--extra-file=${lockFile}`,
+      `--tmpdir=${target}.tmp`,
+    ];
     try {
       return await run(
         programs.installDb,
@@ -98,6 +108,7 @@ export async function ensureTemplate(
   const partial = `${path}.${randomBytes(4).toString('hex')}`;
   try {
     await makeFolder(partial, runAs);
+    await makeFolder(`${partial}.tmp`, runAs);
     const { code, output } = await makers[programs.flavour](programs, options, partial, signal);
     if (code !== 0) {
       const problem = isDiskFull(new Error(output)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
@@ -109,7 +120,7 @@ export async function ensureTemplate(
       if (!(await isThere(path))) throw error;
     });
   } finally {
-    await rm(partial, { recursive: true, force: true });
+    for (const folder of [partial, `${partial}.tmp`]) await rm(folder, { recursive: true, force: true });
   }
   return path;
 }

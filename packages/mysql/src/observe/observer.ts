@@ -96,8 +96,8 @@ export class Observer {
     const session = await this.#instance.sql.monitor(queryTimeoutMs);
     facts.answered = 'once';
     const [row] = await session.query('select @@global.read_only as ro', [], queryTimeoutMs);
-    // MariaDB knows more than on and off: anything but off is fenced.
-    facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
+    // MariaDB knows more than on and off: anything but off is fenced. A leader that is being stopped closes first.
+    if (facts.life === 'serving') facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
     const { position, applied, channel } = await readPosition(this.#instance, session);
     if (facts.role === 'replica') {
