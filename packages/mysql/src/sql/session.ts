@@ -111,11 +111,11 @@ export class ServerSession implements Session {
     if (this.#state === 'closed') throw lost(this.#where);
     try {
       return await withDeadline(this.#run(statement, values), deadlineMs, () => {
-        this.destroy();
         const text = `The server at ${this.#where} did not answer a statement within ${deadlineMs} ms.`;
         return new EngineError('ENGINE_TIMEOUT', text, 'unknown');
       });
     } catch (error) {
+      if (error instanceof EngineError && error.code === 'ENGINE_TIMEOUT') this.destroy();
       throw this.#statementError(error);
     }
   }
