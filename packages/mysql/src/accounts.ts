@@ -5,7 +5,7 @@ import type { Instance } from './instance.ts';
 import { accounts, ackAccount, ackPrefix, quoteAccount, quoteLiteral } from './names.ts';
 import type { Session } from './sql/session.ts';
 
-const queryTimeoutMs = 2000;
+const queryTimeoutMs = 4000;
 
 /** Our accounts may come from anywhere that the network lets through: what keeps strangers out is the password, and TLS where it is configured. */
 const anywhere = '%';

@@ -4,7 +4,7 @@ import { type LineStep, markerSequence } from './gtid/mariadb.ts';
 import { schemaName } from './names.ts';
 import type { Session } from './sql/session.ts';
 
-const statementTimeoutMs = 2000;
+const statementTimeoutMs = 4000;
 /** A full disk, or a lock on all tables, keeps a small transaction waiting. */
 const markerTimeoutMs = 5000;
 

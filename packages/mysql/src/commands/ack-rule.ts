@@ -10,8 +10,8 @@ import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { cutOthers } from './readers.ts';
 
-const connectTimeoutMs = 1000;
-const queryTimeoutMs = 1000;
+const connectTimeoutMs = 3000;
+const queryTimeoutMs = 4000;
 /** More than there can ever be: nothing is acknowledged meanwhile. */
 const nobodySuffices = 65_535;
 

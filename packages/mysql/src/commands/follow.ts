@@ -13,8 +13,8 @@ import { changeStatement, startReceiver } from './channel-statements.ts';
 import { drained, keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
-const connectTimeoutMs = 1000;
-const queryTimeoutMs = 2000;
+const connectTimeoutMs = 3000;
+const queryTimeoutMs = 4000;
 /** How long `follow` waits for the applier where a new source can be set only after everything is applied; then it is tried again. */
 const drainTimeoutMs = 1000;
 

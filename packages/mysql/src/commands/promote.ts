@@ -14,8 +14,8 @@ import { stopReceiver } from './receiver-control.ts';
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 
-const connectTimeoutMs = 1000;
-const queryTimeoutMs = 2000;
+const connectTimeoutMs = 3000;
+const queryTimeoutMs = 4000;
 /** Opening waits until everything received is applied; how long that takes depends on the backlog. */
 const drainTimeoutMs = 3600_000;
 

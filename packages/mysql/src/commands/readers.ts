@@ -5,8 +5,8 @@ import { ackAccount, ackPrefix } from '../names.ts';
 import type { Session } from '../sql/session.ts';
 import { monotonicMs, pollUntil } from '../waiting.ts';
 
-const queryTimeoutMs = 1000;
-const goneTimeoutMs = 2000;
+const queryTimeoutMs = 4000;
+const goneTimeoutMs = 3000;
 /** A login that is under way is given this long to end before it is cut. */
 const loginPatienceMs = 100;
 const noSuchThread = 1094;

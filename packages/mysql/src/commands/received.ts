@@ -4,7 +4,7 @@ import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
 
-const queryTimeoutMs = 2000;
+const queryTimeoutMs = 4000;
 /** Words of an applier that waits for more. */
 const hasReadAll = /has read all relay log/i;
 

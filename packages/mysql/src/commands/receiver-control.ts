@@ -5,8 +5,8 @@ import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
 
-const queryTimeoutMs = 1000;
-const stopTimeoutMs = 2000;
+const queryTimeoutMs = 3000;
+const stopTimeoutMs = 3000;
 
 /** The thread that receives: on MariaDB by its command, on MySQL by its host; those that apply have others. */
 const receiverThreads =

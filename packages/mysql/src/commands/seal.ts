@@ -3,7 +3,7 @@ import type { Instance } from '../instance.ts';
 import { keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
-const connectTimeoutMs = 1000;
+const connectTimeoutMs = 3000;
 
 /**
  * Cuts the stream from the upstream and proves that nothing is received, and so nothing acknowledged, any more. The applier goes on, so
