@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,9 +19,31 @@ export function projectFolder(): string | null {
   return null;
 }
 
-function userCacheFolder(): string {
+function userCacheFolder(name: 'servers' | 'templates'): string {
   const base = process.env.XDG_CACHE_HOME;
-  return join(base !== undefined && base !== '' ? base : join(homedir(), '.cache'), 'understudy', 'servers');
+  return join(base !== undefined && base !== '' ? base : join(homedir(), '.cache'), 'understudy', name);
+}
+
+const systemTemplates = '/var/cache/understudy/templates';
+
+/**
+ * The folder for empty databases that are made once and copied from then on; made when it does not exist. As root it is one that the
+ * server's user can pass through, which root's home is not.
+ *
+ * @throws ServersError `CACHE_UNWRITABLE`
+ */
+export function templateFolder(): string {
+  const folder = process.getuid?.() === 0 ? systemTemplates : userCacheFolder('templates');
+  try {
+    mkdirSync(folder, { recursive: true });
+    if (folder === systemTemplates) for (const path of [dirname(folder), folder]) chmodSync(path, 0o755);
+    return folder;
+  } catch (error) {
+    throw new ServersError(
+      'CACHE_UNWRITABLE',
+      `${folder} cannot be made: ${reasonOf(error)}. Make it, or its parent, writable.`,
+    );
+  }
 }
 
 /**
@@ -32,7 +54,8 @@ export function cacheFolders(): string[] {
   const chosen = process.env.UNDERSTUDY_CACHE;
   if (chosen !== undefined && chosen !== '') return [resolve(chosen)];
   const project = projectFolder();
-  return project === null ? [userCacheFolder()] : [join(project, '.cache', 'servers'), userCacheFolder()];
+  const own = userCacheFolder('servers');
+  return project === null ? [own] : [join(project, '.cache', 'servers'), own];
 }
 
 /**

@@ -16,7 +16,7 @@ export {
   type PostgresServer,
   reachablePostgres,
 } from './find-postgres.ts';
-export { cacheFolders, projectFolder } from './folders.ts';
+export { cacheFolders, projectFolder, templateFolder } from './folders.ts';
 export {
   ensureMysql,
   ensurePostgres,
