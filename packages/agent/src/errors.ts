@@ -15,6 +15,7 @@ export const AGENT_ERROR_CODES = {
   PEER_MESSAGE_INVALID: "A peer's stream sent something that is not a state. The connection was dropped.",
   AGENT_ALREADY_RUNNING: 'Another agent uses the same run directory. Stop it first.',
   MEMBER_NAME_TAKEN: 'Another live agent has registered under this member name. Give each member its own name.',
+  SERVER_ID_TAKEN: 'Another member has registered with the same server_id. Give each member its own engine.serverId.',
   RUN_DIR_UNUSABLE: 'The run directory cannot be created or written.',
   API_PORT_IN_USE: 'The address of the HTTP API is taken by another process.',
   API_LISTEN_FAILED: 'The HTTP API could not be opened.',

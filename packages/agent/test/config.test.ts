@@ -111,6 +111,40 @@ describe('node configuration', () => {
     assert.match(problem?.message ?? '', /unique/);
   });
 
+  const mysql = MINIMAL.replace('kind: postgres', 'kind: mysql\n  serverId: 7');
+
+  it('reads the settings of MySQL and MariaDB, with their own default port', () => {
+    const { engine } = parseNodeConfig(`${mysql.replace('mysql', 'mariadb')}`, '/etc/understudy/n1.yaml');
+    assert.ok(engine.kind === 'mariadb');
+    assert.equal(engine.serverId, 7);
+    assert.deepEqual(engine.listen, { host: '127.0.0.1', port: 3306 });
+    const withFile = mysql.replace('serverId: 7', 'serverId: 7\n  version: "9.7"\n  userConfig: my.cnf');
+    const other = parseNodeConfig(withFile, '/etc/understudy/n1.yaml').engine;
+    assert.ok(other.kind === 'mysql');
+    assert.equal(other.version, '9.7');
+    assert.equal(other.userConfig, '/etc/understudy/my.cnf');
+  });
+
+  it('asks for the server_id, and for a version in quotes', () => {
+    const [missing] = problemsOf(mysql.replace('  serverId: 7\n', ''));
+    assert.equal(missing?.key, 'engine.serverId');
+    assert.equal(missing?.message, 'is missing');
+    const [zero] = problemsOf(mysql.replace('serverId: 7', 'serverId: 0'));
+    assert.match(zero?.fix ?? '', /1 or more/);
+    const [number] = problemsOf(mysql.replace('serverId: 7', 'serverId: 7\n  version: 11.10'));
+    assert.match(number?.message ?? '', /quotes/);
+  });
+
+  it('refuses what only another engine has', () => {
+    const [initdb] = problemsOf(mysql.replace('serverId: 7', 'serverId: 7\n  initdb: []'));
+    assert.equal(initdb?.key, 'engine.initdb');
+    assert.match(initdb?.fix ?? '', /serverId/);
+    const [serverId] = problemsOf(MINIMAL.replace('kind: postgres', 'kind: postgres\n  serverId: 7'));
+    assert.equal(serverId?.key, 'engine.serverId');
+    const [kind] = problemsOf(MINIMAL.replace('kind: postgres', 'kind: oracle'));
+    assert.match(`${kind?.message} ${kind?.fix}`, /mysql/);
+  });
+
   it('never shows the value of a secret', () => {
     const [problem] = problemsOf(MINIMAL.replace('  path: store.db', '  path: x\n  password: hunter2'));
     assert.doesNotMatch(JSON.stringify(problem), /hunter2/);

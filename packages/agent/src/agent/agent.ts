@@ -40,6 +40,7 @@ import { monotonicMs, RunningClock } from '../time/clock.ts';
 import { Guarding } from './guarding.ts';
 import type { Logger } from './logger.ts';
 import { prune, register } from './registration.ts';
+import { serverIdOf } from './server-id.ts';
 
 export interface AgentParts {
   readonly config: NodeConfig;
@@ -393,7 +394,7 @@ export class Agent {
   async #registerAndPrune({ observation }: Observed, config: ClusterConfig): Promise<void> {
     if (observation.store.kind !== 'current' || this.session.state.kind !== 'held') return;
     const deadlineMs = renewIntervalMs(config);
-    await register(this.link, this.member, deadlineMs);
+    await register(this.link, this.member, serverIdOf(this.#config), deadlineMs);
     await prune(this.link, observation.store.content, this.self, deadlineMs);
   }
 

@@ -1,10 +1,11 @@
 /** Standing entries in the store: this member's own, and limits on what accumulates there. */
 
 import type { Member, StoreContent } from '@understudy/core';
-import type { Write } from '@understudy/store';
+import type { Compare, Write } from '@understudy/store';
 import { storeRevision } from '../codec/content.ts';
 import { encodeStoreValue } from '../codec/store-values.ts';
 import type { StoreLink } from '../store/link.ts';
+import { claimOf, serverIdTaken } from './server-id.ts';
 
 const MAX_HISTORY = 200;
 const MAX_OUTCOMES = 20;
@@ -12,19 +13,33 @@ const MAX_OUTCOMES = 20;
 const PRUNE_AT_ONCE = 50;
 
 /**
- * Writes `members/<id>` when it is missing or says something else (other tags, another address).
+ * Writes `members/<id>` when it is missing or says something else (other tags, another address), and claims the server's number.
+ * @param serverId null for an engine whose servers have none
  * @returns whether the store has it now
+ * @throws AgentError `SERVER_ID_TAKEN`: the member is not registered then
  */
-export async function register(link: StoreLink, member: Member, deadlineMs: number): Promise<'registered' | 'not-yet'> {
+export async function register(
+  link: StoreLink,
+  member: Member,
+  serverId: number | null,
+  deadlineMs: number,
+): Promise<'registered' | 'not-yet'> {
+  const { snapshot } = link;
+  const claim =
+    snapshot === null || serverId === null ? ({ kind: 'held' } as const) : claimOf(snapshot, member.id, serverId);
+  if (claim.kind === 'taken' && serverId !== null) throw serverIdTaken(serverId, claim.by);
   const key = `members/${member.id}`;
-  const present = link.snapshot?.entries.get(key);
+  const present = snapshot?.entries.get(key);
   const value = encodeStoreValue(member);
-  if (present?.value === value) return 'registered';
-  const compare =
+  if (present?.value === value && claim.kind === 'held') return 'registered';
+  const compare: Compare =
     present === undefined
-      ? ({ kind: 'absent', key } as const)
-      : ({ kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) } as const);
-  const result = await link.transact([compare], [{ kind: 'put', key, value }], deadlineMs);
+      ? { kind: 'absent', key }
+      : { kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) };
+  const put: Write = { kind: 'put', key, value };
+  const claimed =
+    claim.kind === 'free' ? { compares: [claim.compare], writes: [claim.write] } : { compares: [], writes: [] };
+  const result = await link.transact([compare, ...claimed.compares], [put, ...claimed.writes], deadlineMs);
   return result.kind === 'committed' ? 'registered' : 'not-yet';
 }
 

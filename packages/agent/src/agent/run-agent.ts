@@ -6,6 +6,7 @@ import { incarnation } from '@understudy/core';
 import type { Engine } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
 import { type Listener, openListener } from '../api/listener.ts';
+import { tooManyAcks } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecretLine, loadSecrets, type Secrets } from '../config/secrets.ts';
@@ -18,6 +19,7 @@ import { Agent } from './agent.ts';
 import { lockRunDir, type RunDirLock } from './lock.ts';
 import { type AgentLog, type Logger, openLog } from './logger.ts';
 import { saveMemory } from './memory.ts';
+import { refuseTakenServerId, serverIdOf } from './server-id.ts';
 
 /** What an engine is made from. */
 export interface EngineContext {
@@ -62,7 +64,7 @@ const API_HELD_MS = 500;
  * Runs an agent. Resolves when it is up: its API listens and it has begun to act.
  *
  * @throws AgentError `AGENT_ALREADY_RUNNING`, `RUN_DIR_UNUSABLE`, `CONFIG_UNREADABLE`, `SECRETS_EXPOSED`, `CONFIG_INVALID`,
- *   `API_PORT_IN_USE`, `API_LISTEN_FAILED`, `MEMBER_NAME_TAKEN`; StoreError for a wrong store configuration; whatever the factory throws
+ *   `API_PORT_IN_USE`, `API_LISTEN_FAILED`, `MEMBER_NAME_TAKEN`, `SERVER_ID_TAKEN`; StoreError for a wrong store configuration; whatever the factory throws
  */
 export async function runAgent(
   config: NodeConfig,
@@ -119,7 +121,11 @@ async function start(
   undo.push(() => agent.guard?.close('stay'));
   undo.push(() => agent.close());
   await agent.open();
-  const begun = nameIsFree(agent).then(() => agent.run());
+  const begun = nameIsFree(agent).then(() => {
+    refuseTakenServerId(agent.link.snapshot, agent.self, serverIdOf(config));
+    refuseUnfoundedRule(agent);
+    agent.run();
+  });
   // A server that waits for its next agent has a deadline, callers have patience: what serves them is loaded after the first decision.
   await Promise.race([begun.then(() => firstDecision(agent)), pause(API_HELD_MS)]);
   const { serveApi } = await import('../api/server.ts');
@@ -146,6 +152,19 @@ function firstDecision(agent: Agent): Promise<void> {
       if (agent.latest !== null) finish();
     });
   });
+}
+
+/**
+ * A cluster is not founded with a rule that its engine cannot keep; one that runs goes on, with a warning.
+ * @throws AgentError `CONFIG_INVALID`
+ */
+function refuseUnfoundedRule(agent: Agent): void {
+  const content = agent.link.decoded?.content;
+  if (content === undefined || content.record !== null) return;
+  const wrong = tooManyAcks(agent.engine, agent.clusterConfig.requiredAcks);
+  if (wrong === null) return;
+  const text = `The cluster's configuration in the store cannot be kept: requiredAcks: ${wrong}.`;
+  throw new AgentError('CONFIG_INVALID', 'unsafe', `${text} Change it before the cluster is founded.`);
 }
 
 function makeGuard(config: NodeConfig, log: Logger, runningMs: () => number): GuardClient {

@@ -125,6 +125,9 @@ function decodeEntry(entry: KeyValue, draft: Draft): void {
     case 'outcomes':
       lenient(draft, () => draft.outcomes.set(rest, decodeOutcome(entry.key, entry.value)));
       break;
+    case 'server-ids':
+      // Only registration looks at them.
+      break;
     default:
       // A key of a newer version: nothing here rests on it.
       draft.warnings.push(`The store holds a key "${entry.key}" that this version does not know.`);

@@ -54,27 +54,53 @@ const apiSchema = z.strictObject({
   loopback: z.enum(['token', 'trusted']).default('token'),
 });
 
-const engineSchema = z.strictObject({
-  kind: z.enum(['postgres']),
+/** What every engine has. */
+const serverShape = {
   /** Folder of the server's programs; without it a server of `version` is looked for. */
   binDir: path.optional(),
+  dataDir: path,
+  /** Where applications and the other members reach this server; the default is `listen`. */
+  advertise: addressSchema.optional(),
+  /** Server parameters of this node only. */
+  parameters: parametersSchema.default({}),
+  /** Certificates of the server; without them connections to it are not encrypted (docs/three-hosts.md makes them). */
+  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+};
+
+const postgresSchema = z.strictObject({
+  kind: z.literal('postgres'),
+  ...serverShape,
   /** Major version, e.g. "17". */
   version: z
     .union([z.string(), z.number()])
     .transform(String)
     .pipe(z.string().regex(/^\d{1,2}(\.\d+)?$/, 'a major version such as "17"'))
     .optional(),
-  dataDir: path,
   listen: addressSchema.prefault('127.0.0.1:5432'),
-  /** Where applications and the other members reach this server; the default is `listen`. */
-  advertise: addressSchema.optional(),
-  /** Server parameters of this node only. */
-  parameters: parametersSchema.default({}),
   /** Further arguments of initdb, for the member that founds the cluster. */
   initdb: z.array(z.string().min(1).max(1024)).max(64).default([]),
-  /** Certificates of the server; without them connections to it are not encrypted (docs/three-hosts.md makes them). */
-  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
 });
+
+/** What MySQL and MariaDB have in common, which is everything but the name. */
+const binlogShape = {
+  ...serverShape,
+  /** A series or a version. Text, because the number 11.10 is 11.1. */
+  version: z
+    .string('must be text in quotes, e.g. "9.7"')
+    .regex(/^\d{1,3}(\.\d{1,3}){0,2}$/, 'must be a version such as "9.7" or "11.8"')
+    .optional(),
+  listen: addressSchema.prefault('127.0.0.1:3306'),
+  /** `server_id` of this server: different on every member of the cluster, and the same for ever. */
+  serverId: z.number().int().min(1).max(0xffff_ffff),
+  /** The user's own configuration file of the server; it is read before what Understudy sets. */
+  userConfig: path.optional(),
+};
+
+const engineSchema = z.discriminatedUnion('kind', [
+  postgresSchema,
+  z.strictObject({ kind: z.literal('mysql'), ...binlogShape }),
+  z.strictObject({ kind: z.literal('mariadb'), ...binlogShape }),
+]);
 
 const tagsSchema = z.strictObject({
   nofailover: z.boolean().default(DEFAULT_TAGS.nofailover),

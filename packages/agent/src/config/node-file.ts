@@ -135,6 +135,7 @@ function withAbsolutePaths(config: NodeConfig, folder: string): NodeConfig {
       ...engine,
       dataDir: at(engine.dataDir),
       ...(engine.binDir === undefined ? {} : { binDir: at(engine.binDir) }),
+      ...('userConfig' in engine && engine.userConfig !== undefined ? { userConfig: at(engine.userConfig) } : {}),
       ...(engine.tls === undefined
         ? {}
         : { tls: { ca: at(engine.tls.ca), cert: at(engine.tls.cert), key: at(engine.tls.key) } }),
