@@ -1,15 +1,26 @@
 export interface ConnectionTarget {
+  /** The best first. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly user: string;
   readonly database: string;
   readonly password?: string;
-  /** `target_session_attrs` of libpq: which of the hosts the client settles on. */
+  /** Which of the hosts the client settles on. */
   readonly target: 'read-write' | 'prefer-standby';
 }
 
-/** A connection string in the form that libpq (14 and newer) reads: all hosts, and which of them is wanted. */
-export function connectionString({ hosts, user, database, password, target }: ConnectionTarget): string {
+/**
+ * A connection string. Of PostgreSQL in the form that libpq (14 and newer) reads: all hosts, and which of them is wanted. Clients of
+ * MySQL and MariaDB have no such form in common: the first host alone.
+ *
+ * @param engine as the agents call it
+ */
+export function connectionString(
+  engine: string,
+  { hosts, user, database, password, target }: ConnectionTarget,
+): string {
   const login = `${encodeURIComponent(user)}${password === undefined ? '' : `:${encodeURIComponent(password)}`}`;
-  const list = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
-  return `postgresql://${login}@${list}/${encodeURIComponent(database)}?target_session_attrs=${target}`;
+  const list = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
+  const name = encodeURIComponent(database);
+  if (engine === 'postgres') return `postgresql://${login}@${list.join(',')}/${name}?target_session_attrs=${target}`;
+  return `mysql://${login}@${list[0] ?? ''}/${name}`;
 }

@@ -21,7 +21,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   configure(program, context);
   program
     .description(
-      'High availability for PostgreSQL: replicas, failover in about a second, nothing acknowledged is lost.',
+      'High availability for PostgreSQL, MySQL and MariaDB: replicas, failover in about a second, nothing acknowledged is lost.',
     )
     .usage('<command> [options]')
     .version(versionOf(), '-V, --version', 'print the version')

@@ -22,14 +22,15 @@ ${list.join('\n')}
   --store KIND         local (default) or etcd; --etcd-members 1 or 3
   --nodes N            number of nodes (3)
   --durability MODE    sync (default) or async
-  --pg-version N       major version of PostgreSQL; --bin-dir FOLDER takes its programs from there
+  --engine KIND        postgres (default), mysql or mariadb
+  --server-version V   such as 17, 9.7, 11.8 (--pg-version: its older name); --bin-dir FOLDER takes the programs from there
   --hosts KIND         namespaces (a host for each node; root), loopback, or automatic (default)
   --writers N          clients that write at once (20); --every-ms N: time between two inserts of one (20)
   --deadline-ms N      how long a client waits for an answer (500)
   --calm-ms N          writes before each fault (2000); --converge-ms N: time to be whole again (60000)
   --data-dir FOLDER    the cluster's folder; default: a new one, removed afterwards
   --keep               keep that folder
-  --tour               instead: company_db and pgbench's bank carried through kill, switchover and rejoin, compared on every node
+  --tour               instead (PostgreSQL): company_db and pgbench's bank carried through kill, switchover and rejoin, compared on every node
   --log-level LEVEL    of the agents: info (default) or debug
   --json               print the report as JSON
 Exit codes: 0 nothing lost and all converged; 1 something was lost, resurrected, acknowledged by two, or did not converge; 2 wrong usage;

@@ -15,8 +15,8 @@ export const defaultFaults: readonly FaultName[] = [
   'switchover',
 ];
 
-const schema = z.strictObject({
-  engine: z.enum(['postgres']).default('postgres'),
+const shape = z.strictObject({
+  engine: z.enum(['postgres', 'mysql', 'mariadb']).default('postgres'),
   faults: z
     .array(z.enum(faultNames, `is not one of ${faultNames.join(', ')}`))
     .min(1)
@@ -27,6 +27,11 @@ const schema = z.strictObject({
   etcdMembers: z.union([z.literal(1), z.literal(3)]).default(1),
   nodes: z.number().int().min(2).max(9).default(3),
   durability: z.enum(['sync', 'async']).default('sync'),
+  /** Version of the server; `pgVersion` is its older name, for PostgreSQL. */
+  serverVersion: z
+    .string()
+    .regex(/^\d{1,3}(\.\d{1,3}){0,2}$/, 'must be a version such as 17 or 9.7')
+    .optional(),
   pgVersion: z
     .string()
     .regex(/^\d{2}$/, 'must be a major version such as 17')
@@ -46,6 +51,15 @@ const schema = z.strictObject({
   /** Whether the cluster's folder stays after a drill without violations. */
   keep: z.enum(['keep', 'remove']).default('remove'),
   logLevel: z.enum(['info', 'debug']).default('info'),
+});
+
+const schema = shape.superRefine(({ engine, serverVersion, pgVersion }, context) => {
+  if (pgVersion === undefined || (engine === 'postgres' && serverVersion === undefined)) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['pgVersion'],
+    message: 'is for PostgreSQL, and alone; use --server-version',
+  });
 });
 
 export type DrillOptions = z.output<typeof schema>;
@@ -69,6 +83,7 @@ const flags = {
   'etcd-members': { type: 'string' },
   nodes: { type: 'string' },
   durability: { type: 'string' },
+  'server-version': { type: 'string' },
   'pg-version': { type: 'string' },
   'bin-dir': { type: 'string' },
   hosts: { type: 'string' },
@@ -102,6 +117,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     etcdMembers: number(values['etcd-members']),
     nodes: number(values.nodes),
     durability: values.durability,
+    serverVersion: values['server-version'],
     pgVersion: values['pg-version'],
     binDir: values['bin-dir'],
     hosts: values.hosts,
@@ -115,6 +131,12 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     logLevel: values['log-level'],
   };
   const options = parseOptions(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+  if (values.tour === true && options.engine !== 'postgres') {
+    throw new DrillError(
+      'OPTION_INVALID',
+      '--tour is for PostgreSQL: it carries pgbench. See `understudy drill --help`.',
+    );
+  }
   return { kind: values.tour === true ? 'tour' : 'drill', options, output: values.json === true ? 'json' : 'text' };
 }
 

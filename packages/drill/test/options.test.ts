@@ -37,6 +37,12 @@ test('options are read', () => {
   );
 });
 
+test('an engine, with the version of its server', () => {
+  const { options } = drill('--engine', 'mariadb', '--server-version', '10.11');
+  assert.deepEqual([options.engine, options.serverVersion, options.pgVersion], ['mariadb', '10.11', undefined]);
+  assert.equal(drill().options.engine, 'postgres');
+});
+
 test('"all" means every fault there is, and each is known', () => {
   assert.deepEqual(drill('--faults', 'all').options.faults, [...faultNames]);
   assert.deepEqual([...faults.keys()], [...faultNames]);
@@ -48,6 +54,10 @@ for (const [args, text] of [
   [['--runs', '0'], /--runs/],
   [['--store', 'consul'], /--store/],
   [['--pg-version', '17.2'], /--pg-version: must be a major version/],
+  [['--engine', 'mysql', '--pg-version', '17'], /--pg-version: is for PostgreSQL/],
+  [['--server-version', '17', '--pg-version', '17'], /--pg-version: is for PostgreSQL, and alone/],
+  [['--engine', 'mysql', '--tour'], /--tour is for PostgreSQL/],
+  [['--engine', 'oracle'], /--engine/],
   [['--frobnicate'], /frobnicate/],
   [['freeze'], /freeze/],
 ] as const) {

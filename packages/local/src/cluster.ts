@@ -1,18 +1,19 @@
 import { rm } from 'node:fs/promises';
-import { ensurePostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
 import { authorityFile, ensureCertificates, type NodeCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
 import { readMaterial } from './https.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
+import { type DatabaseLogin, ensureLogin, loginOf } from './login.ts';
 import { Network } from './network/network.ts';
 import { clusterVariable, LocalNode, socketFolderOf } from './node.ts';
 import { nodeConfig, writeNodeConfig } from './node-config.ts';
 import type { LocalClusterOptions, StartPhase, StartProgress } from './options.ts';
-import { claimPorts, folderOf, keptVersion, planState } from './plan.ts';
+import { claimPorts, folderOf, keptServer, planState } from './plan.ts';
 import { statusOf, waitUntilReady } from './ready.ts';
 import { type ClusterSecrets, ensureSecrets } from './secrets.ts';
+import { engineFacts, findServer, type LocalServer, reachableServer } from './server.ts';
 import { killAll } from './signals.ts';
 import { apiScheme, type ClusterState } from './state.ts';
 import { LocalEtcd } from './store.ts';
@@ -24,18 +25,11 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How to log in to the databases of a cluster. */
-export interface DatabaseLogin {
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-}
-
 /** What only a started cluster has. */
 interface Running {
   readonly state: ClusterState;
   readonly secrets: ClusterSecrets;
-  readonly server: PostgresServer;
+  readonly server: LocalServer;
   readonly network: Network | null;
   readonly etcd: LocalEtcd | null;
   /** By node; null: nothing is encrypted. */
@@ -82,7 +76,7 @@ export class LocalCluster {
     return this.#get().state;
   }
 
-  get server(): PostgresServer {
+  get server(): LocalServer {
     return this.#get().server;
   }
 
@@ -101,7 +95,8 @@ export class LocalCluster {
 
   /** The superuser; the password is also in the secrets file of the folder. */
   get login(): DatabaseLogin {
-    return { user: 'postgres', password: this.#get().secrets.superuser, database: 'postgres' };
+    const { state, secrets } = this.#get();
+    return loginOf(state.engine, secrets.superuser);
   }
 
   node(name: string): LocalNode {
@@ -139,13 +134,12 @@ export class LocalCluster {
     if (this.#running !== null) return;
     const server = await this.#findServer();
     throwIfInterrupted(signal);
-    const planned = await planState(this.folder, this.#options, String(server.major));
+    const planned = await planState(this.folder, this.#options, server.series);
     this.#planned = planned;
     this.#say('leftovers', 'looking for processes of an earlier start');
     const ended = await stopLeftovers(this.folder, planned);
     if (ended > 0) this.#notice(`Stopped ${ended} processes that an earlier start had left behind.`);
-    const user = serverUser();
-    const reachable = await reachablePostgres(server, user);
+    const reachable = await reachableServer(server);
     await prepareFolders(
       this.folder,
       planned.nodes.map((node) => node.name),
@@ -202,13 +196,16 @@ export class LocalCluster {
     await removeFolder(this.folder);
   }
 
-  async #findServer(): Promise<PostgresServer> {
-    const { binDir } = this.#options;
-    const version = this.#options.version ?? (await keptVersion(this.folder)) ?? undefined;
-    this.#say('servers', 'looking for PostgreSQL');
-    return ensurePostgres({
-      ...(version === undefined ? {} : { version }),
-      ...(binDir === undefined ? {} : { binDir }),
+  async #findServer(): Promise<LocalServer> {
+    const { binDir = null } = this.#options;
+    const kept = await keptServer(this.folder);
+    const engine = this.#options.engine ?? kept?.engine ?? 'postgres';
+    const version = this.#options.version ?? (kept?.engine === engine ? kept.version : null);
+    this.#say('servers', `looking for ${engineFacts[engine].title}`);
+    return findServer({
+      engine,
+      version,
+      binDir,
       onProgress: (fetch) =>
         this.#tell({ phase: 'servers', text: fetch.text, fraction: fetch.fraction, nodes: [], fetch }),
     });
@@ -289,7 +286,9 @@ export class LocalCluster {
         apiPort: kept.apiPort,
         dbPort: kept.dbPort,
         store: etcd?.storeOf(own) ?? { kind: 'local', path: this.paths.storeFile },
+        engine: server.engine,
         binDir: server.binDir,
+        serverId: kept.serverId ?? null,
         version: state.version,
         parameters: this.#options.parameters ?? {},
         zone: null,
@@ -322,6 +321,7 @@ export class LocalCluster {
   /** What an operator would set by `config set`: durability, and whatever the caller asked for. */
   async #configure(leader: string): Promise<void> {
     const { state } = this.#get();
+    if (state.engine !== 'postgres') await ensureLogin(state.engine, this.node(leader).address, this.login);
     const status = await statusOf(this.nodes);
     const patch = {
       ...(status !== null && status.durability !== state.durability ? { durability: state.durability } : {}),

@@ -10,6 +10,7 @@ export const LOCAL_ERROR_CODES = {
   AGENT_FAILED: 'An agent ended while the cluster was starting. The message has the end of its log.',
   START_TIMEOUT: 'The cluster was not ready in time. The message says what each node was waiting for.',
   STOP_TIMEOUT: 'A process did not end although it was killed.',
+  LOGIN_FAILED: 'The account of the cluster could not be made in its database.',
   NETWORK_FAILED: 'Network namespaces could not be made. They need root and the program "ip".',
   API_FAILED: "An agent's HTTP API did not answer, or refused.",
   INTERRUPTED: 'The operation was interrupted by the caller.',

@@ -93,7 +93,7 @@ export async function prepareFolders(folder: string, nodes: readonly string[]): 
   if (user !== null) {
     const blocked = await unreachableAbove(dirname(folder), user);
     if (blocked !== null) {
-      const text = `PostgreSQL runs as user "${user.name}" here, who cannot pass through ${blocked}.`;
+      const text = `The database server runs as user "${user.name}" here, who cannot pass through ${blocked}.`;
       throw new LocalError(
         'FOLDER_UNUSABLE',
         `${text} Choose another folder with --data-dir, e.g. ${join('/var/lib/understudy', basename(folder))}.`,

@@ -1,12 +1,12 @@
 export { AgentApi } from './api.ts';
-export { createLocalCluster, type DatabaseLogin, LocalCluster, type StartOptions } from './cluster.ts';
+export { createLocalCluster, LocalCluster, type StartOptions } from './cluster.ts';
 export { LOCAL_ERROR_CODES, LocalError, type LocalErrorCode, reasonOf } from './errors.ts';
 export { type ClusterPaths, clusterPaths, defaultFolder, type NodePaths, nodePaths } from './folder.ts';
+export { type DatabaseLogin, mysqlSocketOf, readLogin } from './login.ts';
 export {
   type ClusterDescription,
   describeCluster,
   destroyCluster,
-  readLogin,
   stopCluster,
   stopOrphans,
 } from './manage.ts';
@@ -16,6 +16,7 @@ export { LocalNode } from './node.ts';
 export type { ClusterEvent, LocalClusterOptions, NodeAddress, StartPhase, StartProgress } from './options.ts';
 export { commandOf, type ProcessInfo, processInfo } from './proc.ts';
 export { type Readiness, readinessOf, statusOf, waitText, waitUntilReady } from './ready.ts';
+export { type EngineFacts, engineFacts, type LocalEngine, type LocalServer } from './server.ts';
 export { sendSignal, thaw } from './signals.ts';
 export type { ClusterState, NodeState, StoreState } from './state.ts';
 export type { SupervisedEvent } from './supervised.ts';

@@ -1,5 +1,5 @@
 import { authorityFile } from './certificates.ts';
-import { type DatabaseLogin, removeFolder } from './cluster.ts';
+import { removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
@@ -8,7 +8,6 @@ import { socketFolderOf } from './node.ts';
 import type { LocalClusterOptions, NodeAddress } from './options.ts';
 import { folderOf } from './plan.ts';
 import { processInfo } from './proc.ts';
-import { readSecrets } from './secrets.ts';
 import { sendSignal } from './signals.ts';
 import { apiScheme, type ClusterState, readState } from './state.ts';
 import { pollUntil } from './waiting.ts';
@@ -50,16 +49,6 @@ export async function describeCluster(
   const caFile = state.tls === 'all' ? authorityFile(paths) : null;
   const { token: tokenFile, secrets: secretsFile } = paths;
   return { folder, state, nodes, tokenFile, caFile, secretsFile, runner: lockHolder(paths) };
-}
-
-/**
- * How to log in as the superuser of the cluster in a folder.
- *
- * @throws LocalError `STATE_INVALID` when its secrets are missing or damaged
- */
-export async function readLogin(folder: string): Promise<DatabaseLogin> {
-  const { superuser } = await readSecrets(clusterPaths(folder));
-  return { user: 'postgres', password: superuser, database: 'postgres' };
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { NodeConfigInput } from '@understudy/agent/client';
 import { stringify } from 'yaml';
 import type { NodeCertificates } from './certificates.ts';
+import { LocalError } from './errors.ts';
 import { replaceFile } from './files.ts';
 import type { ClusterPaths, NodePaths } from './folder.ts';
+import type { LocalEngine } from './server.ts';
 
 export interface NodeSettings {
   readonly cluster: string;
@@ -12,7 +14,10 @@ export interface NodeSettings {
   readonly apiPort: number;
   readonly dbPort: number;
   readonly store: NodeConfigInput['store'];
+  readonly engine: LocalEngine;
   readonly binDir: string;
+  /** `server_id` of a MySQL or MariaDB node; PostgreSQL has none. */
+  readonly serverId: number | null;
   readonly version: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly zone: string | null;
@@ -34,20 +39,27 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
       tokenFile: cluster.token,
       ...(settings.tls === null || settings.apiScheme === 'http' ? {} : { tls: { ...settings.tls } }),
     },
-    engine: {
-      kind: 'postgres',
-      version: settings.version,
-      binDir: settings.binDir,
-      dataDir: node.dataDir,
-      listen: `${host}:${settings.dbPort}`,
-      parameters: { ...settings.parameters },
-      ...(settings.tls === null ? {} : { tls: { ...settings.tls } }),
-    },
+    engine: engineSettings(settings, node),
     secretsFile: cluster.secrets,
     runDir: node.runDir,
     ...(settings.zone === null ? {} : { tags: { zone: settings.zone } }),
     logs: { level: settings.logLevel },
   };
+}
+
+function engineSettings(settings: NodeSettings, node: NodePaths): NodeConfigInput['engine'] {
+  const { engine, serverId } = settings;
+  const common = {
+    version: settings.version,
+    binDir: settings.binDir,
+    dataDir: node.dataDir,
+    listen: `${settings.host}:${settings.dbPort}`,
+    parameters: { ...settings.parameters },
+    ...(settings.tls === null ? {} : { tls: { ...settings.tls } }),
+  };
+  if (engine === 'postgres') return { kind: engine, ...common };
+  if (serverId !== null) return { kind: engine, serverId, ...common };
+  throw new LocalError('STATE_INVALID', `The state file has no server_id for ${settings.member}.`, 'unsafe');
 }
 
 /** Writes a node's file. It is made anew at every start: addresses and programs may have changed. */

@@ -88,7 +88,7 @@ export class LocalNode {
   /** The server's first process; null while it does not run. */
   server(): ProcessInfo | null {
     const own = this.processes();
-    const servers = own.filter(({ pid }) => commandOf(pid).includes(` -D ${this.paths.dataDir}`));
+    const servers = own.filter(({ pid }) => isServer(commandOf(pid), this.paths));
     const pids = new Set(servers.map(({ pid }) => pid));
     return servers.find(({ parent }) => !pids.has(parent)) ?? null;
   }
@@ -114,6 +114,12 @@ export class LocalNode {
     if (gone === null) await endGently(this.guards(), 500);
     await killAll(this.mark);
   }
+}
+
+/** PostgreSQL is told its data directory, MySQL and MariaDB a file that we wrote. */
+function isServer(command: string, paths: NodePaths): boolean {
+  if (command.includes(` -D ${paths.dataDir}`)) return true;
+  return /\b(mysqld|mariadbd)\b/.test(command) && command.includes(` --defaults-file=${socketFolderOf(paths)}/`);
 }
 
 /** Agent and guard are the same program with other arguments. */

@@ -1,4 +1,5 @@
 import type { FetchProgress } from '@understudy/servers';
+import type { LocalEngine } from './server.ts';
 import type { SupervisedEvent } from './supervised.ts';
 
 /** What the caller wants a cluster to be. What is left out is taken from the folder's last cluster, then from the defaults. */
@@ -7,8 +8,8 @@ export interface LocalClusterOptions {
   readonly name?: string;
   /** Folder of the cluster; default: see `defaultFolder`. */
   readonly folder?: string;
-  readonly engine?: 'postgres';
-  /** Major version of the server, e.g. `17`. */
+  readonly engine?: LocalEngine;
+  /** Version of the server: PostgreSQL's major version (`17`), a series or version of the others (`9.7`, `11.8.6`). */
   readonly version?: string;
   /** Folder of the server's programs, instead of looking for them. */
   readonly binDir?: string;

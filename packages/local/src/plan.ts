@@ -3,10 +3,10 @@ import { LocalError } from './errors.ts';
 import { type ClusterPaths, clusterPaths, defaultFolder } from './folder.ts';
 import type { LocalClusterOptions } from './options.ts';
 import { findFreePorts, isPortFree } from './ports.ts';
+import { engineFacts, isSameVersion, type LocalEngine } from './server.ts';
 import { type ClusterState, type NodeState, newClusterId, readState, type StoreState, writeState } from './state.ts';
 
 const namespaceApiPort = 8008;
-const namespaceDbPort = 5432;
 const loopback = '127.0.0.1';
 
 /** Folder that these options mean. */
@@ -18,7 +18,7 @@ export async function folderOf(options: Pick<LocalClusterOptions, 'name' | 'fold
  * The state of the cluster to start: the one kept in the folder, or a new one. Options that contradict a kept one are refused, because
  * data cannot change its engine or version, and a cluster its store, by being started.
  *
- * @param version major version that a new cluster gets
+ * @param version major version or series that a new cluster gets
  * @throws LocalError `STATE_INVALID` naming the contradiction, `NO_FREE_PORT`
  */
 export async function planState(folder: string, options: LocalClusterOptions, version: string): Promise<ClusterState> {
@@ -34,7 +34,7 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
     format: 1,
     id: newClusterId(),
     name: options.name ?? 'default',
-    engine: 'postgres',
+    engine: options.engine ?? 'postgres',
     version,
     durability: options.durability ?? 'sync',
     tls: options.tls ?? 'replication',
@@ -57,16 +57,19 @@ async function changed(paths: ClusterPaths, kept: ClusterState, options: LocalCl
   return state;
 }
 
-/** The major version that a kept cluster has; null for a new one. */
-export async function keptVersion(folder: string): Promise<string | null> {
-  return (await readState(clusterPaths(folder)))?.version ?? null;
+/** Which server a kept cluster has; null for a new one. */
+export async function keptServer(
+  folder: string,
+): Promise<{ readonly engine: LocalEngine; readonly version: string } | null> {
+  return readState(clusterPaths(folder));
 }
 
 function refuseContradictions(folder: string, kept: ClusterState, options: LocalClusterOptions): void {
+  const isKeptVersion = options.version !== undefined && isSameVersion(kept.version, options.version);
   const asked: readonly [string, string | number | undefined, string | number][] = [
     ['name', options.name, kept.name],
     ['engine', options.engine, kept.engine],
-    ['version', options.version, kept.version],
+    ['version', isKeptVersion ? kept.version : options.version, kept.version],
     ['number of nodes', options.nodes, kept.nodes.length],
     ['store', options.store, kept.store.kind],
   ];
@@ -87,10 +90,21 @@ async function newNodes(options: LocalClusterOptions): Promise<NodeState[]> {
   }
   const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
   if (options.hosts === 'namespaces') {
-    return names.map((name) => ({ name, apiPort: namespaceApiPort, dbPort: namespaceDbPort }));
+    const dbPort = engineFacts[options.engine ?? 'postgres'].port;
+    return names.map((name, index) => ({ name, apiPort: namespaceApiPort, dbPort, ...serverId(options, index) }));
   }
   const ports = await findFreePorts(loopback, 2 * count, new Set());
-  return names.map((name, index) => ({ name, dbPort: portAt(ports, index), apiPort: portAt(ports, count + index) }));
+  return names.map((name, index) => ({
+    name,
+    dbPort: portAt(ports, index),
+    apiPort: portAt(ports, count + index),
+    ...serverId(options, index),
+  }));
+}
+
+/** Numbered from 1 and kept with the node, so that no two are ever the same. */
+function serverId({ engine = 'postgres' }: LocalClusterOptions, index: number): { readonly serverId?: number } {
+  return engine === 'postgres' ? {} : { serverId: index + 1 };
 }
 
 async function newStore(options: LocalClusterOptions, taken: ReadonlySet<number>): Promise<StoreState> {

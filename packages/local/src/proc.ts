@@ -56,6 +56,12 @@ const serverPrograms = new Set([
   'pg_ctl',
   'pg_controldata',
   'etcd',
+  'mysqld',
+  'mariadbd',
+  'mariadb-backup',
+  'mbstream',
+  // A program that was fetched with its own C library: the kernel names it after that library's loader.
+  'ld-linux-x86-64',
 ]);
 
 /**

@@ -7,7 +7,13 @@ import type { ClusterPaths } from './folder.ts';
 const port = z.int().min(1).max(65_535);
 export const nodeNamePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/;
 
-const nodeSchema = z.strictObject({ name: z.string().regex(nodeNamePattern), apiPort: port, dbPort: port });
+const nodeSchema = z.strictObject({
+  name: z.string().regex(nodeNamePattern),
+  apiPort: port,
+  dbPort: port,
+  /** `server_id` of MySQL and MariaDB; PostgreSQL has none. */
+  serverId: z.int().min(1).max(0xffff_ffff).optional(),
+});
 const etcdMemberSchema = z.strictObject({ name: z.string(), clientPort: port, peerPort: port });
 const storeSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('local') }),
@@ -20,9 +26,9 @@ const stateSchema = z.strictObject({
   /** Random, so that processes of this cluster can be told from those of every other. */
   id: z.string().regex(/^[0-9a-f]{8}$/),
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/),
-  engine: z.enum(['postgres']),
-  /** Major version of the server: a data directory cannot be used by another. */
-  version: z.string().regex(/^\d{1,2}$/),
+  engine: z.enum(['postgres', 'mysql', 'mariadb']),
+  /** Major version or series of the server (`17`, `9.7`): a data directory cannot be used by another. */
+  version: z.string().regex(/^\d{1,3}(\.\d{1,3})?$/),
   durability: z.enum(['sync', 'async']),
   /** What is encrypted. Clusters of earlier versions do not say it: nothing. */
   tls: z.enum(['off', 'replication', 'all']).default('off'),

@@ -7,6 +7,7 @@ import { ensureCertificates } from '../src/certificates.ts';
 import { LocalError, type LocalErrorCode } from '../src/errors.ts';
 import { clusterPaths, nodePaths, prepareFolders } from '../src/folder.ts';
 import { lockFolder, lockHolder } from '../src/lock.ts';
+import { nodeConfig } from '../src/node-config.ts';
 import { claimPorts, planState } from '../src/plan.ts';
 import { findFreePorts, isPortFree } from '../src/ports.ts';
 import { ensureSecrets } from '../src/secrets.ts';
@@ -49,6 +50,47 @@ test('options that contradict the kept cluster are refused by name', async (t) =
   await assert.rejects(
     contradict,
     withCode('STATE_INVALID', /number of nodes 3 \(the cluster there has 2\), store etcd \(.* local\)/),
+  );
+});
+
+test('a MySQL cluster keeps its engine, its series, and a server_id for each node', async (t) => {
+  const folder = await temporaryFolder(t);
+  const state = await planState(folder, { ...options, engine: 'mysql', nodes: 2 }, '9.7');
+  assert.deepEqual([state.engine, state.version, state.nodes.map((node) => node.serverId)], ['mysql', '9.7', [1, 2]]);
+  assert.deepEqual(await planState(folder, { ...options, version: '9.7.4' }, '9.7'), state);
+  for (const wanted of [{ engine: 'mariadb' }, { version: '9.8' }] as const) {
+    await assert.rejects(
+      planState(folder, { ...options, ...wanted }, '9.7'),
+      withCode('STATE_INVALID', /cannot be given/),
+    );
+  }
+});
+
+test('a node of a MySQL cluster is configured with its number, one of PostgreSQL without', async (t) => {
+  const folder = await temporaryFolder(t);
+  const settings = {
+    cluster: 'shop',
+    member: 'n1',
+    host: '127.0.0.1',
+    apiPort: 1,
+    dbPort: 2,
+    store: { kind: 'local', path: '/s' },
+    binDir: '/usr/sbin',
+    version: '11.8',
+    parameters: {},
+    zone: null,
+    tls: null,
+    apiScheme: 'http',
+    logLevel: 'info',
+  } as const;
+  const paths = [clusterPaths(folder), nodePaths(folder, 'n1')] as const;
+  const { engine } = nodeConfig({ ...settings, engine: 'mariadb', serverId: 4 }, ...paths);
+  assert.ok(engine.kind === 'mariadb');
+  assert.deepEqual([engine.serverId, engine.version], [4, '11.8']);
+  assert.ok(!('serverId' in nodeConfig({ ...settings, engine: 'postgres', serverId: null }, ...paths).engine));
+  assert.throws(
+    () => nodeConfig({ ...settings, engine: 'mysql', serverId: null }, ...paths),
+    withCode('STATE_INVALID', /n1/),
   );
 });
 

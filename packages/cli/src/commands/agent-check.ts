@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent/client';
 import { type Context, print, printJson } from '../context.ts';
+import { engineFacts } from '../engine/facts.ts';
 import { codeOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { failureOf } from '../failure.ts';
@@ -66,9 +67,14 @@ async function certificates(config: NodeConfig): Promise<string> {
   return `with TLS (client certificates: ${tls.clientCert})`;
 }
 
-async function serverText(config: NodeConfig): Promise<string> {
+async function serverText({ engine }: NodeConfig): Promise<string> {
+  if (engine.kind !== 'postgres') {
+    const { mysqlFor } = await import('../engine/mysql.ts');
+    const { version, binDir } = await mysqlFor(engine);
+    return `${engineFacts(engine.kind).title} ${version} in ${binDir}; server_id ${engine.serverId}`;
+  }
   const { postgresFor } = await import('../engine/postgres.ts');
-  const { version, binDir, tools } = await postgresFor(config.engine);
+  const { version, binDir, tools } = await postgresFor(engine);
   const rewind = tools.pgRewind === null ? 'no pg_rewind: diverged copies are made anew' : 'pg_rewind is there';
   return `PostgreSQL ${version} in ${binDir}; ${rewind}`;
 }

@@ -6,12 +6,13 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { liveLines } from '../output/screen.ts';
 import { formatDuration, plural } from '../output/text.ts';
 import { type Interruption, type ProbeSummary, ProbeWriter } from '../probe/writer.ts';
-import { hostsOf } from '../sql/hosts.ts';
+import { driverFor } from '../sql/connect.ts';
+import { serversOf } from '../sql/hosts.ts';
 import { loginFor } from '../sql/login.ts';
 
 const optionsSchema = targetOptionsSchema.extend({
-  user: z.string(),
-  database: z.string(),
+  user: z.string().optional(),
+  database: z.string().optional(),
   every: z.number(),
   for: z.number().optional(),
 });
@@ -25,10 +26,12 @@ export async function probe(context: Context, _args: readonly string[], given: u
   const signal =
     options.for === undefined ? interrupted : AbortSignal.any([interrupted, AbortSignal.timeout(options.for)]);
   const target = await findTarget(options, context.io.env);
-  const login = await loginFor(target, options, context.io.env);
+  const { engine, hosts } = await serversOf(target);
+  const login = await loginFor(engine, target, options, context.io.env);
   const view = viewOf(context);
   const writer = new ProbeWriter({
-    hosts: await hostsOf(target),
+    driver: await driverFor(engine),
+    hosts,
     login,
     everyMs: options.every,
     onInterruption: (interruption) => view.tell(interruption),

@@ -1,8 +1,10 @@
 import {
   getServer,
   isServerName,
+  listMysql,
   listPostgres,
   listServers,
+  type MysqlServer,
   type ServerListing,
   serverNames,
   showProgress,
@@ -15,8 +17,10 @@ import { type Column, table } from '../output/table.ts';
 /** `understudy servers list` */
 export async function list(context: Context): Promise<ExitCode> {
   const [servers, postgres] = [await listServers(), await listPostgres()];
+  const mysql = await listMysql({ flavour: 'mysql' });
+  const mariadb = await listMysql({ flavour: 'mariadb' });
   if (context.format === 'json') {
-    printJson(context, { servers, postgres });
+    printJson(context, { servers, postgres, mysql, mariadb });
     return EXIT.done;
   }
   const width = context.io.out.columns();
@@ -26,6 +30,12 @@ export async function list(context: Context): Promise<ExitCode> {
     '',
     context.style.bold('PostgreSQL on this machine'),
     ...table(foundColumns, postgres, width),
+    '',
+    context.style.bold('MySQL on this machine'),
+    ...foundOrNone(mysql, width),
+    '',
+    context.style.bold('MariaDB on this machine'),
+    ...foundOrNone(mariadb, width),
   ]);
   return EXIT.done;
 }
@@ -45,6 +55,16 @@ const foundColumns: readonly Column<Awaited<ReturnType<typeof listPostgres>>[num
   { title: 'VERSION', dropOrder: 'never', cell: ({ version }) => version },
   { title: 'FROM', dropOrder: 'never', cell: ({ origin }) => origin },
   { title: 'PG_REWIND', dropOrder: 1, cell: ({ tools }) => (tools.pgRewind === null ? 'no' : 'yes') },
+  { title: 'FOLDER', dropOrder: 'never', cell: ({ binDir }) => binDir },
+];
+
+function foundOrNone(servers: readonly MysqlServer[], width: number): string[] {
+  return servers.length === 0 ? ['none: it is fetched when a cluster needs it'] : table(mysqlColumns, servers, width);
+}
+
+const mysqlColumns: readonly Column<MysqlServer>[] = [
+  { title: 'VERSION', dropOrder: 'never', cell: ({ version }) => version },
+  { title: 'FROM', dropOrder: 'never', cell: ({ origin }) => origin },
   { title: 'FOLDER', dropOrder: 'never', cell: ({ binDir }) => binDir },
 ];
 

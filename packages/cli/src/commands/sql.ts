@@ -1,17 +1,21 @@
 import { text as readAll } from 'node:stream/consumers';
-import type pg from 'pg';
 import { z } from 'zod';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note, print, printJson } from '../context.ts';
-import { CliError, codeOf, reasonOf } from '../errors.ts';
+import { CliError, reasonOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Column, table } from '../output/table.ts';
 import { plural } from '../output/text.ts';
-import { close, connect, connectToPrimary, type Session } from '../sql/connect.ts';
-import { hostsOf } from '../sql/hosts.ts';
+import { connectToPrimary, driverFor } from '../sql/connect.ts';
+import { serversOf } from '../sql/hosts.ts';
 import { loginFor } from '../sql/login.ts';
+import type { Driver, Result, Session } from '../sql/session.ts';
 
-const optionsSchema = targetOptionsSchema.extend({ user: z.string(), database: z.string(), on: z.string().optional() });
+const optionsSchema = targetOptionsSchema.extend({
+  user: z.string().optional(),
+  database: z.string().optional(),
+  on: z.string().optional(),
+});
 type Options = z.infer<typeof optionsSchema>;
 
 const connectTimeoutMs = 3000;
@@ -19,23 +23,29 @@ const connectTimeoutMs = 3000;
 /** `understudy sql` */
 export async function sql(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
-  const session = await open(context, options);
+  const { session, driver } = await open(context, options);
   try {
-    const results = await run(session, args[0] ?? (await readAll(context.io.input)));
+    const results = await run(session, driver, args[0] ?? (await readAll(context.io.input)));
     if (context.format === 'json') printJson(context, results.map(jsonOf));
     else for (const result of results) show(context, result);
   } finally {
-    await close(session.client);
+    await session.close();
   }
   return EXIT.done;
 }
 
-async function open(context: Context, options: Options): Promise<Session> {
+interface Opened {
+  readonly session: Session;
+  readonly driver: Driver;
+}
+
+async function open(context: Context, options: Options): Promise<Opened> {
   const target = await findTarget(options, context.io.env);
-  const [hosts, login] = [await hostsOf(target), await loginFor(target, options, context.io.env)];
+  const { engine, hosts } = await serversOf(target);
+  const [driver, login] = [await driverFor(engine), await loginFor(engine, target, options, context.io.env)];
   if (options.on === undefined) {
-    const session = await connectToPrimary(hosts, login, connectTimeoutMs);
-    if (session !== null) return session;
+    const session = await connectToPrimary(driver, hosts, login, connectTimeoutMs);
+    if (session !== null) return { session, driver };
     throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', 'See: understudy status', {
       retry: 'safe',
     });
@@ -45,25 +55,22 @@ async function open(context: Context, options: Options): Promise<Session> {
     const known = hosts.map(({ name }) => name).join(', ');
     throw new CliError('USAGE', `There is no member "${options.on}".`, `Members: ${known}.`);
   }
-  return connect(host, login, connectTimeoutMs).catch((error: unknown) => {
+  const session = await driver.connect(host, login, connectTimeoutMs).catch((error: unknown) => {
     if (error instanceof CliError) throw error;
     const message = `The server of ${host.name} (${host.host}:${host.port}) cannot be reached: ${reasonOf(error)}.`;
     throw new CliError('UNREACHABLE', message, 'See: understudy status', { cause: error });
   });
+  return { session, driver };
 }
 
-async function run({ client }: Session, statement: string): Promise<readonly pg.QueryArrayResult[]> {
+async function run(session: Session, driver: Driver, statement: string): Promise<readonly Result[]> {
   if (statement.trim() === '')
     throw new CliError('USAGE', 'There is no statement.', 'Write it as an argument, or send it by standard input.');
   try {
-    const results: pg.QueryArrayResult | pg.QueryArrayResult[] = await client.query({
-      text: statement,
-      rowMode: 'array',
-    });
-    return Array.isArray(results) ? results : [results];
+    return await session.run(statement);
   } catch (error) {
     // A connection that broke says nothing about whether a COMMIT on its way was carried out.
-    const isServers = /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && !(codeOf(error) ?? '').startsWith('57P');
+    const isServers = driver.isRefusal(error);
     const next = isServers
       ? 'Correct the statement.'
       : 'The connection broke: whether the statement was carried out is not known. Look before repeating it.';
@@ -80,12 +87,12 @@ function cellText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-function show(context: Context, { command, fields, rows, rowCount }: pg.QueryArrayResult): void {
-  if (fields.length === 0) {
+function show(context: Context, { command, columns: names, rows, rowCount }: Result): void {
+  if (names.length === 0) {
     print(context, [`${command}${rowCount === null ? '' : ` ${rowCount}`}`]);
     return;
   }
-  const columns: Column<unknown[]>[] = fields.map(({ name }, index) => ({
+  const columns: Column<readonly unknown[]>[] = names.map((name, index) => ({
     title: name,
     dropOrder: 'never',
     cell: (row) => cellText(row[index]),
@@ -95,11 +102,10 @@ function show(context: Context, { command, fields, rows, rowCount }: pg.QueryArr
   note(context, `(${plural(rows.length, 'row')})`);
 }
 
-function jsonOf({ command, fields, rows, rowCount }: pg.QueryArrayResult): object {
-  const names = fields.map(({ name }) => name);
+function jsonOf({ command, columns, rows, rowCount }: Result): object {
   return {
     command,
     rowCount,
-    rows: rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
+    rows: rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]]))),
   };
 }

@@ -8,6 +8,7 @@ import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
 import { connectionString } from '../connection-string.ts';
 import { type Context, note, print, printJson } from '../context.ts';
+import { engineFacts } from '../engine/facts.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { ownCommand, typedCommand } from '../invocation.ts';
@@ -49,7 +50,8 @@ export async function upDetached(
       throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.', '');
     }
     const found = await describeCluster(choice);
-    if (found?.runner?.pid === started.pid && (await isWhole(found))) return report(context, found, started);
+    const leader = found?.runner?.pid === started.pid ? await wholeLeader(found) : null;
+    if (found !== null && leader !== null) return report(context, found, leader, started);
     await pauseFor(lookEveryMs, signal);
   }
   const next = `Look into ${started.log}, or end it with: understudy down`;
@@ -73,7 +75,8 @@ function launch(args: readonly string[]): Start {
   return { pid: child.pid ?? -1, log, ended: () => how };
 }
 
-async function isWhole(found: ClusterDescription): Promise<boolean> {
+/** Who leads the cluster, once it is whole; null before. */
+async function wholeLeader(found: ClusterDescription): Promise<string | null> {
   const urls = found.nodes.map(({ apiUrl }) => apiUrl);
   const client = new ClusterClient({
     urls,
@@ -83,8 +86,8 @@ async function isWhole(found: ClusterDescription): Promise<boolean> {
     folder: found.folder,
   });
   return client.look(1000).then(
-    ({ status }) => status.members.length === urls.length && problemsOf(status).length === 0,
-    () => false,
+    ({ status }) => (status.members.length === urls.length && problemsOf(status).length === 0 ? status.leader : null),
+    () => null,
   );
 }
 
@@ -96,10 +99,13 @@ async function notStarted({ log }: Start, how: string): Promise<CliError> {
   return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, next);
 }
 
-function report(context: Context, found: ClusterDescription, { pid, log }: Start): ExitCode {
-  const hosts = found.nodes.map(({ host, dbPort }) => ({ host, port: dbPort }));
-  const url = connectionString({ hosts, user: 'postgres', database: 'postgres', target: 'read-write' });
-  const { name } = found.state;
+function report(context: Context, found: ClusterDescription, leader: string, { pid, log }: Start): ExitCode {
+  const { name, engine } = found.state;
+  const { user, database } = engineFacts(engine);
+  const isLeader = (node: { readonly name: string }): number => Number(node.name === leader);
+  const ordered = engine === 'postgres' ? found.nodes : found.nodes.toSorted((a, b) => isLeader(b) - isLeader(a));
+  const hosts = ordered.map(({ host, dbPort }) => ({ host, port: dbPort }));
+  const url = connectionString(engine, { hosts, user, database, target: 'read-write' });
   if (context.format === 'json') {
     printJson(context, { name, folder: found.folder, pid, log, url, nodes: found.nodes });
     return EXIT.done;

@@ -12,7 +12,8 @@ import { UpSignals } from './up-signals.ts';
 
 const optionsSchema = z.object({
   nodes: z.number().optional(),
-  engine: z.enum(['postgres']).optional(),
+  engine: z.enum(['postgres', 'mysql', 'mariadb']).optional(),
+  serverVersion: z.string().optional(),
   pgVersion: z.string().optional(),
   binDir: z.string().optional(),
   store: z.enum(['local', 'etcd']).optional(),
@@ -84,11 +85,11 @@ async function run(
 }
 
 async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> {
-  const { engine, pgVersion, binDir, store, etcdMembers, durability, tls, nodes, parameter } = options;
+  const { engine, binDir, store, etcdMembers, durability, tls, nodes, parameter } = options;
   return {
     ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
     ...(engine === undefined ? {} : { engine }),
-    ...(pgVersion === undefined ? {} : { version: pgVersion }),
+    ...versionOf(options),
     ...(binDir === undefined ? {} : { binDir }),
     ...(store === undefined ? {} : { store }),
     ...(etcdMembers === undefined ? {} : { etcdMembers: etcdMembers === '3' ? 3 : 1, store: 'etcd' }),
@@ -98,6 +99,15 @@ async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> 
     ...(parameter === undefined ? {} : { parameters: parametersOf(parameter) }),
     command: ownCommand,
   };
+}
+
+/** `--pg-version` is the older name of `--server-version`, and says which engine is meant. */
+function versionOf({ engine, serverVersion, pgVersion }: UpOptions): Pick<LocalClusterOptions, 'version'> {
+  if (pgVersion !== undefined && (serverVersion !== undefined || (engine ?? 'postgres') !== 'postgres')) {
+    throw new CliError('USAGE', '--pg-version is for PostgreSQL, and alone.', 'Write --server-version instead.');
+  }
+  const version = serverVersion ?? pgVersion;
+  return version === undefined ? {} : { version };
 }
 
 function parametersOf(list: readonly string[]): Record<string, string> {
@@ -118,6 +128,7 @@ function welcomeOf(context: Context, cluster: LocalCluster, leader: string, opti
   ];
   return {
     name: state.name,
+    engine: state.engine,
     version: server.version,
     durability: state.durability,
     store: state.store.kind,

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { findTarget, type Target, targetOptionsSchema } from '../client/target.ts';
 import { connectionString } from '../connection-string.ts';
 import { type Context, print, printJson } from '../context.ts';
+import { engineFacts } from '../engine/facts.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { hostsOf } from '../sql/hosts.ts';
+import { type Servers, serversOf, servingOrder } from '../sql/hosts.ts';
 
 const optionsSchema = targetOptionsSchema.extend({
-  user: z.string(),
-  database: z.string(),
+  user: z.string().optional(),
+  database: z.string().optional(),
   readOnly: z.boolean().optional(),
   withPassword: z.boolean().optional(),
 });
@@ -17,24 +18,40 @@ const optionsSchema = targetOptionsSchema.extend({
 export async function url(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
   const target = await findTarget(options, context.io.env);
-  const password = options.withPassword === true ? await superuserPassword(target, options.user) : null;
-  const hosts = await hostsOf(target);
-  const text = connectionString({
+  const wanted = options.readOnly === true ? 'prefer-standby' : 'read-write';
+  const { engine, hosts } = await orderedFor(target, wanted);
+  const facts = engineFacts(engine);
+  const { user = facts.user, database = facts.database } = options;
+  const password = options.withPassword === true ? await superuserPassword(target, user, facts.user) : null;
+  const text = connectionString(engine, {
     hosts,
-    user: options.user,
-    database: options.database,
-    target: options.readOnly === true ? 'prefer-standby' : 'read-write',
+    user,
+    database,
+    target: wanted,
     ...(password === null ? {} : { password }),
   });
-  if (context.format === 'json')
-    printJson(context, { url: text, hosts, user: options.user, database: options.database });
+  if (context.format === 'json') printJson(context, { url: text, hosts, user, database });
   else print(context, [text]);
   return EXIT.done;
 }
 
-async function superuserPassword(target: Target, user: string): Promise<string> {
-  if (target.folder === null || user !== 'postgres') {
-    const next = 'Ask whoever keeps the passwords of that cluster, and put it into PGPASSFILE.';
+/** The servers, the wanted one first where the client cannot find it by itself. */
+async function orderedFor(target: Target, wanted: 'read-write' | 'prefer-standby'): Promise<Servers> {
+  const servers = await serversOf(target);
+  if (servers.engine === 'postgres') return servers;
+  const { engine, hosts, leader } = await servingOrder(target);
+  const [first, ...others] = hosts;
+  if (first === undefined || first.name !== leader) {
+    throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', 'See: understudy status', {
+      retry: 'safe',
+    });
+  }
+  return { engine, hosts: wanted === 'read-write' ? hosts : [...others, first] };
+}
+
+async function superuserPassword(target: Target, user: string, superuser: string): Promise<string> {
+  if (target.folder === null || user !== superuser) {
+    const next = 'Ask whoever keeps the passwords of that cluster.';
     throw new CliError('USAGE', 'Only the superuser of a cluster of this machine has its password kept here.', next);
   }
   const { readLogin } = await import('@understudy/local');

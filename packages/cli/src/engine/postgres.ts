@@ -5,7 +5,7 @@ import type { Engine } from '@understudy/engine';
 import { createPostgresEngine } from '@understudy/postgres';
 import { findPostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
 
-type Settings = EngineContext['config']['engine'];
+type Settings = EngineContext['config']['engine'] & { readonly kind: 'postgres' };
 
 /** The programs that a node's configuration means, in a folder where the user that runs them can reach them. */
 export async function postgresFor(settings: Settings): Promise<PostgresServer> {
@@ -17,8 +17,8 @@ export async function postgresFor(settings: Settings): Promise<PostgresServer> {
 }
 
 /** Makes the PostgreSQL engine of a node. Nothing is started. */
-export async function postgresEngine({ config, secrets, log, clock }: EngineContext): Promise<Engine> {
-  const { engine } = config;
+export async function postgresEngine(context: EngineContext, engine: Settings): Promise<Engine> {
+  const { config, secrets, log, clock } = context;
   const server = await postgresFor(engine);
   const user = serverUser();
   // The server's user passes through the agent's run folder to its own below; it cannot list it.

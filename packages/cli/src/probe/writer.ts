@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CliError, reasonOf } from '../errors.ts';
-import { close, connectToPrimary, type Host, type Session, withDeadline } from '../sql/connect.ts';
+import { connectToPrimary, withDeadline } from '../sql/connect.ts';
 import type { Login } from '../sql/login.ts';
+import type { Driver, Host, Session } from '../sql/session.ts';
 import { nowMs, pauseFor } from '../waiting.ts';
 
 /** A time without acknowledged writes: the connection broke, or it took longer than usual. */
@@ -24,6 +25,7 @@ export interface ProbeSummary {
 }
 
 export interface ProbeOptions {
+  readonly driver: Driver;
   readonly hosts: readonly Host[];
   readonly login: Login;
   readonly everyMs: number;
@@ -73,9 +75,7 @@ export class ProbeWriter {
 
   /** Makes the table. @throws CliError `UNREACHABLE` when there is no primary, `REFUSED` */
   async prepare(signal: AbortSignal): Promise<void> {
-    const text =
-      'create table if not exists understudy_probe (run uuid, n bigint, at timestamptz default now(), primary key (run, n))';
-    await this.#untilDone(text, [], prepareMs, signal);
+    await this.#untilDone(this.#options.driver.probe.create, [], prepareMs, signal);
   }
 
   /** Writes until `signal`. */
@@ -94,10 +94,11 @@ export class ProbeWriter {
 
   /** Reads back what was acknowledged, and takes the table away if nothing is missing. */
   async finish(): Promise<ProbeSummary> {
-    const rows = await this.#untilDone('select n from understudy_probe where run = $1', [this.#run], verifyMs);
+    const { select, drop } = this.#options.driver.probe;
+    const rows = await this.#untilDone(select, [this.#run], verifyMs);
     const present = new Set(rows.map(({ n }) => Number(n)));
     const lost = this.#acknowledged.filter((n) => !present.has(n)).length;
-    if (lost === 0) await this.#untilDone('drop table if exists understudy_probe', [], verifyMs);
+    if (lost === 0) await this.#untilDone(drop, [], verifyMs);
     const summary = this.summary(lost);
     await this.#drop();
     return summary;
@@ -106,7 +107,7 @@ export class ProbeWriter {
   async #row(session: Session): Promise<void> {
     const n = this.#next++;
     try {
-      const sent = session.client.query('insert into understudy_probe (run, n) values ($1, $2)', [this.#run, n]);
+      const sent = session.query(this.#options.driver.probe.insert, [this.#run, n]);
       await withDeadline(sent, answerTimeoutMs);
     } catch {
       this.#unknown += 1;
@@ -128,14 +129,15 @@ export class ProbeWriter {
   }
 
   async #connected(): Promise<Session | null> {
-    this.#session ??= await connectToPrimary(this.#options.hosts, this.#options.login, connectTimeoutMs);
+    const { driver, hosts, login } = this.#options;
+    this.#session ??= await connectToPrimary(driver, hosts, login, connectTimeoutMs);
     return this.#session;
   }
 
   async #drop(): Promise<void> {
     const session = this.#session;
     this.#session = null;
-    if (session !== null) await close(session.client);
+    await session?.close();
   }
 
   /** Carries out a statement that may be repeated, on the primary, as often as it takes. */
@@ -151,8 +153,7 @@ export class ProbeWriter {
       const session = await this.#connected();
       if (session !== null) {
         try {
-          const asked = session.client.query<{ readonly n?: unknown }>(text, [...values]);
-          return (await withDeadline(asked, limitMs)).rows;
+          return await withDeadline(session.query(text, values), limitMs);
         } catch (error) {
           problem = reasonOf(error);
           await this.#drop();

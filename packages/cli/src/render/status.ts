@@ -1,4 +1,5 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { engineFacts } from '../engine/facts.ts';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatDuration, formatInstant, hanging } from '../output/text.ts';
@@ -92,7 +93,12 @@ function memberTable(status: StatusView, style: Style, width: number): string[] 
     { title: 'ROLE', dropOrder: 'never', cell: (member) => roleText(member, style) },
     { title: 'STATE', dropOrder: 'never', cell: (member) => painter(style, healthOf(member))(stateText(member)) },
     { title: 'LAG', align: 'right', dropOrder: 1, cell: lagText },
-    { title: 'TL', align: 'right', dropOrder: 3, cell: ({ lineage }) => (lineage === null ? '–' : String(lineage)) },
+    {
+      title: engineFacts(status.engine).lineTitle,
+      align: 'right',
+      dropOrder: 3,
+      cell: ({ lineage }) => (lineage === null ? '–' : String(lineage)),
+    },
     { title: 'POSITION', dropOrder: 5, cell: ({ position }) => position?.replace(/^.*@/, '') ?? '–' },
     { title: 'ADDRESS', dropOrder: 2, cell: addressText },
     { title: 'DOES, OR WAITS FOR', dropOrder: 4, cell: waitText },

@@ -1,4 +1,5 @@
 import { connectionString } from '../connection-string.ts';
+import { engineFacts } from '../engine/facts.ts';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { padEnd } from '../output/text.ts';
@@ -14,6 +15,8 @@ export interface WelcomeNode {
 /** What a person needs to know about a cluster that has just started. */
 export interface Welcome {
   readonly name: string;
+  /** As its agents call it. */
+  readonly engine: string;
   readonly version: string;
   readonly durability: 'sync' | 'async';
   readonly store: 'local' | 'etcd';
@@ -29,10 +32,11 @@ export interface Welcome {
 }
 
 export function renderWelcome(welcome: Welcome, style: Style, width: number): string[] {
-  const { name, version, nodes, durability, store, folder } = welcome;
+  const { name, nodes, durability, store, folder } = welcome;
+  const server = `${engineFacts(welcome.engine).title} ${welcome.version}`;
   const count = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`;
   return [
-    `${style.green('●')} ${style.bold(`Cluster ${name} is up`)}: PostgreSQL ${version}, ${count}, ${durability}, ${store} store`,
+    `${style.green('●')} ${style.bold(`Cluster ${name} is up`)}: ${server}, ${count}, ${durability}, ${store} store`,
     style.dim(`  kept in ${folder}`),
     '',
     ...nodeTable(welcome, style, width),
@@ -54,7 +58,7 @@ export function welcomeJson(welcome: Welcome): object {
   return { ...facts, url: urlOf(welcome) };
 }
 
-function nodeTable({ nodes, leader }: Welcome, style: Style, width: number): string[] {
+function nodeTable({ nodes, leader, engine }: Welcome, style: Style, width: number): string[] {
   const columns: readonly Column<WelcomeNode>[] = [
     { title: '  NODE', dropOrder: 'never', cell: ({ name }) => `  ${name}` },
     {
@@ -62,7 +66,11 @@ function nodeTable({ nodes, leader }: Welcome, style: Style, width: number): str
       dropOrder: 'never',
       cell: ({ name }) => (name === leader ? style.green('primary') : 'replica'),
     },
-    { title: 'POSTGRESQL', dropOrder: 'never', cell: ({ host, dbPort }) => `${host}:${dbPort}` },
+    {
+      title: engineFacts(engine).title.toUpperCase(),
+      dropOrder: 'never',
+      cell: ({ host, dbPort }) => `${host}:${dbPort}`,
+    },
     {
       title: 'PID',
       align: 'right',
@@ -75,9 +83,12 @@ function nodeTable({ nodes, leader }: Welcome, style: Style, width: number): str
   return [style.dim(title), ...lines];
 }
 
-function urlOf({ nodes, user, database }: Welcome): string {
-  return connectionString({
-    hosts: nodes.map(({ host, dbPort }) => ({ host, port: dbPort })),
+function urlOf({ engine, nodes, leader, user, database }: Welcome): string {
+  const isLeader = ({ name }: WelcomeNode): number => Number(name === leader);
+  // PostgreSQL's clients find the primary themselves; its string stays the same whoever leads.
+  const ordered = engine === 'postgres' ? nodes : nodes.toSorted((a, b) => isLeader(b) - isLeader(a));
+  return connectionString(engine, {
+    hosts: ordered.map(({ host, dbPort }) => ({ host, port: dbPort })),
     user,
     database,
     target: 'read-write',

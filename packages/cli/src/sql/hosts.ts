@@ -1,16 +1,36 @@
 import { ClusterClient } from '../client/cluster.ts';
 import type { Target } from '../client/target.ts';
-import type { Host } from './connect.ts';
+import type { Host } from './session.ts';
 
-/** Where the servers of a cluster listen: as its agents say, the leader first. */
-export async function hostsOf(target: Target): Promise<readonly Host[]> {
+/** The servers of a cluster. */
+export interface Servers {
+  /** As its agents call it: `postgres`, `mysql`, `mariadb`. */
+  readonly engine: string;
+  readonly hosts: readonly Host[];
+}
+
+/** Where the servers of a cluster listen: as its folder says, otherwise as its agents say, the leader first. */
+export async function serversOf(target: Target): Promise<Servers> {
   if (target.folder !== null) {
     const { describeCluster } = await import('@understudy/local');
     const found = await describeCluster({ folder: target.folder });
-    if (found !== null) return found.nodes.map(({ name, host, dbPort }) => ({ name, host, port: dbPort }));
+    if (found !== null) {
+      const hosts = found.nodes.map(({ name, host, dbPort }) => ({ name, host, port: dbPort }));
+      return { engine: found.state.engine, hosts };
+    }
   }
+  return servingOrder(target);
+}
+
+/** As the agents say now: the leader first, then the replicas that stream from it, then the others. */
+export async function servingOrder(target: Target): Promise<Servers & { readonly leader: string | null }> {
   const { status } = await new ClusterClient(target).look();
+  const rank = ({ id, receiver }: (typeof status.members)[number]): number =>
+    id === status.leader ? 2 : Number(receiver?.kind === 'streaming');
   // A client tries the hosts in their order: the leader first saves it a connection.
-  const members = status.members.toSorted((a, b) => Number(b.id === status.leader) - Number(a.id === status.leader));
-  return members.flatMap(({ id, host, port }) => (host === null || port === null ? [] : [{ name: id, host, port }]));
+  const members = status.members.toSorted((a, b) => rank(b) - rank(a));
+  const hosts = members.flatMap(({ id, host, port }) =>
+    host === null || port === null ? [] : [{ name: id, host, port }],
+  );
+  return { engine: status.engine, hosts, leader: status.phase === 'open' ? status.leader : null };
 }

@@ -1,12 +1,19 @@
 import type { Target, TargetOptions } from '../client/target.ts';
+import { engineFacts } from '../engine/facts.ts';
 import { CliError } from '../errors.ts';
 import type { Io } from '../output/io.ts';
+
+/** What somebody asked for; what is left out is the engine's own. */
+export interface LoginOptions {
+  readonly user?: string | undefined;
+  readonly database?: string | undefined;
+}
 
 /** How to log in to the databases of a cluster. */
 export interface Login {
   readonly user: string;
   readonly database: string;
-  /** Null: the driver looks into PGPASSFILE or ~/.pgpass. */
+  /** Null: none; PostgreSQL's driver looks into PGPASSFILE or ~/.pgpass. */
   readonly password: string | null;
   /** The authority that signed the servers' certificates; null: no TLS. */
   readonly ca: string | null;
@@ -14,16 +21,18 @@ export interface Login {
 
 /**
  * The login for a cluster: of one of this machine, its superuser; for a node's file, the superuser of its secrets (if they can be read);
- * otherwise what PGPASSWORD and PGPASSFILE say.
+ * otherwise what PGPASSWORD and PGPASSFILE (of MySQL and MariaDB: MYSQL_PWD) say.
  */
 export async function loginFor(
+  engine: string,
   target: Target,
-  options: TargetOptions & { readonly user: string; readonly database: string },
+  options: TargetOptions & LoginOptions,
   env: Io['env'],
 ): Promise<Login> {
-  const { user, database } = options;
-  const given = env.PGPASSWORD;
-  if (target.folder !== null && user === 'postgres') {
+  const facts = engineFacts(engine);
+  const { user = facts.user, database = facts.database } = options;
+  const given = engine === 'postgres' ? env.PGPASSWORD : env.MYSQL_PWD;
+  if (target.folder !== null && user === facts.user) {
     const { readLogin } = await import('@understudy/local');
     return { user, database, password: (await readLogin(target.folder)).password, ca: null };
   }
@@ -42,12 +51,15 @@ async function fromNodeFile(file: string, known: Omit<Login, 'ca'>): Promise<Log
   const config = await loadNodeConfig(resolve(file));
   const { tls } = config.engine;
   const ca = tls === undefined ? null : await readFile(tls.ca, 'utf8');
-  if (known.password !== null || known.user !== 'postgres') return { ...known, ca };
+  // Only PostgreSQL's superuser may log in over the network; of the others it is the agent's own account, on its socket.
+  if (known.password !== null || config.engine.kind !== 'postgres' || known.user !== 'postgres')
+    return { ...known, ca };
   return { ...known, ca, password: (await loadSecrets(config.secretsFile)).superuser };
 }
 
 /** Says what to do when the database does not know the password. */
 export function loginRefused(user: string, cause: unknown): CliError {
-  const next = "Put the password into PGPASSWORD or PGPASSFILE, or name the cluster by its folder or by a node's file.";
+  const next =
+    "Put the password into PGPASSWORD or PGPASSFILE (MySQL, MariaDB: MYSQL_PWD), or name the cluster by its folder or by a node's file.";
   return new CliError('REFUSED', `The database refused the login of "${user}".`, next, { cause });
 }

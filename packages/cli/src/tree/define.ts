@@ -12,6 +12,10 @@ export interface Tree {
   readonly attach: (command: Command, load: () => Promise<Handler>) => void;
 }
 
+/** Defaults that depend on the engine. */
+export const userText = 'database user (default: postgres; of MySQL and MariaDB: admin)';
+export const databaseText = 'database (default: postgres; of MySQL and MariaDB: app)';
+
 /** Options that every command has. */
 export function withCommon(command: Command): Command {
   return command

@@ -13,9 +13,15 @@ export function addLocalCommands({ program, attach }: Tree): void {
       'Its data is kept: the next "understudy up" goes on with it. A new cluster takes the options below; an existing one keeps its own.',
   )
     .option('-n, --nodes <number>', 'number of nodes (default: 3)', integer(1, 9))
-    .addOption(new Option('--engine <kind>', 'which database (default: postgres)').choices(['postgres']))
-    .option('--pg-version <major>', 'major version of PostgreSQL: 15, 17, 18, … (default: what npm brought, 17)')
-    .option('--bin-dir <folder>', 'take PostgreSQL from this folder')
+    .addOption(
+      new Option('--engine <kind>', 'which database (default: postgres)').choices(['postgres', 'mysql', 'mariadb']),
+    )
+    .option(
+      '--server-version <version>',
+      'PostgreSQL 15, 17, 18, … (default: what npm brought, 17); MySQL 9.7; MariaDB 10.11, 11.8 (default: the newest here)',
+    )
+    .addOption(new Option('--pg-version <major>', 'the older name of --server-version').hideHelp())
+    .option('--bin-dir <folder>', 'take the server from this folder')
     .addOption(new Option('--store <kind>', 'consensus store (default: local)').choices(['local', 'etcd']))
     .addOption(new Option('--etcd-members <number>', 'members of the etcd that is started').choices(['1', '3']))
     .addOption(
@@ -42,7 +48,8 @@ export function addLocalCommands({ program, attach }: Tree): void {
   withExamples(withCommon(up), [
     ['understudy up', 'three nodes, synchronous'],
     ['understudy up --nodes 5 --store etcd', 'five nodes, with an etcd of its own'],
-    ['understudy up --pg-version 18 --name eighteen', 'another cluster beside it'],
+    ['understudy up --server-version 18 --name eighteen', 'another cluster beside it'],
+    ['understudy up --engine mysql --name my', 'MySQL'],
     ['understudy up --detach', 'in the background'],
   ]);
   attach(up, async () => (await import('../commands/up.ts')).up);

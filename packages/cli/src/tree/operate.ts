@@ -1,6 +1,16 @@
 import { type Command, Option } from 'commander';
 import { formatDuration } from '../output/text.ts';
-import { duration, integer, moment, type Tree, withCommon, withExamples, withTarget } from './define.ts';
+import {
+  databaseText,
+  duration,
+  integer,
+  moment,
+  type Tree,
+  userText,
+  withCommon,
+  withExamples,
+  withTarget,
+} from './define.ts';
 
 const looking = 'Looking:';
 const acting = 'Acting:';
@@ -69,10 +79,11 @@ function addLooking({ program, attach }: Tree): void {
   const url = program.command('url').summary('print the connection string of the primary').helpGroup(looking);
   url
     .description(
-      'Prints a connection string with all nodes that libpq, JDBC and others follow to whichever is the primary.',
+      'Prints a connection string. Of PostgreSQL: with all nodes, which libpq, JDBC and others follow to whichever is the primary.\n' +
+        'Of MySQL and MariaDB: of the primary of this moment; ask again after a failover.',
     )
-    .option('-u, --user <name>', 'database user', 'postgres')
-    .option('-d, --database <name>', 'database', 'postgres')
+    .option('-u, --user <name>', userText)
+    .option('-d, --database <name>', databaseText)
     .option('--read-only', 'a replica instead of the primary, where there is one')
     .option('--with-password', 'put the password of the superuser into it (clusters of this machine only)');
   finish(url, [

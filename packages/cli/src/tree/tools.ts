@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { duration, type Tree, withCommon, withExamples, withTarget } from './define.ts';
+import { databaseText, duration, type Tree, userText, withCommon, withExamples, withTarget } from './define.ts';
 
 const group = 'Trying and testing:';
 
@@ -34,11 +34,11 @@ export function addToolCommands({ program, attach }: Tree): void {
 function addServers({ program, attach }: Tree): void {
   const servers = program.command('servers').summary('list or fetch database servers').helpGroup(group);
   servers.description(
-    'Finds PostgreSQL on this machine, and fetches servers that are missing into a cache folder, without root.',
+    'Finds PostgreSQL, MySQL and MariaDB on this machine, and fetches servers that are missing into a cache folder, without root.',
   );
   withExamples(servers.helpOption('-h, --help', 'show this help'), [
     ['understudy servers list', ''],
-    ['understudy servers get postgres-18', ''],
+    ['understudy servers get mysql-9.7', ''],
   ]);
   const list = servers.command('list').description('Lists what is here and what can be fetched.');
   withExamples(withCommon(list), [['understudy servers list', '']]);
@@ -46,7 +46,7 @@ function addServers({ program, attach }: Tree): void {
   const get = servers
     .command('get')
     .description('Fetches servers that are missing.')
-    .argument('<name...>', 'such as postgres-18, etcd-3.5, haproxy');
+    .argument('<name...>', 'such as postgres-18, mysql-9.7, mariadb-11.8, etcd-3.5');
   withExamples(withCommon(get), [['understudy servers get postgres-18 etcd-3.5', '']]);
   attach(get, async () => (await import('../commands/servers.ts')).get);
 }
@@ -65,23 +65,23 @@ function addTrying({ program, attach }: Tree): void {
       new Option('--every <duration>', 'time between two rows').argParser(duration(1, 60_000)).default(10, '10 ms'),
     )
     .addOption(new Option('--for <duration>', 'end by itself after this long').argParser(duration(100, 86_400_000)))
-    .option('-u, --user <name>', 'database user', 'postgres')
-    .option('-d, --database <name>', 'database', 'postgres');
+    .option('-u, --user <name>', userText)
+    .option('-d, --database <name>', databaseText);
   withExamples(withCommon(withTarget(probe)), [
     ['understudy probe', 'in a second terminal; kill the primary in a third'],
     ['understudy probe --for 30s --json', ''],
   ]);
   attach(probe, async () => (await import('../commands/probe.ts')).probe);
 
-  const sql = program.command('sql').summary('run SQL on the primary, without psql').helpGroup(group);
+  const sql = program.command('sql').summary('run SQL on the primary, without another client').helpGroup(group);
   sql
     .description(
       'Runs a statement on the primary (or, with --on, on one member) and prints the rows. Without a statement it reads standard input.',
     )
     .argument('[statement]', 'SQL')
     .option('--on <member>', 'on this member, whatever its role')
-    .option('-u, --user <name>', 'database user', 'postgres')
-    .option('-d, --database <name>', 'database', 'postgres');
+    .option('-u, --user <name>', userText)
+    .option('-d, --database <name>', databaseText);
   withExamples(withCommon(withTarget(sql)), [
     ['understudy sql "select now()"', ''],
     ['understudy sql --on n2 "select pg_is_in_recovery()"', 'read a replica'],
@@ -106,13 +106,14 @@ function addDrill({ program, attach }: Tree): void {
       'comma-separated, or all: kill-database, kill-host, partition, freeze, freeze-agent, kill-agent, store-down, switchover, …',
     )
     .option('--runs <number>', 'how often each is injected (default: 5)')
-    .option('--engine <kind>', 'postgres')
+    .option('--engine <kind>', 'postgres (default), mysql or mariadb')
     .option('--store <kind>', 'local (default) or etcd')
     .option('--etcd-members <number>', '1 (default) or 3')
     .option('--nodes <number>', 'number of nodes (default: 3)')
     .option('--durability <kind>', 'sync (default) or async')
-    .option('--pg-version <major>', 'major version of PostgreSQL')
-    .option('--bin-dir <folder>', 'take PostgreSQL from this folder')
+    .option('--server-version <version>', 'version of the server (older name, for PostgreSQL: --pg-version)')
+    .addOption(new Option('--pg-version <major>', 'major version of PostgreSQL').hideHelp())
+    .option('--bin-dir <folder>', 'take the server from this folder')
     .option('--hosts <kind>', 'namespaces (root), loopback, or automatic (default)')
     .option('--writers <number>', 'clients that write at once (default: 20)')
     .option('--every-ms <number>', 'time between two inserts of one client (default: 20)')
@@ -129,6 +130,7 @@ function addDrill({ program, attach }: Tree): void {
   withExamples(withCommon(drill), [
     ['understudy drill --runs 1', 'every fault once'],
     ['understudy drill --faults kill-database,freeze --runs 20 --store etcd', ''],
+    ['understudy drill --engine mariadb', ''],
     ['understudy drill --json > report.json', ''],
   ]);
   attach(drill, async () => (await import('../commands/drill.ts')).drill);

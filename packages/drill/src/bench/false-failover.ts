@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { type LocalCluster, statusOf } from '@understudy/local';
+import { databaseFor } from '../database/index.ts';
 import { prepareDatabases } from '../run/setup.ts';
 import { networkTargets } from '../run/targets.ts';
 import { nowMs, pause } from '../time.ts';
@@ -67,6 +68,7 @@ function makeWorkload({ options }: BenchContext, cluster: LocalCluster, password
   };
   const { writers, everyMs } = options;
   return new Workload({
+    database: databaseFor(cluster),
     network: networkTargets(cluster, password),
     local: [],
     writers,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import { spread } from '../check/summary.ts';
-import { adminTarget, withSession } from '../run/sql.ts';
+import { withAdmin } from '../run/sql.ts';
 import type { BenchContext } from './bench.ts';
 
 /** Time from the command to the first write that a client had acknowledged, in ms, over several new clusters. */
@@ -38,7 +38,7 @@ async function timeToWrite(
   const startedMs = performance.now();
   const cluster = await createLocalCluster({ name: 'start', folder, command: context.command });
   const leader = await cluster.start({ signal: context.signal });
-  await withSession(adminTarget(cluster, leader, 'postgres'), (session) =>
+  await withAdmin(cluster, leader, 'postgres', (session) =>
     session.rows('create table if not exists started (at timestamptz); insert into started values (now())'),
   );
   return { cluster, tookMs: Math.round(performance.now() - startedMs) };

@@ -14,7 +14,16 @@ export interface ClusterIo {
 
 export type ClusterOptions = Pick<
   DrillOptions,
-  'nodes' | 'store' | 'etcdMembers' | 'durability' | 'logLevel' | 'pgVersion' | 'binDir' | 'folder'
+  | 'engine'
+  | 'nodes'
+  | 'store'
+  | 'etcdMembers'
+  | 'durability'
+  | 'logLevel'
+  | 'serverVersion'
+  | 'pgVersion'
+  | 'binDir'
+  | 'folder'
 >;
 
 /** `namespaces` where they can be used; otherwise `loopback`, which is said. */
@@ -54,6 +63,7 @@ export async function startCluster(
   if (ended > 0) io.notice(`Ended ${ended} clusters that killed drills had left running.`);
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), folderPrefix)));
   io.progress('starting a cluster');
+  const version = options.serverVersion ?? options.pgVersion;
   const cluster = await createLocalCluster({
     name: 'drill',
     folder,
@@ -64,7 +74,8 @@ export async function startCluster(
     hosts,
     logLevel: options.logLevel,
     command: io.command,
-    ...(options.pgVersion === undefined ? {} : { version: options.pgVersion }),
+    engine: options.engine,
+    ...(version === undefined ? {} : { version }),
     ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
     onProgress: ({ text }) => io.progress(`starting a cluster: ${text}`),
     onEvent: (event) => {

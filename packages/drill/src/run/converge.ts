@@ -1,6 +1,7 @@
 import { type LocalCluster, readinessOf, statusOf } from '@understudy/local';
+import { databaseFor } from '../database/index.ts';
 import { nowMs, pollUntil } from '../time.ts';
-import { adminTarget, textOf, withSession } from './sql.ts';
+import { withAdmin } from './sql.ts';
 
 export type Convergence =
   | { readonly kind: 'converged'; readonly leader: string; readonly tookMs: number }
@@ -34,20 +35,12 @@ export async function waitUntilConverged(
 
 /** Who does not have everything yet; null when all do. The servers are asked themselves, not their agents. */
 async function behind(cluster: LocalCluster, leader: string): Promise<string | null> {
-  const end = await withSession(adminTarget(cluster, leader, 'postgres'), async (session) => {
-    await session.rows('select pg_current_wal_insert_lsn()');
-    return textOf(await session.rows('select pg_current_wal_lsn()::text as lsn'), 'lsn');
-  });
+  const database = databaseFor(cluster);
+  const end = await withAdmin(cluster, leader, database.adminDatabase, (session) => database.end(session));
   for (const { name } of cluster.nodes) {
     if (name === leader) continue;
-    const rows = await withSession(adminTarget(cluster, name, 'postgres'), (session) =>
-      session.rows(
-        `select pg_is_in_recovery() as replica, (pg_last_wal_replay_lsn() >= $1::pg_lsn)::text as reached, pg_last_wal_replay_lsn()::text as at`,
-        [end],
-      ),
-    );
-    if (rows[0]?.replica !== true) return `${name} is not a replica`;
-    if (textOf(rows, 'reached') !== 'true') return `${name} has replayed to ${textOf(rows, 'at')}, not yet to ${end}`;
+    const problem = await withAdmin(cluster, name, database.adminDatabase, (session) => database.behind(session, end));
+    if (problem !== null) return `${name} ${problem}`;
   }
   return null;
 }

@@ -1,16 +1,16 @@
 import type { LocalCluster } from '@understudy/local';
 import type { Tried } from '../check/set.ts';
+import { drillDatabase } from '../database/database.ts';
 import { DrillError, reasonOf } from '../errors.ts';
 import type { Fault, FaultName } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import type { DrillOptions } from '../options.ts';
 import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
-import { drillDatabase } from '../workload/tables.ts';
 import { chooseHosts, startCluster } from './cluster.ts';
 import { waitUntilConverged } from './converge.ts';
 import { type RunContext, type RunResult, runOnce } from './one.ts';
 import { prepareDatabases } from './setup.ts';
-import { adminTarget, withSession } from './sql.ts';
+import { withAdmin } from './sql.ts';
 import { verifyContents } from './verify.ts';
 
 /** What happens while a drill runs, for whoever shows it. */
@@ -184,9 +184,7 @@ class Drill {
     const convergence = await waitUntilConverged(cluster, this.#options.convergeMs, this.#io.signal);
     if (convergence.kind === 'not-converged') return null;
     const contents = await verifyContents(cluster, convergence.leader, tried, fromId);
-    await withSession(adminTarget(cluster, convergence.leader, drillDatabase), (session) =>
-      session.rows('truncate ids'),
-    );
+    await withAdmin(cluster, convergence.leader, drillDatabase, (session) => session.rows('truncate table ids'));
     if (contents.problems.length === 0) return null;
     this.#violated = true;
     return { contents, problems: contents.problems };

@@ -4,6 +4,7 @@ import { dualWritableMs } from '../check/dual-writable.ts';
 import { type Outage, outageOf } from '../check/outage.ts';
 import { type Phases, phasesOf } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
+import { databaseFor } from '../database/index.ts';
 import { DrillError } from '../errors.ts';
 import type { Fault, Injected } from '../faults/fault.ts';
 import type { DrillOptions } from '../options.ts';
@@ -80,7 +81,8 @@ function makeWorkload({ cluster, password, options, ids }: RunContext): Workload
     return ids.next - 1;
   };
   const network = networkTargets(cluster, password);
-  return new Workload({ network, local: socketTargets(cluster), writers, everyMs, deadlineMs, nextId });
+  const database = databaseFor(cluster);
+  return new Workload({ database, network, local: socketTargets(cluster), writers, everyMs, deadlineMs, nextId });
 }
 
 /** The calm before the fault: writes that flow for a while. */

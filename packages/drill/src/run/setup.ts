@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { LocalCluster } from '@understudy/local';
+import { drillDatabase } from '../database/database.ts';
+import { databaseFor } from '../database/index.ts';
 import { DrillError, reasonOf } from '../errors.ts';
 import { createCompany } from '../tour/company.ts';
-import { createTables, drillDatabase, drillRole } from '../workload/tables.ts';
-import { adminTarget, withSession } from './sql.ts';
+import { withAdmin } from './sql.ts';
 
 /**
  * Makes the drill's role, database and tables, and `company_db`.
@@ -12,16 +13,11 @@ import { adminTarget, withSession } from './sql.ts';
  * @throws DrillError `SETUP_FAILED`
  */
 export async function prepareDatabases(cluster: LocalCluster, leader: string): Promise<string> {
+  const database = databaseFor(cluster);
   const password = randomBytes(18).toString('base64url');
   try {
-    await withSession(adminTarget(cluster, leader, 'postgres'), async (session) => {
-      // The password has no character that would have to be quoted.
-      await session.rows(`create role ${drillRole} login password '${password}'`);
-      await session.rows(`create database ${drillDatabase} owner ${drillRole}`);
-    });
-    await withSession(adminTarget(cluster, leader, drillDatabase), async (session) => {
-      for (const statement of createTables) await session.rows(statement);
-    });
+    await withAdmin(cluster, leader, database.adminDatabase, (admin) => database.createRole(admin, password));
+    await withAdmin(cluster, leader, drillDatabase, (session) => database.createTables(session));
     await createCompany(cluster, leader);
     return password;
   } catch (error) {

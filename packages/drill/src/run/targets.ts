@@ -1,6 +1,7 @@
 import type { LocalCluster, LocalNode } from '@understudy/local';
-import type { Target } from '../workload/session.ts';
-import { drillDatabase, drillRole } from '../workload/tables.ts';
+import { drillDatabase, drillRole } from '../database/database.ts';
+import { databaseFor } from '../database/index.ts';
+import type { Target } from '../database/session.ts';
 
 /** The nodes as an application reaches them. */
 export function networkTargets(cluster: LocalCluster, password: string): Target[] {
@@ -14,10 +15,18 @@ export function networkTargets(cluster: LocalCluster, password: string): Target[
   }));
 }
 
-/** A node over its Unix socket, as the superuser, who is trusted there: reaches it whatever happens to the network. */
+/** The superuser over the network, in any database. */
+export function adminTarget(cluster: LocalCluster, node: string, database: string): Target {
+  const { address } = cluster.node(node);
+  const { user, password } = cluster.login;
+  return { node, host: address.host, port: address.dbPort, user, password, database };
+}
+
+/** A node over its Unix socket, as the superuser: reaches it whatever happens to the network. */
 export function socketTarget(cluster: LocalCluster, node: LocalNode, database: string): Target {
   const { user, password } = cluster.login;
-  return { node: node.name, host: node.address.socketFolder, port: node.address.dbPort, user, password, database };
+  const host = databaseFor(cluster).socketHost(node.address);
+  return { node: node.name, host, port: node.address.dbPort, user, password, database };
 }
 
 export function socketTargets(cluster: LocalCluster, database = drillDatabase): Target[] {

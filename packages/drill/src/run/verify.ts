@@ -1,8 +1,9 @@
 import type { LocalCluster } from '@understudy/local';
 import { checkSet, type Tried } from '../check/set.ts';
+import { drillDatabase } from '../database/database.ts';
+import { databaseFor } from '../database/index.ts';
 import { companyContent, salariesTotal } from '../tour/company.ts';
-import { contentSum, drillDatabase } from '../workload/tables.ts';
-import { adminTarget, textOf, withSession } from './sql.ts';
+import { withAdmin } from './sql.ts';
 
 /** What was found on the nodes after everything had been healed. */
 export interface Contents {
@@ -56,10 +57,7 @@ export async function verifyContents(
 
 /** Writes on the primary and returns where that ended: what a replica must have replayed before it is read. */
 async function writeMark(cluster: LocalCluster, leader: string): Promise<string> {
-  return withSession(adminTarget(cluster, leader, drillDatabase), async (session) => {
-    await session.rows('insert into marks (mark) select coalesce(max(mark), 0) + 1 from marks', [], readTimeoutMs);
-    return textOf(await session.rows('select pg_current_wal_insert_lsn()::text as lsn'), 'lsn');
-  });
+  return withAdmin(cluster, leader, drillDatabase, (session) => databaseFor(cluster).mark(session, readTimeoutMs));
 }
 
 async function readNode(
@@ -68,28 +66,13 @@ async function readNode(
   mark: string,
   fromId: number,
 ): Promise<{ readonly ids: ReadonlySet<number>; readonly content: string }> {
-  const content = await withSession(adminTarget(cluster, node, drillDatabase), async (session) => {
-    await session.rows(waitForReplay(mark, replayTimeoutMs), [], replayTimeoutMs + 5000);
-    const rows = await session.rows('select id::text as id from ids where id >= $1', [fromId], readTimeoutMs);
-    const sum = await session.rows(contentSum('ids'), [], readTimeoutMs);
+  const database = databaseFor(cluster);
+  const { ids, content } = await withAdmin(cluster, node, drillDatabase, async (session) => {
+    await database.reach(session, mark, replayTimeoutMs);
     return {
-      ids: new Set(rows.map((row) => Number(row.id))),
-      sum: `ids ${textOf(sum, 'rows')} rows, sum ${textOf(sum, 'sum')}`,
+      ids: await database.idsFrom(session, fromId, readTimeoutMs),
+      content: await database.contentOf(session, 'ids', readTimeoutMs),
     };
   });
-  return { ids: content.ids, content: `${content.sum}; Employees ${await companyContent(cluster, node)}` };
-}
-
-/** Blocks in the server until it has replayed up to `mark`, or the time is over; a primary has. */
-function waitForReplay(mark: string, timeoutMs: number): string {
-  return `do $$
-    declare started timestamptz := clock_timestamp();
-    begin
-      while pg_is_in_recovery() and pg_last_wal_replay_lsn() < '${mark}'::pg_lsn loop
-        if clock_timestamp() - started > interval '${timeoutMs} milliseconds' then
-          raise exception 'has not replayed up to ${mark} in time';
-        end if;
-        perform pg_sleep(0.01);
-      end loop;
-    end $$`;
+  return { ids, content: `ids ${content}; Employees ${await companyContent(cluster, node)}` };
 }

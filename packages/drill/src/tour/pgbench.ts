@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { LocalCluster } from '@understudy/local';
+import { type Target, textOf } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
-import { adminTarget, textOf, withSession } from '../run/sql.ts';
-import type { Target } from '../workload/session.ts';
+import { withAdmin } from '../run/sql.ts';
+import { adminTarget } from '../run/targets.ts';
 
 export const pgbenchDatabase = 'pgbench';
 
@@ -55,9 +56,7 @@ export async function loadPgbench(
   leader: string,
   scale: number,
 ): Promise<void> {
-  await withSession(adminTarget(cluster, leader, 'postgres'), (session) =>
-    session.rows(`create database ${pgbenchDatabase}`),
-  );
+  await withAdmin(cluster, leader, 'postgres', (session) => session.rows(`create database ${pgbenchDatabase}`));
   const target = adminTarget(cluster, leader, pgbenchDatabase);
   const { code, text } = await startPgbench(program, target, ['--initialize', `--scale=${scale}`, '--quiet']).ended;
   if (code !== 0) throw new DrillError('SETUP_FAILED', `pgbench could not load its tables: ${text.trim().slice(-300)}`);
@@ -73,7 +72,7 @@ export interface Balances {
 }
 
 export async function balancesOn(cluster: LocalCluster, node: string): Promise<Balances> {
-  return withSession(adminTarget(cluster, node, pgbenchDatabase), async (session) => {
+  return withAdmin(cluster, node, pgbenchDatabase, async (session) => {
     // One statement sees one moment: transactions may go on meanwhile.
     const rows = await session.rows(
       `select (select sum(abalance) from pgbench_accounts)::text as accounts,

@@ -3,7 +3,7 @@ import { reasonOf } from '../errors.ts';
 import type { Fault } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import { waitUntilConverged } from '../run/converge.ts';
-import { adminTarget } from '../run/sql.ts';
+import { adminTarget } from '../run/targets.ts';
 import { pause } from '../time.ts';
 import { companyContent, createCompany, salariesTotal } from './company.ts';
 import {
@@ -63,9 +63,10 @@ class Tour {
       await createCompany(cluster, this.#leader);
       return this.#compareCompany();
     });
-    const program = cluster.server.tools.pgbench;
+    const { server } = cluster;
+    const program = server.engine === 'postgres' ? server.tools.pgbench : null;
     if (program === null) {
-      const text = 'there is no pgbench on this machine (Debian: package postgresql-contrib)';
+      const text = 'there is no pgbench on this machine (Debian: package postgresql-contrib), or not for this engine';
       this.#note({ step: 'pgbench', result: 'left-out', text });
     } else {
       await this.#step('pgbench loads its bank', async () => {

@@ -1,3 +1,4 @@
+import type { DriverError } from '../database/session.ts';
 import type { Outcome } from './op.ts';
 
 /** SQLSTATE of warnings by which PostgreSQL says that a commit was not replicated although it reports success. */
@@ -12,12 +13,6 @@ export interface ServerNotice {
 /** Whether a notice means that the commit is only known to be on its own node. */
 export function isUnreplicated(notice: ServerNotice): boolean {
   return syncWaitText.test(notice.message) && (notice.code === null || notice.code === warningClass);
-}
-
-/** The parts of a driver's error that tell what happened. */
-export interface DriverError {
-  readonly code: string | null;
-  readonly severity: string | null;
 }
 
 /**

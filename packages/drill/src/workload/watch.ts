@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Database } from '../database/database.ts';
+import type { Session, Target } from '../database/session.ts';
 import { nowMs } from '../time.ts';
-import { Session, type Target } from './session.ts';
 
 /** What one question to one node found. */
 export interface Sample {
@@ -14,12 +15,6 @@ export interface Sample {
 const connectTimeoutMs = 400;
 const answerTimeoutMs = 10_000;
 
-const question = {
-  name: 'watch',
-  text: `select pg_is_in_recovery() as replica, current_setting('default_transaction_read_only') as read_only,
-                case when pg_is_in_recovery() then null else substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end as timeline`,
-};
-
 /**
  * Asks one node over and over whether it takes writes, over a connection of its own. Used twice for each node: over the network, to
  * tell the writers where to go, as a router or a DNS name would; and over the node's Unix socket, to know the truth also while the
@@ -27,6 +22,7 @@ const question = {
  */
 export class Watch {
   readonly node: string;
+  readonly #database: Database;
   readonly #target: Target;
   readonly #everyMs: number;
   readonly #onSample: (sample: Sample) => void;
@@ -34,8 +30,9 @@ export class Watch {
   #isStopped = false;
   #loop: Promise<void> | null = null;
 
-  constructor(target: Target, everyMs: number, onSample: (sample: Sample) => void) {
+  constructor(database: Database, target: Target, everyMs: number, onSample: (sample: Sample) => void) {
     this.node = target.node;
+    this.#database = database;
     this.#target = target;
     this.#everyMs = everyMs;
     this.#onSample = onSample;
@@ -69,17 +66,12 @@ export class Watch {
       state,
       timeline,
     });
-    if (this.#session?.isOpen !== true) this.#session = await Session.open(this.#target, connectTimeoutMs);
+    if (this.#session?.isOpen !== true) this.#session = await this.#database.open(this.#target, connectTimeoutMs);
     if (this.#session === null) return found('unreachable');
-    const answer = await this.#session.run(question, answerTimeoutMs);
-    const row = answer.kind === 'rows' ? answer.rows[0] : undefined;
-    if (row === undefined) {
-      this.#session.destroy();
-      return found('unreachable');
-    }
-    const isWritable = row.replica === false && row.read_only === 'off';
-    const timeline = typeof row.timeline === 'string' ? Number.parseInt(row.timeline, 16) : null;
-    return found(isWritable ? 'writable' : 'read-only', timeline);
+    const look = await this.#database.look(this.#session, answerTimeoutMs);
+    if (look !== null) return found(look.state, look.timeline);
+    this.#session.destroy();
+    return found('unreachable');
   }
 }
 

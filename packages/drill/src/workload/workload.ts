@@ -1,10 +1,12 @@
+import type { Database } from '../database/database.ts';
+import type { Target } from '../database/session.ts';
 import { nowMs } from '../time.ts';
 import type { Op } from './op.ts';
-import type { Target } from './session.ts';
 import { Locator, type Sample, Watch } from './watch.ts';
 import { Writer } from './writer.ts';
 
 export interface WorkloadOptions {
+  readonly database: Database;
   /** The nodes as applications reach them. */
   readonly network: readonly Target[];
   /** The nodes over their Unix sockets. */
@@ -39,11 +41,11 @@ export class Workload {
   readonly #writers: readonly Writer[];
 
   constructor(options: WorkloadOptions) {
-    const { network, local } = options;
+    const { database, network, local } = options;
     const targets = new Map(network.map((target) => [target.node, target]));
     this.#watches = [
-      ...network.map((target) => new Watch(target, locateEveryMs, (sample) => this.locator.note(sample))),
-      ...local.map((target) => new Watch(target, probeEveryMs, (sample) => this.#samples.push(sample))),
+      ...network.map((target) => new Watch(database, target, locateEveryMs, (sample) => this.locator.note(sample))),
+      ...local.map((target) => new Watch(database, target, probeEveryMs, (sample) => this.#samples.push(sample))),
     ];
     const onOp = (op: Op): void => {
       this.#ops.push(op);
@@ -54,13 +56,14 @@ export class Workload {
         return node === null ? null : (targets.get(node) ?? null);
       };
       const { everyMs, deadlineMs, nextId } = options;
-      return new Writer({ writer, kind: 'network', everyMs, deadlineMs, locate, nextId, onOp });
+      return new Writer({ database, writer, kind: 'network', everyMs, deadlineMs, locate, nextId, onOp });
     });
     const resident = local.map((target, index) => {
       const locate = async (): Promise<Target | null> => (this.#takesWrites(target.node) ? target : null);
       const writer = options.writers + index;
       const { nextId } = options;
       return new Writer({
+        database,
         writer,
         kind: 'local',
         everyMs: localWriterEveryMs,

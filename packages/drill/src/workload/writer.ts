@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Database } from '../database/database.ts';
+import type { Session, Target } from '../database/session.ts';
 import { nowMs } from '../time.ts';
 import type { Op } from './op.ts';
-import { type Answer, Session, type Target } from './session.ts';
-import { insertStatement } from './tables.ts';
 
 export interface WriterOptions {
+  readonly database: Database;
   readonly writer: number;
   readonly kind: Op['kind'];
   /** Time between two arrivals; they come whether the last one was answered or not (open loop). */
@@ -64,13 +65,13 @@ export class Writer {
   async #arrive(): Promise<void> {
     const session = await this.#connected();
     if (session === null || this.#isStopped) return;
-    const { writer, kind, deadlineMs, nextId, onOp } = this.#options;
+    const { database, writer, kind, deadlineMs, nextId, onOp } = this.#options;
     const id = nextId();
     const { node } = session.target;
     const invokeMs = nowMs();
-    const answer = await session.run(insertStatement(id, writer, node), deadlineMs);
-    onOp({ id, writer, kind, node, invokeMs, completeMs: nowMs(), ...ending(answer) });
-    if (answer.kind === 'error') {
+    const inserted = await database.insert(session, { id, writer }, deadlineMs);
+    onOp({ id, writer, kind, node, invokeMs, ...inserted });
+    if (inserted.problem !== null) {
       session.destroy();
       this.#session = null;
     }
@@ -80,14 +81,8 @@ export class Writer {
     if (this.#session?.isOpen === true) return this.#session;
     const target = await this.#options.locate();
     if (target === null) return null;
-    this.#session = await Session.open(target, connectTimeoutMs);
+    this.#session = await this.#options.database.open(target, connectTimeoutMs);
     if (this.#session === null) await delay(retryMs);
     return this.#session;
   }
-}
-
-function ending(answer: Answer): Pick<Op, 'outcome' | 'timeline' | 'problem'> {
-  if (answer.kind === 'error') return { outcome: answer.outcome, timeline: null, problem: answer.error.code };
-  const timeline = answer.rows[0]?.timeline;
-  return { outcome: answer.outcome, timeline: typeof timeline === 'number' ? timeline : null, problem: null };
 }

@@ -1,33 +1,10 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
-import { type DriverError, outcomeOfError, outcomeOfSuccess, type ServerNotice } from './classify.ts';
-import type { Outcome } from './op.ts';
+import { outcomeOfError, outcomeOfSuccess, type ServerNotice } from '../workload/classify.ts';
+import type { Answer, DriverError, Row, Session, Statement, Target } from './session.ts';
 
-/** Where and as whom to connect. A host that begins with "/" is a folder of Unix sockets. */
-export interface Target {
-  readonly node: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-}
-
-export type Row = Readonly<Record<string, unknown>>;
-
-export interface Statement {
-  /** Prepared once for each connection. */
-  readonly name?: string;
-  readonly text: string;
-  readonly values?: readonly unknown[];
-}
-
-export type Answer =
-  | { readonly kind: 'rows'; readonly rows: readonly Row[]; readonly outcome: Outcome }
-  | { readonly kind: 'error'; readonly outcome: Outcome; readonly error: DriverError; readonly message: string };
-
-/** One connection whose every step has a deadline. When one passes, the connection is destroyed: its state is not known any more. */
-export class Session {
+/** A connection to PostgreSQL. */
+export class PostgresSession implements Session {
   readonly target: Target;
   readonly #client: pg.Client;
   readonly #socket: Socket;
@@ -45,10 +22,10 @@ export class Session {
   }
 
   /** Connects and logs in; null when that was not possible in time. */
-  static async open(target: Target, timeoutMs: number): Promise<Session | null> {
+  static async open(target: Target, timeoutMs: number): Promise<PostgresSession | null> {
     const socket = new Socket();
     const client = new pg.Client({ ...target, stream: () => socket, application_name: 'understudy drill' });
-    const session = new Session(target, client, socket);
+    const session = new PostgresSession(target, client, socket);
     const timer = setTimeout(() => session.destroy(), timeoutMs);
     try {
       await Promise.race([client.connect(), session.#closed()]);
@@ -65,7 +42,6 @@ export class Session {
     return this.#isOpen;
   }
 
-  /** Runs one statement. Never rejects: an error is an answer. */
   async run(statement: Statement, timeoutMs: number): Promise<Answer> {
     this.#notices = [];
     if (!this.#isOpen) return failure({ code: 'CLOSED', severity: null }, 'the connection is closed', 'fail');
@@ -84,14 +60,12 @@ export class Session {
     }
   }
 
-  /** Rows of a statement; an error is thrown. For everything that is not part of the history. */
   async rows(text: string, values: readonly unknown[] = [], timeoutMs = 10_000): Promise<readonly Row[]> {
     const answer = await this.run({ text, values }, timeoutMs);
     if (answer.kind === 'rows') return answer.rows;
     throw new Error(`${this.target.node}: ${answer.message}`);
   }
 
-  /** Drops the connection without a word. */
   destroy(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
