@@ -1,11 +1,13 @@
-import { stat } from 'node:fs/promises';
 import type { Position } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { encodeEnd, readIdentity, writeIdentity } from '../disk/identity.ts';
+import { readIfThere } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { monotonicMs } from '../waiting.ts';
 import { handOver } from './handover.ts';
+
+const flushTimeoutMs = 1000;
 
 /** Ends the server at once, with everything that it has not yet sent: none of that was acknowledged. */
 export async function fence(instance: Instance): Promise<void> {
@@ -31,6 +33,11 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     throw error;
   });
   facts.life = 'ending';
+  if (mode === 'handover' && end !== null && (await isFlushed(instance))) {
+    // Noted first: whoever sees the server gone sees its end too. Nothing is written any more, which the size of the log proves.
+    await noteEnd(instance, end);
+    return fence(instance);
+  }
   await instance.sql.close();
   instance.process.terminate();
   if ((await instance.process.waitForExit(Math.max(100, endMs - monotonicMs()))) === 'running') {
@@ -39,14 +46,28 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     await instance.process.kill();
     return;
   }
-  await noteEnd(instance, end);
+  // The server removes this file last of all.
+  if ((await readIfThere(instance.paths.pidFile)) === null) await noteEnd(instance, end);
 }
 
-/** Writes where the run ended, if it ended in order: the server removes its file with the process id last of all. */
-async function noteEnd({ options, paths, owner }: Instance, end: Position | null): Promise<void> {
+/**
+ * Whether a closed server has nothing left that only an ordered shutdown would write: its log and InnoDB are durable with every commit,
+ * other tables after this. Then it need not be waited for while everybody waits for the next leader: MySQL 9.7 takes 2.9 s to shut down,
+ * two of them asleep.
+ */
+async function isFlushed({ sql }: Instance): Promise<boolean> {
+  return sql
+    .fresh(flushTimeoutMs, (session) => session.query('flush no_write_to_binlog tables', [], flushTimeoutMs))
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
+/** Writes where the run ended; nothing when that is not known. */
+async function noteEnd({ options, owner }: Instance, end: Position | null): Promise<void> {
   const identity = await readIdentity(options.dataDir);
-  const crashed = await stat(paths.pidFile).catch(() => null);
-  if (identity === null || end === null || crashed !== null) return;
+  if (identity === null || end === null) return;
   const log = await newestBinlog(options.dataDir);
   await writeIdentity(options.dataDir, { ...identity, end: encodeEnd(end, log) }, owner);
 }
