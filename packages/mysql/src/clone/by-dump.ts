@@ -57,6 +57,8 @@ async function pour(
   const { clone: password, admin } = options.secrets;
   const at = { host: from.host, port: String(from.port), protocol: 'tcp' };
   try {
+    // The dump program runs as the server's user, and this server may never have been started.
+    await instance.config.copyCertificates();
     await replaceFile(dumpFile, renderClientConfig({ ...at, user: accounts.clone, password }, ca), owner);
     const local = { socket: server.socket, user: accounts.admin, password: admin };
     await replaceFile(clientFile, renderClientConfig(local, null), owner);
