@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ALONE, ackRule, epoch, ms, relation } from '@understudy/core';
+import { ALONE, ackRule, epoch, ms, type Receiver, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
   type ConformanceNode,
@@ -11,6 +11,7 @@ import {
   onStage,
   type Stage,
 } from '@understudy/engine/conformance';
+import { serverProcesses } from '../src/process/proc.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
@@ -90,6 +91,42 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.equal(await (await stage.connect(leader)).write(4, 30_000), 'acknowledged');
       }));
 
+    it('hears an idle leader, measures the silence of a frozen one, and is sealed against it', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await leader.freeze();
+        await stage.until(replica, 'replica', ({ receiver }) => silenceOf(receiver) > 1500);
+        for (const pid of await serverProcesses(nodeOf(leader).input.dataDir)) process.kill(pid, 'SIGCONT');
+        // Nobody writes: it is the heartbeats that are heard.
+        await stage.until(
+          replica,
+          'replica',
+          ({ receiver }) => receiver.kind === 'streaming' && receiver.silentMs < 400,
+        );
+        await leader.freeze();
+        await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+        assert.deepEqual((await stage.until(replica, 'replica')).receiver, { kind: 'none' });
+      }));
+
+    it('says that the log which a replica needs is gone', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+        await stage.setRule(leader, ALONE);
+        const client = await stage.connect(leader);
+        for (let value = 1; value <= 5; value++) assert.equal(await client.write(value), 'acknowledged');
+        await purgeLog(leader);
+        await follow(stage, replica, leader, 'no');
+        await eventually('the cause', async () => {
+          await replica.engine().maintain({ ...stage.context(replica), acknowledges: 'no' });
+          const state = await stage.state(replica);
+          const receiver = state.kind === 'replica' ? state.receiver : null;
+          return receiver?.kind === 'broken' && receiver.cause === 'wal-removed' ? true : null;
+        });
+      }));
+
     it('opens only when everything that was received is applied', () =>
       onStage(harness, 2, async (stage) => {
         const leader = await stage.build(1);
@@ -116,6 +153,8 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
   });
 }
 
+const silenceOf = (receiver: Receiver): number => (receiver.kind === 'streaming' ? receiver.silentMs : 0);
+
 const isCode = (code: string) => (error: unknown) => error instanceof EngineError && error.code === code;
 
 /** Follows with or without acknowledging, whatever the stage's rule says. */
@@ -124,11 +163,29 @@ async function follow(stage: Stage, node: ConformanceNode, leader: ConformanceNo
   await node.engine().execute({ kind: 'follow', leader: leader.id, epoch: epoch(1) }, context);
 }
 
+function admin(node: ConformanceNode): Promise<ServerSession> {
+  const path = join(nodeOf(node).input.runDir, 'mysql.sock');
+  const at = { kind: 'socket', path } as const;
+  return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, ca: null }, 2000);
+}
+
+/** Removes all of a leader's log but the newest file. MariaDB keeps a file until its engine no longer needs it. */
+async function purgeLog(leader: ConformanceNode): Promise<void> {
+  const session = await admin(leader);
+  try {
+    await session.query('flush binary logs');
+    await eventually('an empty log', async () => {
+      await session.query("purge binary logs before '2037-01-01'");
+      return (await session.query('show binary logs')).length === 1 ? true : null;
+    });
+  } finally {
+    await session.end();
+  }
+}
+
 /** Runs `work` while the node can receive but not apply. */
 async function withApplierHeld<T>(node: ConformanceNode, work: () => Promise<T>): Promise<T> {
-  const path = join(nodeOf(node).input.runDir, 'mysql.sock');
-  const login = { at: { kind: 'socket', path }, user: 'us_admin', password: testSecrets.admin, ca: null } as const;
-  const session = await ServerSession.open(login, 2000);
+  const session = await admin(node);
   try {
     await session.query('lock tables conformance.numbers read');
     return await work();

@@ -64,7 +64,6 @@ async function endOfPrimary(
     // Privileged ones may still write on MariaDB, and MySQL's shutdown would wait ten seconds for an idle one.
     await cutClients(session);
     if (mode === 'handover') await everythingSent(session, left());
-    await shutDownSoon(session);
     return (await readPosition(instance, session)).applied;
   } catch (error) {
     if (mode === 'orderly') return null;
@@ -100,12 +99,6 @@ async function whatWaits(session: ServerSession): Promise<string> {
     queryTimeoutMs,
   );
   return rows.map(({ state, sessions }) => `${sessions} × "${state}"`).join(', ') || 'no session says why';
-}
-
-/** The log is on disk, and the next start reads it: writing all pages first would only make the others wait for their new leader. */
-async function shutDownSoon(session: ServerSession): Promise<void> {
-  await session.query('SET GLOBAL innodb_fast_shutdown = 2', [], queryTimeoutMs);
-  await session.query('SET GLOBAL innodb_buffer_pool_dump_at_shutdown = OFF', [], queryTimeoutMs);
 }
 
 /** Ends the connections of all clients. */

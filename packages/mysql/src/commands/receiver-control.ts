@@ -22,8 +22,10 @@ const receiverThreads =
 export async function stopReceiver(session: Session, dialect: Dialect): Promise<Channel | null> {
   try {
     if ((await readChannel(session, dialect, queryTimeoutMs)) !== null) {
-      // Before: a receiver of MariaDB that acknowledges logs in at the source once more when it ends, and waits for it if it is dead.
-      await session.query(`SET GLOBAL ${dialect.semiSync.replicaEnabled} = OFF`, [], queryTimeoutMs);
+      const { endTimeout, replicaEnabled } = dialect.semiSync;
+      // A receiver of MariaDB that acknowledges logs in at its source once more when it ends, and waits if that is frozen or cut off.
+      if (endTimeout !== null) await session.query(`SET GLOBAL ${endTimeout} = 1`, [], queryTimeoutMs);
+      await session.query(`SET GLOBAL ${replicaEnabled} = OFF`, [], queryTimeoutMs);
       await session.query(`STOP ${dialect.replica} IO_THREAD`, [], stopTimeoutMs);
     }
     const gone = await pollUntil(

@@ -23,6 +23,8 @@ export interface SemiSyncNames {
   readonly waitPoint: string;
   readonly timeout: string;
   readonly waitNoReplica: string;
+  /** How long a receiver that ends waits for its source, to log out there; null where it does not. Seconds, at least 1 (0 is for ever). */
+  readonly endTimeout: string | null;
   /** Prefix of the figures about the leader's side: `…status`, `…clients`, `…wait_sessions`, `…yes_tx`. */
   readonly figures: string;
 }
@@ -66,6 +68,7 @@ const mysqlSemiSync: SemiSyncNames = {
   waitPoint: 'rpl_semi_sync_source_wait_point',
   timeout: 'rpl_semi_sync_source_timeout',
   waitNoReplica: 'rpl_semi_sync_source_wait_no_replica',
+  endTimeout: null,
   figures: 'Rpl_semi_sync_source_',
 };
 
@@ -77,6 +80,7 @@ const oldMysqlSemiSync: SemiSyncNames = {
   waitPoint: 'rpl_semi_sync_master_wait_point',
   timeout: 'rpl_semi_sync_master_timeout',
   waitNoReplica: 'rpl_semi_sync_master_wait_no_slave',
+  endTimeout: null,
   figures: 'Rpl_semi_sync_master_',
 };
 
@@ -141,7 +145,7 @@ const mariadb: Dialect = {
   replica: 'SLAVE',
   channelStatus: 'SHOW ALL SLAVES STATUS',
   columns: oldColumns,
-  semiSync: { ...oldMysqlSemiSync, required: null },
+  semiSync: { ...oldMysqlSemiSync, required: null, endTimeout: 'rpl_semi_sync_slave_kill_conn_timeout' },
   credentials: 'change',
   change: { statement: 'CHANGE MASTER TO', prefix: 'MASTER' },
   close: { statement: 'SET GLOBAL read_only = ON', stops: 'unprivileged' },
