@@ -38,6 +38,8 @@ interface Running {
 }
 
 const loopback = '127.0.0.1';
+const startTimeoutMs = 120_000;
+const loginAttempts = 3;
 
 /**
  * Claims a folder for a cluster on this machine; `start` then runs it. Used by `understudy up` and by the drill.
@@ -113,7 +115,7 @@ export class LocalCluster {
    * @throws LocalError; everything that was started is stopped again then.
    */
   async start(options: StartOptions = {}): Promise<string> {
-    const { timeoutMs = 120_000, signal } = options;
+    const { timeoutMs = startTimeoutMs, signal } = options;
     try {
       await this.launch(signal);
       const leader = await waitUntilReady(this.nodes, {
@@ -121,8 +123,7 @@ export class LocalCluster {
         signal,
         onProgress: (progress) => this.#tell(progress),
       });
-      await this.#configure(leader);
-      return leader;
+      return await this.#configure(leader, options);
     } catch (error) {
       await this.stop();
       throw error;
@@ -319,15 +320,32 @@ export class LocalCluster {
   }
 
   /** What an operator would set by `config set`: durability, and whatever the caller asked for. */
-  async #configure(leader: string): Promise<void> {
+  async #configure(found: string, options: StartOptions): Promise<string> {
     const { state } = this.#get();
-    if (state.engine !== 'postgres') await ensureLogin(state.engine, this.node(leader).address, this.login);
+    const leader = state.engine === 'postgres' ? found : await this.#makeLogin(state.engine, found, options);
     const status = await statusOf(this.nodes);
     const patch = {
       ...(status !== null && status.durability !== state.durability ? { durability: state.durability } : {}),
       ...this.#options.config,
     };
     if (Object.keys(patch).length > 0) await this.node(leader).api.patchConfig(patch);
+    return leader;
+  }
+
+  /** The leader may change while it is done: then it is done again on the next one. Returns the leader on which it was done. */
+  async #makeLogin(engine: 'mysql' | 'mariadb', found: string, options: StartOptions): Promise<string> {
+    let leader = found;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await ensureLogin(engine, this.node(leader).address, this.login);
+        return leader;
+      } catch (error) {
+        if (attempt === loginAttempts || options.signal?.aborted === true) throw error;
+        this.#notice(`${reasonOf(error)} It is tried again.`);
+      }
+      const { timeoutMs = startTimeoutMs, signal } = options;
+      leader = await waitUntilReady(this.nodes, { timeoutMs, signal, onProgress: (progress) => this.#tell(progress) });
+    }
   }
 
   #get(): Running {

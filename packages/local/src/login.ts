@@ -73,12 +73,12 @@ export async function ensureLogin(
     }
   } catch (error) {
     const text = `The account "${login.user}" could not be made on ${leader.name}: ${reasonOf(error)}.`;
-    throw new LocalError('LOGIN_FAILED', `${text} See its server's log, then try again.`, 'safe', { cause: error });
+    throw new LocalError('LOGIN_FAILED', `${text}.`, 'safe', { cause: error });
   }
 }
 
-/** The database is made last, so where it is, the account is too. */
-const search = { sql: 'select 1 as found from information_schema.schemata where schema_name = ?' };
+/** The account of this host is made last, so where it is, all the rest is too. */
+const search = { sql: "select 1 as found from mysql.user where User = ? and Host = 'localhost'" };
 
 /** By these an account may write to a server that is read-only. */
 const overriding = { mysql: 'super, connection_admin', mariadb: 'read only admin' };
@@ -92,5 +92,6 @@ function statementsFor(engine: 'mysql' | 'mariadb', { user, password, database }
     ['grant all on *.* to ?@? with grant option', [user, host]],
     [`revoke ${overriding[engine]} on *.* from ?@?`, [user, host]],
   ]);
-  return [...accounts, [`create database if not exists \`${database}\``, []]];
+  // First: a server that waits for the acknowledgement of an account lets nobody log in meanwhile, its agent neither.
+  return [[`create database if not exists \`${database}\``, []], ...accounts];
 }
