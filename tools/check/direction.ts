@@ -47,6 +47,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
 export const testsMayAlso: Readonly<Record<string, readonly string[]>> = {
   store: ['servers'],
   postgres: ['certs'],
+  mysql: ['certs'],
   engine: ['servers'],
   agent: ['servers', 'certs', 'postgres', 'mysql'],
   router: ['servers'],
