@@ -29,14 +29,14 @@ function program(): Command {
   return built;
 }
 
-/** What follows `understudy` in a line of a shell, up to a pipe, a comment or the end. */
+/** What follows `understudy` in a line of a shell, up to a pipe, a comment or the end; quoted words are taken whole. */
 function commandsIn(text: string): string[] {
   const code = [...text.matchAll(/^```(?:sh|bash|)\n([\s\S]*?)^```/gm)].map(([, body = '']) => body);
   const indented = [...text.matchAll(/^ {4}(?=\S)(.*)$/gm)].map(([, line = '']) => line);
   const inline = [...text.matchAll(/`([^`\n]+)`/g)].map(([, body = '']) => body);
   return [...code.flatMap((body) => body.split('\n')), ...indented, ...inline].flatMap((line) =>
-    [...line.matchAll(/(?:^|[\s(])(?:npx )?understudy ([a-z][^|#;&>)]*)/g)].map(([, rest = '']) =>
-      rest.replaceAll(/["'`]+$/g, '').trim(),
+    [...line.matchAll(/(?:^|[\s(])(?:npx )?understudy ([a-z](?:"[^"]*"|'[^']*'|[^|#;&>)"'])*)/g)].map(([, rest = '']) =>
+      rest.replaceAll(/`+$/g, '').trim(),
     ),
   );
 }
