@@ -220,6 +220,12 @@ test('nofailover: never leads, and is not waited for', () => {
   assert.equal(codeOf(election(equal, { self: n3, store: { members } })), 'elected');
 });
 
+test('a node that cannot apply what it received vouches for it, but never leads, and is not waited for', () => {
+  const blocked = { ...cut(at(5, 4500)), blocked: 'error 1062' };
+  assert.equal(codeOf(election(equal, { engine: blocked })), 'candidate-blocked');
+  assert.equal(codeOf(election(equal, { self: n3, peers: { [n2]: fresh(n2, blocked) } })), 'elected');
+});
+
 test('the newest seal of a node that has gone is not asked for when the running ones make a quorum by themselves', () => {
   // Five nodes, 2 acks of 4: three stopped ackers prove everything, whatever the fourth had received on top.
   const record = { rule: any(2, n2, n3, n4, n5) };

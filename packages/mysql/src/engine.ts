@@ -72,7 +72,8 @@ export class MysqlEngine implements Engine {
   async observe(reports = noReports): Promise<{ readonly state: EngineState; readonly details: EngineDetails }> {
     const state = await this.#observer.observe(reports);
     const { programs, process: server } = this.#instance;
-    const { warnings, pendingRestart } = this.#maintenance;
+    const { pendingRestart } = this.#maintenance;
+    const warnings = [...this.#observer.warnings, ...this.#maintenance.warnings];
     const processId = server.running?.pid ?? null;
     return { state, details: { version: programs.version, processId, warnings, pendingRestart, retainedBytes: {} } };
   }

@@ -54,6 +54,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     replayed: positionSchema,
     upstream: memberIdSchema.nullable(),
     receiver: receiverSchema,
+    blocked: z.string().max(2000).optional(),
   }),
   z.object({
     kind: z.literal('primary'),

@@ -56,6 +56,10 @@ export function elect(turn: LedTurn): Step | null {
   if (tagsOf(turn, obs.self).nofailover) {
     return wait('candidate-nofailover', 'This member is tagged nofailover and takes no leadership.');
   }
+  const blocked = obs.engine.kind === 'replica' ? obs.engine.blocked : undefined;
+  if (blocked !== undefined) {
+    return wait('candidate-blocked', `This node cannot open what it has received: ${blocked}.`);
+  }
   const lacking = proof.base.find((base) => !contains(own, base));
   if (lacking !== undefined) {
     return wait(
@@ -245,7 +249,8 @@ function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidate
   if (proof.kind !== 'leader' || candidates.some(({ member }) => member === wanted)) return false;
   if (tagsOf(turn, wanted).nofailover) return false;
   const live = freshPeer(turn, wanted);
-  return live === null ? isNewAndUnheard(turn, wanted) : live.engine.kind === 'replica';
+  if (live === null) return isNewAndUnheard(turn, wanted);
+  return live.engine.kind === 'replica' && live.engine.blocked === undefined;
 }
 
 /** An agent that was just started: the leader heard it before it stopped, and the connection to it from here is still to come. */
@@ -267,7 +272,7 @@ function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
   for (const member of turn.content.members.keys()) {
     if (member === turn.obs.self || tagsOf(turn, member).nofailover) continue;
     const live = freshPeer(turn, member);
-    if (live?.engine.kind !== 'replica') continue;
+    if (live?.engine.kind !== 'replica' || live.engine.blocked !== undefined) continue;
     const sealed = currentSeals(turn).get(member)?.value.position;
     const position = sealed ?? (proof.kind === 'leader' ? live.engine.position : null);
     if (position === null || !proof.base.every((base) => contains(position, base))) continue;

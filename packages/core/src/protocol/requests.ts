@@ -193,7 +193,11 @@ function objectionTo(turn: LedTurn, member: MemberId): string | null {
   if (member === obs.self) return `${member} leads already.`;
   if (!turn.content.members.has(member)) return `${member} is not a member of this cluster.`;
   if (tagsOf(turn, member).nofailover) return `${member} is tagged nofailover.`;
-  if (freshPeer(turn, member) === null) return `${member}'s agent does not answer.`;
+  const peer = freshPeer(turn, member);
+  if (peer === null) return `${member}'s agent does not answer.`;
+  if (peer.engine.kind === 'replica' && peer.engine.blocked !== undefined) {
+    return `${member} cannot open: ${peer.engine.blocked}.`;
+  }
   const progress =
     obs.engine.kind === 'primary' ? obs.engine.replicas.find((replica) => replica.member === member) : undefined;
   if (progress === undefined || progress.kind !== 'streaming' || obs.engine.kind !== 'primary') {

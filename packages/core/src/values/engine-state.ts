@@ -53,6 +53,8 @@ export type EngineState =
       /** Whom it is configured to follow; null: sealed or not yet told. */
       readonly upstream: MemberId | null;
       readonly receiver: Receiver;
+      /** Why what it received cannot be applied, so that it cannot be opened now: half a sentence for people. Its position counts all the same. */
+      readonly blocked?: string | undefined;
     }
   | {
       readonly kind: 'primary';

@@ -16,6 +16,7 @@ export const REASON_CODES = [
   'bootstrap-elsewhere',
   'busy',
   'candidate-behind',
+  'candidate-blocked',
   'candidate-nofailover',
   'candidate-waits',
   'connecting',

@@ -188,8 +188,18 @@ export async function keepReplication(instance: Instance, context: ClusterContex
   }
   const upstream = await instance.upstream.of(running);
   if (upstream === null) {
-    await instance.sql.fresh(connectTimeoutMs, (session) => keepApplying(session, instance.dialect));
+    await instance.sql.fresh(connectTimeoutMs, (session) => goOnSealed(instance, session));
     return;
   }
   if (context.members.has(upstream.member)) await follow(instance, upstream.member, context);
+}
+
+/**
+ * A sealed replica applies the rest. After an error MariaDB could go on only by file position, which makes it forget how far it has received:
+ * then the position that it is sealed at is worth more, and a restart of the server tries again.
+ */
+async function goOnSealed({ dialect }: Instance, session: ServerSession): Promise<void> {
+  const channel = await readChannel(session, dialect, queryTimeoutMs);
+  if (dialect.gtids === 'domains' && channel !== null && channel.applierError !== null) return;
+  await keepApplying(session, dialect);
 }

@@ -54,6 +54,8 @@ export interface Dialect {
   readonly lockedAccounts: string;
   /** Counts heartbeats; null: they are in the channel's status. */
   readonly heartbeats: string | null;
+  /** The errors of the workers that apply, as `number` and `text`; null: the channel's status has them. */
+  readonly workerErrors: string | null;
   /** Options of an account that must use TLS. */
   readonly requireTls: string;
   readonly reloadCertificates: string;
@@ -123,6 +125,8 @@ const mysql: Dialect = {
   lockedAccounts: "SELECT User AS user FROM mysql.user WHERE User LIKE ? AND account_locked = 'Y'",
   heartbeats:
     'SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats, LAST_HEARTBEAT_TIMESTAMP AS newest FROM performance_schema.replication_connection_status',
+  workerErrors:
+    'SELECT LAST_ERROR_NUMBER AS number, LAST_ERROR_MESSAGE AS text FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0',
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
@@ -154,6 +158,7 @@ const mariadb: Dialect = {
   lockedAccounts:
     "SELECT User AS user FROM mysql.global_priv WHERE User LIKE ? AND JSON_VALUE(Priv, '$.account_locked') = 1",
   heartbeats: null,
+  workerErrors: null,
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',

@@ -1,12 +1,15 @@
-import type { EngineState, MemberId, SystemId } from '@understudy/core';
+import { type EngineState, type MemberId, relation, type SystemId } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { codeOf, reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/server-process.ts';
+import type { Session } from '../sql/session.ts';
 import { monotonicMs } from '../waiting.ts';
-import { readPosition } from './position.ts';
+import { ApplierWatch, applierWarning, shortText } from './applier.ts';
+import type { Channel } from './channel.ts';
+import { type Reading, readPosition } from './position.ts';
 import type { Probe } from './probe.ts';
 import { ReceiverWatch } from './receiver.ts';
 import { ReplicaWatch } from './replicas.ts';
@@ -29,6 +32,7 @@ export class Observer {
   readonly #probe: Probe;
   readonly #receiver: ReceiverWatch;
   readonly #replicas: ReplicaWatch;
+  readonly #applier = new ApplierWatch();
   #last: { readonly pid: number; readonly state: EngineState } | null = null;
   #failingSinceMs: number | null = null;
 
@@ -37,6 +41,12 @@ export class Observer {
     this.#probe = probe;
     this.#receiver = new ReceiverWatch(instance);
     this.#replicas = new ReplicaWatch(instance);
+  }
+
+  /** What keeps this server from applying, for people. */
+  get warnings(): readonly string[] {
+    const { error } = this.#applier;
+    return error === null || this.#instance.process.running === null ? [] : [applierWarning(error)];
   }
 
   /** The present state; never throws. */
@@ -99,16 +109,37 @@ export class Observer {
     // MariaDB knows more than on and off: anything but off is fenced. A leader that is being stopped closes first.
     if (facts.life === 'serving') facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
-    const { position, applied, channel } = await readPosition(this.#instance, session);
+    const reading = await readPosition(this.#instance, session);
+    const { position, applied, channel } = reading;
     if (facts.role === 'replica') {
       const { upstream, receiver } = await this.#receiver.look(session, channel);
       // What was received before a crash counts too, and the server itself may not know of it.
       const durable = facts.received === 'applied' ? position : null;
-      return { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver };
+      const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
+      const blocked = await this.#blocked(session, reading);
+      return blocked === null ? state : { ...state, blocked };
     }
+    this.#applier.look(null, 'nothing');
     const replicas = await this.#replicas.look(session, reports, applied);
     const acks = this.#instance.acks.state(running.pid);
     return { kind: 'primary', systemId, position: applied, acks, replicas };
+  }
+
+  /** Why the server cannot apply what it has received; null when it can. */
+  async #blocked(session: Session, { position, applied, channel }: Reading): Promise<string | null> {
+    const detailed = await this.#withWorkersError(session, channel);
+    const rest = position !== null && relation(position, applied) === 'equal' ? 'nothing' : 'something';
+    const error = this.#applier.look(detailed, rest);
+    return error === null ? null : `its applier is stopped by error ${error.number}: ${shortText(error.text)}`;
+  }
+
+  /** Where several workers apply, the channel only says that one of them failed. */
+  async #withWorkersError(session: Session, channel: Channel | null): Promise<Channel | null> {
+    const { workerErrors } = this.#instance.dialect;
+    if (channel === null || channel.applierError === null || workerErrors === null) return channel;
+    const [row] = await session.query(workerErrors, [], queryTimeoutMs);
+    const text = row?.text ?? '';
+    return text === '' ? channel : { ...channel, applierError: { number: Number(row?.number), text } };
   }
 }
 
