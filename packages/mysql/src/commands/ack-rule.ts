@@ -3,15 +3,20 @@ import { type ClusterContext, EngineError } from '@understudy/engine';
 import { setAcknowledgers } from '../accounts.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
+import { ackAccount } from '../names.ts';
 import { countsBy } from '../observe/acks.ts';
 import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
+import { pollUntil } from '../waiting.ts';
 import { cutOthers } from './readers.ts';
 
 const connectTimeoutMs = 3000;
 const queryTimeoutMs = 4000;
+/** How long acknowledgers are waited for before commits wait for them; a replica asks again every second. */
+const admissionMs = 1500;
+const connectedReaders = "SELECT user AS user FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
 /** More than there can ever be: nothing is acknowledged meanwhile. */
 const nobodySuffices = 65_535;
 
@@ -34,8 +39,8 @@ export async function setAckRule(instance: Instance, rule: AckRule, _context: Cl
   try {
     await instance.sql.fresh(connectTimeoutMs, async (session) => {
       await limitAcknowledgers(instance, session, rule.members);
+      await admitAcknowledgers(instance, session, rule);
       await count(instance, session, rule.required);
-      await setAcknowledgers(instance, session, rule.members, 'unlock');
       await proveRule(instance, session, running, rule);
     });
   } catch (error) {
@@ -66,6 +71,22 @@ async function limitAcknowledgers(
 ): Promise<void> {
   await setAcknowledgers(instance, session, members, 'lock');
   await cutOthers(session, members);
+}
+
+/**
+ * Lets those in who are to count, before commits wait for them: a statement about accounts that waits for its acknowledgement keeps
+ * everybody from logging in, also the replica that should send it. That they may acknowledge a moment early does no harm: the record
+ * names both rules meanwhile.
+ */
+async function admitAcknowledgers(instance: Instance, session: ServerSession, rule: AckRule): Promise<void> {
+  await setAcknowledgers(instance, session, rule.members, 'unlock');
+  const wanted = new Set(rule.members.map(ackAccount));
+  const areThere = async (): Promise<true | null> => {
+    const rows = await session.query(connectedReaders, [], queryTimeoutMs);
+    const there = new Set(rows.map(({ user }) => user ?? '').filter((user) => wanted.has(user)));
+    return there.size >= rule.required ? true : null;
+  };
+  await pollUntil(areThere, { everyMs: 20, timeoutMs: admissionMs });
 }
 
 /** Commits wait for that many; for none when it is 0. */
