@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { memberId } from '@understudy/core';
 import type { KeyValue, Revision, Snapshot, StoreId } from '@understudy/store';
 import { claimOf, refuseTakenServerId } from '../src/agent/server-id.ts';
-import { tooManyAcks } from '../src/config/acks.ts';
+import { tooManyAcks, unkeepable } from '../src/config/acks.ts';
 import { AgentError } from '../src/index.ts';
 
 const at = (value: number): Revision => value as Revision;
@@ -56,5 +56,20 @@ describe('requiredAcks', () => {
     assert.equal(tooManyAcks({ name: 'postgres', requiredAcksMax: null }, 8), null);
     assert.equal(tooManyAcks({ name: 'mariadb', requiredAcksMax: 1 }, 1), null);
     assert.match(tooManyAcks({ name: 'mariadb', requiredAcksMax: 1 }, 2) ?? '', /more than 1 acknowledgement, 2 are/);
+  });
+});
+
+describe('synchronousCommit', () => {
+  const mysql = { name: 'mysql', requiredAcksMax: 1, commitDegrees: [] };
+
+  it('is bounded by what the engine knows of its replicas', () => {
+    assert.deepEqual(unkeepable(mysql, { requiredAcks: 1, synchronousCommit: 'on' }), []);
+    const wrong = unkeepable(mysql, { requiredAcks: 2, synchronousCommit: 'remote_apply' });
+    assert.match(
+      wrong.join('; '),
+      /requiredAcks: .*; synchronousCommit: a commit of mysql waits .* "remote_apply" cannot/,
+    );
+    const postgres = { name: 'postgres', requiredAcksMax: null, commitDegrees: ['remote_apply'] as const };
+    assert.deepEqual(unkeepable(postgres, { requiredAcks: 2, synchronousCommit: 'remote_apply' }), []);
   });
 });

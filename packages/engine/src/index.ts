@@ -40,6 +40,8 @@ export interface Engine {
   readonly name: string;
   /** The most acknowledgements that a commit can wait for; null: any number. */
   readonly requiredAcksMax: number | null;
+  /** The degrees of `synchronousCommit` that its commits can have, besides `on`. */
+  readonly commitDegrees: readonly ClusterContext['synchronousCommit'][];
   /** How a leader knows how far its replicas are: `seen` by its own server, or `reported` by their agents, whose word `observe` is given. */
   readonly progress: 'seen' | 'reported';
   /** The present state. Cheap: called several times a second. `reports` is left out for an engine that sees the progress itself. */

@@ -33,6 +33,8 @@ type Of<Kind extends EngineCommand['kind']> = Extract<EngineCommand, { kind: Kin
 export class MysqlEngine implements Engine {
   readonly name: string;
   readonly requiredAcksMax: number | null;
+  /** A replica acknowledges what it has written durably, and nothing else can be asked for. */
+  readonly commitDegrees = [];
   readonly progress = 'reported';
   readonly #instance: Instance;
   readonly #observer: Observer;

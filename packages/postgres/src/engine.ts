@@ -29,6 +29,7 @@ const harmless = new Set<string>(['provision', 'checkpoint']);
 export class PostgresEngine implements Engine {
   readonly name = 'postgres';
   readonly requiredAcksMax = null;
+  readonly commitDegrees = ['remote_apply', 'remote_write', 'local'] as const;
   readonly progress = 'seen';
   readonly #instance: Instance;
   readonly #observer: Observer;

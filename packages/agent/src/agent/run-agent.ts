@@ -6,7 +6,7 @@ import { incarnation } from '@understudy/core';
 import type { Engine } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
 import { type Listener, openListener } from '../api/listener.ts';
-import { tooManyAcks } from '../config/acks.ts';
+import { unkeepable } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecretLine, loadSecrets, type Secrets } from '../config/secrets.ts';
@@ -161,9 +161,9 @@ function firstDecision(agent: Agent): Promise<void> {
 function refuseUnfoundedRule(agent: Agent): void {
   const content = agent.link.decoded?.content;
   if (content === undefined || content.record !== null) return;
-  const wrong = tooManyAcks(agent.engine, agent.clusterConfig.requiredAcks);
-  if (wrong === null) return;
-  const text = `The cluster's configuration in the store cannot be kept: requiredAcks: ${wrong}.`;
+  const wrong = unkeepable(agent.engine, agent.clusterConfig);
+  if (wrong.length === 0) return;
+  const text = `The cluster's configuration in the store cannot be kept: ${wrong.join('; ')}.`;
   throw new AgentError('CONFIG_INVALID', 'unsafe', `${text} Change it before the cluster is founded.`);
 }
 

@@ -8,7 +8,7 @@ import type { Agent } from '../agent/agent.ts';
 import { surplus } from '../agent/registration.ts';
 import { storeRevision } from '../codec/content.ts';
 import { encodeStoreValue } from '../codec/store-values.ts';
-import { tooManyAcks } from '../config/acks.ts';
+import { unkeepable } from '../config/acks.ts';
 import { parseClusterConfig, patchClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/problems.ts';
 import { AgentError } from '../errors.ts';
@@ -225,7 +225,7 @@ export async function changeConfig(
     }
     const present = agent.link.decoded?.content.config ?? null;
     const wanted = checkedConfig(how, agent.clusterConfig, body);
-    refuseTooManyAcks(agent, wanted);
+    refuseUnkeepable(agent, wanted);
     const compare =
       present === null
         ? ({ kind: 'absent', key: 'config' } as const)
@@ -237,11 +237,11 @@ export async function changeConfig(
   throw problem(409, 'OVERTAKEN', 'Others change the configuration at the same time.', 'Ask again.');
 }
 
-/** An engine may be able to wait for so many acknowledgements only. */
-function refuseTooManyAcks({ engine }: Agent, { requiredAcks }: ClusterConfig): void {
-  const problemOf = tooManyAcks(engine, requiredAcks);
-  if (problemOf === null) return;
-  throw problem(422, 'CONFIG_INVALID', `requiredAcks: ${problemOf}.`, 'Use a smaller number; nothing was changed.');
+/** An engine may not be able to do all that another one can. */
+function refuseUnkeepable({ engine }: Agent, config: ClusterConfig): void {
+  const wrong = unkeepable(engine, config);
+  if (wrong.length === 0) return;
+  throw problem(422, 'CONFIG_INVALID', `${wrong.join('; ')}.`, 'Correct the named settings; nothing was changed.');
 }
 
 function checkedConfig(how: 'patch' | 'replace', current: ClusterConfig, body: unknown): ClusterConfig {

@@ -12,7 +12,7 @@ import {
   recoveryPoint,
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
-import { tooManyAcks } from '../config/acks.ts';
+import { unkeepable } from '../config/acks.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { lagBytes, type Picture, picture, positionsOf, roleOf } from './picture.ts';
 import type {
@@ -154,8 +154,7 @@ function warningsOf(agent: Agent, members: readonly MemberView[]): string[] {
   const { watchdog } = agent.config.guard;
   if (watchdog !== undefined && agent.guard?.watchdog !== 'armed')
     warnings.push(`watchdog ${watchdog.device} is not armed`);
-  const acks = tooManyAcks(agent.engine, agent.clusterConfig.requiredAcks);
-  if (acks !== null) warnings.push(`requiredAcks: ${acks}`);
+  warnings.push(...unkeepable(agent.engine, agent.clusterConfig));
   for (const member of members) warnings.push(...member.warnings.map((warning) => `${member.id}: ${warning}`));
   return warnings;
 }
