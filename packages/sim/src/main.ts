@@ -42,6 +42,7 @@ function huntingOptions(options: SimOptions): SimOptions {
   const { hunt } = mutantNamed(options.mutant);
   return {
     ...options,
+    flavour: options.flavour ?? hunt.flavour ?? 'postgres',
     nodes: options.nodes ?? hunt.nodes ?? null,
     durability: options.durability ?? hunt.durability ?? null,
     faults: options.faults ?? hunt.faults ?? null,

@@ -22,7 +22,14 @@ const SEEDS = 12;
 for (const kind of HARMLESS) {
   test(`${kind} alone never moves the leadership`, () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const options = { nodes: null, durationMs: 120_000, durability: 'sync', faults: [kind], course: null } as const;
+      const options = {
+        flavour: null,
+        nodes: null,
+        durationMs: 120_000,
+        durability: 'sync',
+        faults: [kind],
+        course: null,
+      } as const;
       const result = runScenario(drawScenario(seed, options), 'quiet');
       assert.deepEqual(result.violations, [], `seed ${seed}`);
       assert.equal(result.failoversUnderFaults, 0, `seed ${seed}`);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawScenario, formatLine, runScenario } from '../src/index.ts';
 
-const options = { nodes: null, durationMs: 60_000, durability: null, faults: null, course: null };
+const options = { flavour: null, nodes: null, durationMs: 60_000, durability: null, faults: null, course: null };
 
 test('the same seed gives the same run, line by line', () => {
   for (const seed of [3, 17, 42]) {

@@ -1,4 +1,5 @@
 import {
+  acknowledgesNow,
   type Command,
   type CommandFailure,
   type Decision,
@@ -18,7 +19,7 @@ import {
   type StorePut,
 } from '@understudy/core';
 import type { Trace } from '../run/trace.ts';
-import type { SimServer } from '../server/server.ts';
+import type { Account, SimServer } from '../server/server.ts';
 import type { SimStore } from '../store/sim-store.ts';
 import type { HostClock } from '../time/clock.ts';
 import type { Random } from '../time/random.ts';
@@ -36,6 +37,7 @@ const TICK_MS = 250;
 const RETRY_MS = 60;
 /** However long the process was stopped between two ticks, it counts as running for at most this long. */
 const RUN_CAP_MS = 500;
+const HOUSEKEEPING_MS = 1000;
 const FAILURES_KEPT_MS = 5000;
 const PROBE_DEADLINE_MS = 300;
 
@@ -78,6 +80,7 @@ export class SimAgent {
   #again = false;
   #wakePlanned = false;
   #lastReason = '';
+  #housekeptAtRun = 0;
   #starts = 0;
 
   constructor(host: AgentHost) {
@@ -106,6 +109,7 @@ export class SimAgent {
     this.#again = false;
     this.#wakePlanned = false;
     this.#lastReason = '';
+    this.#housekeptAtRun = 0;
     this.#engine = this.#newEngine();
     this.#session = new StoreSession({
       store,
@@ -194,24 +198,40 @@ export class SimAgent {
     this.#publish(observation.engine, decision, observation);
     this.#explain(decision);
     if (decision.commands.length > 0) this.#run(decision.commands, 0);
+    else if (this.#host.server.flavour !== 'postgres') this.#housekeep();
+  }
+
+  /** What the agent does for its engine about once a second, while nothing else is to be done. */
+  #housekeep(): void {
+    if (this.#runMs - this.#housekeptAtRun < HOUSEKEEPING_MS) return;
+    this.#housekeptAtRun = this.#runMs;
+    this.#busy = true;
+    this.#engine.maintain(this.#account(), () => this.#finish(null));
+  }
+
+  /** As whom this member's server follows, as far as this agent knows: its view of the store may be old. */
+  #account(): Account {
+    const record = this.#session?.content?.record?.value ?? null;
+    return acknowledgesNow(record, this.#host.member) === 'yes' ? 'ack' : 'copy';
   }
 
   #observe(now: Ms): Observation {
     const host = this.#host;
     const session = this.#session;
-    const engine = this.#engine.observe(this.#runMs);
+    const peers = this.#peers();
+    const engine = this.#engine.observe(this.#runMs, peers);
     return {
       now,
       wallMs: host.clock.wall(host.scheduler.now),
       self: host.member,
       incarnation: this.#incarnation,
       tags: host.tags(),
-      engineName: 'postgres',
+      engineName: host.server.flavour,
       store: session === null ? { kind: 'never' } : session.view(this.#runMs),
       engine,
       job: this.#engine.job(),
       canRewind: host.canRewind,
-      peers: this.#peers(),
+      peers,
       authority: { leaseUntil: session?.leaseUntil ?? null },
       failures: this.#recentFailures(now),
     };
@@ -303,7 +323,7 @@ export class SimAgent {
     if (command.kind === 'promote') {
       this.#host.guard.authorize({ kind: 'primary', until: command.notAfter });
     }
-    this.#engine.execute(command, done);
+    this.#engine.execute(command, this.#account(), done);
   }
 
   /** After a success the next look follows at once, after a failure a moment later. */

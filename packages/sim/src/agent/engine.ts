@@ -1,10 +1,14 @@
-import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
+import type { EngineCommand, EngineJob, EngineState, MemberId, PeerView } from '@understudy/core';
 import { reloadRule, ruleIsLoaded } from '../server/acks.ts';
 import { requestPromotion, setUpstream, stopServer } from '../server/lifecycle.ts';
-import type { SimServer, Stream } from '../server/server.ts';
+import { keepApplying } from '../server/received.ts';
+import type { Account, SimServer, Stream } from '../server/server.ts';
 import { HEARTBEAT_MS, silenceMs } from '../server/stream.ts';
+import { AccountProof } from './account-proof.ts';
+import { GtidCommands } from './gtid-commands.ts';
 import type { Ending, EngineHost } from './host.ts';
-import { Jobs } from './jobs.ts';
+import { Jobs, type Until } from './jobs.ts';
+import { Nudge } from './nudge.ts';
 import { engineState, indexOf } from './observe.ts';
 import { RuleProof } from './rule-proof.ts';
 
@@ -24,7 +28,10 @@ export class SimEngine {
   readonly #server: SimServer;
   readonly #host: EngineHost;
   readonly #jobs: Jobs;
-  readonly #proof = new RuleProof();
+  readonly #proof: RuleProof | AccountProof;
+  readonly #accounts = new AccountProof();
+  readonly #nudge = new Nudge();
+  readonly #gtids: GtidCommands | null;
   #runMs = 0;
   #unresponsiveSince: number | null = null;
   #startingSince: number | null = null;
@@ -33,11 +40,15 @@ export class SimEngine {
   constructor(server: SimServer, host: EngineHost) {
     this.#server = server;
     this.#host = host;
-    this.#jobs = new Jobs(server, host, (deadlineMs, code, holds, done) => this.#until(deadlineMs, code, holds, done));
+    const until: Until = (deadlineMs, code, holds, done) => this.#until(deadlineMs, code, holds, done);
+    this.#jobs = new Jobs(server, host, until);
+    const postgres = server.flavour === 'postgres';
+    this.#proof = postgres ? new RuleProof() : this.#accounts;
+    this.#gtids = postgres ? null : new GtidCommands(server, host, until, this.#accounts);
   }
 
   /** The present state; `runMs` is the running time of the agent, by which silences are counted. */
-  observe(runMs: number): EngineState {
+  observe(runMs: number, peers: ReadonlyMap<MemberId, PeerView>): EngineState {
     this.#runMs = runMs;
     const server = this.#server;
     const answers = !server.frozen && !server.hung && server.process !== 'stopping';
@@ -45,8 +56,12 @@ export class SimEngine {
     else this.#unresponsiveSince ??= runMs;
     if (server.process === 'starting') this.#startingSince ??= runMs;
     else this.#startingSince = null;
+    if (this.#gtids !== null && server.process === 'primary' && answers) {
+      this.#nudge.consider(server, this.#accounts.rule, runMs);
+    }
     return engineState(server, {
       proof: this.#proof,
+      peers,
       unresponsiveMs: runMs - (this.#unresponsiveSince ?? runMs),
       startingMs: runMs - (this.#startingSince ?? runMs),
       receiverSilentMs: this.#receiverSilentMs(),
@@ -72,7 +87,24 @@ export class SimEngine {
     return Math.round(this.#runMs - (this.#heard?.atRun ?? this.#runMs));
   }
 
-  execute(command: EngineCommand, done: (ending: Ending) => void): void {
+  /** Called every second: a receiver that has to use its other account is connected anew, and the applier is kept going. */
+  maintain(account: Account, done: (ending: Ending) => void): void {
+    const server = this.#server;
+    if (this.#gtids === null || !this.#jobs.idle || server.process !== 'replica' || server.frozen || server.hung) {
+      done(null);
+      return;
+    }
+    if (!server.localEndKnown) {
+      this.#jobs.settle(done);
+      return;
+    }
+    keepApplying(server);
+    if (server.configuredUpstream === null) done(null);
+    else this.#gtids.follow(server.configuredUpstream, account, done);
+  }
+
+  /** @param account as whom to follow; without effect on PostgreSQL */
+  execute(command: EngineCommand, account: Account, done: (ending: Ending) => void): void {
     const refusal = this.#refusal(command);
     if (refusal !== null) {
       done(refusal);
@@ -84,15 +116,24 @@ export class SimEngine {
         this.#until(SEAL_DEADLINE_MS, 'ENGINE_SEAL_UNPROVEN', () => this.#server.receiver === null, done);
         break;
       case 'follow':
+        if (this.#gtids !== null) {
+          this.#gtids.follow(indexOf(command.leader), account, done);
+          break;
+        }
         setUpstream(this.#server, indexOf(command.leader));
         this.#host.later(FOLLOW_MS, () => done(null));
         break;
       case 'set-ack-rule':
+        if (this.#gtids !== null) {
+          this.#gtids.setRule(command.rule, done);
+          break;
+        }
         reloadRule(this.#server, command.rule);
         this.#until(RULE_DEADLINE_MS, 'ENGINE_RULE_UNPROVEN', () => ruleIsLoaded(this.#server), done);
         break;
       case 'promote':
-        this.#promote(command, done);
+        if (this.#gtids === null) this.#promote(command, done);
+        else this.#gtids.promote(command, done);
         break;
       case 'stop':
         this.#stop(command, done);

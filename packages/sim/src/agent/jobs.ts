@@ -1,11 +1,13 @@
 import { type EngineCommand, type EngineJob, systemId } from '@understudy/core';
 import { initialize, installCopy, rewindTo, startFenced, stopServer } from '../server/lifecycle.ts';
+import { dropRelayLog, keepApplying } from '../server/received.ts';
 import type { SimServer } from '../server/server.ts';
 import type { Ending, EngineHost } from './host.ts';
 import { indexOf } from './observe.ts';
 
 const COPY_POLL_MS = 200;
 const REWIND_FAILS = 0.1;
+const SETTLE_DEADLINE_MS = 10_000;
 
 /** Calls back when `holds` is so, or with `code` after `deadlineMs`. */
 export type Until = (deadlineMs: number, code: string, holds: () => boolean, done: (ending: Ending) => void) => void;
@@ -107,9 +109,38 @@ export class Jobs {
         60_000,
         'ENGINE_START_FAILED',
         () => server.process !== 'starting',
-        (ending) => this.#end(command, server.running ? ending : 'ENGINE_START_FAILED'),
+        (ending) => {
+          if (ending !== null || !server.running || server.flavour !== 'mariadb') {
+            this.#end(command, server.running ? ending : 'ENGINE_START_FAILED');
+          } else this.settle((settled) => this.#end(command, settled));
+        },
       );
     }
+  }
+
+  /** MariaDB: what a crash left in the relay log is applied before replication is started in any way, for then it is deleted. */
+  settle(done: (ending: Ending) => void): void {
+    const server = this.#server;
+    const { life } = server;
+    if (server.flavour !== 'mariadb' || server.localEndKnown) {
+      done(null);
+      return;
+    }
+    const { random } = server.world;
+    this.#host.later(random.between(5, 200) + random.next() * server.trouble.slowReloadMs, () => {
+      server.runIn(life, () => {
+        server.appliedLsn = server.lsn;
+      });
+      this.#host.later(random.between(1, 10), () => {
+        server.runIn(life, () => startReplication(server));
+        this.#until(
+          SETTLE_DEADLINE_MS,
+          'ENGINE_START_FAILED',
+          () => server.localEndKnown || server.life !== life,
+          done,
+        );
+      });
+    });
   }
 
   #checkpoint(command: string, runMs: number): void {
@@ -183,4 +214,12 @@ export class Jobs {
     this.#running = null;
     this.#host.jobEnded(command, ending);
   }
+}
+
+/** MariaDB deletes its relay log then, and says from now on what it receives. */
+function startReplication(server: SimServer): void {
+  dropRelayLog(server);
+  server.localEndKnown = true;
+  keepApplying(server);
+  server.changed();
 }

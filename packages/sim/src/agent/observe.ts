@@ -1,7 +1,9 @@
 import {
+  type AckState,
   type EngineState,
   type MemberId,
   memberId,
+  type PeerView,
   type Position,
   type Receiver,
   type ReplicaProgress,
@@ -9,12 +11,14 @@ import {
 import { memberName } from '../server/acks.ts';
 import type { SimServer, Stream } from '../server/server.ts';
 import { silenceMs } from '../server/stream.ts';
-import { toPosition } from '../wal/branch.ts';
-import type { RuleProof } from './rule-proof.ts';
+import { type Branch, branchAt, toPosition } from '../wal/branch.ts';
+import { reportedProgress } from './reports.ts';
 
 /** What the agent's engine adapter sees of its server, apart from what it has to remember itself. */
 export interface EngineMemory {
-  readonly proof: RuleProof;
+  readonly proof: { state(server: SimServer): AckState };
+  /** What a leader takes the progress of its replicas from, where its server does not show it. */
+  readonly peers: ReadonlyMap<MemberId, PeerView>;
   /** For how long, in running time of the agent, the server has not answered. */
   readonly unresponsiveMs: number;
   readonly startingMs: number;
@@ -44,7 +48,7 @@ export function engineState(server: SimServer, memory: EngineMemory): EngineStat
         systemId: server.systemId,
         position: toPosition(server.branch, server.lsn),
         acks: memory.proof.state(server),
-        replicas: progressOf(server),
+        replicas: server.flavour === 'postgres' ? progressOf(server) : reportedProgress(server, memory.peers),
       };
   }
 }
@@ -68,11 +72,18 @@ function replica(server: SimServer, memory: EngineMemory): EngineState {
   return {
     kind: 'replica',
     systemId,
-    position: server.localEndKnown ? position : null,
-    replayed: position,
+    position: isKnown(server, branch) ? position : null,
+    replayed: server.flavour === 'postgres' ? position : toPosition(branch, server.appliedLsn),
     upstream: server.configuredUpstream === null ? null : nameOf(server.configuredUpstream),
     receiver: receiverOf(server, memory),
   };
+}
+
+/** MariaDB numbers by line: before the newest line's marker is applied, nobody can say where the earlier ones ended. */
+function isKnown(server: SimServer, branch: Branch): boolean {
+  if (!server.localEndKnown || server.flavour !== 'mariadb') return server.localEndKnown;
+  const own = branchAt(branch, server.lsn);
+  return own.parent === null || server.appliedLsn > own.forkLsn;
 }
 
 function receiverOf(server: SimServer, memory: EngineMemory): Receiver {

@@ -237,7 +237,7 @@ export class Checks implements ServerObserver {
   }
 
   /** No copy that is needed is thrown away. */
-  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound'): void {
+  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound' | 'relay log dropped'): void {
     const record = this.#world.content().record?.value;
     const frontier = this.#frontier;
     if (frontier === null || record === undefined) return;

@@ -1,5 +1,6 @@
 import { type LeadershipRecord, type MemberId, sealsSuffice } from '@understudy/core';
 import { memberName } from '../server/acks.ts';
+import { requiredBy } from '../server/semi-sync.ts';
 import type { SimServer } from '../server/server.ts';
 
 /**
@@ -35,6 +36,7 @@ export function ruleHole(server: SimServer, record: LeadershipRecord): string | 
   if (!server.waitsForStandbys) {
     return misses(new Set()) ? 'commits are acknowledged by the leader alone, and the record lets others elect' : null;
   }
+  if (server.flavour !== 'postgres') return accountHole(server, misses);
   const counted = server.senders.filter((each) => each.caughtUp && each.loaded.members.includes(memberName(each.sink)));
   const names = counted.map((each) => memberName(each.sink));
   for (const stream of counted) {
@@ -46,6 +48,14 @@ export function ruleHole(server: SimServer, record: LeadershipRecord): string | 
     }
   }
   return null;
+}
+
+/** MySQL, MariaDB: whoever's account is not locked may connect and acknowledge, at any time. */
+function accountHole(server: SimServer, misses: (acking: ReadonlySet<MemberId>) => boolean): string | null {
+  const connected = server.senders.filter(({ account }) => account === 'ack').map(({ sink }) => memberName(sink));
+  const names = [...new Set([...server.unlocked, ...connected])];
+  const found = subsets(names, requiredBy(server)).find((subset) => misses(new Set(subset)));
+  return found === undefined ? null : `(${found.join(', ')}) suffice to acknowledge, and an election need not ask them`;
 }
 
 /** All subsets of `size` elements. */

@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from '../faults/fault.ts';
 import type { FaultCourse } from '../faults/swarm.ts';
+import { FLAVOURS, type Flavour } from '../server/flavour.ts';
 
 /** What `npm run sim -- …` was asked to do. */
 export interface SimOptions {
   readonly firstSeed: number;
   readonly seeds: number;
+  readonly flavour: Flavour | null;
   readonly nodes: number | null;
   readonly durability: 'sync' | 'async' | null;
   readonly faults: readonly FaultKind[] | null;
@@ -38,6 +40,7 @@ export const HELP = `Simulates whole clusters with faults in virtual time, and c
   --seeds N       how many seeds to run (100)
   --seed S        the first seed (1); without --seeds, only this one
   --nodes N       2 to 9 data nodes; otherwise drawn from the seed
+  --flavour F     postgres, mysql or mariadb; otherwise drawn from the seed
   --durability D  sync or async; otherwise drawn from the seed
   --faults A,B,…  only these kinds; otherwise drawn from the seed
   --duration S    simulated seconds in which faults strike, per seed (300)
@@ -61,6 +64,7 @@ export function parseOptions(args: readonly string[]): Parsed {
         seeds: { type: 'string' },
         seed: { type: 'string' },
         nodes: { type: 'string' },
+        flavour: { type: 'string' },
         durability: { type: 'string' },
         faults: { type: 'string' },
         duration: { type: 'string' },
@@ -89,6 +93,7 @@ export function parseOptions(args: readonly string[]): Parsed {
         firstSeed,
         seeds,
         nodes: values.nodes === undefined ? null : whole('nodes', values.nodes, 3, 2, 9),
+        flavour: flavourOf(values.flavour),
         durability: durabilityOf(values.durability),
         faults: faultsOf(values.faults),
         course: null,
@@ -105,6 +110,13 @@ export function parseOptions(args: readonly string[]): Parsed {
   } catch (error) {
     return { kind: 'wrong', message: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function flavourOf(text: string | undefined): Flavour | null {
+  if (text === undefined) return null;
+  const flavour = FLAVOURS.find((each) => each === text);
+  if (flavour === undefined) throw new Error(`--flavour must be ${FLAVOURS.join(', ')}, not "${text}".`);
+  return flavour;
 }
 
 function durabilityOf(text: string | undefined): 'sync' | 'async' | null {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { FAULT_KINDS, type Fault } from '../faults/fault.ts';
 import type { Scenario } from '../run/scenario.ts';
+import { FLAVOURS } from '../server/flavour.ts';
 
 /** A scenario that once broke a promise, kept so that it is replayed for ever. */
 export interface Regression {
@@ -23,6 +24,8 @@ function isFault(value: unknown): boolean {
 
 const scenarioSchema = z.object({
   seed: z.number().int(),
+  // Files from before there were others.
+  flavour: z.enum(FLAVOURS).default('postgres'),
   nodes: z.number().int().min(2).max(9),
   durationMs: duration,
   settleMs: duration,

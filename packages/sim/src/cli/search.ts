@@ -33,8 +33,9 @@ export async function search(options: SimOptions): Promise<number> {
 }
 
 function searchOf(options: SimOptions): Omit<Search, 'onRun'> {
-  const { firstSeed, seeds, jobs, nodes, durationMs, durability, faults, course, mutant, stopAtFirst } = options;
-  return { firstSeed, seeds, jobs, nodes, durationMs, durability, faults, course, mutant, stopAtFirst };
+  const { firstSeed, seeds, jobs, flavour, nodes, durationMs, durability, faults, course, mutant, stopAtFirst } =
+    options;
+  return { firstSeed, seeds, jobs, flavour, nodes, durationMs, durability, faults, course, mutant, stopAtFirst };
 }
 
 function onePerRule<T extends { readonly rule: string }>(violations: readonly T[]): readonly T[] {

@@ -2,12 +2,14 @@ import { Worker } from 'node:worker_threads';
 import type { FaultKind } from '../faults/fault.ts';
 import type { FaultCourse } from '../faults/swarm.ts';
 import type { RunSummary } from '../run/summary.ts';
+import type { Flavour } from '../server/flavour.ts';
 
 /** The seeds that one thread runs: every `step`-th from `firstSeed`, `count` in all. */
 export interface SeedShare {
   readonly firstSeed: number;
   readonly step: number;
   readonly count: number;
+  readonly flavour: Flavour | null;
   readonly nodes: number | null;
   readonly durationMs: number;
   readonly durability: 'sync' | 'async' | null;
@@ -23,6 +25,7 @@ export interface Search {
   readonly firstSeed: number;
   readonly seeds: number;
   readonly jobs: number;
+  readonly flavour: Flavour | null;
   readonly nodes: number | null;
   readonly durationMs: number;
   readonly durability: 'sync' | 'async' | null;

@@ -1,10 +1,12 @@
 import type { ClusterConfig, Command, Durability, MemberTags } from '@understudy/core';
 import type { Scenario } from '../run/scenario.ts';
+import { countableAcks, type Flavour } from '../server/flavour.ts';
 import { type Random, randomFor } from '../time/random.ts';
 import { FAULT_KINDS, type Fault, type FaultAction, type FaultKind, type Target } from './fault.ts';
 
 /** What a caller of the simulator may fix; everything else is drawn from the seed. */
 export interface SwarmOptions {
+  readonly flavour: Flavour | null;
   readonly nodes: number | null;
   readonly durationMs: number;
   /** Fixes the durability; null: as drawn. */
@@ -58,6 +60,8 @@ const PURPOSES = [
   'close request',
 ];
 
+const FLAVOURS_DRAWN: readonly Flavour[] = ['postgres', 'postgres', 'mysql', 'mariadb'];
+
 /** LSNs just below a change in the number of their digits: text comparison gets those wrong. */
 const START_LSNS: readonly number[] = [
   0x3000000,
@@ -72,11 +76,14 @@ const START_LSNS: readonly number[] = [
 export function drawScenario(seed: number, options: SwarmOptions): Scenario {
   const random = randomFor(seed, 'scenario');
   const nodes = options.nodes ?? random.pick([3, 3, 3, 3, 5, 2, 2]);
-  const drawn = drawConfig(random, nodes);
+  // Drawn apart, so that one seed means the same faults on every engine.
+  const flavour = options.flavour ?? randomFor(seed, 'flavour').pick(FLAVOURS_DRAWN);
+  const drawn = drawConfig(random, nodes, flavour);
   const config = options.durability === null ? drawn : { ...drawn, durability: options.durability };
   const wide = random.chance(0.1);
   const scenario: Scenario = {
     seed,
+    flavour,
     nodes,
     durationMs: options.durationMs,
     settleMs: 120_000,
@@ -98,7 +105,7 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     writesPerSecond: random.pick([1, 2, 3, 5]),
     burstPerSecond: random.pick([0, 20, 100]),
     writeBytes: random.pick([200, 2000, 8000]),
-    canRewind: random.chance(0.7) ? 'yes' : 'no',
+    canRewind: random.chance(0.7) && flavour === 'postgres' ? 'yes' : 'no',
     startLsn: random.pick(START_LSNS),
     streamTimeoutMs: random.pick([2500, 5000, 10_000]),
     faults: [],
@@ -106,11 +113,11 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
   return { ...scenario, faults: planFaults(scenario, options) };
 }
 
-function drawConfig(random: Random, nodes: number): Partial<ClusterConfig> {
+function drawConfig(random: Random, nodes: number, flavour: Flavour): Partial<ClusterConfig> {
   const two = nodes === 2;
   return {
     durability: random.chance(0.12) ? 'async' : 'sync',
-    requiredAcks: nodes >= 3 && random.chance(0.25) ? 2 : 1,
+    requiredAcks: countableAcks(flavour, nodes >= 3 && random.chance(0.25) ? 2 : 1),
     whenShort: random.chance(two ? 0.7 : 0.35) ? 'degrade' : 'block',
     degradeAfterMs: random.pick([500, 3000]),
     leaseTtlMs: random.pick([3000, 6000, 6000, 10_000]),
@@ -270,7 +277,7 @@ function drawClusterFault(
     case 'pause':
       return { kind, forMs };
     case 'config':
-      return { kind, change: drawConfigChange(random, scenario.nodes) };
+      return { kind, change: drawConfigChange(random, scenario) };
     case 'tags':
       return { kind, node, change: drawTags(random) };
     default: {
@@ -296,10 +303,10 @@ function drawClusterFault(
   }
 }
 
-function drawConfigChange(random: Random, nodes: number): Partial<ClusterConfig> {
+function drawConfigChange(random: Random, { nodes, flavour }: Scenario): Partial<ClusterConfig> {
   switch (random.int(5)) {
     case 0:
-      return { requiredAcks: nodes >= 3 ? random.pick([1, 2]) : 1 };
+      return { requiredAcks: countableAcks(flavour, nodes >= 3 ? random.pick([1, 2]) : 1) };
     case 1:
       return { whenShort: random.pick(['block', 'degrade'] as const) };
     case 2:

@@ -26,6 +26,7 @@ function story(
   const nodes = change.nodes ?? 3;
   const scenario: Scenario = {
     seed: 7,
+    flavour: 'postgres',
     nodes,
     settleMs: 120_000,
     idleMs: 15_000,

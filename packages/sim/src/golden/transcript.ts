@@ -53,7 +53,7 @@ const at = (ms: number): string => `+${((ms - CALM_MS) / 1000).toFixed(3)}`;
 
 function describeState(world: World): readonly string[] {
   const { record, servers } = world;
-  const memory = { proof: new RuleProof(), unresponsiveMs: 0, startingMs: 0, receiverSilentMs: 0 };
+  const memory = { proof: new RuleProof(), peers: new Map(), unresponsiveMs: 0, startingMs: 0, receiverSilentMs: 0 };
   const nodes = servers.map((server) => {
     const name = nameOf(server.index);
     if (server.process === 'primary') return `${name} primary`;

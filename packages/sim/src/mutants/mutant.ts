@@ -1,5 +1,6 @@
 import type { FaultKind } from '../faults/fault.ts';
 import type { FaultCourse } from '../faults/swarm.ts';
+import type { Flavour } from '../server/flavour.ts';
 
 /** One replacement in the text of one source file. */
 export interface Edit {
@@ -13,6 +14,8 @@ export interface Edit {
 /** Where the simulator looks for a mutant: seeds 1 to `withinSeeds` suffice. */
 export interface Hunt {
   readonly withinSeeds: number;
+  /** PostgreSQL's server when nothing is said. */
+  readonly flavour?: Flavour;
   readonly nodes?: number;
   readonly durability?: 'sync' | 'async';
   readonly faults?: readonly FaultKind[];

@@ -1,10 +1,12 @@
 import type { ClusterConfig, MemberTags } from '@understudy/core';
 import type { Fault } from '../faults/fault.ts';
 import type { NetParameters } from '../net/net.ts';
+import type { Flavour } from '../server/flavour.ts';
 
 /** Everything that a run depends on: the same scenario gives the same run, event by event. */
 export interface Scenario {
   readonly seed: number;
+  readonly flavour: Flavour;
   readonly nodes: number;
   /** For how long faults may strike; then everything is healed. */
   readonly durationMs: number;

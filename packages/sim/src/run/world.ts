@@ -164,6 +164,7 @@ export class World {
 
   #serverWorld(): ServerWorld {
     return {
+      flavour: this.scenario.flavour,
       scheduler: this.scheduler,
       net: this.net,
       random: this.#latencies,

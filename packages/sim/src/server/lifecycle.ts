@@ -1,7 +1,9 @@
 import { ALONE, type Epoch, type SystemId } from '@understudy/core';
 import { commonEnd, forkBranch, rootBranch } from '../wal/branch.ts';
 import { release } from './acks.ts';
-import type { SimServer } from './server.ts';
+import { copyEnd } from './received.ts';
+import { commitWritten } from './semi-sync.ts';
+import type { SimServer, Stream } from './server.ts';
 import { connectLater, endReceiver, endSender, noteQuiet, pump } from './stream.ts';
 
 const CHECKPOINT_BYTES = 120;
@@ -11,12 +13,20 @@ const HANDOVER_POLL_MS = 20;
 export function initialize(server: SimServer, systemId: SystemId): void {
   server.disk = 'data';
   server.systemId = systemId;
-  server.branch = rootBranch(server.world.nextId(), systemId, server.world.startLsn);
+  nameCopy(server);
+  server.branch = rootBranch(server.world.nextId(), systemId, server.world.startLsn, server.flavour, server.copyName);
   server.lsn = server.world.startLsn + CHECKPOINT_BYTES;
+  server.appliedLsn = server.lsn;
   server.shutdown = 'clean';
   server.removedBelow = 0;
   server.configuredUpstream = null;
   server.configuredRule = ALONE;
+}
+
+/** Each copy of the data writes under a name of its own. */
+function nameCopy(server: SimServer): void {
+  server.copies += 1;
+  server.copyName = `n${server.index + 1}.${server.copies}`;
 }
 
 /** Starts the processes, always fenced: as a replica without upstream. Ready when the process is `replica`. */
@@ -28,6 +38,8 @@ export function startFenced(server: SimServer): void {
   server.postmasterRule = server.configuredRule;
   server.checkpointerRule = server.configuredRule;
   server.waitsForStandbys = server.configuredRule.required > 0;
+  server.requiredAcks = 0;
+  server.applying = 'no';
   server.localEndKnown = false;
   server.connectPlanned = false;
   server.waiters = [];
@@ -42,6 +54,8 @@ export function startFenced(server: SimServer): void {
     server.process = 'replica';
     server.changed();
     server.later(random.between(1, server.shutdown === 'crashed' ? 400 : 40), () => {
+      // MariaDB does not know what is in its relay log: the engine has to find out.
+      if (server.flavour === 'mariadb') return;
       server.localEndKnown = true;
       server.changed();
     });
@@ -54,6 +68,8 @@ export function exit(server: SimServer, how: 'clean' | 'crashed'): void {
   if (server.process === 'down') return;
   const streams = [...server.senders];
   const { receiver } = server;
+  // What a fallen primary had in its log, acknowledged or not, is committed by its recovery.
+  if (server.process === 'primary' || server.process === 'stopping') server.appliedLsn = server.lsn;
   server.process = 'down';
   server.shutdown = how;
   server.waiters = [];
@@ -106,14 +122,14 @@ export function stopServer(server: SimServer, mode: 'handover' | 'fence' | 'orde
     server.waiters = [];
     observer.onRules(server);
     server.later(server.flushDelayMs(), () => {
-      server.lsn += CHECKPOINT_BYTES;
+      if (server.flavour === 'postgres') server.lsn += CHECKPOINT_BYTES;
       for (const stream of server.senders) pump(stream);
       waitForSenders(server);
     });
     return;
   }
   if (server.process === 'stopping') return;
-  server.later(random.between(10, 150), () => exit(server, 'clean'));
+  server.later(random.between(10, 150), () => exit(server, server.flavour === 'postgres' ? 'clean' : 'crashed'));
 }
 
 /** PostgreSQL ends only when every connected walsender has confirmed the shutdown checkpoint. */
@@ -132,10 +148,39 @@ export function setUpstream(server: SimServer, upstream: number | null): void {
   const { random } = server.world;
   const { receiver } = server;
   if (receiver !== null && receiver.source.index !== upstream) {
-    const delayMs = random.between(1, 30) + random.next() * server.trouble.slowReloadMs;
+    const delayMs = random.between(1, 30) + lateStopMs(server, receiver);
     server.later(delayMs, () => endReceiver(receiver));
   }
   if (upstream !== null && receiver === null) connectLater(server, random.between(1, 10));
+}
+
+/** PostgreSQL reloads its settings first; MariaDB logs in at a source that does not answer once more, and waits a second for that. */
+function lateStopMs(server: SimServer, { source }: Stream): number {
+  const { random, net } = server.world;
+  if (server.flavour === 'postgres') return random.next() * server.trouble.slowReloadMs;
+  const answers = source.hostUp && !source.frozen && net.passes(server.index, source.index);
+  return server.flavour === 'mariadb' && !answers ? 1000 : 0;
+}
+
+/** MySQL, MariaDB: begins the history line `lineage` on a fenced server that has applied everything: its first transaction says so. */
+export function writeMarker(server: SimServer, lineage: number): void {
+  const { world, branch } = server;
+  if (server.process !== 'replica' || branch === null) return;
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage, server.copyName);
+  server.lsn += CHECKPOINT_BYTES;
+  server.appliedLsn = server.lsn;
+  for (const stream of server.senders) pump(stream);
+}
+
+/** MySQL, MariaDB: `read_only` is switched off. */
+export function openOnLine(server: SimServer, epoch: Epoch): void {
+  if (server.process !== 'replica') return;
+  server.process = 'primary';
+  server.epoch = epoch;
+  server.waiters = [];
+  server.committedLsn = server.lsn;
+  server.world.observer.onOpen(server);
+  server.changed();
 }
 
 /** Asks a running replica to open for writes. It goes on by itself, whatever becomes of the agent. */
@@ -176,8 +221,10 @@ export function write(server: SimServer, bytes: number): boolean {
   server.later(server.flushDelayMs(), () => {
     if (server.process !== 'primary') return;
     server.lsn += bytes;
-    server.waiters.push(server.lsn);
-    if (!server.waitsForStandbys) release(server, server.lsn);
+    if (server.flavour === 'postgres') {
+      server.waiters.push(server.lsn);
+      if (!server.waitsForStandbys) release(server, server.lsn);
+    } else commitWritten(server);
     for (const stream of server.senders) pump(stream);
   });
   return true;
@@ -195,8 +242,11 @@ export function installCopy(server: SimServer, source: SimServer): void {
   server.disk = 'data';
   server.systemId = source.systemId;
   server.branch = source.branch;
-  server.lsn = source.lsn;
-  server.removedBelow = source.lsn;
+  server.lsn = source.flavour === 'postgres' ? source.lsn : copyEnd(source);
+  server.removedBelow = server.lsn;
+  server.appliedLsn = server.lsn;
+  nameCopy(server);
+  server.unlocked = source.unlocked;
   server.shutdown = 'crashed';
   server.configuredUpstream = null;
   server.configuredRule = source.configuredRule;

@@ -1,9 +1,10 @@
-import { type AckRule, ALONE, type Epoch, type SystemId } from '@understudy/core';
+import { type AckRule, ALONE, type Epoch, type MemberId, type SystemId } from '@understudy/core';
 import type { NodeIndex, SimNet } from '../net/net.ts';
 import type { Trace } from '../run/trace.ts';
 import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
 import type { Branch } from '../wal/branch.ts';
+import type { Flavour } from './flavour.ts';
 
 /** What the checks want to know of the servers. */
 export interface ServerObserver {
@@ -16,11 +17,12 @@ export interface ServerObserver {
   /** A receiver has connected. */
   onReceiver(server: SimServer): void;
   /** A copy was replaced or cut back. */
-  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound'): void;
+  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound' | 'relay log dropped'): void;
 }
 
 /** What every server shares. */
 export interface ServerWorld {
+  readonly flavour: Flavour;
   readonly scheduler: Scheduler;
   readonly net: SimNet;
   readonly random: Random;
@@ -39,12 +41,15 @@ export interface ServerTrouble {
   diskFull: number;
   /** Flushes take this much longer. */
   slowDiskMs: number;
-  /** Reloads of settings reach each process of the server up to this much later. */
+  /** PostgreSQL: reloads of settings reach each process of the server up to this much later. MySQL, MariaDB: the applier is that slow. */
   slowReloadMs: number;
 }
 
 /** `stopping` refuses writes but still sends its log. */
 export type ServerProcess = 'down' | 'starting' | 'replica' | 'primary' | 'stopping';
+
+/** The account of a replication connection (MySQL, MariaDB): only the acknowledger's own one acknowledges. */
+export type Account = 'ack' | 'copy';
 
 /** One replication connection: a walsender on `source`, a walreceiver on `sink`; each end may outlive the other. */
 export interface Stream {
@@ -54,6 +59,7 @@ export interface Stream {
   readonly sinkLife: number;
   readonly openedAt: number;
   readonly phaseMs: number;
+  readonly account: Account;
   senderAlive: boolean;
   receiverAlive: boolean;
   inFlight: boolean;
@@ -74,7 +80,7 @@ export interface Stream {
 }
 
 /**
- * One PostgreSQL server: data directory and processes. It lives apart from its agent: it goes on writing, sending and acknowledging
+ * One database server: data directory and processes. It lives apart from its agent: it goes on writing, sending and acknowledging
  * while the agent is frozen or dead, and does what it was told last.
  */
 export class SimServer {
@@ -94,6 +100,13 @@ export class SimServer {
   configuredRule: AckRule = ALONE;
   /** The new timeline is in the control file: before that, rewinding from here does nothing. */
   checkpointed = false;
+  /** MySQL, MariaDB: everything up to here is applied; what was received beyond it is in the relay log only. */
+  appliedLsn = 0;
+  /** MySQL, MariaDB: which copy of the data this is; each new one writes under a name of its own. */
+  copyName = '';
+  copies = 0;
+  /** MySQL, MariaDB: whose acknowledger's accounts are not locked here. */
+  unlocked: ReadonlySet<MemberId> = new Set();
 
   // The processes.
   process: ServerProcess = 'down';
@@ -108,11 +121,20 @@ export class SimServer {
   waitsForStandbys = false;
   checkpointerRule: AckRule = ALONE;
   receiver: Stream | null = null;
-  receiverTrouble: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' = 'unknown';
+  receiverTrouble: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' | 'login' = 'unknown';
   connectPlanned = false;
   readonly senders: Stream[] = [];
   /** Ends of commits that wait for standbys, in order. */
   waiters: number[] = [];
+  /** MySQL, MariaDB: as whom the receiver logs in. */
+  account: Account = 'copy';
+  /** MySQL, MariaDB: how many acknowledgements a commit waits for, if it waits (`waitsForStandbys`). */
+  requiredAcks = 0;
+  /** MySQL: how far each replica has acknowledged. The server does not forget it when the replica goes. */
+  readonly acknowledged = new Map<MemberId, number>();
+  /** MySQL, MariaDB: commits up to here are done, and part of a copy. */
+  committedLsn = 0;
+  applying: 'no' | 'planned' = 'no';
   promotion: { readonly epoch: Epoch; readonly lineage: number } | null = null;
   lastFlushAt = 0;
 
@@ -125,6 +147,10 @@ export class SimServer {
   constructor(index: NodeIndex, world: ServerWorld) {
     this.index = index;
     this.world = world;
+  }
+
+  get flavour(): Flavour {
+    return this.world.flavour;
   }
 
   get running(): boolean {

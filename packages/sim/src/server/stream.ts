@@ -1,5 +1,7 @@
 import { type Branch, holds } from '../wal/branch.ts';
-import { countReply } from './acks.ts';
+import { countReply, memberName } from './acks.ts';
+import { keepApplying } from './received.ts';
+import { countAcknowledgement } from './semi-sync.ts';
 import type { SimServer, Stream } from './server.ts';
 
 /** Status messages and keep-alives in both directions. */
@@ -43,9 +45,17 @@ function refusalOf(source: SimServer, sink: SimServer, branch: Branch): SimServe
   if (source.branch === null || source === sink || source.systemId !== sink.systemId) return 'history';
   if (!holds(source.branch, source.lsn, branch, sink.lsn)) return 'history';
   if (sink.lsn < source.removedBelow) return 'wal-removed';
+  if (source.flavour !== 'postgres') return refusalOfLogin(source, sink);
   // Each member has a slot of its own, and a slot serves one connection. Without it a dead connection and its successor would count
   // as two acknowledgements of one standby: PostgreSQL does not tell names apart.
   return source.senders.some((stream) => stream.sink === sink) ? 'slot' : null;
+}
+
+/** Two connections of one replica: the source ends the old one. A locked account can not log in. */
+function refusalOfLogin(source: SimServer, sink: SimServer): SimServer['receiverTrouble'] | null {
+  for (const stream of source.senders.filter((each) => each.sink === sink)) endSender(stream);
+  const locked = source.process === 'primary' && !source.unlocked.has(memberName(sink));
+  return sink.account === 'ack' && locked ? 'login' : null;
 }
 
 function open(source: SimServer, sink: SimServer, branch: Branch): void {
@@ -57,6 +67,7 @@ function open(source: SimServer, sink: SimServer, branch: Branch): void {
     sinkLife: sink.life,
     openedAt: scheduler.now,
     phaseMs: random.between(0, HEARTBEAT_MS),
+    account: sink.account,
     senderAlive: true,
     receiverAlive: true,
     inFlight: false,
@@ -106,7 +117,8 @@ function noteCaughtUp(stream: Stream): void {
   stream.caughtUp = true;
   stream.source.world.observer.onRules(stream.source);
   stream.source.changed();
-  reply(stream);
+  // MySQL and MariaDB acknowledge what they are sent; who holds something already is not sent it again.
+  if (stream.source.flavour === 'postgres') reply(stream);
 }
 
 function arrive(stream: Stream, branch: Branch, end: number): void {
@@ -122,6 +134,7 @@ function arrive(stream: Stream, branch: Branch, end: number): void {
   sink.lsn = Math.max(sink.lsn, end);
   stream.sentBranch = branch;
   stream.sentLsn = end;
+  keepApplying(sink);
   reply(stream);
   pump(stream);
   for (const downstream of sink.senders) pump(downstream);
@@ -147,7 +160,8 @@ function receiveReply(stream: Stream, branch: Branch, lsn: number): void {
   if (lsn < stream.confirmedLsn) return;
   stream.confirmedBranch = branch;
   stream.confirmedLsn = lsn;
-  countReply(stream);
+  if (stream.source.flavour === 'postgres') countReply(stream);
+  else countAcknowledgement(stream, lsn);
 }
 
 /** The link between two hosts was cut or healed: what was held back arrives now, what was waiting is sent. */

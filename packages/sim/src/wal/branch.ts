@@ -1,4 +1,6 @@
 import { lsn, type Position, type SystemId, type TimelineSwitch } from '@understudy/core';
+import type { Flavour } from '../server/flavour.ts';
+import { toGtidPosition } from './gtid.ts';
 
 /**
  * The truth about a stretch of write-ahead log: who forked from whom and where. Every promotion makes a branch of its own, so a
@@ -14,6 +16,9 @@ export interface Branch {
   readonly forkLsn: number;
   /** The ancestors in the form of a timeline history file, built once. */
   readonly history: readonly TimelineSwitch[];
+  readonly flavour: Flavour;
+  /** The copy of the data that wrote it: what MySQL calls the server's UUID. */
+  readonly writer: string;
 }
 
 /** The end of a log. */
@@ -22,12 +27,18 @@ export interface WalEnd {
   readonly lsn: number;
 }
 
-export function rootBranch(id: number, systemId: SystemId, startLsn: number): Branch {
-  return { id, systemId, lineage: 1, parent: null, forkLsn: startLsn, history: [] };
+export function rootBranch(
+  id: number,
+  systemId: SystemId,
+  startLsn: number,
+  flavour: Flavour = 'postgres',
+  writer = '',
+): Branch {
+  return { id, systemId, lineage: 1, parent: null, forkLsn: startLsn, history: [], flavour, writer };
 }
 
 /** The branch that a promotion starts at the end of `from`. */
-export function forkBranch(id: number, from: WalEnd, lineage: number): Branch {
+export function forkBranch(id: number, from: WalEnd, lineage: number, writer = ''): Branch {
   const parent = branchAt(from.branch, from.lsn);
   const switchPoint = { timeline: parent.lineage, switchLsn: lsn(BigInt(from.lsn)) };
   return {
@@ -37,6 +48,8 @@ export function forkBranch(id: number, from: WalEnd, lineage: number): Branch {
     parent,
     forkLsn: from.lsn,
     history: [...parent.history, switchPoint],
+    flavour: parent.flavour,
+    writer,
   };
 }
 
@@ -81,5 +94,6 @@ export function commonEnd(a: WalEnd, b: WalEnd): WalEnd | null {
 /** The position that a server whose log ends at (`branch`, `at`) reports. */
 export function toPosition(branch: Branch, at: number): Position {
   const own = branchAt(branch, at);
+  if (own.flavour !== 'postgres') return toGtidPosition(own, at);
   return { kind: 'wal', timeline: own.lineage, lsn: lsn(BigInt(at)), history: own.history };
 }
