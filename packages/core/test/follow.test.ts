@@ -185,6 +185,23 @@ test('data that is not ours is reported and left alone', () => {
   }
 });
 
+test('data of a bootstrap that another member finished was never open: it makes way for a copy', () => {
+  const first = at(1, 900);
+  const foreign = { systemId: systemId('1'), position: first } as const;
+  const seen = { ...cut(first), ...foreign };
+  for (const engine of [{ ...stopped('clean', first), ...foreign }, seen]) {
+    const decision = decideOn({ engine });
+    assert.equal(codeOf(decision), 'copying');
+    assert.deepEqual(kindsOf(decision), ['clone']);
+  }
+  for (const engine of [
+    { ...stopped('crashed'), systemId: systemId('1') },
+    { ...seen, position: at(2, 1500) },
+  ]) {
+    assert.equal(codeOf(decideOn({ engine })), 'foreign-data', 'whatever may have been written to is left alone');
+  }
+});
+
 test('long work is left to end', () => {
   const job = { kind: 'clone', sinceMs: 1000, progress: null } as const;
   for (const engine of [absent, incomplete, stopped('clean'), cut(), cut(tail)]) {

@@ -44,6 +44,9 @@ export function distanceBytes(ahead: Position, behind: Position): number {
   return Math.round(Number(gtidCount(gtidSubtract(ahead.set, behind.set))) * ahead.bytesPerTransaction);
 }
 
+/** The line of a new database. Every promotion begins another one, also the first: what is on this line was never open for writes. */
+export const FIRST_LINEAGE = 1;
+
 /** The history line that a position ends on (PostgreSQL: its timeline); null when it is on none yet. */
 export function lineageOf(position: Position): number | null {
   return position.kind === 'wal' ? position.timeline : (position.lineages.at(-1) ?? null);

@@ -1,4 +1,4 @@
-import { contains, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import { contains, FIRST_LINEAGE, formatPosition, lineageOf, type Position } from '../position/position.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { mayBeSealedYet, withdrawSeal } from './seal.ts';
 import {
@@ -60,6 +60,23 @@ function copy(turn: LedTurn, why: string): Step {
   if (recentFailure(turn, 'clone'))
     return wait('copy-failed', `${why} The last attempt to copy failed; trying again soon.`);
   return act('copying', `${why} Copying from ${leader}.`, [{ kind: 'clone', from: leader }]);
+}
+
+/**
+ * Data of another system that was made here for the bootstrap of this very cluster, which another member then finished (the one that
+ * began it had died): it is still on the line that a new database begins with, so nobody was ever let in to write, and a copy takes its
+ * place. Null when that is not so: data that anybody may have written to is never touched.
+ */
+export function replaceUnopened(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  const { engine } = obs;
+  if (record.value.leader === obs.self || (engine.kind !== 'stopped' && engine.kind !== 'replica')) return null;
+  if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
+  const position = engine.kind === 'stopped' ? engine.position : (engine.position ?? engine.replayed);
+  // What crashed may be anybody's: it is not started to find out.
+  if (position === null || obs.store.kind !== 'current') return null;
+  if ((lineageOf(position) ?? FIRST_LINEAGE) > FIRST_LINEAGE) return null;
+  return copy(turn, 'The data here is of a bootstrap that another member finished; it was never open.');
 }
 
 /** Follow, rewind or copy: decided by comparing histories, never timeline numbers (C35). */
