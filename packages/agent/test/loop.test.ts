@@ -14,6 +14,7 @@ import {
   memberId,
   ms,
   type Observation,
+  revision,
   systemId,
 } from '@understudy/core';
 import fc from 'fast-check';
@@ -21,6 +22,7 @@ import { lockHolder, lockRunDir } from '../src/agent/lock.ts';
 import { AgentError, OLD_RING_FILE, type ReplayedDecision, RING_FILE, replay } from '../src/index.ts';
 import { Runner } from '../src/loop/runner.ts';
 import { Tempo } from '../src/loop/tempo.ts';
+import { Upkeep } from '../src/loop/upkeep.ts';
 import { fromText, toText } from '../src/ring/json.ts';
 import { DecisionRing } from '../src/ring/ring.ts';
 import { eventually } from './support/eventually.ts';
@@ -202,5 +204,21 @@ describe('decision ring', () => {
       replay(file, () => undefined),
       (error) => error instanceof AgentError && error.code === 'RING_INVALID',
     );
+  });
+});
+
+describe('the time of standing things', () => {
+  it('comes every second, and at once when the leadership record has changed', () => {
+    const upkeep = new Upkeep();
+    const [first, second] = [{ revision: revision(1) }, { revision: revision(2) }];
+    assert.equal(upkeep.isDue(null, 0), true);
+    assert.equal(upkeep.isDue(null, 900), false);
+    assert.equal(upkeep.isDue(first, 901), true);
+    assert.equal(upkeep.isDue(first, 1000), false);
+    assert.equal(upkeep.isDue(second, 1001), true);
+    assert.equal(upkeep.isDue(second, 2001), true);
+    assert.equal(upkeep.isDue(second, 2002), false);
+    upkeep.hasten();
+    assert.equal(upkeep.isDue(second, 2003), true);
   });
 });

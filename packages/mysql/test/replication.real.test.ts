@@ -91,6 +91,37 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.equal(await (await stage.connect(leader)).write(4, 30_000), 'acknowledged');
       }));
 
+    it('knocks again as soon as it is told that a leader which turned it away has changed its rule', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await stage.setRule(leader, ALONE);
+        await follow(stage, replica, leader, 'yes');
+        await eventually('it is turned away', async () => {
+          const state = await stage.state(replica);
+          const receiver = state.kind === 'replica' ? state.receiver : null;
+          return receiver?.kind === 'broken' && receiver.cause === 'refused' ? true : null;
+        });
+        const waiting = await receiverThread(replica);
+        await replica.engine().maintain({ ...stage.context(replica), acknowledges: 'yes' });
+        // One that is left to itself waits for a second, and is the same thread then.
+        assert.notEqual(await receiverThread(replica), waiting);
+        const rule = ackRule([replica.id], 1);
+        await leader.engine().execute({ kind: 'set-ack-rule', rule }, stage.context(leader));
+        const connected = await eventually('it is connected', async () => {
+          await replica.engine().maintain({ ...stage.context(replica), acknowledges: 'yes' });
+          const state = await stage.state(replica);
+          return state.kind === 'replica' && state.receiver.kind === 'streaming' ? receiverThread(replica) : null;
+        });
+        await replica.engine().maintain({ ...stage.context(replica), acknowledges: 'yes' });
+        assert.equal(await receiverThread(replica), connected, 'a stream is left alone');
+        assert.equal(await (await stage.connect(leader)).write(1, 30_000), 'acknowledged');
+        // MariaDB forgets it with each change of the channel.
+        if (server.flavour === 'mariadb') {
+          assert.equal(Number(await ask(replica, 'Slave_heartbeat_period', 'show all slaves status')), 0.3);
+        }
+      }));
+
     it('hears an idle leader, measures the silence of a frozen one, and is sealed against it', () =>
       onStage(harness, 2, async (stage) => {
         const leader = await stage.build(1);
@@ -167,6 +198,25 @@ function admin(node: ConformanceNode): Promise<ServerSession> {
   const path = join(nodeOf(node).input.runDir, 'mysql.sock');
   const at = { kind: 'socket', path } as const;
   return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, ca: null }, 2000);
+}
+
+/** The id of the thread that receives, or tries to. */
+function receiverThread(node: ConformanceNode): Promise<string> {
+  return ask(
+    node,
+    'id',
+    "select id as id from information_schema.processlist where user = 'system user' and command in ('Slave_IO', 'Connect') and state regexp 'master|source'",
+  );
+}
+
+async function ask(node: ConformanceNode, column: string, query: string): Promise<string> {
+  const session = await admin(node);
+  try {
+    const [row] = await session.query(query);
+    return row?.[column] ?? 'none';
+  } finally {
+    await session.end();
+  }
 }
 
 /** Removes all of a leader's log but the newest file. MariaDB keeps a file until its engine no longer needs it. */

@@ -28,6 +28,7 @@ import { type Observed, observe, type Sources } from '../loop/observe.ts';
 import { configOf, contentOf, makeReport } from '../loop/report.ts';
 import { Runner } from '../loop/runner.ts';
 import { isBusy, Tempo } from '../loop/tempo.ts';
+import { Upkeep } from '../loop/upkeep.ts';
 import { EventHub } from '../peers/hub.ts';
 import { PeerSet } from '../peers/peer-set.ts';
 import type { PeerReport, StreamMessage } from '../peers/report.ts';
@@ -62,7 +63,6 @@ export interface Latest extends Observed {
   readonly sinceMs: number;
 }
 
-const HOUSEKEEPING_MS = 1_000;
 /** A process that lost this much time reads the store again before it decides anything. */
 const STALL_MS = 750;
 
@@ -89,7 +89,7 @@ export class Agent {
   #memory: Memory = EMPTY_MEMORY;
   #latest: Latest | null = null;
   #pulse: NodeJS.Timeout | null = null;
-  #housekeptAtMs = Number.NEGATIVE_INFINITY;
+  readonly #upkeep = new Upkeep();
   #stalledMs = 0;
   #logged = '';
   /** For metrics. */
@@ -146,7 +146,7 @@ export class Agent {
     this.#config = config;
     this.#log.level = config.logs.level;
     // New tags are written to the store at the next turn.
-    this.#housekeptAtMs = Number.NEGATIVE_INFINITY;
+    this.#upkeep.hasten();
     this.#runner.trigger();
   }
 
@@ -374,11 +374,11 @@ export class Agent {
     return { self: this.self, members, positions, parameters, synchronousCommit, acknowledges };
   }
 
-  /** Standing things, when nothing else is to be done: about once a second. */
+  /** Standing things, when nothing else is to be done. */
   async #housekeep(observed: Observed): Promise<void> {
     const now = this.runningMs();
-    if (now - this.#housekeptAtMs < HOUSEKEEPING_MS) return;
-    this.#housekeptAtMs = now;
+    const record = this.link.decoded?.content.record ?? null;
+    if (!this.#upkeep.isDue(record, now)) return;
     await this.certificates.look(now);
     const config = configOf(observed.observation);
     try {

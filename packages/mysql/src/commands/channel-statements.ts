@@ -2,7 +2,7 @@ import type { Member } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
 import { quoteLiteral } from '../names.ts';
 
-/** An idle stream shows life this often; suspicion needs it well below its own limit. */
+/** An idle stream shows life this often; suspicion needs it well below its own limit. Every `CHANGE … TO` that does not name it sets it back. */
 const heartbeatSeconds = '0.3';
 const retrySeconds = 1;
 /** Tried again for ever: an acknowledger whose account is locked may be wanted again at any moment. */
@@ -52,6 +52,11 @@ function tlsOptions({ change: { prefix } }: Dialect, tls: ChannelTarget['tls']):
     ['KEY', tls.key],
   ] as const;
   return [`${prefix}_SSL = 1`, verify, ...files.map(([name, path]) => `${prefix}_SSL_${name} = ${quoteLiteral(path)}`)];
+}
+
+/** The statement by which a stopped channel of MariaDB is changed in nothing but these options. */
+export function adjustStatement({ change: { statement, prefix } }: Dialect, options: string): string {
+  return `${statement} ${options}, ${prefix}_HEARTBEAT_PERIOD = ${heartbeatSeconds}`;
 }
 
 /** The statement that starts the receiver, with its login where that is not part of the channel. */

@@ -7,6 +7,7 @@ import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import { readPosition } from '../observe/position.ts';
+import { isTurnedAway } from '../observe/receiver.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, startReceiver } from './channel-statements.ts';
@@ -106,8 +107,10 @@ function isConfigured(channel: Channel, target: Target, instance: Instance): boo
   );
 }
 
+/** Connected, or on the way to it. One that was turned away waits a second by itself, and commits of the leader may wait for it meanwhile. */
 function isConnected(channel: Channel, target: Target, instance: Instance): boolean {
-  return channel.receiver !== 'stopped' && isSource(channel, target, instance) && channel.user === target.user;
+  if (channel.receiver === 'stopped' || isTurnedAway(channel)) return false;
+  return isSource(channel, target, instance) && channel.user === target.user;
 }
 
 async function semiSyncIs(session: ServerSession, { dialect }: Instance, { acknowledges }: Target): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 import { pollUntil } from '../waiting.ts';
+import { adjustStatement } from './channel-statements.ts';
 
 const queryTimeoutMs = 4000;
 /** Words of an applier that waits for more. */
@@ -39,7 +40,7 @@ export async function keepApplying(
   }
   if (channel.relay.file !== '' && (await applyByFile(session, dialect, channel, patience)) === 'working')
     return 'working';
-  await session.query('CHANGE MASTER TO MASTER_USE_GTID = slave_pos', [], queryTimeoutMs);
+  await session.query(adjustStatement(dialect, 'MASTER_USE_GTID = slave_pos'), [], queryTimeoutMs);
   await session.query(startApplier, [], queryTimeoutMs);
   return 'settled';
 }
@@ -52,7 +53,7 @@ async function applyByFile(
 ): Promise<'applied' | 'working'> {
   if (applier === 'stopped') {
     const place = `RELAY_LOG_FILE = '${relay.file}', RELAY_LOG_POS = ${Number(relay.pos)}`;
-    await session.query(`CHANGE MASTER TO MASTER_USE_GTID = no, ${place}`, [], queryTimeoutMs);
+    await session.query(adjustStatement(dialect, `MASTER_USE_GTID = no, ${place}`), [], queryTimeoutMs);
     await session.query(`START ${dialect.replica} SQL_THREAD`, [], queryTimeoutMs);
   }
   const applied = await pollUntil(

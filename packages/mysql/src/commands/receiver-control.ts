@@ -8,10 +8,6 @@ import { pollUntil } from '../waiting.ts';
 const queryTimeoutMs = 3000;
 const stopTimeoutMs = 3000;
 
-/** The thread that receives: on MariaDB by its command, on MySQL by its host; those that apply have others. */
-const receiverThreads =
-  "SELECT id AS id FROM information_schema.processlist WHERE user = 'system user' AND (command = 'Slave_IO' OR host = 'connecting host')";
-
 /**
  * Stops the thread that receives, and that one alone, so that the relay log stays and is applied to its end. Proven in two ways: the
  * channel says so, and no such thread is among the server's.
@@ -32,7 +28,7 @@ export async function stopReceiver(session: Session, dialect: Dialect): Promise<
       async () => {
         const channel = await readChannel(session, dialect, queryTimeoutMs);
         if (channel !== null && channel.receiver !== 'stopped') return null;
-        const threads = await session.query(receiverThreads, [], queryTimeoutMs);
+        const threads = await session.query(dialect.receiverThreads, [], queryTimeoutMs);
         return threads.length === 0 ? { channel } : null;
       },
       { everyMs: 3, timeoutMs: stopTimeoutMs },

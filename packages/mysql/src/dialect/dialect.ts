@@ -52,10 +52,16 @@ export interface Dialect {
   readonly logStatus: string;
   /** Accounts that are locked, as `user`, of those whose name begins with the value of `?`. */
   readonly lockedAccounts: string;
+  /** Lists, as `id`, the threads that receive or try to connect, and none of those that apply. */
+  readonly receiverThreads: string;
   /** Counts heartbeats; null: they are in the channel's status. */
   readonly heartbeats: string | null;
   /** The errors of the workers that apply, as `number` and `text`; null: the channel's status has them. */
   readonly workerErrors: string | null;
+  /** The variable that says how many threads apply. */
+  readonly workers: string;
+  /** Lists prepared XA transactions. */
+  readonly preparedXa: string;
   /** Options of an account that must use TLS. */
   readonly requireTls: string;
   readonly reloadCertificates: string;
@@ -110,6 +116,8 @@ const oldColumns: ChannelColumns = {
   sqlState: 'Slave_SQL_Running_State',
 };
 
+const systemThreads = "SELECT id AS id FROM information_schema.processlist WHERE user = 'system user'";
+
 const mysql: Dialect = {
   gtids: 'sets',
   requiredAcksMax: null,
@@ -123,10 +131,13 @@ const mysql: Dialect = {
   admitPrivileged: 'SET GLOBAL super_read_only = OFF',
   logStatus: 'SHOW BINARY LOG STATUS',
   lockedAccounts: "SELECT User AS user FROM mysql.user WHERE User LIKE ? AND account_locked = 'Y'",
+  receiverThreads: `${systemThreads} AND host = 'connecting host'`,
   heartbeats:
     'SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats, LAST_HEARTBEAT_TIMESTAMP AS newest FROM performance_schema.replication_connection_status',
   workerErrors:
     'SELECT LAST_ERROR_NUMBER AS number, LAST_ERROR_MESSAGE AS text FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0',
+  workers: 'replica_parallel_workers',
+  preparedXa: 'XA RECOVER CONVERT XID',
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
@@ -139,6 +150,7 @@ const oldMysql: Dialect = {
   channelStatus: 'SHOW SLAVE STATUS',
   columns: oldColumns,
   semiSync: oldMysqlSemiSync,
+  workers: 'slave_parallel_workers',
   change: { statement: 'CHANGE MASTER TO', prefix: 'MASTER' },
   logStatus: 'SHOW MASTER STATUS',
 };
@@ -157,8 +169,11 @@ const mariadb: Dialect = {
   logStatus: 'SHOW MASTER STATUS',
   lockedAccounts:
     "SELECT User AS user FROM mysql.global_priv WHERE User LIKE ? AND JSON_VALUE(Priv, '$.account_locked') = 1",
+  receiverThreads: `${systemThreads} AND command IN ('Slave_IO', 'Connect')`,
   heartbeats: null,
   workerErrors: null,
+  workers: 'slave_parallel_threads',
+  preparedXa: "XA RECOVER FORMAT = 'SQL'",
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',

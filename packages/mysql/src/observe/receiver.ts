@@ -36,6 +36,10 @@ export function causeOf({ number, text }: ThreadError): BrokenCause {
   return number >= 2000 && number < 3000 ? 'refused' : 'unknown';
 }
 
+/** Whether the source turned the receiver away because it did not count this member then. It would try again only after `CONNECT_RETRY`. */
+export const isTurnedAway = ({ receiver, receiverError }: Channel): boolean =>
+  receiver === 'connecting' && receiverError !== null && lockedNumbers.has(receiverError.number);
+
 /** A replica's look at the stream from its upstream. */
 export class ReceiverWatch {
   readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>;
