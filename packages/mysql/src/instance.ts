@@ -5,6 +5,7 @@ import type { ExpectedData } from './disk/identity.ts';
 import type { Owner } from './files.ts';
 import type { LineBook } from './lines.ts';
 import type { AckTracker } from './observe/acks.ts';
+import type { LagWatch } from './observe/lag.ts';
 import type { Nudge } from './observe/nudge.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { TransactionSizes } from './observe/transaction-size.ts';
@@ -32,6 +33,7 @@ export interface Instance {
   readonly acks: AckTracker;
   readonly nudge: Nudge;
   readonly facts: RunFacts;
+  readonly lag: LagWatch;
   readonly log: Log;
   readonly clockMs: () => number;
   /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */

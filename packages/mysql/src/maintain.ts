@@ -1,5 +1,6 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext } from '@understudy/engine';
+import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
 import { settleReceived } from './commands/settle.ts';
 import { type Parameters, sqlValue } from './config/file.ts';
@@ -11,6 +12,7 @@ import { monotonicMs } from './waiting.ts';
 
 /** These change rarely. */
 const rareEveryMs = 10_000;
+const connectTimeoutMs = 1000;
 const settleTimeoutMs = 10_000;
 const logBytesMax = 32 * 1024 * 1024;
 /** The variable can only be set before a start. */
@@ -19,6 +21,7 @@ const readOnlyVariable = 1238;
 /** Standing work on a running server that no command asks for, and the facts for people that it finds on the way. */
 export class Maintenance {
   readonly #instance: Instance;
+  readonly #checks: Checks;
   #rareMs = Number.NEGATIVE_INFINITY;
   /** What the server has been given, at its start or since. */
   #given: { readonly pid: number; readonly parameters: Parameters } | null = null;
@@ -27,6 +30,7 @@ export class Maintenance {
 
   constructor(instance: Instance) {
     this.#instance = instance;
+    this.#checks = new Checks(instance);
   }
 
   /** Parameters that take effect with the next start. */
@@ -35,7 +39,7 @@ export class Maintenance {
   }
 
   get warnings(): readonly string[] {
-    return [...this.#instance.config.problems(), ...this.#refused];
+    return [...this.#checks.warnings, ...this.#instance.config.problems(), ...this.#refused];
   }
 
   async run(context: ClusterContext): Promise<void> {
@@ -43,6 +47,10 @@ export class Maintenance {
     const running = server.running;
     if (running === null || facts.of(running.pid).answered === 'never') return;
     config.learn(context);
+    // When the server is full already there is nothing to do but to go on.
+    if (facts.life === 'serving') await this.#instance.sql.keepSpares(connectTimeoutMs).catch(() => undefined);
+    // First: they tell why the rest fails.
+    await this.#checks.run(running.pid);
     // Cut short when an earlier agent died over it.
     if (facts.received === 'unknown') await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
     await keepReplication(this.#instance, context);

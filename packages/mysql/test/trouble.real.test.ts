@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ALONE, epoch, ms } from '@understudy/core';
+import { ALONE, ackRule, contains, epoch, ms } from '@understudy/core';
 import { type ConformanceNode, eventually, monotonicMs, onStage, type Stage } from '@understudy/engine/conformance';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
@@ -41,6 +41,155 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.deepEqual((await replica.engine().observe()).details.warnings, []);
         assert.deepEqual(await (await stage.connect(replica)).read(), [6, 7, 8]);
       }));
+
+    it('names settings, tables, filters, events and accounts that replication cannot protect', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await asAdmin(leader, async (session) => {
+          await session.query('create table conformance.old (value int) engine = MyISAM');
+          await session.query('set global binlog_row_image = minimal');
+          await session.query('set global sync_binlog = 0');
+          if (server.flavour === 'mariadb') await session.query("grant read only admin on *.* to 'conformance'@'%'");
+        });
+        await asAdmin(replica, (session) => session.query('set global event_scheduler = on'));
+        await lookAgain(leader);
+        await warned(stage, leader, /not InnoDB .* conformance\.old \(MyISAM\)\. Run ALTER TABLE/);
+        await warned(
+          stage,
+          leader,
+          /binlog_row_image was changed to MINIMAL, .* Run SET GLOBAL binlog_row_image = FULL/,
+        );
+        await warned(stage, leader, /sync_binlog was changed to 0/);
+        if (server.flavour === 'mariadb') await warned(stage, leader, /can write on a replica: 'conformance'@'%'/);
+        await setFilter(replica, server.flavour);
+        await lookAgain(replica);
+        await warned(stage, replica, /event_scheduler is ON on a replica/);
+        await warned(stage, replica, /Replication filters are set \(Replicate_Ignore_DB=other\)/);
+      }));
+
+    it('says why a replica lags', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        await asAdmin(replica, async (session) => {
+          await session.query('lock tables conformance.numbers read');
+          const client = await stage.connect(leader);
+          assert.equal(await client.write(1), 'acknowledged');
+          await warned(stage, replica, /applied nothing of the last \d+ s.*waits for a lock .*End that session/);
+        });
+        await stage.until(
+          replica,
+          'replica',
+          ({ position, replayed }) => position !== null && contains(replayed, position),
+        );
+        await eventually('no warning', async () => {
+          await replica.engine().maintain(stage.context(replica));
+          return (await replica.engine().observe()).details.warnings.length === 0 ? true : null;
+        });
+      }));
+
+    it('gets into servers that clients have filled, for as long as a switchover takes', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        const client = await stage.connect(leader);
+        for (const node of [leader, replica]) {
+          await asAdmin(node, (session) => session.query('set global max_connections = 15'));
+          await node.engine().maintain(stage.context(node));
+          await fill(stage, node);
+        }
+        await leader.engine().maintain(stage.context(leader));
+        await stage.setRule(leader, ALONE);
+        await stage.setRule(leader, ackRule([replica.id], 1));
+        assert.equal(await client.write(1), 'acknowledged');
+        await replica.engine().maintain(stage.context(replica));
+        await stage.run(leader, { kind: 'stop', mode: 'handover' });
+        const end = await stage.until(leader, 'stopped');
+        assert.equal(end.shutdown, 'clean');
+        await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+        await stage.promote(replica, ALONE);
+        const { position } = await stage.until(replica, 'primary');
+        assert(end.position !== null && contains(position, end.position));
+      }));
+
+    it('lists prepared XA transactions after a promotion and in its log, and leaves them alone', () =>
+      onStage(harness, 3, async (stage) => {
+        const leader = await stage.found();
+        const logged: string[] = [];
+        const replica = stage.node(2);
+        await nodeOf(replica).reopen({ log: ({ message }) => logged.push(message) });
+        await stage.join(replica, leader);
+        await stage.setRule(leader, ackRule([replica.id], 1));
+        await asAdmin(leader, async (session) => {
+          for (const statement of [
+            "xa start 'order','1'",
+            'insert into conformance.numbers values (1)',
+            "xa end 'order','1'",
+          ])
+            await session.query(statement);
+          await session.query("xa prepare 'order','1'");
+        });
+        assert.equal(await (await stage.connect(leader)).write(2), 'acknowledged');
+        await leader.kill();
+        await stage.until(leader, 'stopped');
+        await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+        await stage.promote(replica, ALONE);
+        const listed = /1 prepared XA transaction waits .*: (X'6F72646572',X'31',1|'order','1')\. .*never decides/i;
+        assert.match(logged.join('\n'), listed);
+        await warned(stage, replica, listed);
+        // A copy that is made meanwhile: a dump would lack it.
+        if (server.flavour === 'mariadb') {
+          await stage.run(stage.node(3), { kind: 'clone', from: replica.id });
+          const refused = await eventually('a refusal', async () => stage.node(3).engine().takeFailures()[0] ?? null);
+          assert.match(refused.error.message, /would lack what is prepared there/);
+        } else {
+          await stage.join(stage.node(3), replica);
+        }
+        await asAdmin(replica, (session) => session.query("xa commit X'6F72646572',X'31',1"));
+        if (server.flavour === 'mariadb') await stage.join(stage.node(3), replica);
+        assert.equal(await (await stage.connect(replica)).write(3), 'acknowledged');
+        const end = (await stage.until(replica, 'primary')).position;
+        await stage.until(stage.node(3), 'replica', ({ replayed, blocked }) => {
+          assert.equal(blocked, undefined);
+          return contains(replayed, end);
+        });
+        for (const node of [replica, stage.node(3)]) {
+          assert.deepEqual(await (await stage.connect(node)).read(), [1, 2, 3]);
+        }
+      }));
+  });
+}
+
+/** Connects until the server takes no more. */
+async function fill(stage: Stage, node: ConformanceNode): Promise<void> {
+  const full = (error: unknown) => error instanceof Error && 'errno' in error && error.errno === 1040;
+  for (let connections = 0; connections < 100; connections++) {
+    const opened = await stage.connect(node).catch((error: unknown) => error);
+    if (full(opened)) return;
+    if (opened instanceof Error) throw opened;
+  }
+  throw new Error(`${node.id} took 100 connections`);
+}
+
+/** Drops what the engine remembers of its last look, which it repeats twice a minute only. */
+async function lookAgain(node: ConformanceNode): Promise<void> {
+  await node.reopen();
+  await node.engine().observe();
+}
+
+/** What only somebody with every right can do to a running replica. */
+async function setFilter(node: ConformanceNode, flavour: 'mysql' | 'mariadb'): Promise<void> {
+  await asAdmin(node, async (session) => {
+    if (flavour === 'mysql') {
+      await session.query('stop replica sql_thread');
+      await session.query('change replication filter replicate_ignore_db = (other)');
+      await session.query('start replica sql_thread');
+    } else {
+      await session.query('stop slave sql_thread');
+      await session.query("set global replicate_ignore_db = 'other'");
+      await session.query('start slave sql_thread');
+    }
   });
 }
 

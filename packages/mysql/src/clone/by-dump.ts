@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { renderClientConfig } from '../config/file.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { replaceFile } from '../files.ts';
@@ -9,9 +10,11 @@ import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { programOf } from '../programs.ts';
+import { openMember } from '../sql/local.ts';
 import type { CopyJob } from './copy-job.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
 
+const askTimeoutMs = 10_000;
 const copyTimeoutMs = 7 * 24 * 3600 * 1000;
 
 /**
@@ -21,6 +24,7 @@ const copyTimeoutMs = 7 * 24 * 3600 * 1000;
  * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_BINARY_MISSING` when one of the two programs is not installed.
  */
 export async function copyByDump(instance: Instance, { from, target, progress, signal }: CopyJob): Promise<void> {
+  await refusePrepared(instance, from);
   await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), target, instance.owner);
   const settings = [
     ['server_id', String(instance.options.serverId)],
@@ -32,6 +36,7 @@ export async function copyByDump(instance: Instance, { from, target, progress, s
   ] as const;
   await withTemporaryServer(instance, target, settings, signal, async (server) => {
     await pour(instance, from, server, (bytes) => progress(bytes, null), signal);
+    await refusePrepared(instance, from);
     await server.session.query('reset slave all');
     const [row] = await server.session.query('select @@global.gtid_slave_pos as position');
     const position = row?.position ?? '';
@@ -42,6 +47,19 @@ export async function copyByDump(instance: Instance, { from, target, progress, s
     // Set once more: the table that keeps it may have been loaded after it was set.
     await server.session.query('set global gtid_slave_pos = ?', [position]);
   });
+}
+
+/** A dump does not hold prepared transactions: replication would stop where they are committed. Looked at before and after it. */
+async function refusePrepared(instance: Instance, from: Member): Promise<void> {
+  const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
+  try {
+    const warning = preparedWarning(await preparedTransactions(session, instance.dialect));
+    if (warning === null) return;
+    const text = `A copy of ${from.id} would lack what is prepared there. ${warning} The copy is tried again.`;
+    throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+  } finally {
+    await session.end();
+  }
 }
 
 async function pour(

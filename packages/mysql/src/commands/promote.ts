@@ -1,6 +1,7 @@
 import type { EngineCommand } from '@understudy/core';
 import { relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { reasonOf } from '../errors.ts';
 import { sequenceOf } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
@@ -43,6 +44,7 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
     await applyEverything(instance, session);
     await beginLine(instance, session, command);
     await open(instance, session, running, command);
+    await tellPrepared(instance, session);
   });
 }
 
@@ -121,4 +123,12 @@ async function open(
     throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
   }
   instance.facts.of(running.pid).role = 'primary';
+}
+
+/** The coordinators of prepared transactions may have lost their connection with the old leader. They are told of, and left alone. */
+async function tellPrepared({ dialect, log }: Instance, session: ServerSession): Promise<void> {
+  // The server is open: a failure here must not look like one of the promotion.
+  const ids = await preparedTransactions(session, dialect).catch(() => []);
+  const message = preparedWarning(ids);
+  if (message !== null) log({ level: 'warn', message, fields: { prepared: ids.length } });
 }

@@ -23,9 +23,23 @@ export interface Channel {
   readonly usesGtids: 'yes' | 'no';
   /** Where the applier is in the relay log. */
   readonly relay: { readonly file: string; readonly pos: string };
+  /** How long the applier waits on purpose. */
+  readonly delayS: number;
+  /** Filters of what is applied, `Replicate_Do_DB=shop`. */
+  readonly filters: readonly string[];
   /** Changes whenever something arrives. */
   readonly sign: string;
 }
+
+const filterNames = [
+  'Replicate_Do_DB',
+  'Replicate_Ignore_DB',
+  'Replicate_Do_Table',
+  'Replicate_Ignore_Table',
+  'Replicate_Wild_Do_Table',
+  'Replicate_Wild_Ignore_Table',
+  'Replicate_Rewrite_DB',
+];
 
 /** The channel; null when the server is not configured to receive from anybody. */
 export async function readChannel(
@@ -51,6 +65,8 @@ export async function readChannel(
     received,
     usesGtids: row.Auto_Position === '1' || row.Using_Gtid === 'Slave_Pos' ? 'yes' : 'no',
     relay: { file: at('Relay_Log_File'), pos: at('Relay_Log_Pos') },
+    delayS: Number(at('SQL_Delay')),
+    filters: filterNames.filter((name) => at(name) !== '').map((name) => `${name}=${at(name)}`),
     sign: [received, at(columns.readPos), row.Slave_received_heartbeats ?? ''].join(' '),
   };
 }

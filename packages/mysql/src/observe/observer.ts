@@ -116,10 +116,12 @@ export class Observer {
       // What was received before a crash counts too, and the server itself may not know of it.
       const durable = facts.received === 'applied' ? position : null;
       const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
+      this.#instance.lag.look(position, applied);
       const blocked = await this.#blocked(session, reading);
       return blocked === null ? state : { ...state, blocked };
     }
     this.#applier.look(null, 'nothing');
+    this.#instance.lag.reset();
     const replicas = await this.#replicas.look(session, reports, applied);
     const acks = this.#instance.acks.state(running.pid);
     return { kind: 'primary', systemId, position: applied, acks, replicas };

@@ -1,10 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import type { Member } from '@understudy/core';
-import { engineError } from '../errors.ts';
+import { engineError, serverErrorOf } from '../errors.ts';
 import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import { ServerSession, type SessionTarget } from './session.ts';
+
+/** A handover has three connections at a time, and the probe has one. */
+const sparesKept = 4;
+const tooManyConnections = 1040;
+
+const isFull = (error: unknown): boolean => serverErrorOf(error) === tooManyConnections;
 
 /** Connections of the agent to its own server, over the private socket: one that is kept for observation, and others for work. */
 export class LocalSql {
@@ -12,6 +18,10 @@ export class LocalSql {
   #monitor: ServerSession | null = null;
   #opening: Promise<ServerSession> | null = null;
   readonly #listeners: (() => void)[] = [];
+  #spares: ServerSession[] = [];
+  readonly #lent = new Set<ServerSession>();
+  /** Grows whenever everything is closed. */
+  #age = 0;
 
   constructor(options: Pick<MysqlOptions, 'secrets'>, paths: Pick<Paths, 'socket'>) {
     this.#target = {
@@ -37,7 +47,9 @@ export class LocalSql {
   }
 
   async #openMonitor(timeoutMs: number): Promise<ServerSession> {
-    const session = await ServerSession.open(this.#target, timeoutMs, () => {
+    const session = await this.open(timeoutMs);
+    this.#lent.delete(session);
+    session.onClose(() => {
       if (this.#monitor === session) this.#monitor = null;
       for (const listener of this.#listeners) listener();
     });
@@ -45,30 +57,70 @@ export class LocalSql {
     return session;
   }
 
-  /** A new connection, which the caller ends. */
-  open(timeoutMs: number): Promise<ServerSession> {
-    return ServerSession.open(this.#target, timeoutMs);
-  }
-
-  /** Runs `work` on a new connection, which is ended afterwards. */
-  async fresh<T>(timeoutMs: number, work: (session: ServerSession) => Promise<T>): Promise<T> {
-    const session = await this.open(timeoutMs);
+  /** A connection which the caller ends: a new one, or a spare when the server takes no more. */
+  async open(timeoutMs: number): Promise<ServerSession> {
     try {
-      return await work(session);
-    } finally {
-      await session.end();
+      return await ServerSession.open(this.#target, timeoutMs);
+    } catch (error) {
+      const spare = isFull(error) ? this.#takeSpare() : undefined;
+      if (spare === undefined) throw error;
+      return spare;
     }
   }
 
-  /** Ends the kept connection. */
+  /** Runs `work` on such a connection, which is ended afterwards; a spare that is as it was is kept. */
+  async fresh<T>(timeoutMs: number, work: (session: ServerSession) => Promise<T>): Promise<T> {
+    const session = await this.open(timeoutMs);
+    let kept: 'no' | 'yes' = 'no';
+    try {
+      const result = await work(session);
+      kept = this.#lent.has(session) ? 'yes' : 'no';
+      return result;
+    } finally {
+      this.#lent.delete(session);
+      if (kept === 'yes' && session.isOpen) this.#spares.push(session);
+      else await session.end();
+    }
+  }
+
+  #takeSpare(): ServerSession | undefined {
+    this.#spares = this.#spares.filter(({ isOpen }) => isOpen);
+    const spare = this.#spares.pop();
+    if (spare !== undefined) this.#lent.add(spare);
+    return spare;
+  }
+
+  /** Called now and then: clients may fill the server, and its agent must get in all the same. */
+  async keepSpares(timeoutMs: number): Promise<void> {
+    this.#spares = this.#spares.filter(({ isOpen }) => isOpen);
+    const age = this.#age;
+    while (this.#spares.length < sparesKept) {
+      const spare = await ServerSession.open(this.#target, timeoutMs);
+      // Closed meanwhile: an ordered shutdown would wait for this one.
+      if (age !== this.#age) return spare.end();
+      this.#spares.push(spare);
+    }
+  }
+
+  #dropSpares(): readonly ServerSession[] {
+    this.#age += 1;
+    const spares = this.#spares;
+    this.#spares = [];
+    this.#lent.clear();
+    return spares;
+  }
+
+  /** Ends the kept connections. */
   async close(): Promise<void> {
     const monitor = this.#monitor;
     this.#monitor = null;
-    await monitor?.end();
+    const spares = this.#dropSpares();
+    await Promise.all([monitor?.end(), ...spares.map((spare) => spare.end())]);
   }
 
-  /** Cuts the kept connection, so that nothing waits for a server that is about to be killed. */
+  /** Cuts the kept connections, so that nothing waits for a server that is about to be killed. */
   cut(): void {
+    for (const spare of this.#dropSpares()) spare.destroy();
     this.#monitor?.destroy();
     this.#monitor = null;
   }

@@ -51,10 +51,9 @@ export class ServerSession implements Session {
   /**
    * Connects.
    *
-   * @param onClose called once when the connection, after it was made, ends, whoever ends it.
    * @throws EngineError `ENGINE_UNREACHABLE` or `ENGINE_LOGIN_FAILED`; `cause` is the driver's error.
    */
-  static async open(target: SessionTarget, timeoutMs: number, onClose?: () => void): Promise<ServerSession> {
+  static async open(target: SessionTarget, timeoutMs: number): Promise<ServerSession> {
     const connection = mysql.createConnection({
       ...(target.at.kind === 'socket'
         ? { socketPath: target.at.path }
@@ -79,8 +78,12 @@ export class ServerSession implements Session {
       session.destroy();
       throw connectError(where, target.user, error);
     }
-    session.#onClose = onClose;
     return session;
+  }
+
+  /** Calls back once when the connection ends, whoever ends it. */
+  onClose(listener: () => void): void {
+    this.#onClose = listener;
   }
 
   get threadId(): number {

@@ -1,0 +1,29 @@
+import { contains, type Position } from '@understudy/core';
+import { monotonicMs } from '../waiting.ts';
+
+/** For how long a replica has not applied something that it has received. Also a busy one catches up with where it was a moment ago. */
+export class LagWatch {
+  #goal: { readonly position: Position; readonly sinceMs: number } | null = null;
+  #lagMs = 0;
+
+  /** As of the last look; 0 for what is not a replica. */
+  get lagMs(): number {
+    return this.#lagMs;
+  }
+
+  look(position: Position | null, applied: Position, nowMs = monotonicMs()): void {
+    if (position === null) return;
+    const goal = this.#goal;
+    if (goal === null || contains(applied, goal.position)) {
+      this.#goal = { position, sinceMs: nowMs };
+      this.#lagMs = 0;
+    } else {
+      this.#lagMs = nowMs - goal.sinceMs;
+    }
+  }
+
+  reset(): void {
+    this.#goal = null;
+    this.#lagMs = 0;
+  }
+}
