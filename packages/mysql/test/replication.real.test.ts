@@ -122,6 +122,28 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         }
       }));
 
+    it(
+      'receives the rows of a transaction as one event, as the relay log is synced after each',
+      {
+        skip: server.flavour === 'mysql' ? false : 'its log has no such events',
+      },
+      () =>
+        onStage(harness, 2, async (stage) => {
+          const leader = await stage.build(1);
+          const replica = stage.node(2);
+          assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
+          const file = await ask(replica, 'Relay_Log_File', 'show replica status');
+          const session = await admin(replica);
+          try {
+            const events = await session.query(`show relaylog events in '${file}'`);
+            const types = new Set(events.map((event) => event.Event_type));
+            assert.ok(types.has('Transaction_payload'), [...types].join(', '));
+          } finally {
+            await session.end();
+          }
+        }),
+    );
+
     it('hears an idle leader, measures the silence of a frozen one, and is sealed against it', () =>
       onStage(harness, 2, async (stage) => {
         const leader = await stage.build(1);
