@@ -151,6 +151,13 @@ test('a replica that cannot get its log any more is copied anew; other troubles 
   }
 });
 
+test('the reason for a new copy is what the engine found, where it knows more than the cause', () => {
+  const detail = 'Somebody wrote on this replica: n2:1 is on no other member.';
+  const errant = decideOn({ engine: replica({ receiver: { kind: 'broken', cause: 'history', detail } }) });
+  assert.deepEqual(kindsOf(errant), ['clone']);
+  assert.ok(errant.reasons[0]?.text.startsWith(detail), errant.reasons[0]?.text);
+});
+
 test('where an operator wants to decide about copies, the node waits and names the command', () => {
   const store: StoreChange = { config: { rejoin: 'manual' } };
   const diverged = decideOn({ engine: cut(tail), store });

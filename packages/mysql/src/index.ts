@@ -7,6 +7,7 @@ import { MysqlEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { LineBook } from './lines.ts';
 import { AckTracker } from './observe/acks.ts';
+import { ErrantFinds } from './observe/errant.ts';
 import { LagWatch } from './observe/lag.ts';
 import { Nudge } from './observe/nudge.ts';
 import { Observer, SystemIdReader } from './observe/observer.ts';
@@ -64,6 +65,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     upstream: new UpstreamMemory(paths.runDir, owner),
     facts: new RunFacts(),
     lag: new LagWatch(),
+    errant: new ErrantFinds(),
     log,
     clockMs: clock,
     systemId: () => systemId.read(dataDir, server.running?.pid ?? null),

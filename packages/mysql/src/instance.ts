@@ -5,6 +5,7 @@ import type { ExpectedData } from './disk/identity.ts';
 import type { Owner } from './files.ts';
 import type { LineBook } from './lines.ts';
 import type { AckTracker } from './observe/acks.ts';
+import type { ErrantFinds } from './observe/errant.ts';
 import type { LagWatch } from './observe/lag.ts';
 import type { Nudge } from './observe/nudge.ts';
 import type { RunFacts } from './observe/run-facts.ts';
@@ -34,6 +35,7 @@ export interface Instance {
   readonly nudge: Nudge;
   readonly facts: RunFacts;
   readonly lag: LagWatch;
+  readonly errant: ErrantFinds;
   readonly log: Log;
   readonly clockMs: () => number;
   /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */

@@ -8,11 +8,14 @@ import { canonicalName } from './config/settings.ts';
 import { reasonOf, serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
+import { findErrant } from './observe/errant.ts';
+import type { RunningServer } from './process/server-process.ts';
 import { monotonicMs } from './waiting.ts';
 
 /** These change rarely. */
 const rareEveryMs = 10_000;
 const connectTimeoutMs = 1000;
+const errantEveryMs = 3000;
 const settleTimeoutMs = 10_000;
 const logBytesMax = 32 * 1024 * 1024;
 /** The variable can only be set before a start. */
@@ -23,6 +26,7 @@ export class Maintenance {
   readonly #instance: Instance;
   readonly #checks: Checks;
   #rareMs = Number.NEGATIVE_INFINITY;
+  #errantMs = Number.NEGATIVE_INFINITY;
   /** What the server has been given, at its start or since. */
   #given: { readonly pid: number; readonly parameters: Parameters } | null = null;
   #pending: readonly string[] = [];
@@ -53,6 +57,7 @@ export class Maintenance {
     await this.#checks.run(running.pid);
     // Cut short when an earlier agent died over it.
     if (facts.received === 'unknown') await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
+    await this.#lookForErrant(running, context);
     await keepReplication(this.#instance, context);
     await this.#applyParameters(running.pid);
     const nowMs = monotonicMs();
@@ -90,6 +95,17 @@ export class Maintenance {
     }
     this.#refused = refused;
     this.#given = { pid, parameters: wanted };
+  }
+
+  async #lookForErrant(running: RunningServer, { positions }: ClusterContext): Promise<void> {
+    const { facts, upstream, errant, sql, dialect } = this.#instance;
+    const nowMs = monotonicMs();
+    if (facts.of(running.pid).role !== 'replica' || nowMs - this.#errantMs < errantEveryMs) return;
+    this.#errantMs = nowMs;
+    const source = (await upstream.of(running))?.member;
+    const position = source === undefined ? undefined : positions.get(source);
+    if (position?.kind !== 'gtid') return;
+    errant.note(running.pid, await sql.fresh(connectTimeoutMs, (session) => findErrant(session, dialect, position)));
   }
 
   async #reloadCertificates(): Promise<void> {

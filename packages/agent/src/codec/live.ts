@@ -20,6 +20,7 @@ const receiverSchema: z.ZodType<Receiver> = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('broken'),
     cause: z.enum(['unknown', 'refused', 'wal-removed', 'history', 'slot', 'login']),
+    detail: z.string().max(4000).optional(),
   }),
   z.object({ kind: z.literal('streaming'), silentMs }),
 ]);

@@ -147,13 +147,15 @@ function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): S
   const { leader } = turn.record.value;
   const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
   if (phase === 'open' && (cause === 'wal-removed' || cause === 'history')) {
+    const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
+    const why = detail ?? `${leader} no longer has the log that this node needs (${cause}).`;
     if (turn.config.rejoin === 'manual' || turn.content.paused) {
       return wait(
         'log-removed',
-        `${leader} no longer has the log that this node needs: \`understudy reinit ${turn.obs.self}\`.`,
+        `${why} \`understudy reinit ${turn.obs.self}\` makes a new copy and keeps this one aside.`,
       );
     }
-    return copy(turn, `${leader} no longer has the log that this node needs (${cause}).`);
+    return copy(turn, why);
   }
   return wait('connecting', `No stream from ${leader} yet (${cause}).`);
 }

@@ -6,7 +6,12 @@ import type { MemberId, SystemId } from './brand.ts';
 export type Receiver =
   | { readonly kind: 'none' }
   /** Configured, but no stream: `cause` says what the server reported last, when it did. `wal-removed` needs a new copy. */
-  | { readonly kind: 'broken'; readonly cause: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' | 'login' }
+  | {
+      readonly kind: 'broken';
+      readonly cause: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' | 'login';
+      /** What the engine knows beyond the cause: a sentence for people. */
+      readonly detail?: string | undefined;
+    }
   /** `silentMs`: how long nothing has arrived, counted only while the observer itself was running. */
   | { readonly kind: 'streaming'; readonly silentMs: number };
 

@@ -58,7 +58,14 @@ export async function clone(instance: Instance, from: Member, progress: Progress
       end: null,
     };
     await writeIdentity(target, identity, instance.owner);
-    await moveAside(options.dataDir, options.aside);
+    const aside = await moveAside(options.dataDir, options.aside);
+    if (aside !== null) {
+      instance.log({
+        level: 'warn',
+        message: `The data that the copy replaces is kept in ${aside}.`,
+        fields: { aside },
+      });
+    }
     await rename(target, options.dataDir);
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);

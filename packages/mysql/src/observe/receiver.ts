@@ -42,12 +42,12 @@ export const isTurnedAway = ({ receiver, receiverError }: Channel): boolean =>
 
 /** A replica's look at the stream from its upstream. */
 export class ReceiverWatch {
-  readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>;
+  readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>;
   readonly #life = new SignOfLife();
   #runningSinceMs: number | null = null;
   #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
 
-  constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process'>) {
+  constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>) {
     this.#instance = instance;
   }
 
@@ -63,6 +63,8 @@ export class ReceiverWatch {
       this.#runningSinceMs = null;
       return { upstream, receiver: { kind: 'none' } };
     }
+    const errant = server.running === null ? null : this.#instance.errant.of(server.running.pid);
+    if (errant !== null) return { upstream, receiver: { kind: 'broken', cause: 'history', detail: errant } };
     if (channel.receiver === 'running') {
       this.#runs();
       const sign = `${channel.sign} ${await this.#heartbeats(session)}`;
