@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { GtidPosition } from '@understudy/core';
+import { PreparedWatch, preparedWarning, xidOf } from '../src/checks/prepared.ts';
+import { ApplierWatch, adviceFor, applierWarning } from '../src/observe/applier.ts';
+import type { Channel } from '../src/observe/channel.ts';
+import { ErrantFinds } from '../src/observe/errant.ts';
+import { LagWatch } from '../src/observe/lag.ts';
+
+const channel: Channel = {
+  host: '127.0.0.1',
+  port: 3306,
+  user: 'us_copy',
+  tls: 'off',
+  receiver: 'running',
+  receiverError: null,
+  applier: 'running',
+  applierError: null,
+  applierState: '',
+  received: '',
+  usesGtids: 'yes',
+  relay: { file: '', pos: '' },
+  delayS: 0,
+  filters: [],
+  sign: '',
+};
+const stopped: Channel = { ...channel, applier: 'stopped', applierError: { number: 1062, text: 'Duplicate\nentry' } };
+
+describe('an applier', () => {
+  it('that is started again after an error is well only when it has gone on, or has nothing left', () => {
+    const watch = new ApplierWatch();
+    assert.equal(watch.look(channel, 'something', 0), null);
+    assert.equal(watch.look(stopped, 'something', 100)?.number, 1062);
+    assert.equal(watch.look(channel, 'something', 1100)?.number, 1062);
+    assert.equal(watch.look(stopped, 'something', 1200)?.number, 1062);
+    assert.equal(watch.look(channel, 'something', 2100)?.number, 1062);
+    assert.equal(watch.look(channel, 'something', 4100), null);
+    watch.look(stopped, 'something', 5000);
+    assert.equal(watch.look(channel, 'nothing', 5100), null);
+    watch.look(stopped, 'something', 6000);
+    assert.equal(watch.look(null, 'something', 6100), null);
+  });
+
+  it('has its error told in one line, with what to do', () => {
+    const text = applierWarning({ number: 1062, text: 'Duplicate\nentry' });
+    assert.match(text, /error 1062: Duplicate entry\. .*understudy reinit/);
+    assert.match(adviceFor(1205), /End|end that session/);
+    assert.match(adviceFor(9999), /tried again/);
+  });
+});
+
+describe('lag', () => {
+  const at = (last: bigint): GtidPosition => ({
+    kind: 'gtid',
+    set: new Map([['1', [{ first: 1n, last }]]]),
+    lineages: [1],
+    bytesPerTransaction: 1,
+  });
+
+  it('is how long something received has not been applied, not that there is always more', () => {
+    const watch = new LagWatch();
+    watch.look(at(10n), at(5n), 0);
+    watch.look(at(20n), at(10n), 1000);
+    assert.equal(watch.lagMs, 0);
+    watch.look(at(30n), at(19n), 4000);
+    assert.equal(watch.lagMs, 3000);
+    watch.look(at(30n), at(20n), 5000);
+    assert.equal(watch.lagMs, 0);
+  });
+});
+
+describe('prepared transactions', () => {
+  it('have an id that XA COMMIT takes, as either product writes it', () => {
+    const row = { formatID: '1', gtrid_length: '2', bqual_length: '1', data: '0x6F7231' };
+    assert.equal(xidOf(row), "X'6F72',X'31',1");
+    assert.equal(xidOf({ formatID: '1', gtrid_length: '2', bqual_length: '1', data: "'or','1'" }), "'or','1'");
+  });
+
+  it('are told of at once after an opening, otherwise when nobody has decided for long', () => {
+    const watch = new PreparedWatch();
+    assert.deepEqual(watch.look(['a'], 'forgotten', 0), []);
+    assert.deepEqual(watch.look(['a', 'b'], 'forgotten', 30_000), ['a']);
+    assert.deepEqual(new PreparedWatch().look(['a'], 'all', 0), ['a']);
+    assert.equal(preparedWarning([]), null);
+    assert.match(preparedWarning(['a', 'b', 'c', 'd', 'e', 'f', 'g']) ?? '', /^7 .* a; b; c; d; e and 2 more\./);
+  });
+});
+
+describe('errant transactions', () => {
+  it('count when they are seen twice, in one run of the server', () => {
+    const finds = new ErrantFinds();
+    finds.note(1, 'x:1');
+    assert.equal(finds.of(1), null);
+    finds.note(1, 'x:1-2');
+    assert.match(finds.of(1) ?? '', /x:1-2 is on no other member/);
+    assert.equal(finds.of(2), null);
+    finds.note(1, null);
+    assert.equal(finds.of(1), null);
+  });
+});
