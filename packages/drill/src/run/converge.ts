@@ -22,7 +22,7 @@ export async function waitUntilConverged(
         why = readiness.why;
         return null;
       }
-      const problem = await behind(cluster, readiness.leader).catch((error: unknown) => String(error));
+      const problem = await behind(cluster, readiness.leader, signal).catch((error: unknown) => String(error));
       if (problem !== null) why = problem;
       return problem === null ? readiness.leader : null;
     },
@@ -33,14 +33,32 @@ export async function waitUntilConverged(
     : { kind: 'converged', leader, tookMs: nowMs() - startedMs };
 }
 
-/** Who does not have everything yet; null when all do. The servers are asked themselves, not their agents. */
-async function behind(cluster: LocalCluster, leader: string): Promise<string | null> {
+/** While clients write, the leader is always a little ahead; a node that keeps up has what was there before within this time. */
+const catchUpMs = 1000;
+
+/** Who does not have everything that the leader has now; null when all do. The servers are asked themselves, not their agents. */
+async function behind(cluster: LocalCluster, leader: string, signal: AbortSignal): Promise<string | null> {
   const database = databaseFor(cluster);
   const end = await withAdmin(cluster, leader, database.adminDatabase, (session) => database.end(session));
   for (const { name } of cluster.nodes) {
     if (name === leader) continue;
-    const problem = await withAdmin(cluster, name, database.adminDatabase, (session) => database.behind(session, end));
+    const problem = await withAdmin(cluster, name, database.adminDatabase, (session) =>
+      lasting(() => database.behind(session, end), { everyMs: 20, timeoutMs: catchUpMs, signal }),
+    );
     if (problem !== null) return `${name} ${problem}`;
   }
   return null;
+}
+
+/** The problem that `ask` still tells of when the time is over; null as soon as there is none. */
+export async function lasting(
+  ask: () => Promise<string | null>,
+  timing: Parameters<typeof pollUntil>[1],
+): Promise<string | null> {
+  let problem: string | null = null;
+  await pollUntil(async () => {
+    problem = await ask();
+    return problem === null ? true : null;
+  }, timing);
+  return problem;
 }
