@@ -1,5 +1,6 @@
 import { nameOf } from '../agent/observe.ts';
 import { kill } from '../server/lifecycle.ts';
+import { copyEnd } from '../server/received.ts';
 import type { FaultAction, FaultKind } from './fault.ts';
 import type { Striker } from './striker.ts';
 
@@ -38,7 +39,8 @@ export const STRIKES: Strikes = {
   'slow-reload': (it, { node, forMs, extraMs }) => it.shift(it.node(node).server, 'slowReloadMs', extraMs, forMs),
   'wal-removed': (it, { node }) => {
     const { server } = it.node(node);
-    server.removedBelow = server.lsn;
+    // A binary log that holds transactions which still wait is not rotated, so not removed either.
+    server.removedBelow = server.flavour === 'postgres' ? server.lsn : copyEnd(server);
   },
   switchover: (it, { to, timeoutMs, scheduledInMs }) => {
     const target = to === null ? null : nameOf(it.node(to).index);
