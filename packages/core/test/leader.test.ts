@@ -135,6 +135,18 @@ test('authority comes from the lease, or from enough ackers heard, whichever las
   assert.equal(until({ engine: primary({ replicas: [] }), ...noLease }), null);
 });
 
+test('what ackers have shown counts for a while after they have gone, in the same epoch and rule', () => {
+  const heard = led({ authority: { leaseUntil: null } });
+  assert.deepEqual(heard.memory.ackEvidence, { epoch: EPOCH_5, rule: any(1, n2, n3), at: ms(NOW) });
+  const gone = { engine: primary({ replicas: [] }), authority: { leaseUntil: null } };
+  const after = led({ ...gone, store: stale({}) }, heard.memory);
+  assert.deepEqual(after.authority, { kind: 'primary', until: NOW + 3000 }, 'half of the time');
+  assert.notEqual(codeOf(after), 'fenced-authority');
+  for (const record of [{ epoch: epoch(6) }, { rule: any(2, n2, n3) }]) {
+    assert.deepEqual(led({ ...gone, store: { record } }, heard.memory).authority, { kind: 'none' });
+  }
+});
+
 test('while the ack rule changes, evidence is what keeps an election of that moment from succeeding', () => {
   const engine = primary({
     replicas: [

@@ -8,7 +8,7 @@ import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
 import { follow, replaceUnopened } from './follow.ts';
 import { fence, lead, leaderDown } from './leader.ts';
-import { authorityOf } from './lease.ts';
+import { authorityOf, newestEvidence } from './lease.ts';
 import { memberRequests } from './requests.ts';
 import { sealWhenSuspected, staySealed } from './seal.ts';
 import { suspicion } from './suspicion.ts';
@@ -131,6 +131,7 @@ function remember(turn: LedTurn): Memory {
   return {
     ackersGoneSince: gone,
     finishing: memory.finishing?.revision === record.revision ? memory.finishing : null,
+    ackEvidence: newestEvidence(turn),
     shortSince: short,
     election: memory.election?.epoch === epoch ? memory.election : null,
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,

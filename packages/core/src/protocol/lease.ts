@@ -1,6 +1,6 @@
-import type { AckRule } from '../values/ack-rule.ts';
+import { type AckRule, sameRule } from '../values/ack-rule.ts';
 import { addMs, type Ms } from '../values/brand.ts';
-import type { Authority } from '../values/decision.ts';
+import type { Authority, Memory } from '../values/decision.ts';
 import type { ReplicaProgress } from '../values/engine-state.ts';
 import { ruleToStop } from '../values/record.ts';
 import type { LedTurn } from './turn.ts';
@@ -45,16 +45,35 @@ export function authorityOf(turn: LedTurn): Authority {
   const candidates: Ms[] = [];
   if (obs.authority.leaseUntil !== null) candidates.push(obs.authority.leaseUntil);
   if (record.value.durability === 'sync') {
-    const evidence = syncEvidenceAt(turn);
+    const evidence = presentEvidenceAt(turn);
     if (evidence !== null) candidates.push(addMs(evidence, config.leaseTtlMs));
+    const newest = newestEvidence(turn);
+    if (newest !== null) candidates.push(addMs(newest.at, config.leaseTtlMs / 2));
   }
   const until = candidates.reduce<Ms | null>((best, each) => (best === null || each > best ? each : best), null);
   return until === null ? { kind: 'none' } : { kind: 'primary', until };
 }
 
-function syncEvidenceAt(turn: LedTurn): Ms | null {
+/** By the ackers that are connected now. */
+function presentEvidenceAt(turn: LedTurn): Ms | null {
   const { obs } = turn;
   const rule = ruleToStop(turn.record.value);
   if (rule.required === 0) return obs.now;
   return obs.engine.kind === 'primary' ? ackEvidenceAt(obs.now, rule, obs.engine.replicas) : null;
+}
+
+/**
+ * The newest moment at which enough ackers were heard, also if they have gone since: what was heard stays true. It counts for half of
+ * the time, enough for ackers that connect anew while the store is down; a leader that is really alone must not stay open for long.
+ * Bound to the epoch, and to the rule that an election would have to stop.
+ */
+export function newestEvidence(turn: LedTurn): Memory['ackEvidence'] {
+  const { obs, record, memory } = turn;
+  if (record.value.leader !== obs.self || record.value.durability !== 'sync') return null;
+  const { epoch } = record.value;
+  const rule = ruleToStop(record.value);
+  const at = rule.required === 0 ? null : presentEvidenceAt(turn);
+  const kept = memory.ackEvidence;
+  const before = kept?.epoch === epoch && sameRule(kept.rule, rule) ? kept : null;
+  return at === null || (before !== null && before.at >= at) ? before : { epoch, rule, at };
 }

@@ -13,6 +13,8 @@ export interface Memory {
   readonly ackersGoneSince: ReadonlyMap<MemberId, Ms>;
   /** The last commit by which this agent tried to end a change of the ack rule: the record's revision then, and the rule. */
   readonly finishing: { readonly revision: Revision; readonly rule: AckRule } | null;
+  /** When enough ackers were last heard, by the rule that an election of that epoch would have had to stop. */
+  readonly ackEvidence: { readonly epoch: Epoch; readonly rule: AckRule; readonly at: Ms } | null;
   /** When the present lack of ackers began, for `degradeAfterMs`. */
   readonly shortSince: Ms | null;
   /** The election under way: since when this agent has seen a sufficient proof for this epoch. */
@@ -41,6 +43,7 @@ export interface Memory {
 export const EMPTY_MEMORY: Memory = {
   ackersGoneSince: new Map(),
   finishing: null,
+  ackEvidence: null,
   shortSince: null,
   election: null,
   sealedSince: null,

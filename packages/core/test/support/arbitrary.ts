@@ -319,6 +319,7 @@ export const memory: fc.Arbitrary<Memory> = fc
   .record({
     ackersGoneSince: mapOf(instant, 0.5),
     finishing: fc.option(fc.record({ revision: someRevision, rule }), { freq: 2 }),
+    ackEvidence: fc.option(fc.record({ epoch: someEpoch, rule, at: instant }), { freq: 2 }),
     shortSince: fc.option(instant, { freq: 2 }),
     election: fc.option(inEpoch, { freq: 3 }),
     sealedSince: fc.option(inEpoch, { freq: 3 }),
