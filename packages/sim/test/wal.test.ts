@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { contains, systemId } from '@understudy/core';
 import fc from 'fast-check';
-import { type Branch, commonEnd, forkBranch, holds, rootBranch, toPosition } from '../src/wal/branch.ts';
+import { type Branch, commonEnd, forkBranch, holds, rootBranch } from '../src/wal/branch.ts';
+import { toPosition } from '../src/wal/position.ts';
 
 const START = 1000;
 

@@ -2,7 +2,7 @@ import type { AckRule, AckState } from '@understudy/core';
 import { memberName } from '../server/acks.ts';
 import { requiredBy } from '../server/semi-sync.ts';
 import type { SimServer } from '../server/server.ts';
-import { toPosition } from '../wal/branch.ts';
+import { toPosition } from '../wal/position.ts';
 
 /**
  * What the engine adapter of MySQL and MariaDB has proven about acknowledgements in the present run of the server: it was made to count by

@@ -1,9 +1,10 @@
 import { type AckRule, type EngineCommand, lineageOf } from '@understudy/core';
+import { lockOthers, unlock } from '../server/accounts.ts';
 import { openOnLine, setUpstream, writeMarker } from '../server/lifecycle.ts';
 import { dropRelayLog, isDrained, keepApplying } from '../server/received.ts';
-import { isCountable, lockOthers, requireAcks, unlock } from '../server/semi-sync.ts';
+import { isCountable, requireAcks } from '../server/semi-sync.ts';
 import type { Account, SimServer } from '../server/server.ts';
-import { toPosition } from '../wal/branch.ts';
+import { toPosition } from '../wal/position.ts';
 import { type AccountProof, countsBy } from './account-proof.ts';
 import type { Ending, EngineHost } from './host.ts';
 import type { Until } from './jobs.ts';

@@ -1,6 +1,7 @@
 import type { AckRule } from '@understudy/core';
+import { writeNudge } from '../server/accounts.ts';
 import { memberName } from '../server/acks.ts';
-import { requiredBy, writeNudge } from '../server/semi-sync.ts';
+import { requiredBy } from '../server/semi-sync.ts';
 import type { SimServer } from '../server/server.ts';
 
 const STALLED_AFTER_MS = 150;

@@ -11,7 +11,8 @@ import {
 import { memberName } from '../server/acks.ts';
 import type { SimServer, Stream } from '../server/server.ts';
 import { silenceMs } from '../server/stream.ts';
-import { type Branch, branchAt, toPosition } from '../wal/branch.ts';
+import { type Branch, branchAt } from '../wal/branch.ts';
+import { toPosition } from '../wal/position.ts';
 import { reportedProgress } from './reports.ts';
 
 /** What the agent's engine adapter sees of its server, apart from what it has to remember itself. */

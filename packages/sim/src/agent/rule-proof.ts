@@ -2,7 +2,7 @@ import type { AckRule, AckState } from '@understudy/core';
 import { ruleIsLoaded } from '../server/acks.ts';
 import { writeBarrier } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
-import { toPosition } from '../wal/branch.ts';
+import { toPosition } from '../wal/position.ts';
 
 /**
  * What the engine adapter knows about the rule that a running primary counts by: proven only when every process of the server has

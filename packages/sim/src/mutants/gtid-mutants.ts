@@ -86,7 +86,7 @@ import { memberName } from '../server/acks.ts';
     description: 'An account is locked and its connection goes on: the server still takes its acknowledgements.',
     edits: [
       {
-        file: 'sim/src/server/semi-sync.ts',
+        file: 'sim/src/server/accounts.ts',
         find: `members.includes(memberName(stream.sink))) endSender(stream);`,
         replace: `members.includes(memberName(stream.sink)) && server.lsn < 0) endSender(stream);`,
       },
@@ -181,7 +181,7 @@ import { memberName } from '../server/acks.ts';
         find: `import type { SimServer } from '../server/server.ts';
 `,
         replace: `import type { SimServer } from '../server/server.ts';
-import { toPosition } from '../wal/branch.ts';
+import { toPosition } from '../wal/position.ts';
 `,
       },
     ],

@@ -1,12 +1,9 @@
-import type { MemberId } from '@understudy/core';
 import { memberName, release } from './acks.ts';
 import { requiredAcksMax } from './flavour.ts';
 import type { SimServer, Stream } from './server.ts';
-import { endSender, pump } from './stream.ts';
 
 /** After this long a commit that waits would go on unacknowledged, and all others with it. */
 const TIMEOUT_MS = Number.POSITIVE_INFINITY;
-const NUDGE_BYTES = 48;
 
 /** A reply of a replica that is connected with its acknowledger's account: whoever has that account counts, whatever the rule says. */
 export function countAcknowledgement(stream: Stream, lsn: number): void {
@@ -46,23 +43,6 @@ function giveUpWaiting(server: SimServer, end: number): void {
   if (server.process === 'primary' && server.waiters.includes(end)) finish(server, Number.POSITIVE_INFINITY);
 }
 
-/** A small transaction, so that replicas have something to acknowledge: it covers all before it. */
-export function writeNudge(server: SimServer): void {
-  if (server.process !== 'primary') return;
-  server.lsn += NUDGE_BYTES;
-  commitWritten(server);
-  for (const stream of server.senders) pump(stream);
-}
-
-/** Locks the accounts of everybody who is not among `members`, and ends their connections: what they send from now on is read by nobody. */
-export function lockOthers(server: SimServer, members: readonly MemberId[]): void {
-  server.unlocked = new Set(members.filter((member) => server.unlocked.has(member)));
-  for (const stream of [...server.senders]) {
-    if (stream.account === 'ack' && !members.includes(memberName(stream.sink))) endSender(stream);
-  }
-  server.world.observer.onRules(server);
-}
-
 /** Commits wait for that many, also those that wait already; for none when it is 0. */
 export function requireAcks(server: SimServer, required: number): void {
   const waited = server.waitsForStandbys;
@@ -73,11 +53,6 @@ export function requireAcks(server: SimServer, required: number): void {
   if (server.process !== 'primary') return;
   if (required === 0) finish(server, Number.POSITIVE_INFINITY);
   else releaseAcknowledged(server);
-}
-
-export function unlock(server: SimServer, members: readonly MemberId[]): void {
-  server.unlocked = new Set(members);
-  server.world.observer.onRules(server);
 }
 
 /** Why an engine can not make its server count that many; null when it can. */

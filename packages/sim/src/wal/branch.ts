@@ -1,6 +1,5 @@
-import { lsn, type Position, type SystemId, type TimelineSwitch } from '@understudy/core';
+import { lsn, type SystemId, type TimelineSwitch } from '@understudy/core';
 import type { Flavour } from '../server/flavour.ts';
-import { toGtidPosition } from './gtid.ts';
 
 /**
  * The truth about a stretch of write-ahead log: who forked from whom and where. Every promotion makes a branch of its own, so a
@@ -89,11 +88,4 @@ export function commonEnd(a: WalEnd, b: WalEnd): WalEnd | null {
     end = Math.min(end, branch.forkLsn);
   }
   return null;
-}
-
-/** The position that a server whose log ends at (`branch`, `at`) reports. */
-export function toPosition(branch: Branch, at: number): Position {
-  const own = branchAt(branch, at);
-  if (own.flavour !== 'postgres') return toGtidPosition(own, at);
-  return { kind: 'wal', timeline: own.lineage, lsn: lsn(BigInt(at)), history: own.history };
 }
