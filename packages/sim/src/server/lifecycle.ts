@@ -144,6 +144,8 @@ function waitForSenders(server: SimServer): void {
 /** Tells a running replica whom to receive from; null cuts the stream. The settings are reloaded, so the old receiver lives on for a while. */
 export function setUpstream(server: SimServer, upstream: number | null): void {
   server.configuredUpstream = upstream;
+  // What an earlier upstream, or an earlier copy of the data, was told says nothing about this one.
+  server.receiverTrouble = 'unknown';
   if (server.process !== 'replica') return;
   const { random } = server.world;
   const { receiver } = server;
