@@ -197,6 +197,7 @@ test('up --detach, status by default folder, down, destroy', async () => {
   const detached = await cli(['up', '--detach', '--data-dir', folder], { timeoutMs: startMs });
   assert.equal(detached.code, 0, detached.stderr);
   assert.match(detached.stdout, /is up in the background \(process \d+/);
+  assert.ok(detached.stdout.includes(`log ${join(folder, 'logs', 'up.log')})`), 'the log goes with the cluster');
   assert.deepEqual(await sql('select count(*)::int as n from kept'), [{ n: 2 }]);
   const again = await cli(['up', '--detach', '--data-dir', folder]);
   assert.equal(again.code, 2);

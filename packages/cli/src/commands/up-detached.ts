@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ClusterDescription, describeCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
@@ -51,7 +51,9 @@ export async function upDetached(
     }
     const found = await describeCluster(choice);
     const leader = found?.runner?.pid === started.pid ? await wholeLeader(found) : null;
-    if (found !== null && leader !== null) return report(context, found, leader, started);
+    if (found !== null && leader !== null) {
+      return report(context, found, leader, { ...started, log: await keepLog(started.log, found.folder) });
+    }
     await pauseFor(lookEveryMs, signal);
   }
   const next = `Look into ${started.log}, or end it with: understudy down`;
@@ -73,6 +75,21 @@ function launch(args: readonly string[]): Start {
   });
   child.unref();
   return { pid: child.pid ?? -1, log, ended: () => how };
+}
+
+/**
+ * Puts the log of the running command among the other logs of its cluster, which go when the cluster goes. Where that is another file
+ * system it stays where it is: it is being written.
+ */
+async function keepLog(log: string, folder: string): Promise<string> {
+  const kept = join(folder, 'logs', 'up.log');
+  try {
+    await rename(log, kept);
+  } catch {
+    return log;
+  }
+  await rmdir(dirname(log)).catch(() => undefined);
+  return kept;
 }
 
 /** Who leads the cluster, once it is whole; null before. */
