@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
 import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
 import { checkpoint } from './commands/checkpoint.ts';
@@ -17,7 +18,6 @@ import { type JobFailure, type JobHandle, Jobs } from './jobs.ts';
 import { Maintenance } from './maintain.ts';
 import type { Observer, Reports } from './observe/observer.ts';
 import type { Probe } from './observe/probe.ts';
-import { monotonicMs } from './waiting.ts';
 
 /** An opening that takes longer than this becomes a job. */
 const shortOpeningMs = 1500;

@@ -1,15 +1,10 @@
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
+import { codeOf } from '@understudy/engine/host';
 
 /** What anything that was thrown says, for use inside another message. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The `code` of a system's or a driver's error (`ENOENT`, `ER_ACCESS_DENIED_ERROR`); undefined when there is none. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The number of a server's error (1045, …), also through the `EngineError` that carries it; undefined when no server answered. */

@@ -1,4 +1,5 @@
 import { type Engine, EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { checkParameters, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { dialectOf } from './dialect/dialect.ts';
@@ -20,7 +21,6 @@ import { pathsOf } from './paths.ts';
 import { ServerProcess } from './process/server-process.ts';
 import { findPrograms, type ServerPrograms } from './programs.ts';
 import { LocalSql } from './sql/local.ts';
-import { monotonicMs } from './waiting.ts';
 
 export { checkParameters, type VariableCatalog } from './config/catalog.ts';
 export { accounts as mysqlAccounts, ackAccount } from './names.ts';

@@ -1,8 +1,8 @@
 import type { EngineState, SystemId } from '@understudy/core';
+import type { Owner } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
-import type { Owner } from './files.ts';
 import type { LineBook } from './lines.ts';
 import type { AckTracker } from './observe/acks.ts';
 import type { ErrantFinds } from './observe/errant.ts';

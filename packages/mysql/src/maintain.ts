@@ -1,5 +1,6 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
 import { settleReceived } from './commands/settle.ts';
@@ -10,7 +11,6 @@ import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
 import { findErrant } from './observe/errant.ts';
 import type { RunningServer } from './process/server-process.ts';
-import { monotonicMs } from './waiting.ts';
 
 /** These change rarely. */
 const rareEveryMs = 10_000;

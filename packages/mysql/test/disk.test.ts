@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Position } from '@understudy/core';
+import { markIncomplete, unmarkIncomplete } from '@understudy/engine/host';
 import { keepWithinBudget, moveAside, siblingPath } from '../src/disk/aside.ts';
 import { newestBinlog } from '../src/disk/binlog-files.ts';
 import { type DataIdentity, encodeEnd, writeIdentity } from '../src/disk/identity.ts';
-import { markIncomplete, unmarkIncomplete } from '../src/disk/incomplete.ts';
 import { inspectDisk, stoppedState } from '../src/disk/inspect.ts';
 
 const systemId = '6bab964b-a8f2-48d0-bb16-c87c417392e2';

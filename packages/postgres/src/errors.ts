@@ -1,15 +1,10 @@
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
+import { codeOf } from '@understudy/engine/host';
 
 /** The text of anything that was thrown, for use inside another message. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The `code` of a system error (`ENOENT`, …) or of a server's error (SQLSTATE); undefined when there is none. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', '53100']);

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { checkParameters, type ParameterCatalog, readCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
@@ -15,7 +16,6 @@ import { pathsOf } from './paths.ts';
 import { Postmaster } from './process/postmaster.ts';
 import { runProgram, tail } from './process/program.ts';
 import { LocalSql } from './sql/local.ts';
-import { monotonicMs } from './waiting.ts';
 
 export { checkParameters, type ParameterCatalog } from './config/catalog.ts';
 export { roles as postgresRoles, slotName } from './names.ts';

@@ -1,7 +1,7 @@
 import type { EngineState } from '@understudy/core';
+import type { Owner } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { ExpectedData } from './disk/inspect.ts';
-import type { Owner } from './files.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { Log, PostgresOptions } from './options.ts';

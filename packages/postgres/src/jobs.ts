@@ -1,7 +1,7 @@
 import type { EngineJob } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { engineError } from './errors.ts';
-import { monotonicMs } from './waiting.ts';
 
 export interface JobHandle {
   readonly signal: AbortSignal;

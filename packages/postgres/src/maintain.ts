@@ -1,12 +1,12 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { reload } from './commands/reload.ts';
 import { keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import type { Instance } from './instance.ts';
 import { includeName } from './paths.ts';
 import type { PgSession } from './sql/session.ts';
-import { monotonicMs } from './waiting.ts';
 
 const queryTimeoutMs = 2000;
 const reloadTimeoutMs = 1000;

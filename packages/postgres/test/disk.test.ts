@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { compareLsn, lsn, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from '@understudy/engine/host';
 import fc from 'fast-check';
 import { moveAside } from '../src/disk/aside.ts';
 import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
 import { crc32c } from '../src/disk/crc32c.ts';
 import { forkPoint } from '../src/disk/fork.ts';
-import { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from '../src/disk/incomplete.ts';
 import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
 import { parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
 

@@ -1,8 +1,8 @@
+import { monotonicMs } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 import { lagCause } from './lag-cause.ts';
 import { PreparedWatch, preparedTransactions, preparedWarning } from './prepared.ts';
 import { standingWarnings } from './standing.ts';

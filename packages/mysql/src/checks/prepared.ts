@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Row, Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const queryTimeoutMs = 2000;
 /** A coordinator that works decides sooner. */

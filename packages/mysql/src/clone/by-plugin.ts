@@ -1,14 +1,13 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import { makeFolder, pollUntil } from '@understudy/engine/host';
 import { folderBytes } from '../disk/aside.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';
-import { makeFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Session } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 import type { CopyJob } from './copy-job.ts';
 import { withTemporaryServer } from './temporary-server.ts';
 

@@ -1,15 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import { makeFolder, pollUntil, replaceFile } from '@understudy/engine/host';
 import { accountStatements } from '../config/accounts.ts';
 import { renderConfig } from '../config/file.ts';
 import type { Settings } from '../config/settings.ts';
-import { makeFolder, replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import { ServerSession } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 300_000;

@@ -1,5 +1,6 @@
 import { type AckRule, formatRule, type GtidPosition, gtidUnion, type MemberId, sameRule } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import { setAcknowledgers } from '../accounts.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
@@ -9,7 +10,6 @@ import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 import { cutOthers } from './readers.ts';
 
 const connectTimeoutMs = 3000;

@@ -1,11 +1,11 @@
 import { type Position, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { readPosition } from '../observe/position.ts';
 import type { ServerSession } from '../sql/session.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
 import { kill } from './readers.ts';
 import { keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';

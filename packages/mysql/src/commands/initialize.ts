@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { EMPTY_GTID_SET } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { makeFolder, unmarkIncomplete } from '@understudy/engine/host';
 import { moveAside, removeLeftovers, siblingPath } from '../disk/aside.ts';
 import { encodeEnd, writeIdentity } from '../disk/identity.ts';
-import { unmarkIncomplete } from '../disk/incomplete.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { engineError } from '../errors.ts';
-import { makeFolder } from '../files.ts';
 import { firstLineage } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 

@@ -1,9 +1,9 @@
 import type { MemberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { serverErrorOf } from '../errors.ts';
 import { ackAccount, ackPrefix } from '../names.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
 
 const queryTimeoutMs = 4000;
 const goneTimeoutMs = 3000;

@@ -1,8 +1,8 @@
 import { EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 import { adjustStatement } from './channel-statements.ts';
 
 const queryTimeoutMs = 4000;

@@ -1,9 +1,9 @@
 import { EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 
 const queryTimeoutMs = 3000;
 const stopTimeoutMs = 3000;

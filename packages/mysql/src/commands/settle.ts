@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import { replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { readIdentity, writeIdentity } from '../disk/identity.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
-import { replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
 import { readChannel } from '../observe/channel.ts';

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import { readIdentity, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { requireFreePort } from '../process/port.ts';
-import { pollUntil } from '../waiting.ts';
 import { settleReceived } from './settle.ts';
 
 /** Recovery after a crash may take long, and its progress is not visible. */

@@ -1,10 +1,9 @@
 import type { Position } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { monotonicMs, readIfThere } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { encodeEnd, readIdentity, writeIdentity } from '../disk/identity.ts';
-import { readIfThere } from '../files.ts';
 import type { Instance } from '../instance.ts';
-import { monotonicMs } from '../waiting.ts';
 import { handOver } from './handover.ts';
 
 const flushTimeoutMs = 1000;

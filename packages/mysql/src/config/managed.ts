@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { ClusterContext } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
+import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { engineError, reasonOf } from '../errors.ts';
-import { makeFolder, type Owner, readIfThere, replaceFile } from '../files.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { ServerPrograms } from '../programs.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { decodePosition, encodePosition, type Position, type SystemId, systemId } from '@understudy/core';
+import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import { type Owner, readIfThere, replaceFile } from '../files.ts';
 import { identityName } from '../paths.ts';
 import type { Flavour } from '../programs.ts';
 

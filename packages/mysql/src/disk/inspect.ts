@@ -1,13 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { EngineState } from '@understudy/core';
-import { codeOf, reasonOf } from '../errors.ts';
-import { readIfThere } from '../files.ts';
+import { codeOf, isMarkedIncomplete, readIfThere } from '@understudy/engine/host';
+import { reasonOf } from '../errors.ts';
 import { identityName } from '../paths.ts';
 import { isNewer } from '../programs.ts';
 import { newestBinlog } from './binlog-files.ts';
 import { type DataIdentity, type ExpectedData, parseIdentity, positionOfEnd, systemIdOf } from './identity.ts';
-import { isMarkedIncomplete } from './incomplete.ts';
 
 /** What lies on the disk while no server runs. */
 export type DiskState =

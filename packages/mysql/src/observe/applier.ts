@@ -1,4 +1,4 @@
-import { monotonicMs } from '../waiting.ts';
+import { monotonicMs } from '@understudy/engine/host';
 import type { Channel, ThreadError } from './channel.ts';
 
 /** A stopped applier is started again every second and runs for a moment before it stops at the same place. */

@@ -1,5 +1,5 @@
 import { contains, type Position } from '@understudy/core';
-import { monotonicMs } from '../waiting.ts';
+import { monotonicMs } from '@understudy/engine/host';
 
 /** For how long a replica has not applied something that it has received. Also a busy one catches up with where it was a moment ago. */
 export class LagWatch {

@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/engine/host';
 import { makeLines, writeBarrier } from '../lines.ts';
 import type { LocalSql } from '../sql/local.ts';
-import { monotonicMs } from '../waiting.ts';
 import type { AckSample } from './acks.ts';
 
 const connectTimeoutMs = 1000;

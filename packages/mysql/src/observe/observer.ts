@@ -1,12 +1,12 @@
 import { type EngineState, type MemberId, relation, type SystemId } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
+import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
-import { codeOf, reasonOf, serverErrorOf } from '../errors.ts';
+import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 import { ApplierWatch, applierWarning, shortText } from './applier.ts';
 import type { Channel } from './channel.ts';
 import { type Reading, readPosition } from './position.ts';

@@ -1,7 +1,7 @@
+import { monotonicMs } from '@understudy/engine/host';
 import { serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const everyMs = 2000;
 const retryMs = 400;

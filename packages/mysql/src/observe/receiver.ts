@@ -1,7 +1,7 @@
 import type { MemberId, Receiver } from '@understudy/core';
+import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 import type { Channel, ThreadError } from './channel.ts';
 import { SignOfLife } from './silence.ts';
 

@@ -1,7 +1,7 @@
 import { type GtidPosition, gtidCount } from '@understudy/core';
+import { monotonicMs } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Session } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const everyMs = 5000;
 const queryTimeoutMs = 500;

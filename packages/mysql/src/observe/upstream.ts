@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type MemberId, memberId } from '@understudy/core';
+import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import { type Owner, readIfThere, replaceFile } from '../files.ts';
 import type { RunningServer } from '../process/server-process.ts';
 
 /** Whom a server was told to follow, and with which of its two accounts. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
-import type { Owner } from '../files.ts';
+import type { Owner } from '@understudy/engine/host';
 import { serverEnvironment } from './environment.ts';
 import { type End, endOf, tail } from './program.ts';
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { EngineError } from '@understudy/engine';
-import { codeOf, reasonOf } from '../errors.ts';
+import { codeOf } from '@understudy/engine/host';
+import { reasonOf } from '../errors.ts';
 
 /**
  * Tries to bind as the server will: its own message about a taken port is only in its log.

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
+import type { Owner } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
-import type { Owner } from '../files.ts';
 import { serverEnvironment } from './environment.ts';
 
 const outputBytesMax = 1024 * 1024;

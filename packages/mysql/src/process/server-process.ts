@@ -2,9 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EngineError } from '@understudy/engine';
-import { codeOf, reasonOf } from '../errors.ts';
-import type { Owner } from '../files.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
+import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
+import { reasonOf } from '../errors.ts';
 import { serverEnvironment } from './environment.ts';
 import { serverProcesses, startTicks } from './proc.ts';
 

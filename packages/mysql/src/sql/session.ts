@@ -1,7 +1,7 @@
 import { EngineError } from '@understudy/engine';
+import { codeOf, withDeadline } from '@understudy/engine/host';
 import mysql from 'mysql2';
-import { codeOf, reasonOf, serverErrorOf } from '../errors.ts';
-import { withDeadline } from '../waiting.ts';
+import { reasonOf, serverErrorOf } from '../errors.ts';
 
 /** One row of an answer: every value as the server writes it, null for NULL. */
 export type Row = Readonly<Record<string, string | null>>;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Member, TimelineSwitch, WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
@@ -8,7 +9,6 @@ import { type Identification, identify } from '../observe/query.ts';
 import type { PostgresOptions } from '../options.ts';
 import { missing } from '../sql/local.ts';
 import { PgSession } from '../sql/session.ts';
-import { pollUntil } from '../waiting.ts';
 
 const timeoutMs = 10_000;
 

@@ -1,8 +1,8 @@
 import { chown, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import { type Owner, syncFolder } from '@understudy/engine/host';
 import { crc32c } from '../disk/crc32c.ts';
-import { type Owner, syncFolder } from '../files.ts';
 import type { UnpackedFile } from './manifest.ts';
 import type { TarEntry, TarSink } from './tar.ts';
 

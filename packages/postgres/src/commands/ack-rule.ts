@@ -1,5 +1,6 @@
 import { type AckRule, formatLsn, type Position, sameRule } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
 import { positionOf } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
@@ -8,7 +9,6 @@ import { identify } from '../observe/query.ts';
 import { missing } from '../sql/local.ts';
 import type { PgSession } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';
-import { pollUntil } from '../waiting.ts';
 import { reloadOrThrow } from './reload.ts';
 
 const queryTimeoutMs = 1000;

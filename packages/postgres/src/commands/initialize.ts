@@ -1,12 +1,11 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import { makeFolder, replaceFile, unmarkIncomplete } from '@understudy/engine/host';
 import { moveAside, siblingPath, siblings } from '../disk/aside.ts';
 import { readControlFile } from '../disk/control-file.ts';
-import { unmarkIncomplete } from '../disk/incomplete.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';
-import { makeFolder, replaceFile } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
 import { runProgram, tail } from '../process/program.ts';

@@ -1,7 +1,7 @@
 import { EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { quoteLiteral } from '../names.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const connectTimeoutMs = 500;
 

@@ -2,20 +2,25 @@ import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import {
+  makeFolder,
+  markIncomplete,
+  pollUntil,
+  replaceFile,
+  syncFolder,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import type { Progress } from '../clone/clone.ts';
 import { memberPosition, openMember } from '../clone/source.ts';
 import { keepWithinBudget, siblingPath } from '../disk/aside.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
-import { markIncomplete, unmarkIncomplete } from '../disk/incomplete.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { positionOf, segmentName } from '../disk/wal.ts';
 import { engineError } from '../errors.ts';
-import { makeFolder, replaceFile, syncFolder } from '../files.ts';
 import type { Instance } from '../instance.ts';
 import { quoteConninfo, roles } from '../names.ts';
 import { runProgram, tail } from '../process/program.ts';
-import { pollUntil } from '../waiting.ts';
 import { start, startRewound } from './start.ts';
 import { stopInOrder, stopReplica } from './stop.ts';
 

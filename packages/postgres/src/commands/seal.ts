@@ -1,11 +1,11 @@
 import { EngineError } from '@understudy/engine';
+import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { fenced } from '../config/managed.ts';
 import { readControlFile } from '../disk/control-file.ts';
 import { unfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import type { Instance } from '../instance.ts';
 import { signalProcess } from '../process/postmaster.ts';
 import { childrenOf, type ProcessInfo } from '../process/proc.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
 import { reloadOrThrow } from './reload.ts';
 import { stopInOrder } from './stop.ts';
 

@@ -3,17 +3,16 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { codeOf, makeFolder, pollUntil } from '@understudy/engine/host';
 import { receiverConninfo } from '../config/conninfo.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
-import { codeOf, engineError, isDiskFull, reasonOf } from '../errors.ts';
-import { makeFolder } from '../files.ts';
+import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
-import { pollUntil } from '../waiting.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;

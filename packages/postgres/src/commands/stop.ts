@@ -1,7 +1,7 @@
 import { EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const queryTimeoutMs = 1000;
 /** After a fast stop has taken too long, an immediate one (crash recovery at the next start) gets this long. */

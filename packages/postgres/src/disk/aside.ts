@@ -1,8 +1,7 @@
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { codeOf } from '../errors.ts';
-import { readIfThere, syncFolder } from '../files.ts';
+import { codeOf, readIfThere, syncFolder } from '@understudy/engine/host';
 import { identityName } from '../paths.ts';
 
 /** How much may be kept of what was replaced. */

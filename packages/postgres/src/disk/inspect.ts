@@ -1,12 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type EngineState, systemId } from '@understudy/core';
+import { codeOf, isMarkedIncomplete, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import { codeOf, reasonOf } from '../errors.ts';
-import { type Owner, readIfThere, replaceFile } from '../files.ts';
+import { reasonOf } from '../errors.ts';
 import { identityName } from '../paths.ts';
 import { type ControlFile, ControlFileProblem, readControlFile } from './control-file.ts';
-import { isMarkedIncomplete } from './incomplete.ts';
 import { checkpointEnd, positionOf } from './wal.ts';
 
 const identitySchema = z.object({

@@ -1,8 +1,7 @@
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lsn } from '@understudy/core';
-import { codeOf } from '../errors.ts';
-import { syncFolder } from '../files.ts';
+import { codeOf, syncFolder } from '@understudy/engine/host';
 import { historyFileName, readHistory, segmentName } from './wal.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, lsn, parseLsn, type TimelineSwitch, type WalPosition } from '@understudy/core';
-import { codeOf } from '../errors.ts';
+import { codeOf } from '@understudy/engine/host';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
 const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { readIfThere, replaceFile } from '../files.ts';
+import { readIfThere, replaceFile } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
 

@@ -12,14 +12,13 @@ import {
   type TimelineSwitch,
   type WalPosition,
 } from '@understudy/core';
+import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
-import { codeOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
 import { missing } from '../sql/local.ts';
 import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
-import { monotonicMs } from '../waiting.ts';
 import type { Probe } from './probe.ts';
 import {
   checkpointerIsReady,

@@ -1,7 +1,7 @@
+import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';
-import { monotonicMs } from '../waiting.ts';
 
 const everyMs = 2000;
 const retryMs = 400;

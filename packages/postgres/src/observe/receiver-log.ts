@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Receiver } from '@understudy/core';
-import { monotonicMs } from '../waiting.ts';
+import { monotonicMs } from '@understudy/engine/host';
 
 export type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
 

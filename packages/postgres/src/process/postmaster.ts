@@ -3,9 +3,8 @@ import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { codeOf, reasonOf } from '../errors.ts';
-import type { Owner } from '../files.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
+import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
+import { reasonOf } from '../errors.ts';
 import { hasEnded, isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
 
 /** How long killed processes may take to disappear: on a busy machine they wait for a processor to die on. */

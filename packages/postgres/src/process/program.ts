@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
+import type { Owner } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
-import type { Owner } from '../files.ts';
 import { serverEnvironment } from './postmaster.ts';
 
 const outputBytesMax = 256 * 1024;

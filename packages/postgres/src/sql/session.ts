@@ -1,7 +1,7 @@
 import { EngineError } from '@understudy/engine';
+import { codeOf, withDeadline } from '@understudy/engine/host';
 import pg from 'pg';
-import { codeOf, reasonOf } from '../errors.ts';
-import { withDeadline } from '../waiting.ts';
+import { reasonOf } from '../errors.ts';
 
 export type Row = Readonly<Record<string, string | null>>;
 

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from '../errors.ts';
-import { readIfThere, replaceFile, syncFolder } from '../files.ts';
+import { codeOf } from './errors.ts';
+import { readIfThere, replaceFile, syncFolder } from './files.ts';
 
 /**
  * Marks a data directory that must never be started: a rewind is changing it, or has failed half-way. The mark lies beside the
