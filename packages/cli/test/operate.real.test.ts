@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { type HistoryView, type StatusView, statusViewSchema } from '@understudy/agent/client';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import { ownCommand } from '../src/invocation.ts';
-import { cli, cliOnTerminal, type Ran } from './support/cli.ts';
+import { cli, cliOnTerminal, type Ran, startOnTerminal } from './support/cli.ts';
 import { eventually } from './support/eventually.ts';
 import { scratchFolder } from './support/folders.ts';
 
@@ -77,17 +77,13 @@ test('status by address and by a node file, and by environment', async () => {
 });
 
 test('status --watch redraws on a terminal and gives it back at Ctrl-C', async () => {
-  const typed = `(sleep 2; printf '\\003') | script -qec "'${ownCommand.join("' '")}' status --watch --data-dir '${folder}'" /dev/null`;
-  const { spawnSync } = await import('node:child_process');
-  const ran = spawnSync('sh', ['-c', `${typed}; echo "exit $?"`], {
-    encoding: 'utf8',
-    timeout: 30_000,
-    env: { ...process.env, TERM: 'xterm' },
-  });
-  assert.ok(ran.stdout.includes('\u001b[?1049h'), 'takes the screen');
-  assert.ok(ran.stdout.lastIndexOf('\u001b[?1049l') > ran.stdout.lastIndexOf('\u001b[?1049h'), 'gives it back');
-  assert.ok(ran.stdout.includes('Ctrl-C ends this view'));
-  assert.match(ran.stdout, /exit 0\s*$/);
+  const { output, type, ended } = startOnTerminal(['status', '--watch', '--data-dir', folder]);
+  const pictures = (): number => output().split('Ctrl-C ends this view').length - 1;
+  await eventually('drawn and drawn again', () => (pictures() >= 2 ? true : null), 20_000);
+  type('\u0003');
+  assert.equal(await ended, 0, output().slice(-2000));
+  assert.ok(output().includes('\u001b[?1049h'), 'takes the screen');
+  assert.ok(output().lastIndexOf('\u001b[?1049l') > output().lastIndexOf('\u001b[?1049h'), 'gives it back');
 });
 
 test('url: all nodes, which of them is wanted, and the password only when asked for', async () => {

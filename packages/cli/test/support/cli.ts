@@ -46,12 +46,43 @@ export function cliOnTerminal(
   args: readonly string[],
   options: RunOptions & { readonly columns?: number } = {},
 ): Promise<Ran> {
-  const quoted = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
-  const size = `stty cols ${options.columns ?? 100} rows 40`;
-  return runToEnd('script', ['-qec', `${size}; ${quoted}`, '/dev/null'], {
+  return runToEnd('script', terminalWords(args, options.columns), {
     ...options,
     env: { TERM: 'xterm', ...options.env },
   });
+}
+
+/** A command at work on a terminal. */
+export interface OnTerminal {
+  output(): string;
+  type(text: string): void;
+  /** The exit code; null after `timeoutMs`. */
+  readonly ended: Promise<number | null>;
+}
+
+/** Starts the real command on a terminal whose keyboard stays open until the command ends. */
+export function startOnTerminal(args: readonly string[], timeoutMs = 30_000): OnTerminal {
+  const child = spawn('script', terminalWords(args), {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: cleanEnvironment({ TERM: 'xterm' }),
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  child.stdin.on('error', () => undefined);
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return { output: () => output, type: (text) => child.stdin.write(text), ended };
+}
+
+function terminalWords(args: readonly string[], columns = 100): string[] {
+  const quoted = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  return ['-qec', `stty cols ${columns} rows 40; exec ${quoted}`, '/dev/null'];
 }
 
 function runToEnd(program: string, args: readonly string[], options: RunOptions): Promise<Ran> {
