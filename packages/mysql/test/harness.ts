@@ -181,16 +181,22 @@ export class TestNode implements ConformanceNode {
     }
   }
 
-  /** Values of the server's variables. */
-  async variables(names: readonly string[]): Promise<readonly string[]> {
+  /** Rows that the agent's own account gets. */
+  async ask(query: string): Promise<readonly mysql.RowDataPacket[]> {
     const connection = await this.#admin();
     try {
-      const list = names.map((name) => `@@global.${name} as ${name}`).join(', ');
-      const [rows] = await connection.query<mysql.RowDataPacket[]>(`select ${list}`);
-      return names.map((name) => String(rows[0]?.[name]));
+      const [rows] = await connection.query<mysql.RowDataPacket[]>(query);
+      return rows;
     } finally {
       await connection.end();
     }
+  }
+
+  /** Values of the server's variables. */
+  async variables(names: readonly string[]): Promise<readonly string[]> {
+    const list = names.map((name) => `@@global.${name} as ${name}`).join(', ');
+    const [row] = await this.ask(`select ${list}`);
+    return names.map((name) => String(row?.[name]));
   }
 
   #admin(): Promise<mysql.Connection> {

@@ -3,24 +3,19 @@ import { dirname, join } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { syncFolder, unmarkIncomplete } from '@understudy/engine/host';
-import { z } from 'zod';
 import { stopReplica } from '../commands/stop.ts';
 import { moveAside, removeLeftovers, siblingPath, siblings } from '../disk/aside.ts';
 import { writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
-import { engineError, serverErrorOf } from '../errors.ts';
+import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { Progress } from '../jobs.ts';
-import { schemaName } from '../names.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
-import { openMember } from '../sql/local.ts';
-import type { Session } from '../sql/session.ts';
 import { copyByDump } from './by-dump.ts';
 import { baseName, copyByPlugin } from './by-plugin.ts';
 import type { CopyJob } from './copy-job.ts';
-
-const timeoutMs = 10_000;
+import { askSource } from './source.ts';
 
 /** How a whole database comes from another member into a new folder. */
 type Copy = (instance: Instance, job: CopyJob) => Promise<void>;
@@ -40,7 +35,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
   await removeUnfinished(instance);
   const target = siblingPath(options.dataDir, 'clone');
   try {
-    const source = await askSource(instance, from);
+    const source = await askSource(instance, from, signal);
     await requireRoom(target, source.bytes);
     signal.throwIfAborted();
     await copies[programs.flavour](instance, { from, target, totalBytes: source.bytes, progress, signal });
@@ -91,43 +86,6 @@ async function removeUnfinished({ options, owner, programs, paths }: Instance): 
     }
   }
   await removeLeftovers(options.dataDir, 'clone');
-}
-
-interface Source {
-  readonly systemId: string;
-  /** About how much it has on disk. */
-  readonly bytes: number | null;
-}
-
-const sizeQueries: Readonly<Record<Flavour, string>> = {
-  mysql: 'select sum(allocated_size) as bytes from information_schema.innodb_tablespaces',
-  mariadb: 'select sum(data_length + index_length) as bytes from information_schema.tables',
-};
-
-/** Asks the source whose data it has, and how much. */
-async function askSource(instance: Instance, from: Member): Promise<Source> {
-  const session = await openMember(instance.options, from, 'clone', timeoutMs);
-  try {
-    const systemId = await clusterOf(session, from);
-    const [size] = await session.query(sizeQueries[instance.programs.flavour], [], timeoutMs);
-    const bytes = Number(size?.bytes ?? Number.NaN);
-    return { systemId, bytes: Number.isFinite(bytes) ? Math.round(bytes) : null };
-  } finally {
-    await session.end();
-  }
-}
-
-async function clusterOf(session: Session, from: Member): Promise<string> {
-  const query = `select cluster from ${schemaName}.\`lines\` order by lineage desc limit 1`;
-  const rows = await session.query(query, [], timeoutMs).catch((error: unknown) => {
-    // No such schema or table.
-    if ([1049, 1146].includes(serverErrorOf(error) ?? 0)) return [];
-    throw error;
-  });
-  const id = z.uuid().safeParse(rows[0]?.cluster);
-  if (id.success) return id.data;
-  const text = `${from.id} was never opened as a leader: its database does not say of which cluster it is. Copy from the leader.`;
-  throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
 }
 
 async function requireRoom(target: string, neededBytes: number | null): Promise<void> {
