@@ -69,6 +69,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     log,
     clockMs: clock,
     systemId: () => systemId.read(dataDir, server.running?.pid ?? null),
+    seen: () => observer.seen,
     observe: () => observer.observe(new Map()),
   };
   const probe = new Probe(instance);

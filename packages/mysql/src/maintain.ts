@@ -9,6 +9,7 @@ import { canonicalName } from './config/settings.ts';
 import { reasonOf, serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
+import { askLeader } from './observe/ask-leader.ts';
 import { findErrant } from './observe/errant.ts';
 import type { RunningServer } from './process/server-process.ts';
 
@@ -97,15 +98,18 @@ export class Maintenance {
     this.#given = { pid, parameters: wanted };
   }
 
-  async #lookForErrant(running: RunningServer, { positions }: ClusterContext): Promise<void> {
-    const { facts, upstream, errant, sql, dialect } = this.#instance;
+  async #lookForErrant(running: RunningServer, { positions, members }: ClusterContext): Promise<void> {
+    const { facts, upstream, errant, sql, dialect, options } = this.#instance;
     const nowMs = monotonicMs();
     if (facts.of(running.pid).role !== 'replica' || nowMs - this.#errantMs < errantEveryMs) return;
     this.#errantMs = nowMs;
     const source = (await upstream.of(running))?.member;
     const position = source === undefined ? undefined : positions.get(source);
-    if (position?.kind !== 'gtid') return;
-    errant.note(running.pid, await sql.fresh(connectTimeoutMs, (session) => findErrant(session, dialect, position)));
+    const member = source === undefined ? undefined : members.get(source);
+    if (position?.kind !== 'gtid' || member === undefined) return;
+    const ask = () => askLeader(options, member);
+    const found = await sql.fresh(connectTimeoutMs, (session) => findErrant(session, dialect, position, ask));
+    if (found !== 'unknown') errant.note(running.pid, found);
   }
 
   async #reloadCertificates(): Promise<void> {

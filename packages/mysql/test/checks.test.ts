@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { GtidPosition } from '@understudy/core';
 import { PreparedWatch, preparedWarning, xidOf } from '../src/checks/prepared.ts';
+import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ApplierWatch, adviceFor, applierWarning } from '../src/observe/applier.ts';
 import type { Channel } from '../src/observe/channel.ts';
-import { ErrantFinds } from '../src/observe/errant.ts';
+import { ErrantFinds, errantOf, errantSet } from '../src/observe/errant.ts';
 import { LagWatch } from '../src/observe/lag.ts';
 
 const channel: Channel = {
   host: '127.0.0.1',
   port: 3306,
   user: 'us_copy',
+  sourceUuid: '',
   tls: 'off',
   receiver: 'running',
   receiverError: null,
@@ -87,11 +89,28 @@ describe('prepared transactions', () => {
 });
 
 describe('errant transactions', () => {
+  const [here, former, leader] = [
+    '11111111-1111-4111-8111-111111111111',
+    '22222222-2222-4222-8222-222222222222',
+    '33333333-3333-4333-8333-333333333333',
+  ];
+  const set = (text: string) => parseMysqlGtids(text) ?? new Map();
+
+  it('are those of every server but the leader, which a replica may be ahead of', () => {
+    const held = set(`${here}:1-3,${former}:1-9,${leader}:1-50,${leader}:tag:1-3`);
+    assert.deepEqual(errantSet(held, set(`${here}:1-3,${former}:1-9,${leader}:1-40`), leader), new Map());
+    const tail = errantSet(held, set(`${here}:1-3,${former}:1-7,${leader}:1-50`), leader);
+    assert.deepEqual(errantOf(tail, here), { gtids: `${former}:8-9`, written: 'elsewhere' });
+    const own = errantSet(held, set(`${former}:1-9`), leader);
+    assert.deepEqual(errantOf(own, here), { gtids: `${here}:1-3`, written: 'here' });
+    assert.equal(errantOf(new Map(), here), null);
+  });
+
   it('count when they are seen twice, in one run of the server', () => {
     const finds = new ErrantFinds();
-    finds.note(1, 'x:1');
+    finds.note(1, { gtids: 'x:1', written: 'here' });
     assert.equal(finds.of(1), null);
-    finds.note(1, 'x:1-2');
+    finds.note(1, { gtids: 'x:1-2', written: 'here' });
     assert.match(finds.of(1) ?? '', /x:1-2 is on no other member/);
     assert.equal(finds.of(2), null);
     finds.note(1, null);

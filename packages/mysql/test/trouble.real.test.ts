@@ -113,39 +113,6 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert(end.position !== null && contains(position, end.position));
       }));
 
-    it('names transactions that somebody wrote on a replica, and keeps them aside when it is copied anew', () =>
-      onStage(harness, 2, async (stage) => {
-        const leader = await stage.build(1);
-        const replica = stage.node(2);
-        const logged: string[] = [];
-        await nodeOf(replica).reopen({ log: ({ message }) => logged.push(message) });
-        assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
-        const maintained = async () => {
-          const { position } = await stage.until(leader, 'primary');
-          await replica.engine().maintain({ ...stage.context(replica), positions: new Map([[leader.id, position]]) });
-          return stage.until(replica, 'replica');
-        };
-        assert.equal((await maintained()).receiver.kind, 'streaming');
-        const opened = server.flavour === 'mysql' ? ['set global super_read_only = off'] : [];
-        await asAdmin(replica, async (session) => {
-          for (const statement of [...opened, 'insert into conformance.numbers values (99)'])
-            await session.query(statement);
-        });
-        const detail = await eventually('errant transactions', async () => {
-          const { receiver } = await maintained();
-          return receiver.kind === 'broken' && receiver.cause === 'history' ? (receiver.detail ?? '') : null;
-        });
-        assert.match(detail, server.flavour === 'mysql' ? /wrote .*: [0-9a-f-]{36}:1 is on no/ : /: 0-2-\d+ is on no/);
-        await stage.join(replica, leader);
-        assert.equal((await maintained()).receiver.kind, 'streaming');
-        const [aside = 'none'] = await replica.keptAside();
-        assert.ok(
-          logged.some((message) => message.includes(aside)),
-          logged.join('\n'),
-        );
-        assert.deepEqual(await (await stage.connect(replica)).read(), [1]);
-      }));
-
     it('lists prepared XA transactions after a promotion and in its log, and leaves them alone', () =>
       onStage(harness, 3, async (stage) => {
         const leader = await stage.found();

@@ -1,5 +1,5 @@
 import type { Member, MemberId } from '@understudy/core';
-import { formatPosition, relation } from '@understudy/core';
+import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { keepAccounts } from '../accounts.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
@@ -69,9 +69,11 @@ async function connect(
     await keepApplying(session, dialect);
     return;
   }
+  const known = await instance.upstream.of(running);
   // A crash between here and the end leaves the server sealed.
   await instance.upstream.clear(running);
   const stopped = channel === null ? null : await stopReceiver(session, dialect);
+  if (known !== null && known.member !== target.leader.id) await requireCompared(instance, session);
   if (stopped === null || !isConfigured(stopped, target, instance)) await configure(instance, session, stopped, target);
   const enabled = target.acknowledges === 'yes' ? 'ON' : 'OFF';
   await session.query(`SET GLOBAL ${dialect.semiSync.replicaEnabled} = ${enabled}`, [], queryTimeoutMs);
@@ -80,6 +82,18 @@ async function connect(
   await instance.upstream.set(running, upstream);
   await session.query(startReceiver(dialect, target.user, instance.options.secrets.replication), [], queryTimeoutMs);
   await keepApplying(session, dialect);
+}
+
+/**
+ * Whether this history belongs to the new leader's was decided on the position seen last. What the old leader sent since then may be the
+ * un-acknowledged end of its history: then it is looked at once more, now that nothing can arrive any more.
+ */
+async function requireCompared(instance: Instance, session: ServerSession): Promise<void> {
+  const seen = instance.seen();
+  const { position } = await readPosition(instance, session);
+  if (seen === null || position === null || contains(seen, position)) return;
+  const text = `${formatPosition(position)} was received from the old leader since histories were compared (${formatPosition(seen)}).`;
+  throw new EngineError('ENGINE_BUSY', `${text} They are compared again.`, 'safe');
 }
 
 async function upstreamIs(

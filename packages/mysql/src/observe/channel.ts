@@ -11,6 +11,8 @@ export interface Channel {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  /** UUID of the server that it receives from, in lower case; empty before the first connection, and on MariaDB, which has none. */
+  readonly sourceUuid: string;
   readonly tls: 'on' | 'off';
   readonly receiver: 'running' | 'connecting' | 'stopped';
   readonly receiverError: ThreadError | null;
@@ -56,6 +58,7 @@ export async function readChannel(
     host: at(columns.host),
     port: Number(at(columns.port)),
     user: at(columns.user),
+    sourceUuid: (row.Source_UUID ?? row.Master_UUID ?? '').toLowerCase(),
     tls: at(columns.sslAllowed) === 'Yes' ? 'on' : 'off',
     receiver: io === 'Yes' ? 'running' : io === 'Connecting' || io === 'Preparing' ? 'connecting' : 'stopped',
     receiverError: errorOf(row, 'IO'),

@@ -1,69 +1,110 @@
-import { formatIntervals, type GtidPosition, gtidSubtract } from '@understudy/core';
+import { formatIntervals, type GtidPosition, type GtidSet, gtidSubtract, gtidUnion } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
 import { clusterDomain, formatMariadbGtids, lineOf, parseMariadbGtids } from '../gtid/mariadb.ts';
 import { parseMysqlGtids } from '../gtid/mysql.ts';
 import type { Session } from '../sql/session.ts';
+import { readChannel } from './channel.ts';
 
 const queryTimeoutMs = 1000;
 
+/** Transactions that a replica holds and its leader neither holds nor has written. */
+export interface Errant {
+  /** As the server names them; on MariaDB the newest of them. */
+  readonly gtids: string;
+  /** Where they were written: on this very server, or on another one that is not its leader. */
+  readonly written: 'here' | 'elsewhere';
+}
+
+/** A leader's own word: its server's UUID, and what it has executed. Null when it cannot be asked, or is no leader. */
+export type AskLeader = () => Promise<{ readonly uuid: string; readonly executed: GtidSet } | null>;
+
 /**
- * Transactions that were written on a replica itself, as the server names them.
+ * Looks for transactions that a replica holds although they are not on its leader's history.
  *
- * @param leader what its leader holds. It may be a little old: the leader writes nothing under this server's name.
- * @returns their GTIDs (on MariaDB the newest of them); null when there are none.
+ * @param leader what its leader is known to hold. It may be a little old: before anything is said, the leader itself is asked (MySQL).
+ * @returns null when there are none; `unknown` when that could not be found out now.
  */
 export function findErrant(
   session: Session,
-  { gtids }: Pick<Dialect, 'gtids'>,
+  dialect: Pick<Dialect, 'gtids' | 'channelStatus' | 'columns'>,
   leader: GtidPosition,
-): Promise<string | null> {
-  return gtids === 'sets' ? ofSets(session, leader) : ofDomains(session, leader);
+  ask: AskLeader,
+): Promise<Errant | null | 'unknown'> {
+  return dialect.gtids === 'sets' ? ofSets(session, dialect, leader, ask) : ofDomains(session, leader);
 }
 
-/** Everything that was written here has this server's UUID; what it wrote as a leader, its leader has too. */
-async function ofSets(session: Session, leader: GtidPosition): Promise<string | null> {
-  const [row] = await session.query(
-    'SELECT @@global.server_uuid AS own, @@global.gtid_executed AS executed',
-    [],
-    queryTimeoutMs,
-  );
+async function ofSets(
+  session: Session,
+  dialect: Pick<Dialect, 'channelStatus' | 'columns'>,
+  leader: GtidPosition,
+  ask: AskLeader,
+): Promise<Errant | null | 'unknown'> {
+  const channel = await readChannel(session, dialect, queryTimeoutMs);
+  const query = 'SELECT @@global.server_uuid AS own, @@global.gtid_executed AS executed';
+  const [row] = await session.query(query, [], queryTimeoutMs);
   const own = (row?.own ?? '').toLowerCase();
   const executed = parseMysqlGtids(row?.executed ?? '');
-  if (own === '' || executed === null) return null;
-  const written = new Map([...executed].filter(([source]) => source === own || source.startsWith(`${own}:`)));
-  const errant = [...gtidSubtract(written, leader.set)];
-  if (errant.length === 0) return null;
-  return errant.map(([source, intervals]) => `${source}:${formatIntervals(intervals)}`).join(',');
+  const received = parseMysqlGtids(channel?.received ?? '');
+  const source = channel?.sourceUuid ?? '';
+  if (own === '' || source === '' || executed === null || received === null) return 'unknown';
+  const held = gtidUnion(executed, received);
+  if (errantSet(held, leader.set, source).size === 0) return null;
+  // Our own set was read first: whatever the leader lacks now, it lacked then.
+  const asked = await ask();
+  if (asked?.uuid !== source) return 'unknown';
+  return errantOf(errantSet(held, asked.executed, source), own);
 }
 
-/** A line is written by one server, its leader: nobody who follows that one has written on it. */
-async function ofDomains(session: Session, leader: GtidPosition): Promise<string | null> {
-  const [row] = await session.query(
-    'SELECT @@global.server_id AS own, @@global.gtid_binlog_state AS state',
-    [],
-    queryTimeoutMs,
-  );
+const isOf = (source: string, uuid: string): boolean => source === uuid || source.startsWith(`${uuid}:`);
+
+/**
+ * What is held and not on the leader's history: of every source but the leader itself, whose newest transactions a replica may have
+ * before they are committed there. A leader receives nothing from anybody, so what it lacks of others it will never have.
+ *
+ * @param leaderUuid UUID of the leader's server; its transactions may have tags.
+ */
+export function errantSet(held: GtidSet, leader: GtidSet, leaderUuid: string): GtidSet {
+  return new Map([...gtidSubtract(held, leader)].filter(([source]) => !isOf(source, leaderUuid)));
+}
+
+/** @param own UUID of the server that holds them. */
+export function errantOf(set: GtidSet, own: string): Errant | null {
+  if (set.size === 0) return null;
+  const gtids = [...set].map(([source, intervals]) => `${source}:${formatIntervals(intervals)}`).join(',');
+  return { gtids, written: [...set.keys()].every((source) => isOf(source, own)) ? 'here' : 'elsewhere' };
+}
+
+/**
+ * A line is written by one server, its leader: nobody who follows that one has written on it. (What an earlier leader wrote and the
+ * present one lacks needs no look: the number that the replica asks for is not in the leader's log, and the leader says so.)
+ */
+async function ofDomains(session: Session, leader: GtidPosition): Promise<Errant | null> {
+  const query = 'SELECT @@global.server_id AS own, @@global.gtid_binlog_state AS state';
+  const [row] = await session.query(query, [], queryTimeoutMs);
   const line = leader.lineages.at(-1);
   const errant = (parseMariadbGtids(row?.state ?? '') ?? []).filter(
     ({ domain, server, sequence }) =>
       domain === clusterDomain && String(server) === row?.own && lineOf(sequence) === line,
   );
-  return errant.length === 0 ? null : formatMariadbGtids(errant);
+  return errant.length === 0 ? null : { gtids: formatMariadbGtids(errant), written: 'here' };
 }
 
 /** What was found of them in one run of the server; nothing makes it good but a new copy. */
 export class ErrantFinds {
-  #found: { readonly pid: number; readonly gtids: string; readonly times: number } | null = null;
+  #found: { readonly pid: number; readonly errant: Errant; readonly times: number } | null = null;
 
   /** Notes a look. Only what is seen twice counts: a leader that has just opened may not have said yet what it holds. */
-  note(pid: number, gtids: string | null): void {
-    const times = this.#found?.pid === pid && gtids !== null ? this.#found.times + 1 : 1;
-    this.#found = gtids === null ? null : { pid, gtids, times };
+  note(pid: number, errant: Errant | null): void {
+    const times = this.#found?.pid === pid && errant !== null ? this.#found.times + 1 : 1;
+    this.#found = errant === null ? null : { pid, errant, times };
   }
 
   /** The sentence about them; null while there is nothing to say. */
   of(pid: number): string | null {
     if (this.#found?.pid !== pid || this.#found.times < 2) return null;
-    return `Somebody wrote on this replica: ${this.#found.gtids} is on no other member.`;
+    const { gtids, written } = this.#found.errant;
+    return written === 'here'
+      ? `Somebody wrote on this replica: ${gtids} is on no other member.`
+      : `This replica holds ${gtids}, which its leader neither holds nor has written: the end of another leader's history.`;
   }
 }

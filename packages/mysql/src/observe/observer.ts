@@ -1,4 +1,4 @@
-import { type EngineState, type MemberId, relation, type SystemId } from '@understudy/core';
+import { type EngineState, type MemberId, type Position, relation, type SystemId } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
@@ -47,6 +47,13 @@ export class Observer {
   get warnings(): readonly string[] {
     const { error } = this.#applier;
     return error === null || this.#instance.process.running === null ? [] : [applierWarning(error)];
+  }
+
+  /** What the running replica held when it was looked at last. */
+  get seen(): Position | null {
+    const { running } = this.#instance.process;
+    const last = this.#last;
+    return last !== null && last.pid === running?.pid && last.state.kind === 'replica' ? last.state.position : null;
   }
 
   /** The present state; never throws. */
