@@ -14,8 +14,9 @@ export {
   renewIntervalMs,
   tickMs,
 } from './config/cluster-config.ts';
+export { memberNameSchema } from './config/member-name.ts';
 export { nearest } from './config/nearest.ts';
-export { memberNameSchema, type NodeConfig, type NodeConfigInput, nodeConfigSchema } from './config/node-config.ts';
+export { type NodeConfig, type NodeConfigInput, nodeConfigSchema } from './config/node-config.ts';
 export { advertisedUrl, loadNodeConfig, parseNodeConfig } from './config/node-file.ts';
 export { ConfigError, type ConfigProblem, formatProblem } from './config/problems.ts';
 export { loadSecretLine, loadSecrets, type Secrets, secretsSchema } from './config/secrets.ts';

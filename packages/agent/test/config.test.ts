@@ -208,6 +208,21 @@ describe('cluster configuration', () => {
     assert.deepEqual(back.parameters, { work_mem: '8MB' });
   });
 
+  it('takes a tree of upstreams entry by entry, and refuses a circle', () => {
+    const chain = patchClusterConfig(DEFAULT_CONFIG, { upstreams: { n2: 'n1', n3: 'n2' } }, 'test');
+    assert.deepEqual(chain.upstreams, { n2: 'n1', n3: 'n2' });
+    const moved = patchClusterConfig(chain, { upstreams: { n3: null, n4: 'n2' } }, 'test');
+    assert.deepEqual(moved.upstreams, { n2: 'n1', n4: 'n2' });
+    assert.deepEqual(patchClusterConfig(chain, { upstreams: null }, 'test').upstreams, {});
+    assert.throws(
+      () => patchClusterConfig(chain, { upstreams: { n1: 'n3' } }, 'test'),
+      (error) =>
+        error instanceof ConfigError &&
+        /upstreams: leads in a circle: n2 under n1 under n3 under n2/.test(error.message),
+    );
+    assert.throws(() => patchClusterConfig(chain, { upstreams: { n3: 'not a name' } }, 'test'), ConfigError);
+  });
+
   it('never yields a configuration that its own schema refuses, whatever the patch', () => {
     const keys = fc.constantFrom(...Object.keys(DEFAULT_CONFIG), 'ttl', 'parameters');
     fc.assert(

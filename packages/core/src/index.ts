@@ -11,6 +11,7 @@ export {
 export { describeCommand, explainMember, type MemberExplanation } from './protocol/explain-member.ts';
 export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
+export { circleAmong, wantedUpstream } from './protocol/topology.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';
 export * from './values/command.ts';

@@ -71,7 +71,7 @@ for (const [name, engine, expected] of places) {
 }
 
 test('the leader to follow comes with the epoch that made it one', () => {
-  assert.deepEqual(decideOn({ engine: cut() }).commands, [{ kind: 'follow', leader: n1, epoch: EPOCH_5 }]);
+  assert.deepEqual(decideOn({ engine: cut() }).commands, [{ kind: 'follow', upstream: n1, epoch: EPOCH_5 }]);
 });
 
 const promoting: StoreChange = { record: { phase: 'promoting', opened: null } };

@@ -345,8 +345,15 @@ always(
       if (command.kind !== 'follow') continue;
       assert.equal(obs.store.kind, 'current');
       assert.notEqual(content?.seals.get(obs.self)?.value.epoch, record?.epoch);
-      assert.equal(command.leader, record?.leader);
-      assert.notEqual(command.leader, obs.self);
+      assert.notEqual(command.upstream, obs.self);
+      if (command.upstream === record?.leader) continue;
+      // Below another replica goes only who is wanted there and does not acknowledge, and never beyond what that one has applied.
+      assert.equal(content?.config?.value.upstreams[obs.self], command.upstream);
+      assert.ok(!record?.rule.members.includes(obs.self) && record?.moving?.members.includes(obs.self) !== true);
+      const source = obs.peers.get(command.upstream);
+      assert.ok(source?.kind === 'fresh' && source.live.engine.kind === 'replica' && obs.engine.kind === 'replica');
+      assert.ok(obs.engine.position !== null && contains(source.live.engine.replayed, obs.engine.position));
+      assert.notEqual(source.live.engine.upstream, obs.self);
     }
   },
 );

@@ -149,7 +149,7 @@ export class MysqlEngine implements Engine {
       case 'seal':
         return seal(instance);
       case 'follow':
-        return follow(instance, command.leader, context);
+        return follow(instance, command.upstream, context);
       case 'set-ack-rule':
         return setAckRule(instance, command.rule, context);
       case 'promote':

@@ -213,7 +213,7 @@ const isCode = (code: string) => (error: unknown) => error instanceof EngineErro
 /** Follows with or without acknowledging, whatever the stage's rule says. */
 async function follow(stage: Stage, node: ConformanceNode, leader: ConformanceNode, acknowledges: 'yes' | 'no') {
   const context = { ...stage.context(node), acknowledges };
-  await node.engine().execute({ kind: 'follow', leader: leader.id, epoch: epoch(1) }, context);
+  await node.engine().execute({ kind: 'follow', upstream: leader.id, epoch: epoch(1) }, context);
 }
 
 function admin(node: ConformanceNode): Promise<ServerSession> {

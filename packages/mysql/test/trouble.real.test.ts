@@ -36,7 +36,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.equal((await stage.state(replica)).kind, 'replica');
 
         await asAdmin(replica, (session) => unlogged(session, ['delete from conformance.numbers where value = 7']));
-        await stage.run(replica, { kind: 'follow', leader: leader.id, epoch: epoch(9) });
+        await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: epoch(9) });
         await stage.until(replica, 'replica', ({ blocked }) => blocked === undefined);
         assert.deepEqual((await replica.engine().observe()).details.warnings, []);
         assert.deepEqual(await (await stage.connect(replica)).read(), [6, 7, 8]);

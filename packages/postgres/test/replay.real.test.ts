@@ -69,7 +69,7 @@ for (const server of servers) {
         const behindGate = context.members.get(second.id);
         assert(behindGate !== undefined);
         const members = new Map([...context.members, [second.id, { ...behindGate, port: gate.port }]]);
-        const follow = { kind: 'follow', leader: second.id, epoch: stage.nextEpoch() } as const;
+        const follow = { kind: 'follow', upstream: second.id, epoch: stage.nextEpoch() } as const;
         await third.engine().execute(follow, { ...context, members });
         await gate.reached;
         const startup = await childOf(third, /startup/);

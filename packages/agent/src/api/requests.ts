@@ -1,7 +1,7 @@
 /** What the bodies of the mutating paths look like. */
 
 import { z } from 'zod';
-import { memberNameSchema } from '../config/node-config.ts';
+import { memberNameSchema } from '../config/member-name.ts';
 
 const waitMs = z.number().int().min(0).max(600_000);
 const timeoutMs = z.number().int().min(500).max(3_600_000);

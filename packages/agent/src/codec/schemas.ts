@@ -18,7 +18,7 @@ import {
   systemId,
 } from '@understudy/core';
 import { z } from 'zod';
-import { memberNameSchema } from '../config/node-config.ts';
+import { memberNameSchema } from '../config/member-name.ts';
 import { positionSchema } from './position.ts';
 
 const shortText = z.string().max(200);

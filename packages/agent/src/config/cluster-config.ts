@@ -1,7 +1,8 @@
 /** The cluster's dynamic configuration: ranges, the rules between settings, and changes to it. */
 
-import { type ClusterConfig, DEFAULT_CONFIG } from '@understudy/core';
+import { type ClusterConfig, circleAmong, DEFAULT_CONFIG, memberId } from '@understudy/core';
 import { z } from 'zod';
+import { memberNameSchema } from './member-name.ts';
 import { ConfigError, type ConfigProblem, explainIssues } from './problems.ts';
 
 const KIB = 1024;
@@ -16,6 +17,9 @@ export const parametersSchema = z.record(
   z.union([z.string().max(4096), z.number(), z.boolean()]).transform(String),
 );
 
+/** For members by name, the member that each is wanted under. */
+const upstreamsSchema = z.record(memberNameSchema, memberNameSchema.transform(memberId));
+
 const shape = {
   durability: z.enum(['sync', 'async']),
   requiredAcks: z.number().int().min(1).max(8),
@@ -29,6 +33,7 @@ const shape = {
   switchoverTimeoutMs: durationMs(500, 600_000),
   electionStaggerMs: durationMs(0, 10_000),
   rejoin: z.enum(['automatic', 'manual']),
+  upstreams: upstreamsSchema,
   synchronousCommit: z.enum(['on', 'remote_apply', 'remote_write', 'local']),
   parameters: parametersSchema,
 };
@@ -42,7 +47,7 @@ export const storedClusterConfigSchema: z.ZodType<ClusterConfig> = z.preprocess(
   z.object(shape).superRefine(checkRules),
 );
 
-/** A change: every setting optional; `null` puts a setting back to its default (in `parameters`: removes it). */
+/** A change: every setting optional; `null` puts a setting back to its default (in `parameters` and `upstreams`: removes it). */
 export const clusterConfigPatchSchema = z.strictObject({
   durability: shape.durability.nullish(),
   requiredAcks: shape.requiredAcks.nullish(),
@@ -56,6 +61,7 @@ export const clusterConfigPatchSchema = z.strictObject({
   switchoverTimeoutMs: shape.switchoverTimeoutMs.nullish(),
   electionStaggerMs: shape.electionStaggerMs.nullish(),
   rejoin: shape.rejoin.nullish(),
+  upstreams: z.record(z.string(), z.union([z.string(), z.null()])).nullish(),
   synchronousCommit: shape.synchronousCommit.nullish(),
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
 });
@@ -80,6 +86,8 @@ function checkRules(config: ClusterConfig, context: z.RefinementCtx): void {
   if (config.durability === 'sync' && config.synchronousCommit === 'local') {
     refuse('synchronousCommit', '"local" acknowledges without any replica, which is what durability "async" says');
   }
+  const circle = circleAmong(config.upstreams);
+  if (circle !== null) refuse('upstreams', `leads in a circle: ${circle.join(' under ')}`);
   if (config.electionStaggerMs >= config.leaseTtlMs) refuse('electionStaggerMs', 'must be shorter than leaseTtlMs');
 }
 
@@ -105,17 +113,18 @@ export function patchClusterConfig(current: ClusterConfig, patch: unknown, sourc
   if (!parsed.success) {
     throw new ConfigError(source, withHints(explainIssues(clusterConfigPatchSchema, parsed.error, patch, () => null)));
   }
-  const { parameters, ...settings } = parsed.data;
+  const { parameters, upstreams, ...settings } = parsed.data;
   const changed: Record<string, unknown> = { ...current };
   for (const [key, value] of Object.entries(settings)) {
     if (value !== undefined) changed[key] = value === null ? Reflect.get(DEFAULT_CONFIG, key) : value;
   }
-  if (parameters !== undefined) changed.parameters = mergeParameters(current.parameters, parameters);
+  if (parameters !== undefined) changed.parameters = merge(current.parameters, parameters);
+  if (upstreams !== undefined) changed.upstreams = merge(current.upstreams, upstreams);
   return parseClusterConfig(changed, source);
 }
 
-function mergeParameters(
-  current: ClusterConfig['parameters'],
+function merge(
+  current: Readonly<Record<string, string>>,
   patch: NonNullable<ClusterConfigPatch['parameters']> | null,
 ): Record<string, string> {
   if (patch === null) return {};

@@ -4,13 +4,10 @@ import { DEFAULT_TAGS } from '@understudy/core';
 import { z } from 'zod';
 import { addressSchema } from './address.ts';
 import { parametersSchema } from './cluster-config.ts';
+import { memberNameSchema } from './member-name.ts';
 
 const path = z.string().min(1, 'a path cannot be empty').max(4096);
 const GIB = 1024 ** 3;
-
-export const memberNameSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, 'a member name has 1 to 40 letters, digits, "-" or "_"');
 
 const clusterName = z
   .string()

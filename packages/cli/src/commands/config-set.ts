@@ -22,7 +22,7 @@ export async function set(context: Context, args: readonly string[], given: unkn
 }
 
 interface Assignment {
-  readonly path: readonly [name: string] | readonly [name: string, parameter: string];
+  readonly path: readonly [name: string] | readonly [map: 'parameters' | 'upstreams', key: string];
   /** `default`: back to what it is without being set. */
   readonly value: { readonly kind: 'default' } | { readonly kind: 'value'; readonly value: unknown };
 }
@@ -32,8 +32,8 @@ function assignment(text: string): Assignment {
   if (name === undefined || value === undefined) {
     throw new CliError('USAGE', `"${text}" is not NAME=VALUE.`, 'Write: understudy config set requiredAcks=2');
   }
-  const parameter = /^parameters\.(.+)$/.exec(name)?.[1];
-  const path = parameter === undefined ? ([name] as const) : (['parameters', parameter] as const);
+  const [, map, key = ''] = /^(parameters|upstreams)\.(.+)$/.exec(name) ?? [];
+  const path = map === 'parameters' || map === 'upstreams' ? ([map, key] as const) : ([name] as const);
   return {
     path,
     value: value === 'default' ? { kind: 'default' } : { kind: 'value', value: parsedValue(text, value) },
@@ -50,13 +50,15 @@ function parsedValue(assigned: string, value: string): unknown {
 
 function changed(config: Settings, changes: readonly Assignment[]): Settings {
   const result: Record<string, unknown> = { ...config };
-  const parameters: Record<string, unknown> = { ...Object(config.parameters) };
   for (const { path, value } of changes) {
-    const [name, parameter] = path;
-    if (parameter === undefined)
-      result[name] = value.kind === 'value' ? value.value : Reflect.get(DEFAULT_CONFIG, name);
-    else if (value.kind === 'value') parameters[parameter] = value.value;
-    else delete parameters[parameter];
+    const [name, key] = path;
+    if (key === undefined) result[name] = value.kind === 'value' ? value.value : Reflect.get(DEFAULT_CONFIG, name);
+    else result[name] = withEntry(result[name], key, value);
   }
-  return changes.some(({ path }) => path.length === 2) ? { ...result, parameters } : result;
+  return result;
+}
+
+function withEntry(map: unknown, key: string, value: Assignment['value']): Settings {
+  const { [key]: _, ...others } = { ...Object(map) };
+  return value.kind === 'value' ? { ...others, [key]: value.value } : others;
 }

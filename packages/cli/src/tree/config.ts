@@ -22,7 +22,10 @@ export function addConfigCommands({ program, attach }: Tree): void {
   const set = config
     .command('set')
     .description('Changes settings. Values are YAML; "default" puts a setting back. Shows the difference.')
-    .argument('<name=value...>', 'settings; a parameter of the servers is parameters.NAME')
+    .argument(
+      '<name=value...>',
+      'settings; a parameter of the servers is parameters.NAME, a wanted upstream upstreams.MEMBER',
+    )
     .option('-n, --dry-run', 'show the difference, change nothing');
   withExamples(withCommon(withTarget(set)), [
     ['understudy config set requiredAcks=2 whenShort=degrade', ''],

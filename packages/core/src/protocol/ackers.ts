@@ -4,6 +4,7 @@ import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Commit } from '../values/command.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
 import type { LeadershipRecord } from '../values/record.ts';
+import { countedOn } from './topology.ts';
 import { act, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
 
 type Primary = Extract<EngineState, { kind: 'primary' }>;
@@ -121,11 +122,12 @@ function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
 /** The members that this leader could count on now: streaming, near, allowed, not sealed against it. */
 export function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
   const seals = currentSeals(turn);
-  return engine.replicas
+  const ready = engine.replicas
     .filter((replica) => isThere(turn, replica) && !seals.has(replica.member))
     .filter((replica) => isAllowed(turn, replica.member))
     .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= turn.config.ackerLagBytes)
     .map((replica) => replica.member);
+  return countedOn(turn, turn.obs.self, ready);
 }
 
 function isAllowed(turn: LedTurn, member: MemberId): boolean {
@@ -148,8 +150,9 @@ export function desiredRule(turn: LedTurn, engine: Primary): AckRule {
     if (rule.members.includes(replica.member) && isThere(turn, replica) && isAllowed(turn, replica.member))
       counted.add(replica.member);
   }
-  if (counted.size >= config.requiredAcks) return ackRule(counted, config.requiredAcks);
-  return shortRule(turn, counted);
+  const chosen = new Set(countedOn(turn, obs.self, [...counted]));
+  if (chosen.size >= config.requiredAcks) return ackRule(chosen, config.requiredAcks);
+  return shortRule(turn, chosen);
 }
 
 /** Fewer replicas than required acks. */

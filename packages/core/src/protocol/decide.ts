@@ -12,6 +12,7 @@ import { authorityOf, newestEvidence } from './lease.ts';
 import { memberRequests } from './requests.ts';
 import { sealWhenSuspected, staySealed } from './seal.ts';
 import { suspicion } from './suspicion.ts';
+import { rememberCascade } from './topology.ts';
 import {
   act,
   configOf,
@@ -141,6 +142,7 @@ function remember(turn: LedTurn): Memory {
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
     request,
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
+    cascade: rememberCascade(turn),
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
       ? epoch
       : memory.rewindFailed === epoch

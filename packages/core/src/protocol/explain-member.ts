@@ -72,7 +72,7 @@ export function describeCommand(command: Command): string {
     case 'seal':
       return `cut the replication stream for epoch ${command.epoch}`;
     case 'follow':
-      return `follow ${command.leader}`;
+      return `follow ${command.upstream}`;
     case 'set-ack-rule':
       return `acknowledge by: ${formatRule(command.rule)}`;
     case 'promote':

@@ -1,6 +1,9 @@
 import { contains, FIRST_LINEAGE, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import type { MemberId } from '../values/brand.ts';
+import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { mayBeSealedYet, withdrawSeal } from './seal.ts';
+import { behindText, compareWithLeader, type Place, placeOf } from './topology.ts';
 import {
   act,
   freshPeer,
@@ -18,7 +21,7 @@ const HUNG_REPLICA_MS = 10_000;
 
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 
-/** Brings a node that does not lead to where it belongs: a running replica of the recorded leader. */
+/** Brings a node that does not lead to where it belongs: a running replica of the recorded leader, or of a replica of it. */
 export function follow(turn: LedTurn): Step {
   const { obs, content } = turn;
   const { engine } = obs;
@@ -81,48 +84,68 @@ export function replaceUnopened(turn: LedTurn): Step | null {
 
 /** Follow, rewind or copy: decided by comparing histories, never timeline numbers (C35). */
 function attach(turn: LedTurn, engine: Replica): Step {
-  const { leader, epoch, phase } = turn.record.value;
-  if (engine.upstream === leader && engine.receiver.kind === 'streaming')
-    return wait('following', `Following ${leader}.`);
+  const { leader } = turn.record.value;
+  const place = placeOf(turn, engine);
+  const upstream = place.kind === 'under' ? place.upstream : leader;
+  const isOnIt = engine.upstream === upstream && engine.receiver.kind === 'streaming';
+  if (isOnIt && (place.kind === 'leader' || !hasDiverged(turn, engine.position))) {
+    return wait(
+      'following',
+      place.kind === 'under' ? `Following ${upstream}, a replica.` : followingText(leader, place),
+    );
+  }
   if (engine.position === null) {
-    return engine.upstream === leader
-      ? wait('connecting', `Connecting to ${leader}.`)
+    return engine.upstream === upstream
+      ? wait('connecting', `Connecting to ${upstream}.`)
       : wait('reading-log', 'The local log is still being read to its end.');
   }
   if (turn.obs.store.kind !== 'current') return storeSilent();
-  const place = compare(turn, engine.position);
-  if (place === 'unknown') return wait('leader-not-open', `Waiting for ${leader} to open, to compare histories.`);
-  if (place === 'diverged') return rejoin(turn, engine.position);
-  if (engine.upstream !== leader) {
-    // Whoever connects may acknowledge: so first be sure that no seal of this node is in the store, or still on its way there.
-    if (heldSession(turn) === null) return missingSession();
-    if (mayBeSealedYet(turn)) {
-      return withdrawSeal(
-        turn,
-        engine.position,
-        'An attempt to seal may still arrive in the store: taking it back first.',
-      );
-    }
-    return act('follow', `Following ${leader} in epoch ${epoch}.`, [{ kind: 'follow', leader, epoch }]);
+  const history = compareWithLeader(turn, engine.position);
+  if (history === 'unknown') return wait('leader-not-open', `Waiting for ${leader} to open, to compare histories.`);
+  if (history === 'diverged') return rejoin(turn, engine.position);
+  if (place.kind === 'under') return goUnder(turn, engine, engine.position, place);
+  if (engine.upstream !== leader) return startFollowing(turn, leader, engine.position);
+  return unstick(turn, engine, turn.record.value.phase);
+}
+
+const followingText = (leader: MemberId, { why }: Extract<Place, { kind: 'leader' }>): string =>
+  why === null ? `Following ${leader}.` : `Following ${leader}: ${why}.`;
+
+function hasDiverged(turn: LedTurn, own: Position | null): boolean {
+  return turn.obs.store.kind === 'current' && own !== null && compareWithLeader(turn, own) === 'diverged';
+}
+
+/** Whoever connects may acknowledge: so first be sure that no seal of this node is in the store, or still on its way there. */
+function startFollowing(turn: LedTurn, upstream: MemberId, own: Position, memory: Partial<Memory> = {}): Step {
+  const { epoch } = turn.record.value;
+  if (heldSession(turn) === null) return missingSession();
+  if (mayBeSealedYet(turn)) {
+    return withdrawSeal(turn, own, 'An attempt to seal may still arrive in the store: taking it back first.');
   }
-  return unstick(turn, engine, phase);
+  const text = `Following ${upstream} in epoch ${epoch}.`;
+  return act('follow', text, [{ kind: 'follow', upstream, epoch }], memory);
+}
+
+/**
+ * Goes below another replica, at exactly its own position: the old stream is cut first, so that this node's end stands still, and the new
+ * one begins when the upstream has applied everything up to there. Engines differ in what they do with a replica that is ahead of its
+ * source; none of them ever sees one.
+ */
+function goUnder(turn: LedTurn, engine: Replica, own: Position, place: Extract<Place, { kind: 'under' }>): Step {
+  const { upstream, applied } = place;
+  const before = turn.memory.cascade;
+  const cascade =
+    before?.upstream === upstream ? before : ({ upstream, state: 'trying', since: turn.obs.now } as const);
+  if (engine.upstream === upstream) return wait('connecting', `No stream from ${upstream} yet.`, { cascade });
+  if (contains(applied, own)) return startFollowing(turn, upstream, own, { cascade });
+  if (engine.upstream === null) return wait('upstream-behind', behindText(upstream, applied, own), { cascade });
+  const text = `Leaving ${engine.upstream} at ${formatPosition(own)}, to go on under ${upstream}.`;
+  return act('leaving-upstream', text, [{ kind: 'seal', epoch: turn.record.value.epoch }], { cascade });
 }
 
 /** Where a node belongs is in the store: on knowledge that may be old, it stays with whom it follows. */
 function storeSilent(): Step {
   return wait('store-silent', 'The store does not answer; this node stays where it is.');
-}
-
-type Place = 'on-history' | 'diverged' | 'unknown';
-
-function compare(turn: LedTurn, own: Position): Place {
-  const { opened, chosenAt, lineage } = turn.record.value;
-  if (opened !== null) {
-    if (contains(opened, own)) return 'on-history';
-    return contains(own, opened) && (lineageOf(own) ?? lineage) === lineage ? 'on-history' : 'diverged';
-  }
-  if (chosenAt !== null && contains(chosenAt, own)) return 'on-history';
-  return 'unknown';
 }
 
 function rejoin(turn: LedTurn, own: Position): Step {

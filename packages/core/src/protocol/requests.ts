@@ -1,9 +1,10 @@
-import { distanceBytes } from '../position/position.ts';
+import { distanceBytes, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts';
 import type { Versioned } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
 import { takeLeadership } from './election.ts';
+import { isFed } from './topology.ts';
 import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
 
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
@@ -198,14 +199,21 @@ function objectionTo(turn: LedTurn, member: MemberId): string | null {
   if (peer.engine.kind === 'replica' && peer.engine.blocked !== undefined) {
     return `${member} cannot open: ${peer.engine.blocked}.`;
   }
-  const progress =
-    obs.engine.kind === 'primary' ? obs.engine.replicas.find((replica) => replica.member === member) : undefined;
-  if (progress === undefined || progress.kind !== 'streaming' || obs.engine.kind !== 'primary') {
-    return `${member} does not replicate from ${obs.self} now.`;
-  }
-  const lagBytes = distanceBytes(obs.engine.position, progress.confirmed);
+  const end = obs.engine.kind === 'primary' ? obs.engine.position : null;
+  const confirmed = progressOf(turn, member);
+  if (end === null || confirmed === null) return `${member} does not replicate from ${obs.self} now.`;
+  const lagBytes = distanceBytes(end, confirmed);
   if (lagBytes > config.ackerLagBytes) return `${member} lags by ${lagBytes} bytes (limit ${config.ackerLagBytes}).`;
   return null;
+}
+
+/** How far a replica is: as this leader's server sees it, or, below another replica, as its own agent says. Null when it gets no stream. */
+function progressOf(turn: LedTurn, member: MemberId): Position | null {
+  const { engine, self } = turn.obs;
+  const direct = engine.kind === 'primary' ? engine.replicas.find((replica) => replica.member === member) : undefined;
+  if (direct !== undefined) return direct.kind === 'streaming' ? direct.confirmed : null;
+  const live = freshPeer(turn, member)?.engine;
+  return live?.kind === 'replica' && live.upstream !== self && isFed(turn, member) ? live.position : null;
 }
 
 /** Requests that a member which does not lead carries out: a new copy, a restart, a failover that an operator forces. */

@@ -30,7 +30,7 @@ export function suspicion(turn: LedTurn): Suspicion {
   }
   const peer = obs.peers.get(leader);
   if (peer?.kind === 'fresh') return judgeReport(turn, peer.live.engine, leader);
-  const receiver = receiverOf(obs.engine);
+  const receiver = receiverFrom(leader, obs.engine);
   if (peer?.kind === 'refusing' && peer.forMs >= REFUSED_FOR_MS && receiver.kind !== 'streaming') {
     return suspects('leader-gone', `${leader}'s address refuses connections and its replication stream has ended.`);
   }
@@ -89,8 +89,9 @@ function notOpenForMs(turn: LedTurn): number {
   return known?.epoch === turn.record.value.epoch ? turn.obs.now - known.since : 0;
 }
 
-function receiverOf(engine: EngineState): Receiver {
-  return engine.kind === 'replica' ? engine.receiver : { kind: 'none' };
+/** The stream from `leader` itself: one from another replica, which may have been fed long ago, says nothing of its life. */
+function receiverFrom(leader: MemberId, engine: EngineState): Receiver {
+  return engine.kind === 'replica' && engine.upstream === leader ? engine.receiver : { kind: 'none' };
 }
 
 function receiverSilenceMs(receiver: Receiver): number {

@@ -60,7 +60,8 @@ export type EngineCommand =
   | { readonly kind: 'stop'; readonly mode: 'handover' | 'fence' | 'orderly' }
   /** Cut the receiver and prove that it is gone; stay cut across restarts until told to follow. */
   | { readonly kind: 'seal'; readonly epoch: Epoch }
-  | { readonly kind: 'follow'; readonly leader: MemberId; readonly epoch: Epoch }
+  /** Receive from `upstream`: the leader of `epoch`, or a replica that is fed by it. */
+  | { readonly kind: 'follow'; readonly upstream: MemberId; readonly epoch: Epoch }
   /** Make the running primary count acknowledgements by `rule`; proof and barrier appear in the engine's state. */
   | { readonly kind: 'set-ack-rule'; readonly rule: AckRule }
   /** Install `rule`, then open for writes on `lineage`. Refused after `notAfter`: the decision is stale then. */

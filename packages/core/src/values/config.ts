@@ -1,3 +1,4 @@
+import type { MemberId } from './brand.ts';
 import type { Durability } from './record.ts';
 
 /** The cluster's dynamic configuration, kept in the store. Durations in ms, sizes in bytes. */
@@ -22,6 +23,11 @@ export interface ClusterConfig {
   readonly electionStaggerMs: number;
   /** What a node with a diverged history may do: `clone` includes rewind; `manual` waits for `reinit`. */
   readonly rejoin: 'automatic' | 'manual';
+  /**
+   * For each member the replica that it is wanted under while it does not lead itself: a tree in place of a star. A wish: a member that
+   * acknowledges, or whose upstream is not well, follows the leader.
+   */
+  readonly upstreams: Readonly<Record<string, MemberId>>;
   readonly synchronousCommit: 'on' | 'remote_apply' | 'remote_write' | 'local';
   /** Server parameters that the cluster sets on every node. */
   readonly parameters: Readonly<Record<string, string>>;
@@ -40,6 +46,7 @@ export const DEFAULT_CONFIG: ClusterConfig = {
   switchoverTimeoutMs: 10_000,
   electionStaggerMs: 300,
   rejoin: 'automatic',
+  upstreams: {},
   synchronousCommit: 'on',
   parameters: {},
 };

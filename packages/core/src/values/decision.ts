@@ -36,6 +36,11 @@ export interface Memory {
   readonly leaderNotOpenSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
+  /**
+   * The way to another upstream than the leader. `trying`: since when this node has been without a stream because of it. `given-up`:
+   * since when it has stayed with the leader because it came to nothing.
+   */
+  readonly cascade: { readonly upstream: MemberId; readonly state: 'trying' | 'given-up'; readonly since: Ms } | null;
   /** An epoch for which rewinding failed here: copy instead. */
   readonly rewindFailed: Epoch | null;
 }
@@ -53,6 +58,7 @@ export const EMPTY_MEMORY: Memory = {
   request: null,
   leaderNotOpenSince: null,
   leaderPosition: null,
+  cascade: null,
   rewindFailed: null,
 };
 

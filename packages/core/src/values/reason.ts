@@ -53,6 +53,7 @@ export const REASON_CODES = [
   'leading',
   'leading-without-store',
   'lease-not-expired',
+  'leaving-upstream',
   'log-removed',
   'opened',
   'operator-failover',
@@ -94,6 +95,7 @@ export const REASON_CODES = [
   'switchover-stop',
   'switchover-stop-forced',
   'switchover-stopping',
+  'upstream-behind',
 ] as const;
 
 export type ReasonCode = (typeof REASON_CODES)[number];

@@ -189,6 +189,7 @@ const config: fc.Arbitrary<ClusterConfig> = fc
     electionStaggerMs: fc.constantFrom(0, 300),
     degradeAfterMs: fc.constantFrom(0, 3000),
     ackerGoneMs: fc.constantFrom(0, 1500),
+    upstreams: fc.option(fc.dictionary(id, id), { nil: {}, freq: 2 }),
   })
   .map((change) => ({ ...DEFAULT_CONFIG, ...change }) as ClusterConfig);
 
@@ -335,6 +336,14 @@ export const memory: fc.Arbitrary<Memory> = fc
     ),
     leaderNotOpenSince: fc.option(inEpoch, { freq: 2 }),
     leaderPosition: fc.option(position, { freq: 4 }),
+    cascade: fc.option(
+      fc.record({
+        upstream: fc.constantFrom<MemberId>(...MEMBERS),
+        state: fc.constantFrom('trying', 'given-up'),
+        since: instant,
+      }),
+      { freq: 3 },
+    ),
     rewindFailed: fc.option(someEpoch, { freq: 2 }),
   })
   .map((each) => ({ ...EMPTY_MEMORY, ...each }));

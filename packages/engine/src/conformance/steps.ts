@@ -152,7 +152,7 @@ export class Stage {
   }
 
   async follow(node: ConformanceNode, leader: ConformanceNode): Promise<void> {
-    await this.run(node, { kind: 'follow', leader: leader.id, epoch: epoch(Math.max(1, this.#epoch)) });
+    await this.run(node, { kind: 'follow', upstream: leader.id, epoch: epoch(Math.max(1, this.#epoch)) });
     await this.until(node, 'replica', (state) => state.receiver.kind === 'streaming' && state.upstream === leader.id);
   }
 

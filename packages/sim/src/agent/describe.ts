@@ -10,7 +10,7 @@ export function describeCommand(command: Command): string {
     case 'seal':
       return `seal epoch ${command.epoch}`;
     case 'follow':
-      return `follow ${command.leader} in epoch ${command.epoch}`;
+      return `follow ${command.upstream} in epoch ${command.epoch}`;
     case 'set-ack-rule':
       return `set ack rule ${formatRule(command.rule)}`;
     case 'promote':

@@ -117,10 +117,10 @@ export class SimEngine {
         break;
       case 'follow':
         if (this.#gtids !== null) {
-          this.#gtids.follow(indexOf(command.leader), account, done);
+          this.#gtids.follow(indexOf(command.upstream), account, done);
           break;
         }
-        setUpstream(this.#server, indexOf(command.leader));
+        setUpstream(this.#server, indexOf(command.upstream));
         this.#host.later(FOLLOW_MS, () => done(null));
         break;
       case 'set-ack-rule':

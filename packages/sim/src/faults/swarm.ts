@@ -1,4 +1,5 @@
 import type { ClusterConfig, Command, Durability, MemberTags } from '@understudy/core';
+import { nameOf } from '../agent/observe.ts';
 import type { Scenario } from '../run/scenario.ts';
 import { countableAcks, type Flavour } from '../server/flavour.ts';
 import { type Random, randomFor } from '../time/random.ts';
@@ -110,7 +111,34 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     streamTimeoutMs: random.pick([2500, 5000, 10_000]),
     faults: [],
   };
-  return { ...scenario, faults: planFaults(scenario, options) };
+  const planned = { ...scenario, faults: planFaults(scenario, options) };
+  return options.course === null ? asTree(planned, options.faults) : planned;
+}
+
+/**
+ * Some clusters are trees, and some of those change their shape while faults strike. Drawn apart, so that one seed means the same faults
+ * with and without. A shape may be foolish (a circle, a member under itself): then the protocol has to make the best of it.
+ */
+function asTree(scenario: Scenario, only: readonly FaultKind[] | null): Scenario {
+  const random = randomFor(scenario.seed, 'topology');
+  if (scenario.nodes < 3 || !random.chance(0.4)) return scenario;
+  const config = { ...scenario.config, upstreams: drawUpstreams(random, scenario.nodes) };
+  const moves = only === null || only.includes('config') ? random.pick([0, 0, 1, 3]) : 0;
+  const faults: readonly Fault[] = Array.from({ length: moves }, () => ({
+    at: Math.round(random.between(8000, scenario.durationMs)),
+    kind: 'config',
+    change: { upstreams: drawUpstreams(random, scenario.nodes) },
+  }));
+  return { ...scenario, config, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
+}
+
+function drawUpstreams(random: Random, nodes: number): ClusterConfig['upstreams'] {
+  const share = random.pick([0.3, 0.6, 1]);
+  const isSound = random.chance(0.8);
+  const entries = Array.from({ length: nodes }, (_, index) => index)
+    .filter((index) => (isSound ? index > 0 : true) && random.chance(share))
+    .map((index) => [nameOf(index), nameOf(random.int(isSound ? index : nodes))] as const);
+  return Object.fromEntries(entries);
 }
 
 function drawConfig(random: Random, nodes: number, flavour: Flavour): Partial<ClusterConfig> {

@@ -1,5 +1,6 @@
-import { formatRule } from '@understudy/core';
-import { nameOf } from '../agent/observe.ts';
+import { formatRule, type LeadershipRecord, type MemberId, wantedUpstream } from '@understudy/core';
+import { indexOf, nameOf } from '../agent/observe.ts';
+import type { SimServer } from '../server/server.ts';
 import type { World } from './world.ts';
 
 export interface Settled {
@@ -40,8 +41,26 @@ export function workingProblem(world: World): string | null {
     const name = nameOf(server.index);
     if (server.process !== 'replica') return `${name} is ${server.process} (data ${server.disk})`;
     if (server.receiver === null) return `${name} has no stream (${server.receiverTrouble})`;
-    if (server.receiver.source !== leader) return `${name} follows somebody else`;
+    const upstream = upstreamOf(world, record, server);
+    if (server.receiver.source !== upstream) return `${name} is not under ${nameOf(upstream.index)}`;
     if (!server.receiver.caughtUp) return `${name} is catching up`;
   }
   return null;
+}
+
+/**
+ * Whom a replica of a healthy cluster receives from: whom the configuration names, unless that host is gone, or the replica has to
+ * acknowledge, as there are too few others.
+ */
+function upstreamOf(world: World, record: LeadershipRecord, server: SimServer): SimServer {
+  const { members, config } = world.store.content;
+  const upstreams = config?.value.upstreams ?? {};
+  const wants = (member: MemberId): MemberId | null => wantedUpstream(upstreams, members, record.leader, member);
+  const wanted = wants(nameOf(server.index));
+  const direct = record.rule.members.filter((member) => wants(member) === null);
+  const mustAcknowledge = direct.length < record.rule.required && record.rule.members.includes(nameOf(server.index));
+  const found = world.servers[indexOf(wanted ?? record.leader)];
+  const leader = world.servers[indexOf(record.leader)];
+  if (found === undefined || leader === undefined) throw new Error(`${wanted} is no server`);
+  return mustAcknowledge || !found.hostUp ? leader : found;
 }

@@ -17,7 +17,7 @@ import { Checks } from '../checks/checks.ts';
 import { SimNet } from '../net/net.ts';
 import { loseHost } from '../server/lifecycle.ts';
 import { type ServerWorld, SimServer } from '../server/server.ts';
-import { linkChanged } from '../server/stream.ts';
+import { linkChanged, pump } from '../server/stream.ts';
 import { SimStore } from '../store/sim-store.ts';
 import { HostClock } from '../time/clock.ts';
 import { type Random, randomFor } from '../time/random.ts';
@@ -127,6 +127,9 @@ export class World {
     const shape = scenario.clocks[index] ?? { rate: 1, wallOffsetMs: 0 };
     const clock = new HostClock(shape.rate, 1000 * (index + 1), shape.wallOffsetMs);
     const server = new SimServer(index, this.#serverWorld());
+    server.onPassOn(() => {
+      for (const stream of server.senders) pump(stream);
+    });
     this.servers.push(server);
     const guard = new SimGuard({
       scheduler,

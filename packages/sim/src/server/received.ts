@@ -10,6 +10,7 @@ export function keepApplying(server: SimServer): void {
   server.later(0.3 + random.next() * 2 + random.next() * server.trouble.slowReloadMs, () => {
     server.applying = 'no';
     server.appliedLsn = Math.max(server.appliedLsn, Math.min(end, server.lsn));
+    server.passOn();
     keepApplying(server);
   });
 }
@@ -17,6 +18,11 @@ export function keepApplying(server: SimServer): void {
 /** Nothing of what was received is in the relay log alone. */
 export function isDrained(server: SimServer): boolean {
   return server.appliedLsn >= server.lsn;
+}
+
+/** How much of its log a server sends: a replica of MySQL or MariaDB what it has applied, everybody else what is on their disk. */
+export function sendableEnd(source: SimServer): number {
+  return source.flavour === 'postgres' || source.process !== 'replica' ? source.lsn : source.appliedLsn;
 }
 
 /** The relay log is deleted: by a new source or the end of the channel; on MariaDB also when replication starts while nothing runs. */

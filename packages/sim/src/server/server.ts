@@ -143,6 +143,7 @@ export class SimServer {
   #hung = 0;
   #deferred: (() => void)[] = [];
   #listener: () => void = () => {};
+  #sender: () => void = () => {};
 
   constructor(index: NodeIndex, world: ServerWorld) {
     this.index = index;
@@ -169,6 +170,16 @@ export class SimServer {
   /** Who wants to be told at once when something changes: the agent beside it. */
   onChange(listener: () => void): void {
     this.#listener = listener;
+  }
+
+  /** Who sends on what the server can send now. */
+  onPassOn(sender: () => void): void {
+    this.#sender = sender;
+  }
+
+  /** There is more to send than before. */
+  passOn(): void {
+    if (this.senders.length > 0) this.#sender();
   }
 
   changed(): void {

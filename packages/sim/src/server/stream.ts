@@ -1,6 +1,6 @@
-import { type Branch, holds } from '../wal/branch.ts';
+import { type Branch, branchAt, holds } from '../wal/branch.ts';
 import { countReply, memberName } from './acks.ts';
-import { keepApplying } from './received.ts';
+import { keepApplying, sendableEnd } from './received.ts';
 import { countAcknowledgement } from './semi-sync.ts';
 import type { SimServer, Stream } from './server.ts';
 
@@ -43,7 +43,7 @@ function refusalOf(source: SimServer, sink: SimServer, branch: Branch): SimServe
   if (!net.passes(sink.index, source.index) || !net.passes(source.index, sink.index)) return 'unknown';
   if (source.process === 'down' || source.process === 'starting' || source.process === 'stopping') return 'refused';
   if (source.branch === null || source === sink || source.systemId !== sink.systemId) return 'history';
-  if (!holds(source.branch, source.lsn, branch, sink.lsn)) return 'history';
+  if (!holds(source.branch, sendableEnd(source), branch, sink.lsn)) return 'history';
   if (sink.lsn < source.removedBelow) return 'wal-removed';
   if (source.flavour !== 'postgres') return refusalOfLogin(source, sink);
   // Each member has a slot of its own, and a slot serves one connection. Without it a dead connection and its successor would count
@@ -96,9 +96,10 @@ function open(source: SimServer, sink: SimServer, branch: Branch): void {
 export function pump(stream: Stream): void {
   const { source, sink } = stream;
   if (!stream.senderAlive || stream.inFlight || source.life !== stream.sourceLife || source.frozen) return;
-  const branch = source.branch;
-  if (branch === null) return;
-  const bytes = source.lsn - stream.sentLsn;
+  if (source.branch === null) return;
+  const end = sendableEnd(source);
+  const branch = end === source.lsn ? source.branch : branchAt(source.branch, end);
+  const bytes = end - stream.sentLsn;
   if (bytes <= 0 && branch === stream.sentBranch) {
     noteCaughtUp(stream);
     return;
@@ -106,7 +107,6 @@ export function pump(stream: Stream): void {
   const { net, scheduler } = source.world;
   if (!net.passes(source.index, sink.index)) return;
   stream.inFlight = true;
-  const end = source.lsn;
   scheduler.after(net.delayMs() + bytes / BYTES_PER_MS + sink.flushDelayMs(), () => {
     sink.runIn(stream.sinkLife, () => arrive(stream, branch, end));
   });
@@ -137,7 +137,7 @@ function arrive(stream: Stream, branch: Branch, end: number): void {
   keepApplying(sink);
   reply(stream);
   pump(stream);
-  for (const downstream of sink.senders) pump(downstream);
+  sink.passOn();
 }
 
 /** Tells the source what is durable at the sink. */

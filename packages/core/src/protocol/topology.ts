@@ -1,0 +1,157 @@
+import { contains, distanceBytes, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
+import type { ClusterConfig } from '../values/config.ts';
+import type { Memory } from '../values/decision.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import { acknowledgesNow } from '../values/record.ts';
+import { freshPeer, type LedTurn } from './turn.ts';
+
+/** How long a node does without a stream to get below its wanted upstream, before it goes to the leader. */
+const PATIENCE_MS = 5000;
+/** How long it then stays there before it tries again. */
+const GIVEN_UP_MS = 30_000;
+
+type Replica = Extract<EngineState, { kind: 'replica' }>;
+
+/**
+ * From whom a replica is to receive. `under`: from the replica that the configuration names; `applied` is what that one can pass on for
+ * certain. `leader`: from the leader; `why` says what keeps it from where it is wanted (half a sentence), null when it is wanted there.
+ */
+export type Place =
+  | { readonly kind: 'under'; readonly upstream: MemberId; readonly applied: Position }
+  | { readonly kind: 'leader'; readonly why: string | null };
+
+/**
+ * The replica that `member` is wanted under while `leader` leads; null when it is wanted under the leader itself: it leads, nothing is
+ * configured for it, or what is configured names no member or leads back to where it began.
+ */
+export function wantedUpstream(
+  upstreams: ClusterConfig['upstreams'],
+  members: { has(member: MemberId): boolean },
+  leader: MemberId,
+  member: MemberId,
+): MemberId | null {
+  const wishOf = (of: MemberId): MemberId | null => (Object.hasOwn(upstreams, of) ? (upstreams[of] ?? null) : null);
+  const wanted = wishOf(member);
+  if (member === leader || wanted === null || wanted === leader || !members.has(wanted)) return null;
+  const passed = new Set([member]);
+  for (let at: MemberId | null = wanted; at !== null && at !== leader; at = wishOf(at)) {
+    if (passed.has(at)) return null;
+    passed.add(at);
+  }
+  return wanted;
+}
+
+/** A circle in what members are wanted under, as the names along it with the first again at the end; null when there is none. */
+export function circleAmong(upstreams: ClusterConfig['upstreams']): readonly string[] | null {
+  for (const start of Object.keys(upstreams)) {
+    const passed = [start];
+    for (let at = upstreams[start]; at !== undefined; at = Object.hasOwn(upstreams, at) ? upstreams[at] : undefined) {
+      passed.push(at);
+      if (at === start) return passed;
+      if (passed.indexOf(at) < passed.length - 1) break;
+    }
+  }
+  return null;
+}
+
+/**
+ * Where this node belongs now. Level-triggered: as soon as its wanted upstream is not well it belongs to the leader, and back when it is.
+ * Whoever acknowledges, by the recorded rule or the one that is moved to, belongs to the leader: only its own streams count there. So does
+ * everybody while too few acknowledge.
+ */
+export function placeOf(turn: LedTurn, engine: Replica): Place {
+  const { obs, record, content, memory } = turn;
+  const { leader, phase } = record.value;
+  const upstream = wantedUpstream(turn.config.upstreams, content.members, leader, obs.self);
+  if (upstream === null) return { kind: 'leader', why: null };
+  const stay = (why: string): Place => ({ kind: 'leader', why: `wanted under ${upstream}, but ${why}` });
+  if (phase !== 'open') return stay(`${leader} has not opened yet`);
+  const { rule } = record.value;
+  if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self) === 'yes') {
+    return stay('its acknowledgement counts, so it follows the leader');
+  }
+  if (!hasAcksWithout(turn)) return stay(`too few others acknowledge for ${leader}`);
+  if (memory.cascade?.upstream === upstream && memory.cascade.state === 'given-up') {
+    return stay('no stream came about from there; tried again in a while');
+  }
+  const source = freshPeer(turn, upstream)?.engine;
+  if (source?.kind !== 'replica') return stay(`${upstream} is not a running replica`);
+  if (!isFed(turn, upstream)) return stay(`${upstream} gets no stream that comes from ${leader}`);
+  if (compareWithLeader(turn, source.position ?? source.replayed) !== 'on-history') {
+    return stay(`${upstream} is not on ${leader}'s history`);
+  }
+  const lacksBytes = engine.position === null ? 0 : distanceBytes(engine.position, source.replayed);
+  if (lacksBytes > turn.config.ackerLagBytes) return stay(`${upstream} is ${lacksBytes} bytes behind this node`);
+  return { kind: 'under', upstream, applied: source.replayed };
+}
+
+/** Whether the members that acknowledge are there and enough, so that the leader can do without this node. */
+function hasAcksWithout(turn: LedTurn): boolean {
+  const { config, record } = turn;
+  if (config.durability === 'async') return true;
+  const { leader, rule, moving } = record.value;
+  const there = (moving ?? rule).members.filter((member) => {
+    const engine = freshPeer(turn, member)?.engine;
+    return engine?.kind === 'replica' && engine.upstream === leader && engine.receiver.kind === 'streaming';
+  });
+  return there.length >= config.requiredAcks;
+}
+
+/** Whether `member` gets a stream that begins at the leader, by what the members say now. Never by way of this node: that would be a circle. */
+export function isFed(turn: LedTurn, member: MemberId): boolean {
+  const { leader } = turn.record.value;
+  const passed = new Set([turn.obs.self]);
+  for (let at = member; ; ) {
+    const engine = freshPeer(turn, at)?.engine;
+    if (passed.has(at) || engine?.kind !== 'replica' || engine.receiver.kind !== 'streaming') return false;
+    if (engine.upstream === leader) return true;
+    if (engine.upstream === null) return false;
+    passed.add(at);
+    at = engine.upstream;
+  }
+}
+
+/** Where a position stands to the history of the recorded leader; `unknown` while that has not opened. */
+export function compareWithLeader(turn: LedTurn, own: Position): 'on-history' | 'diverged' | 'unknown' {
+  const { opened, chosenAt, lineage } = turn.record.value;
+  if (opened !== null) {
+    if (contains(opened, own)) return 'on-history';
+    return contains(own, opened) && (lineageOf(own) ?? lineage) === lineage ? 'on-history' : 'diverged';
+  }
+  if (chosenAt !== null && contains(chosenAt, own)) return 'on-history';
+  return 'unknown';
+}
+
+/**
+ * Those of `members` that a leader should count on: who is wanted under another replica is left to go there, unless too few would
+ * remain. Durability comes before the shape of the tree.
+ */
+export function countedOn(turn: LedTurn, leader: MemberId, members: readonly MemberId[]): readonly MemberId[] {
+  const { config, content } = turn;
+  const direct = members.filter((member) => wantedUpstream(config.upstreams, content.members, leader, member) === null);
+  return direct.length >= config.requiredAcks ? direct : members;
+}
+
+/** What is remembered of the way to another upstream: forgotten on arrival, given up after a while, tried again later. */
+export function rememberCascade(turn: LedTurn): Memory['cascade'] {
+  const { obs, memory, config, content, record } = turn;
+  const { cascade } = memory;
+  if (cascade === null) return null;
+  const wanted = wantedUpstream(config.upstreams, content.members, record.value.leader, obs.self);
+  if (cascade.upstream !== wanted) return null;
+  const spentMs = elapsedMs(cascade.since, obs.now);
+  if (cascade.state === 'given-up') return spentMs < GIVEN_UP_MS ? cascade : null;
+  const { engine } = obs;
+  const isThere = engine.kind === 'replica' && engine.upstream === wanted;
+  if (isThere && engine.receiver.kind === 'streaming') return null;
+  const isRefused = isThere && engine.receiver.kind === 'broken' && LASTING.has(engine.receiver.cause);
+  return isRefused || spentMs >= PATIENCE_MS ? { upstream: wanted, state: 'given-up', since: obs.now } : cascade;
+}
+
+/** Causes for which a stream from an intermediate does not come by waiting. The leader may well have what it lacks. */
+const LASTING: ReadonlySet<string> = new Set(['wal-removed', 'history', 'login']);
+
+/** What a node says that waits until its new upstream can pass on whatever follows its own end. */
+export const behindText = (upstream: MemberId, applied: Position, own: Position): string =>
+  `${upstream} has applied ${formatPosition(applied)}; this node, which ends at ${formatPosition(own)}, goes on from there as soon as ${upstream} has that too.`;

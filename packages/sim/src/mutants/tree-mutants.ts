@@ -1,0 +1,57 @@
+import type { Mutant } from './mutant.ts';
+
+/** Wrong ways to let one replica feed another. */
+export const TREE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'sealed-below-intermediate',
+    description:
+      'A node that receives from another replica publishes its seal without cutting that stream: it is not the one of the leader.',
+    edits: [
+      {
+        file: 'core/src/protocol/seal.ts',
+        find: `  if (quorum !== null) return quorum;
+  if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
+        replace: `  if (quorum !== null) return quorum;
+  if (obs.engine.upstream === record.value.leader) {`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
+  },
+  {
+    name: 'acker-goes-below',
+    description: 'A member goes below another replica although the leader counts on its acknowledgement.',
+    edits: [
+      {
+        file: 'core/src/protocol/topology.ts',
+        find: `  if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self) === 'yes') {`,
+        replace: `  if (rule.members.length < 0) {`,
+      },
+    ],
+    hunt: { withinSeeds: 100 },
+  },
+  {
+    name: 'wanted-elsewhere-still-counted',
+    description:
+      'The leader goes on counting on members that are wanted under another replica, so they never get there.',
+    edits: [
+      {
+        file: 'core/src/protocol/topology.ts',
+        find: `  return direct.length >= config.requiredAcks ? direct : members;`,
+        replace: `  return direct.length < 0 ? direct : members;`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
+  },
+  {
+    name: 'shape-before-durability',
+    description: 'The leader counts on members that are wanted below itself only, also when too few of those are left.',
+    edits: [
+      {
+        file: 'core/src/protocol/topology.ts',
+        find: `  return direct.length >= config.requiredAcks ? direct : members;`,
+        replace: `  return direct;`,
+      },
+    ],
+    hunt: { withinSeeds: 50 },
+  },
+];
