@@ -18,16 +18,16 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     hunt: { withinSeeds: 50 },
   },
   {
-    name: 'acker-goes-below',
-    description: 'A member goes below another replica although the leader counts on its acknowledgement.',
+    name: 'below-though-needed',
+    description: 'A member stays below another replica although the leader has too few others that acknowledge.',
     edits: [
       {
         file: 'core/src/protocol/topology.ts',
-        find: `  if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self) === 'yes') {`,
-        replace: `  if (rule.members.length < 0) {`,
+        find: `  return there.length >= config.requiredAcks;`,
+        replace: `  return there.length >= 0;`,
       },
     ],
-    hunt: { withinSeeds: 100 },
+    hunt: { withinSeeds: 200 },
   },
   {
     name: 'wanted-elsewhere-still-counted',
@@ -52,6 +52,6 @@ export const TREE_MUTANTS: readonly Mutant[] = [
         replace: `  return direct;`,
       },
     ],
-    hunt: { withinSeeds: 50 },
+    hunt: { withinSeeds: 150 },
   },
 ];
