@@ -86,7 +86,13 @@ test('a log that only the leader still has is asked of the leader, and costs no 
 });
 
 test('arriving is remembered as nothing, and so is a way to where it is wanted no longer', () => {
-  assert.equal(n3Decides({ engine: under() }, { cascade: trying }).memory.cascade, null);
+  const begun = { cascade: { ...trying, since: ms(NOW - 5000) } };
+  assert.equal(n3Decides({ engine: under() }, begun).memory.cascade, null);
+  assert.deepEqual(
+    n3Decides({ engine: under() }, { cascade: trying }).memory.cascade,
+    trying,
+    'it may be gone at once',
+  );
   assert.equal(n3Decides({ store: { members: FOUR } }, { cascade: trying }).memory.cascade, null);
 });
 

@@ -60,7 +60,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         const { position: leads } = await stage.until(next, 'primary');
         assert(tail.position !== null && !contains(leads, tail.position));
         // As if its agent had compared histories a moment too early.
-        await stage.run(replica, { kind: 'follow', leader: next.id, epoch: epoch(9) });
+        await stage.run(replica, { kind: 'follow', upstream: next.id, epoch: epoch(9) });
         const looked = async () => {
           const { position } = await stage.until(next, 'primary');
           await replica.engine().maintain({ ...stage.context(replica), positions: new Map([[next.id, position]]) });
@@ -93,7 +93,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
           return numbers.length === 1 ? true : null;
         });
         // Nobody has looked since.
-        const follow = { kind: 'follow', leader: next.id, epoch: epoch(9) } as const;
+        const follow = { kind: 'follow', upstream: next.id, epoch: epoch(9) } as const;
         await assert.rejects(
           replica.engine().execute(follow, stage.context(replica)),
           /received from the old leader since histories were compared/,

@@ -133,7 +133,7 @@ export function countedOn(turn: LedTurn, leader: MemberId, members: readonly Mem
   return direct.length >= config.requiredAcks ? direct : members;
 }
 
-/** What is remembered of the way to another upstream: forgotten on arrival, given up after a while, tried again later. */
+/** What is remembered of the way to another upstream: after a while it has led there or is given up, to be tried again later. */
 export function rememberCascade(turn: LedTurn): Memory['cascade'] {
   const { obs, memory, config, content, record } = turn;
   const { cascade } = memory;
@@ -143,10 +143,12 @@ export function rememberCascade(turn: LedTurn): Memory['cascade'] {
   const spentMs = elapsedMs(cascade.since, obs.now);
   if (cascade.state === 'given-up') return spentMs < GIVEN_UP_MS ? cascade : null;
   const { engine } = obs;
-  const isThere = engine.kind === 'replica' && engine.upstream === wanted;
-  if (isThere && engine.receiver.kind === 'streaming') return null;
-  const isRefused = isThere && engine.receiver.kind === 'broken' && LASTING.has(engine.receiver.cause);
-  return isRefused || spentMs >= PATIENCE_MS ? { upstream: wanted, state: 'given-up', since: obs.now } : cascade;
+  const receiver = engine.kind === 'replica' && engine.upstream === wanted ? engine.receiver : null;
+  const isRefused = receiver?.kind === 'broken' && LASTING.has(receiver.cause);
+  if (spentMs < PATIENCE_MS && !isRefused) return cascade;
+  // Not sooner: a stream that is refused over and over shows itself as one for a moment each time.
+  if (receiver?.kind === 'streaming') return null;
+  return { upstream: wanted, state: 'given-up', since: obs.now };
 }
 
 /** Causes for which a stream from an intermediate does not come by waiting. The leader may well have what it lacks. */

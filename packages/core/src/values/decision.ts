@@ -37,7 +37,7 @@ export interface Memory {
   /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
   /**
-   * The way to another upstream than the leader. `trying`: since when this node has been without a stream because of it. `given-up`:
+   * The way to another upstream than the leader. `trying`: since when this node has been on it. `given-up`:
    * since when it has stayed with the leader because it came to nothing.
    */
   readonly cascade: { readonly upstream: MemberId; readonly state: 'trying' | 'given-up'; readonly since: Ms } | null;

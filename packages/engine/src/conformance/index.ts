@@ -4,6 +4,7 @@
  */
 
 import { describe } from 'node:test';
+import { cascadeTests } from './cascade.ts';
 import { failoverTests } from './failover.ts';
 import type { ConformanceHarness } from './harness.ts';
 import { lifecycleTests } from './lifecycle.ts';
@@ -22,4 +23,5 @@ export { eventually, ids, monotonicMs, onStage, print, Stage } from './steps.ts'
 export function engineConformance(harness: ConformanceHarness, atOnce = 2): void {
   describe(`${harness.name}: lifecycle`, { concurrency: atOnce }, () => lifecycleTests(harness));
   describe(`${harness.name}: failover`, { concurrency: atOnce }, () => failoverTests(harness));
+  describe(`${harness.name}: cascade`, { concurrency: atOnce }, () => cascadeTests(harness));
 }
