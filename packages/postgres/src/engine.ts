@@ -142,7 +142,8 @@ export class PostgresEngine implements Engine {
       case 'seal':
         return seal(instance);
       case 'follow':
-        if ((await follow(instance, command.upstream, context)) === 'changed') await this.#observer.receiverLog.restart();
+        if ((await follow(instance, command.upstream, context)) === 'changed')
+          await this.#observer.receiverLog.restart();
         return;
       case 'set-ack-rule':
         return setAckRule(instance, command.rule);

@@ -17,7 +17,7 @@ import {
 import type { ClusterContext, MemberReport } from '../index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
 
-const waitMs = 10_000;
+const waitMs = 60_000;
 const pollMs = 10;
 
 type StateOf<Kind extends EngineState['kind']> = Extract<EngineState, { kind: Kind }>;

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { ackRule, contains, lineageOf } from '@understudy/core';
+import type { ConformanceHarness, ConformanceNode } from './harness.ts';
+import { eventually, ids, onStage, print, type Stage } from './steps.ts';
+import { Writer } from './writer.ts';
+
+/** A replica that feeds another one. */
+export function cascadeTests(harness: ConformanceHarness): void {
+  it('a replica goes below another one and back while writes go on, at exactly its own position', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [middle, lowest] = [stage.node(2), stage.node(3)];
+      await stage.setRule(leader, ackRule([middle.id], 1));
+      const writer = new Writer(await stage.connect(leader), 1);
+      await some(writer, 20);
+      await goBelow(stage, lowest, middle);
+      await some(writer, 20);
+      await goBelow(stage, lowest, leader);
+      await some(writer, 20);
+      await goBelow(stage, lowest, middle);
+      await some(writer, 20);
+      await writer.stop();
+      await holdsAll(stage, lowest, writer.acknowledged);
+    }));
+
+  it('what is below an intermediate does not acknowledge, and follows it to the history line of another leader', () =>
+    onStage(harness, 4, async (stage) => {
+      const leader = await stage.build(1);
+      const [middle, lowest, next] = [stage.node(2), stage.node(3), stage.node(4)];
+      await stage.setRule(leader, ackRule(ids([middle, next]), 1));
+      await goBelow(stage, lowest, middle);
+      const writer = new Writer(await stage.connect(leader), 1);
+      await some(writer, 20);
+      const { replicas } = await stage.until(leader, 'primary');
+      assert.deepEqual(replicas.map(({ member }) => member).toSorted(), [middle.id, next.id]);
+      await leader.kill();
+      await writer.stop();
+      await stage.until(leader, 'stopped');
+      await Promise.all([middle, next].map((node) => stage.run(node, { kind: 'seal', epoch: stage.nextEpoch() })));
+      const held = await Promise.all([middle, next].map((node) => stage.position(node)));
+      // Nobody has sealed the lowest one: it goes on below the intermediate, whatever that one does.
+      const isNextFurther = held[0] !== undefined && held[1] !== undefined && contains(held[1], held[0]);
+      const [chosen, other] = isNextFurther ? [next, middle] : [middle, next];
+      const lineage = await stage.promote(chosen, ackRule([other.id], 1));
+      await stage.follow(other, chosen);
+      const later = new Writer(await stage.connect(chosen), 1_000_000);
+      await some(later, 20);
+      await later.stop();
+      await holdsAll(stage, lowest, [...writer.acknowledged, ...later.acknowledged]);
+      await eventually('the new line', async () => (lineageOf(await stage.position(lowest)) === lineage ? true : null));
+      // And where it is under the new leader, its acknowledgement counts as soon as the rule names it.
+      if (chosen !== middle) await goBelow(stage, lowest, chosen);
+      await stage.run(other, { kind: 'stop', mode: 'fence' });
+      await stage.setRule(chosen, ackRule([lowest.id], 1));
+      assert.equal(await (await stage.connect(chosen)).write(2_000_000), 'acknowledged');
+    }));
+}
+
+/** As an agent does it: cut first, so that its end stands still, then connected where everything up to there has been applied. */
+async function goBelow(stage: Stage, node: ConformanceNode, upstream: ConformanceNode): Promise<void> {
+  await stage.run(node, { kind: 'seal', epoch: stage.nextEpoch() });
+  const own = await stage.position(node);
+  await eventually(`${upstream.id} has what ${node.id} holds`, async () => {
+    const state = await stage.state(upstream);
+    const end = state.kind === 'replica' ? state.replayed : state.kind === 'primary' ? state.position : null;
+    return end !== null && contains(end, own) ? true : null;
+  });
+  // Every agent does so every second: an upstream may have to keep something ready for each member.
+  await upstream.engine().maintain(stage.context(upstream));
+  await stage.follow(node, upstream);
+}
+
+async function some(writer: Writer, count: number): Promise<void> {
+  const before = writer.acknowledged.length;
+  await eventually('some writes', async () => (writer.acknowledged.length > before + count ? true : null));
+}
+
+async function holdsAll(stage: Stage, node: ConformanceNode, values: readonly number[]): Promise<void> {
+  const client = await stage.connect(node);
+  let missing: readonly number[] = [];
+  const look = async () => {
+    const found = new Set(await client.read());
+    missing = values.filter((value) => !found.has(value));
+    return missing.length === 0 ? true : null;
+  };
+  await eventually(
+    `everything on ${node.id}`,
+    look,
+    async () =>
+      `lacks ${missing.length} of ${values.length}: ${missing.slice(0, 5)}, ${print(await Promise.all(stage.cluster.nodes.map((each) => stage.state(each))))}`,
+  );
+}
