@@ -30,10 +30,11 @@ ${list.join('\n')}
   --calm-ms N          writes before each fault (2000); --converge-ms N: time to be whole again (60000)
   --data-dir FOLDER    the cluster's folder; default: a new one, removed afterwards
   --keep               keep that folder
-  --tour               instead (PostgreSQL): company_db and pgbench's bank carried through kill, switchover and rejoin, compared on every node
+  --tour               instead: company_db, retail_db and pgbench or sysbench carried through kill, switchover and rejoin;
+                       checksums of all tables are compared on every node
   --log-level LEVEL    of the agents: info (default) or debug
   --json               print the report as JSON
-Exit codes: 0 nothing lost and all converged; 1 something was lost, resurrected, acknowledged by two, or did not converge; 2 wrong usage;
+Exit codes: 0 nothing lost and all converged; 1 something was lost, resurrected, acknowledged by two or by nobody, or not whole again; 2 wrong usage;
 3 the drill could not be carried out; 130 interrupted.
 `;
 }

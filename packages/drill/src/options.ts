@@ -131,12 +131,6 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     logLevel: values['log-level'],
   };
   const options = parseOptions(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
-  if (values.tour === true && options.engine !== 'postgres') {
-    throw new DrillError(
-      'OPTION_INVALID',
-      '--tour is for PostgreSQL: it carries pgbench. See `understudy drill --help`.',
-    );
-  }
   return { kind: values.tour === true ? 'tour' : 'drill', options, output: values.json === true ? 'json' : 'text' };
 }
 

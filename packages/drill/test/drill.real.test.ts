@@ -30,8 +30,14 @@ const reportSchema = z.strictObject({
       resurrected: z.number().int(),
       unknown: z.number().int(),
       dualAck: z.number().int(),
+      unprotected: z.number().int(),
       dualWritableMsMax: milliseconds,
       converged: z.boolean(),
+      whole: z.strictObject({
+        runs: z.number().int(),
+        afterMs: z.strictObject({ min: milliseconds, p50: milliseconds, max: milliseconds }),
+      }),
+      problems: z.array(z.strictObject({ run: z.number().int(), text: z.string() })),
     }),
   ),
 });

@@ -12,6 +12,7 @@ const good: RunResult = {
   acked: 1000,
   unknown: 3,
   dualAck: 0,
+  unprotected: 0,
   dualWritableMs: 0,
   convergence: { kind: 'converged', leader: 'n2', tookMs: 900 },
   contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 2, problems: [] },
@@ -38,6 +39,7 @@ test('anything lost, resurrected, unexpected or acknowledged twice is a violatio
     contents({ resurrected: 1 }),
     contents({ unexpected: 1 }),
     { ...good, dualAck: 1 },
+    { ...good, unprotected: 1 },
   ]) {
     assert.equal(isViolated(faultReport('freeze', [good, bad])), true);
   }
@@ -61,7 +63,19 @@ test('the table has a line for each fault', () => {
     { engine: 'postgres', version: '17.10', store: 'local', durability: 'sync', machine: 'm', faults },
     'plain',
   );
-  assert.match(text, /^kill-host +1 +400 +400 +400 +10 +20 +30 +40 +– +1000 +0 +0 +3 +0 +0 +yes$/m);
+  assert.match(text, /^kill-host +1 +400 +400 +400 +10 +20 +30 +40 +– +1000 +0 +0 +3 +0 +0 +0 +yes +0\.9$/m);
+});
+
+test('what was wrong is told with its run, in the report and below the table', () => {
+  const why = 'n3 has not applied 91 transactions';
+  const late: RunResult = { ...good, convergence: { kind: 'not-converged', why }, problems: [`not whole: ${why}`] };
+  const report = faultReport('kill-host', [good, late]);
+  assert.deepEqual(report.problems, [{ run: 2, text: `not whole: ${why}` }]);
+  assert.deepEqual(report.whole, { runs: 1, afterMs: { min: 900, p50: 900, max: 900 } });
+  const head = { engine: 'mysql', version: '9.7', store: 'local', durability: 'sync', machine: 'm' };
+  const text = renderTable({ ...head, faults: [report] }, 'plain');
+  assert.match(text, /^kill-host .* 1 of 2 +0\.9$/m);
+  assert.match(text, /^kill-host 2\/2: not whole: n3 has not applied 91 transactions$/m);
 });
 
 test('spread of nothing is nothing', () => {

@@ -101,7 +101,12 @@ export class LocalNode {
 
   /** Stops every process in mid-air. @returns the ids, for `thaw`. */
   freezeHost(): Promise<readonly number[]> {
-    return freeze(this.mark);
+    return freeze(() => this.processes());
+  }
+
+  /** Stops the server's processes in mid-air; agent and guard run on. @returns the ids, for `thaw`. */
+  freezeServer(): Promise<readonly number[]> {
+    return freeze(() => this.processes().filter(({ pid }) => roleOf(pid, this.paths.config) === 'other'));
   }
 
   /** Stops the agent, which stops its server in order; kills what does not end. */

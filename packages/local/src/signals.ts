@@ -37,16 +37,17 @@ export async function killAll(mark: ProcessMark, timeoutMs = 5000): Promise<numb
 }
 
 /**
- * Stops (SIGSTOP) every process of a node, as when its host freezes; repeated until none runs, because a process may have been
+ * Stops (SIGSTOP) every process of a list, as when a node's host freezes; repeated until none runs, because a process may have been
  * starting another.
  *
+ * @param list those that are there now
  * @returns the ids, for {@link thaw}.
  */
-export async function freeze(mark: ProcessMark, timeoutMs = 2000): Promise<readonly number[]> {
+export async function freeze(list: () => readonly ProcessInfo[], timeoutMs = 2000): Promise<readonly number[]> {
   const frozen = new Set<number>();
   await pollUntil(
     () => {
-      const running = processesOf(mark).filter(({ state }) => state !== 'T');
+      const running = list().filter(({ state }) => state !== 'T');
       for (const { pid } of running) {
         frozen.add(pid);
         sendSignal(pid, 'SIGSTOP');

@@ -37,7 +37,7 @@ test('processes are found by their mark, with those they started, and no others'
   const pids = await found(t, 2, variable);
   assert.ok(pids.includes(child.pid ?? 0));
   const mark = { variable, folder: '/nowhere' };
-  const frozen = await freeze(mark);
+  const frozen = await freeze(() => processesOf(mark));
   assert.deepEqual(
     frozen.map((pid) => processInfo(pid)?.state),
     ['T', 'T'],

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ServersError } from './errors.ts';
 import { fetchedServer, libraryEnvironment } from './get.ts';
 import { pathFolders } from './places.ts';
@@ -40,6 +40,27 @@ export async function findHaproxy(): Promise<FoundProgram> {
   throw notFound('HAProxy', 'haproxy');
 }
 
+/** sysbench, with the script of its OLTP read/write mix. */
+export interface FoundSysbench extends FoundProgram {
+  /** A path, or the name by which an installed sysbench knows it. */
+  readonly script: string;
+}
+
+const sysbenchScript = 'oltp_read_write';
+
+/** Finds sysbench: on PATH, otherwise the fetched one. It is never needed, so it is null when there is none. */
+export async function findSysbench(): Promise<FoundSysbench | null> {
+  const installed = await programOnPath('sysbench', recipes.sysbench.probe.pattern);
+  if (installed !== null) return { ...installed, script: sysbenchScript };
+  const fetched = await fetchedProgram(['sysbench']);
+  if (fetched === null) return null;
+  const tree = dirname(dirname(fetched.program));
+  const scripts = join(tree, 'share', 'sysbench');
+  const plugins = join(tree, 'lib', 'x86_64-linux-gnu', 'libmariadb3', 'plugin');
+  const env = { ...fetched.env, LUA_PATH: `${scripts}/?.lua`, MARIADB_PLUGIN_DIR: plugins };
+  return { ...fetched, env, script: join(scripts, `${sysbenchScript}.lua`) };
+}
+
 async function fetchedProgram(names: readonly ServerName[]): Promise<FoundProgram | null> {
   for (const name of names) {
     const server = await fetchedServer(name);
@@ -55,7 +76,7 @@ async function programOnPath(name: string, pattern: RegExp): Promise<FoundProgra
   for (const folder of [...pathFolders(), '/usr/sbin', '/usr/local/sbin']) {
     const program = join(folder, name);
     if (!(await isExecutable(program))) continue;
-    const result = await run(program, [name === 'etcd' ? '--version' : '-v'], { timeoutMs: 10_000 });
+    const result = await run(program, [name === 'haproxy' ? '-v' : '--version'], { timeoutMs: 10_000 });
     const version = pattern.exec(result.stdout)?.[1];
     if (version !== undefined) return { program, version, env: {}, origin: 'system' };
   }

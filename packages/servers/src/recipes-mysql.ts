@@ -65,4 +65,16 @@ export const mysqlRecipes = {
     downloadMb: 60,
     probe: { program: 'usr/sbin/mysqld', args: ['--no-defaults', '--version'], pattern: /Ver (9\.7\.[0-9.]+)/ },
   },
+  /** The benchmark of the drill's tour. */
+  sysbench: {
+    kind: 'debian',
+    suite: 'bookworm',
+    packages: words(`sysbench libluajit2-5.1-2 libluajit2-5.1-common libmariadb3 libpq5 libaio1 libssl3 zlib1g libzstd1
+      libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libldap-2.5-0 libsasl2-2
+      libgnutls30 libgmp10 libhogweed6 libnettle8 libidn2-0 libp11-kit0 libtasn1-6 libunistring2 libffi8 libgcc-s1`),
+    libraries: { kind: 'environment', folders: debianLibraryFolders },
+    remove,
+    downloadMb: 9,
+    probe: { program: 'usr/bin/sysbench', args: ['--version'], pattern: /sysbench (\S+)/ },
+  },
 } as const satisfies Readonly<Record<string, DebianRecipe>>;

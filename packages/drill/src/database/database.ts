@@ -35,10 +35,21 @@ export interface Look {
   readonly timeline: number | null;
 }
 
+/** A part of one of the files below a data directory. */
+export interface Spot {
+  readonly file: string;
+  readonly fromByte: number;
+  readonly toByte: number;
+}
+
 /** One kind of database server, as the workload and the checks use it. */
 export interface Database {
   /** The database in which others can be made. */
   readonly adminDatabase: string;
+  /** What follows the type of a column that numbers its rows itself. */
+  readonly numbered: string;
+  /** How the value at a place, from 1 on, is named in a statement. */
+  placeholder(place: number): string;
   /** Connects and logs in; null when that was not possible in time. */
   open(target: Target, timeoutMs: number): Promise<Session | null>;
   /** The host of a {@link Target} that goes over the node's Unix socket. */
@@ -63,9 +74,17 @@ export interface Database {
   mark(session: Session, timeoutMs: number): Promise<string>;
   /** Waits until a server has applied up to `mark`. @throws Error when the time is over */
   reach(session: Session, mark: string, timeoutMs: number): Promise<void>;
+  /** Lets a replica receive without applying, until it is started again. */
+  stopApplying(session: Session): Promise<void>;
+  /** Where on the disk of such a replica lies what it has received and not applied; null when there is nothing. */
+  unapplied(session: Session, dataDir: string): Promise<Spot | null>;
   idsFrom(session: Session, fromId: number, timeoutMs: number): Promise<ReadonlySet<number>>;
   /** Number of rows and a sum over all their contents that does not depend on their order, in a line. */
   contentOf(session: Session, table: 'ids' | 'Employees', timeoutMs: number): Promise<string>;
+  /** Names of the databases that are not the server's own. */
+  databases(admin: Session): Promise<readonly string[]>;
+  /** A checksum over all rows of each table in the session's database, whatever their order. */
+  checksums(session: Session, timeoutMs: number): Promise<ReadonlyMap<string, string>>;
   /** Sum of the salaries, as exact text. */
   salaries(session: Session): Promise<string>;
 }

@@ -32,3 +32,13 @@ export function lineOfMysql(set: string, cluster: string): number {
     .filter((number) => Number.isInteger(number));
   return Math.max(firstLine, ...numbers);
 }
+
+/** How many transactions a set of MySQL's GTIDs names, tagged ones too. */
+export function countGtids(set: string): number {
+  return set
+    .replaceAll(/\s/g, '')
+    .split(',')
+    .flatMap((part) => part.split(':').slice(1))
+    .map((interval) => interval.split('-').map(Number))
+    .reduce((count, [from, to]) => count + (Number.isInteger(from) ? (to ?? from ?? 0) - (from ?? 0) + 1 : 0), 0);
+}

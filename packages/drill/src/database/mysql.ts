@@ -2,32 +2,42 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { mysqlSocketOf } from '@understudy/local';
 import { nowMs } from '../time.ts';
 import { companyDatabase, type Database, drillDatabase, drillRole, employees, insertedOf } from './database.ts';
-import { lineOfMariadb, lineOfMysql, sequenceOf } from './gtids.ts';
+import { countGtids, lineOfMariadb, lineOfMysql, sequenceOf } from './gtids.ts';
 import { MysqlSession } from './mysql-session.ts';
 import { type Row, type Session, textOf } from './session.ts';
+import { unappliedRelayLog } from './unapplied.ts';
 
 /** What MySQL and MariaDB call differently. */
 interface Spelling {
   /** One row with `read_only` and `gtids`, the server's own position, and what else {@link lineOf} reads. */
   readonly question: string;
   readonly lineOf: (row: Row) => number | null;
-  /** Whether position `at` has everything that `end` has. */
-  readonly reaches: (session: Session, at: string, end: string) => Promise<boolean>;
+  /** The word for a replica in statements. */
+  readonly replica: 'replica' | 'slave';
+  /** What position `at` lacks of `end`, in words; null: nothing. */
+  readonly lacks: (session: Session, at: string, end: string) => Promise<string | null>;
 }
 
 const mysql: Spelling = {
+  replica: 'replica',
   question:
     'select @@global.read_only as read_only, @@global.gtid_executed as gtids, (select min(cluster) from understudy.`lines`) as cluster',
   lineOf: ({ gtids, cluster }) =>
     typeof gtids === 'string' && typeof cluster === 'string' ? lineOfMysql(gtids, cluster) : null,
-  reaches: async (session, at, end) =>
-    textOf(await session.rows('select gtid_subset(?, ?) as reached', [end, at]), 'reached') === '1',
+  lacks: async (session, at, end) => {
+    const lacking = textOf(await session.rows('select gtid_subtract(?, ?) as lacking', [end, at]), 'lacking');
+    return lacking === '' ? null : `${countGtids(lacking)} transactions (${lacking.replaceAll(/\s/g, '')})`;
+  },
 };
 
 const mariadb: Spelling = {
+  replica: 'slave',
   question: 'select @@global.read_only as read_only, @@global.gtid_binlog_pos as gtids',
   lineOf: ({ gtids }) => (typeof gtids === 'string' ? lineOfMariadb(gtids) : null),
-  reaches: async (_session, at, end) => (sequenceOf(at) ?? -1n) >= (sequenceOf(end) ?? -1n),
+  lacks: async (_session, at, end) => {
+    const [have, want] = [sequenceOf(at) ?? -1n, sequenceOf(end) ?? -1n];
+    return have >= want ? null : `what comes after ${at || 'nothing'}, up to ${end}`;
+  },
 };
 
 const tables = [
@@ -52,12 +62,14 @@ function databaseOf(spelling: Spelling): Database {
 
   /** Why the server has not applied `end` yet; null when it has. */
   const missing = async (session: Session, row: Row, end: string): Promise<string | null> => {
-    const at = String(row.gtids ?? '');
-    return (await spelling.reaches(session, at, end)) ? null : `has applied ${at || 'nothing'}, not yet ${end}`;
+    const lacking = await spelling.lacks(session, String(row.gtids ?? ''), end);
+    return lacking === null ? null : `has not applied ${lacking}`;
   };
 
   return {
     adminDatabase: 'mysql',
+    numbered: 'auto_increment',
+    placeholder: () => '?',
     open: (target, timeoutMs) => MysqlSession.open(target, timeoutMs),
     socketHost: (address) => mysqlSocketOf(address),
 
@@ -128,6 +140,13 @@ function databaseOf(spelling: Spelling): Database {
       }
     },
 
+    async stopApplying(session) {
+      await session.rows(`stop ${spelling.replica} sql_thread`);
+    },
+
+    unapplied: async (session, dataDir) =>
+      unappliedRelayLog((await session.rows(`show ${spelling.replica} status`))[0], dataDir),
+
     async idsFrom(session, fromId, timeoutMs) {
       const rows = await session.rows('select id from ids where id >= ?', [fromId], timeoutMs);
       return new Set(rows.map((row) => Number(row.id)));
@@ -141,6 +160,26 @@ function databaseOf(spelling: Spelling): Database {
         timeoutMs,
       );
       return `${textOf(rows, 'number')} rows, sum ${textOf(rows, 'sum')}`;
+    },
+
+    async databases(admin) {
+      const rows = await admin.rows(
+        `select schema_name as name from information_schema.schemata
+          where schema_name not in ('mysql', 'sys', 'information_schema', 'performance_schema') order by 1`,
+      );
+      return rows.map(({ name }) => String(name));
+    },
+
+    async checksums(session, timeoutMs) {
+      const tables = await session.rows(
+        "select table_name as name from information_schema.tables where table_schema = database() and table_type = 'BASE TABLE'",
+      );
+      const found = new Map<string, string>();
+      for (const { name } of tables) {
+        const rows = await session.rows(`checksum table \`${String(name)}\` extended`, [], timeoutMs);
+        found.set(String(name), textOf(rows, 'Checksum'));
+      }
+      return found;
     },
 
     salaries: async (session) => textOf(await session.rows('select sum(salary) as total from Employees'), 'total'),

@@ -8,6 +8,14 @@ export interface FaultContext {
   readonly signal: AbortSignal;
   /** A line for people who watch. */
   readonly say: (text: string) => void;
+  /** Waits until writes have been acknowledged steadily for a second since an instant. */
+  readonly writesFlow: (sinceMs: number) => Promise<'flowing' | 'blocked'>;
+}
+
+/** A time in which no acknowledger was there, so that nothing that began in it can have been acknowledged. Of the drill's clock. */
+export interface Silence {
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 /** A fault that has been injected. */
@@ -16,6 +24,8 @@ export interface Injected {
   readonly atMs: number;
   /** Undoes it; can be called twice. What needs no undoing does nothing. */
   readonly heal: () => Promise<void>;
+  /** When nobody was there to acknowledge; asked after {@link heal}. Null: somebody always was, or nobody had to. */
+  readonly silence?: () => Silence | null;
 }
 
 export interface Fault {
@@ -43,6 +53,9 @@ export const faultNames = [
   'kill-all',
   'double',
   'restart',
+  'restart-primary-in-place',
+  'semi-sync-replica-loss',
+  'replica-relay-corrupt',
   'store-down',
   'switchover',
 ] as const;

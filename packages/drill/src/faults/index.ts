@@ -1,6 +1,9 @@
 import { type Fault, type FaultName, faultNames } from './fault.ts';
 import { partition, partitionOneWay } from './network.ts';
 import * as processes from './processes.ts';
+import { replicaRelayCorrupt } from './relay-corrupt.ts';
+import { semiSyncReplicaLoss } from './replica-loss.ts';
+import { restartPrimaryInPlace } from './restart-in-place.ts';
 import { storeDown } from './store.ts';
 import { switchover } from './switchover.ts';
 
@@ -17,6 +20,9 @@ const all: readonly Fault[] = [
   processes.killAll,
   processes.double,
   processes.restart,
+  restartPrimaryInPlace,
+  semiSyncReplicaLoss,
+  replicaRelayCorrupt,
   storeDown,
   switchover,
 ];

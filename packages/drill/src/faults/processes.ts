@@ -6,7 +6,7 @@ import type { Fault, Injected } from './fault.ts';
 const nothing = async (): Promise<void> => undefined;
 
 /** The process that is to be hit; a fault that hits nothing would prove nothing. */
-function target(node: LocalNode, what: string, found: ProcessInfo | null | undefined): ProcessInfo {
+export function target(node: LocalNode, what: string, found: ProcessInfo | null | undefined): ProcessInfo {
   if (found !== null && found !== undefined) return found;
   throw new DrillError('FAULT_FAILED', `${node.name} has no running ${what} to hit.`);
 }

@@ -47,12 +47,12 @@ export class DrillDisplay {
 }
 
 function runLine(fault: string, run: number, of: number, result: RunResult): string {
-  const { outage, phases, acked, unknown, contents, dualAck, dualWritableMs, convergence } = result;
+  const { outage, phases, acked, unknown, contents, dualAck, unprotected, dualWritableMs, convergence } = result;
   const parts = Object.entries(phases).flatMap(([name, value]) => (value === null ? [] : [`${name} ${value}`]));
   const split = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
   const whole =
-    convergence.kind === 'converged' ? `whole after ${(convergence.tookMs / 1000).toFixed(1)} s` : 'NOT CONVERGED';
-  const counts = `acked ${acked}, lost ${contents.lost}, resurrected ${contents.resurrected}, unknown ${unknown}, dual ack ${dualAck}`;
+    convergence.kind === 'converged' ? `whole after ${(convergence.tookMs / 1000).toFixed(1)} s` : 'NOT WHOLE';
+  const counts = `acked ${acked}, lost ${contents.lost}, resurrected ${contents.resurrected}, unknown ${unknown}, dual ack ${dualAck}, unprotected ${unprotected}`;
   const wait =
     outage.span === null
       ? `none (longest wait ${Math.round(outage.longestMs)} ms)`

@@ -16,9 +16,21 @@ export interface FaultReport {
   /** Inserts of unknown outcome: sent, but their answer never came. */
   readonly unknown: number;
   readonly dualAck: number;
+  /** Acknowledged while no acknowledger was there. */
+  readonly unprotected: number;
   readonly dualWritableMsMax: number;
   /** Whether every run ended in a whole cluster with identical nodes. */
   readonly converged: boolean;
+  /** How many runs did, and how long after the fault was healed; the times are of those that did. */
+  readonly whole: { readonly runs: number; readonly afterMs: ReturnType<typeof spread> };
+  /** What was wrong, in sentences that name the node. */
+  readonly problems: readonly Problem[];
+}
+
+/** Something that was wrong in a run; the first run has number 1. */
+export interface Problem {
+  readonly run: number;
+  readonly text: string;
 }
 
 /** What `--json` prints. */
@@ -43,10 +55,20 @@ export function faultReport(fault: string, results: readonly RunResult[]): Fault
     resurrected: total((result) => result.contents.resurrected + result.contents.unexpected),
     unknown: total((result) => result.unknown),
     dualAck: total((result) => result.dualAck),
+    unprotected: total((result) => result.unprotected),
     dualWritableMsMax: Math.max(0, ...results.map((result) => result.dualWritableMs)),
-    converged: results.length > 0 && results.every((result) => result.problems.length === 0 || isOnlyViolation(result)),
+    converged: results.length > 0 && results.every(isWhole),
+    whole: {
+      runs: results.filter(isWhole).length,
+      afterMs: spread(
+        results.flatMap(({ convergence }) => (convergence.kind === 'converged' ? [convergence.tookMs] : [])),
+      ),
+    },
+    problems: results.flatMap((result, index) => result.problems.map((text) => ({ run: index + 1, text }))),
   };
 }
+
+const isWhole = (result: RunResult): boolean => result.problems.length === 0 || isOnlyViolation(result);
 
 /** Lost and resurrected rows have columns of their own; everything else that is wrong means that the nodes did not come together. */
 function isOnlyViolation(result: RunResult): boolean {
@@ -71,9 +93,10 @@ function middlePhases(all: readonly Phases[]): Phases {
   };
 }
 
-/** Whether anything was lost, resurrected, acknowledged by two, or did not come together again. */
+/** Whether anything was lost, resurrected, acknowledged by two or by nobody, or did not come together again. */
 export function isViolated(report: FaultReport): boolean {
-  return report.lost > 0 || report.resurrected > 0 || report.dualAck > 0 || !report.converged;
+  const { lost, resurrected, dualAck, unprotected, converged } = report;
+  return lost > 0 || resurrected > 0 || dualAck > 0 || unprotected > 0 || !converged;
 }
 
 /** The machine in one line. */

@@ -14,12 +14,16 @@ const headings = [
   'resurrected',
   'unknown',
   'dual ack',
+  'unprotected',
   'dual writable ms',
-  'converged',
+  'whole',
+  'after s',
 ];
 
+const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+
 function cellsOf(report: FaultReport): string[] {
-  const { outageMs, phasesMs } = report;
+  const { outageMs, phasesMs, whole } = report;
   return [
     report.fault,
     String(report.runs),
@@ -32,12 +36,18 @@ function cellsOf(report: FaultReport): string[] {
     String(report.resurrected),
     String(report.unknown),
     String(report.dualAck),
+    String(report.unprotected),
     String(report.dualWritableMsMax),
-    report.converged ? 'yes' : 'NO',
+    report.converged ? 'yes' : `${whole.runs} of ${report.runs}`,
+    whole.runs === 0 ? '–' : seconds(whole.afterMs.p50),
   ];
 }
 
-/** The report as a table. `colour` marks what is wrong. */
+const legend = `
+outage: what the client that waited longest saw, of which detect, seal, choose, promote, reconnect (middle values)
+lost, resurrected, dual ack, unprotected must be 0; unknown: sent, and no answer came; whole: every run ended with all nodes there and equal, that long after the fault was healed (p50)`;
+
+/** The report as a table, and what was wrong below it. `colour` marks what is wrong. */
 export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): string {
   const rows = report.faults.map((fault) => ({ cells: cellsOf(fault), isBad: isViolated(fault) }));
   const widths = headings.map((heading, index) =>
@@ -51,5 +61,10 @@ export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): st
     colour === 'colour' && isBad ? `\u001b[31m${text}\u001b[0m` : text;
   const { engine, version, store, durability, machine } = report;
   const head = `${engine} ${version}, store ${store}, durability ${durability}\n${machine}\n`;
-  return [head, line(headings), ...rows.map(({ cells, isBad }) => paint(line(cells), isBad))].join('\n');
+  const table = rows.map(({ cells, isBad }) => paint(line(cells), isBad));
+  const wrong = report.faults.flatMap(({ fault, runs, problems }) =>
+    problems.map(({ run, text }) => paint(`${fault} ${run}/${runs}: ${text}`, true)),
+  );
+  const below = wrong.length === 0 ? [] : ['', ...wrong];
+  return [head, line(headings), ...table, legend, ...below].join('\n');
 }

@@ -208,6 +208,7 @@ function failedRun(why: string): RunResult {
     acked: 0,
     unknown: 0,
     dualAck: 0,
+    unprotected: 0,
     dualWritableMs: 0,
     convergence: { kind: 'not-converged', why },
     contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 0, problems: [] },

@@ -4,9 +4,10 @@ import { dualWritableMs } from '../check/dual-writable.ts';
 import { type Outage, outageOf } from '../check/outage.ts';
 import { type Phases, phasesOf } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
+import { acknowledgedInSilence } from '../check/silence.ts';
 import { databaseFor } from '../database/index.ts';
 import { DrillError } from '../errors.ts';
-import type { Fault, Injected } from '../faults/fault.ts';
+import type { Fault, Injected, Silence } from '../faults/fault.ts';
 import type { DrillOptions } from '../options.ts';
 import { nowMs, pause, pollUntil } from '../time.ts';
 import { type History, Workload } from '../workload/workload.ts';
@@ -14,6 +15,7 @@ import { type Convergence, waitUntilConverged } from './converge.ts';
 import { decisionsSince } from './decisions.ts';
 import { networkTargets, socketTargets } from './targets.ts';
 import { type Contents, verifyContents } from './verify.ts';
+import { writesFlow } from './writes-flow.ts';
 
 export interface RunContext {
   readonly cluster: LocalCluster;
@@ -34,6 +36,8 @@ export interface RunResult {
   readonly acked: number;
   readonly unknown: number;
   readonly dualAck: number;
+  /** Acknowledged while nobody was there to acknowledge. */
+  readonly unprotected: number;
   readonly dualWritableMs: number;
   readonly convergence: Convergence;
   readonly contents: Contents;
@@ -43,8 +47,6 @@ export interface RunResult {
 const warmUpMs = 15_000;
 /** How long writes may stay away before the fault is healed all the same, and how much longer after that. */
 const writesWithinMs = 30_000;
-/** How long writes have to flow again before the fault is healed. */
-const steadyMs = 1000;
 
 /** Writes, injects the fault, heals it, waits for the cluster to be whole, and judges everything that was written. */
 export async function runOnce(fault: Fault, leader: string, context: RunContext): Promise<RunResult> {
@@ -59,19 +61,20 @@ export async function runOnce(fault: Fault, leader: string, context: RunContext)
   let history: History;
   try {
     await warmUp(workload, context);
-    injected = await inject(fault, leader, context);
+    injected = await inject(fault, leader, workload, context);
     await hold(fault, injected, workload, context);
     await injected.heal();
     healedMs = nowMs();
     context.say('healed; waiting until the cluster is whole');
-    await writesFlow(workload, healedMs, writesWithinMs, context);
+    await writesFlow(workload, healedMs, writesWithinMs, context.signal);
     convergence = await waitUntilConverged(cluster, context.options.convergeMs, signal);
   } finally {
     await injected?.heal();
     history = await workload.stop();
   }
   const window = { fromMs: injected.atMs, toMs: healedMs };
-  return judge(window, history, convergence, context, fromId);
+  const silence = injected.silence?.() ?? null;
+  return judge({ window, silence, convergence, fromId }, history, context);
 }
 
 function makeWorkload({ cluster, password, options, ids }: RunContext): Workload {
@@ -99,43 +102,30 @@ async function warmUp(workload: Workload, { options, signal, say }: RunContext):
   await pause(options.calmMs, signal);
 }
 
-async function inject(fault: Fault, leader: string, { cluster, signal, say }: RunContext): Promise<Injected> {
+async function inject(fault: Fault, leader: string, workload: Workload, context: RunContext): Promise<Injected> {
+  const { cluster, signal, say } = context;
   say(`${fault.name} on ${leader}`);
   const replicas = cluster.nodes.filter((node) => node.name !== leader);
-  return fault.inject({ cluster, leader: cluster.node(leader), replicas, signal, say });
+  const flow = (sinceMs: number) => writesFlow(workload, sinceMs, writesWithinMs, context.signal);
+  return fault.inject({ cluster, leader: cluster.node(leader), replicas, signal, say, writesFlow: flow });
 }
 
 /** Leaves the fault in place as long as it is meant to stay, and until writes go on in spite of it. */
 async function hold(fault: Fault, injected: Injected, workload: Workload, context: RunContext): Promise<void> {
-  if (fault.writes === 'go-on') await writesFlow(workload, injected.atMs, writesWithinMs, context);
+  if (fault.writes === 'go-on') await writesFlow(workload, injected.atMs, writesWithinMs, context.signal);
   await pause(fault.holdMs - (nowMs() - injected.atMs), context.signal);
 }
 
-/** Waits until every fifth of a steady second has had acknowledgements. */
-async function writesFlow(
-  workload: Workload,
-  sinceMs: number,
-  timeoutMs: number,
-  { signal }: RunContext,
-): Promise<void> {
-  await pollUntil(
-    () => {
-      const fromMs = nowMs() - steadyMs;
-      if (fromMs < sinceMs) return null;
-      const slices = [0.2, 0.4, 0.6, 0.8, 1].map((part) => workload.acknowledgedSince(nowMs() - part * steadyMs));
-      return slices.every((count, index) => count > (slices[index - 1] ?? 0)) ? true : null;
-    },
-    { everyMs: 50, timeoutMs, signal },
-  );
+/** What is known of a run besides its history. */
+interface Course {
+  readonly window: { readonly fromMs: number; readonly toMs: number };
+  readonly silence: Silence | null;
+  readonly convergence: Convergence;
+  readonly fromId: number;
 }
 
-async function judge(
-  window: { readonly fromMs: number; readonly toMs: number },
-  history: History,
-  convergence: Convergence,
-  context: RunContext,
-  fromId: number,
-): Promise<RunResult> {
+async function judge(course: Course, history: History, context: RunContext): Promise<RunResult> {
+  const { window, silence, convergence, fromId } = course;
   const { ops, samples, endMs } = history;
   const outage = outageOf(ops, window, endMs);
   const events = outage.span === null ? [] : await decisionsSince(context.cluster, window.fromMs);
@@ -145,7 +135,11 @@ async function judge(
     const text = (op: typeof earlier): string => `id ${op.id} by ${op.node} on line ${op.timeline}`;
     return `two acknowledgers (${kind}): ${text(earlier)}, ${text(later)}`;
   });
-  const notWhole = convergence.kind === 'converged' ? [] : [`not converged ${convergence.why}`];
+  const unprotected = acknowledgedInSilence(ops, silence);
+  const unprotectedProblems = unprotected
+    .slice(0, 5)
+    .map(({ id, node }) => `id ${id} was acknowledged by ${node} while no acknowledger was there`);
+  const notWhole = convergence.kind === 'converged' ? [] : [`not whole ${convergence.why}`];
   return {
     tried: ops.map(({ id, outcome: ended }) => ({ id, outcome: ended })),
     outage,
@@ -153,10 +147,11 @@ async function judge(
     acked: ops.filter((op) => op.outcome === 'ok').length,
     unknown: ops.filter((op) => op.outcome === 'info').length,
     dualAck: dual.length,
+    unprotected: unprotected.length,
     dualWritableMs: Math.round(dualWritableMs(samples)),
     convergence,
     contents,
-    problems: [...notWhole, ...dualProblems, ...contents.problems],
+    problems: [...notWhole, ...dualProblems, ...unprotectedProblems, ...contents.problems],
   };
 }
 

@@ -1,61 +1,52 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { LocalCluster } from '@understudy/local';
 import { type Target, textOf } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
 import { withAdmin } from '../run/sql.ts';
 import { adminTarget } from '../run/targets.ts';
+import type { Bench } from './bench.ts';
+import { type ProgramRun, startProgram } from './program.ts';
 
-export const pgbenchDatabase = 'pgbench';
+const pgbenchDatabase = 'pgbench';
 
-export interface PgbenchEnd {
-  readonly code: number | null;
-  /** The last lines of what it said. */
-  readonly text: string;
+const scale = 2;
+const clients = 4;
+
+/** pgbench's TPC-B-like bank, whose every transaction moves three sums by the same amount. */
+export function pgbench(program: string, cluster: LocalCluster): Bench {
+  return {
+    name: 'pgbench',
+    load: (leader) => loadPgbench(program, cluster, leader),
+    start: (node) => {
+      const target = adminTarget(cluster, node, pgbenchDatabase);
+      return startPgbench(program, target, [`--client=${clients}`, '--jobs=1', '--time=600', '--no-vacuum']);
+    },
+    check: () => checkBalances(cluster),
+  };
 }
 
-/** One `pgbench` at work. */
-export interface PgbenchRun {
-  readonly ended: Promise<PgbenchEnd>;
-  stop(): void;
+async function checkBalances(cluster: LocalCluster): Promise<string> {
+  const byNode = new Map<string, Balances>();
+  for (const { name } of cluster.nodes) byNode.set(name, await balancesOn(cluster, name));
+  const problems = balanceProblems(byNode);
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  const [own] = byNode.values();
+  return `${own?.transactions ?? 0} transactions, sum ${own?.history ?? '?'} in accounts, tellers, branches and history`;
 }
-
-const outputCharsMax = 20_000;
 
 /** Starts `pgbench` with these arguments against one node. The password travels in the environment. */
-export function startPgbench(program: string, target: Target, args: readonly string[]): PgbenchRun {
-  const env = {
-    ...process.env,
+function startPgbench(program: string, target: Target, args: readonly string[]): ProgramRun {
+  return startProgram(program, args, {
     PGHOST: target.host,
     PGPORT: String(target.port),
     PGUSER: target.user,
     PGPASSWORD: target.password,
     PGDATABASE: target.database,
     PGCONNECT_TIMEOUT: '3',
-  };
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  return { ended: endOf(child), stop: () => child.kill('SIGTERM') };
-}
-
-function endOf(child: ChildProcess): Promise<PgbenchEnd> {
-  let text = '';
-  const keep = (chunk: Buffer): void => {
-    text = (text + chunk.toString('utf8')).slice(-outputCharsMax);
-  };
-  child.stdout?.on('data', keep);
-  child.stderr?.on('data', keep);
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve({ code: null, text: error.message }));
-    child.once('close', (code) => resolve({ code, text }));
   });
 }
 
 /** Makes the database and the tables of pgbench's TPC-B-like test. @throws DrillError `SETUP_FAILED` */
-export async function loadPgbench(
-  program: string,
-  cluster: LocalCluster,
-  leader: string,
-  scale: number,
-): Promise<void> {
+async function loadPgbench(program: string, cluster: LocalCluster, leader: string): Promise<void> {
   await withAdmin(cluster, leader, 'postgres', (session) => session.rows(`create database ${pgbenchDatabase}`));
   const target = adminTarget(cluster, leader, pgbenchDatabase);
   const { code, text } = await startPgbench(program, target, ['--initialize', `--scale=${scale}`, '--quiet']).ended;
@@ -71,7 +62,7 @@ export interface Balances {
   readonly transactions: number;
 }
 
-export async function balancesOn(cluster: LocalCluster, node: string): Promise<Balances> {
+async function balancesOn(cluster: LocalCluster, node: string): Promise<Balances> {
   return withAdmin(cluster, node, pgbenchDatabase, async (session) => {
     // One statement sees one moment: transactions may go on meanwhile.
     const rows = await session.rows(

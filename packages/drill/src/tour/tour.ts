@@ -1,20 +1,21 @@
-import type { LocalCluster, LocalNode } from '@understudy/local';
+import type { LocalCluster, LocalServer } from '@understudy/local';
+import { findSysbench } from '@understudy/servers';
+import type { Tried } from '../check/set.ts';
+import { databaseFor } from '../database/index.ts';
 import { reasonOf } from '../errors.ts';
 import type { Fault } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import { waitUntilConverged } from '../run/converge.ts';
-import { adminTarget } from '../run/targets.ts';
+import { adminTarget, socketTargets } from '../run/targets.ts';
+import { writesFlow } from '../run/writes-flow.ts';
 import { pause } from '../time.ts';
+import { Workload } from '../workload/workload.ts';
+import { type Bench, Carried } from './bench.ts';
+import { compareTables } from './checksums.ts';
 import { companyContent, createCompany, salariesTotal } from './company.ts';
-import {
-  type Balances,
-  balanceProblems,
-  balancesOn,
-  loadPgbench,
-  type PgbenchRun,
-  pgbenchDatabase,
-  startPgbench,
-} from './pgbench.ts';
+import { pgbench } from './pgbench.ts';
+import { checkOrders, createRetail, firstRef, retailDatabase, takingOrders } from './retail.ts';
+import { Sysbench } from './sysbench.ts';
 
 export interface TourStep {
   readonly step: string;
@@ -31,26 +32,35 @@ export interface TourContext {
   readonly say: (text: string) => void;
 }
 
-const scale = 2;
-const clients = 4;
-const beforeFaultMs = 2000;
 const convergeMs = 60_000;
+const flowWithinMs = 30_000;
+/** Clients that place orders, each so often, and how long each waits for an answer. */
+const orders = { writers: 4, everyMs: 25, deadlineMs: 1000 };
+const faultNames = ['kill-database', 'switchover', 'kill-replica'] as const;
 
 /**
- * The five-minute tour on real data: `company_db` as in every tutorial and pgbench's TPC-B-like bank, carried through a kill, a switchover
- * and the return of a lost replica; after each, the rows and the balances are compared on every node.
+ * The tour on real data: `company_db` and `retail_db` as in every tutorial, and the engine's own benchmark (pgbench, sysbench), carried
+ * through a kill, a switchover and the loss of a replica. After each, acknowledged orders, money and the checksums of all tables are
+ * compared on every node.
  *
  * @returns every step with its result; a failed one does not keep the others from being tried.
  */
 export async function runTour(context: TourContext): Promise<readonly TourStep[]> {
   const tour = new Tour(context);
-  return tour.run();
+  try {
+    return await tour.run();
+  } finally {
+    await tour.close();
+  }
 }
 
 class Tour {
   readonly #context: TourContext;
   readonly #steps: TourStep[] = [];
+  readonly #tried: Tried[] = [];
   #leader: string;
+  #nextRef = firstRef;
+  #close: () => Promise<void> = async () => undefined;
 
   constructor(context: TourContext) {
     this.#context = context;
@@ -59,37 +69,35 @@ class Tour {
 
   async run(): Promise<readonly TourStep[]> {
     const { cluster } = this.#context;
-    await this.#step('company_db is loaded and read on every node', async () => {
+    await this.#step('company_db and retail_db are loaded and read on every node', async () => {
       await createCompany(cluster, this.#leader);
-      return this.#compareCompany();
+      await createRetail(cluster, this.#leader);
+      return this.#compare(null);
     });
-    const { server } = cluster;
-    const program = server.engine === 'postgres' ? server.tools.pgbench : null;
-    if (program === null) {
-      const text = 'there is no pgbench on this machine (Debian: package postgresql-contrib), or not for this engine';
-      this.#note({ step: 'pgbench', result: 'left-out', text });
-    } else {
-      await this.#step('pgbench loads its bank', async () => {
-        await loadPgbench(program, cluster, this.#leader, scale);
-        return this.#compareBalances();
-      });
-      for (const name of ['kill-database', 'switchover', 'kill-replica'] as const) {
-        const fault = faults.get(name);
-        if (fault !== undefined)
-          await this.#step(`pgbench through ${name} (${fault.text})`, () => this.#through(program, fault));
+    const bench = await this.#loadBench();
+    for (const name of faultNames) {
+      const fault = faults.get(name);
+      if (fault !== undefined) {
+        const step = `orders${bench === null ? '' : ` and ${bench.name}`} through ${name} (${fault.text})`;
+        await this.#step(step, () => this.#through(fault, bench));
       }
     }
-    await this.#step('company_db is unchanged on every node', () => this.#compareCompany());
     return this.#steps;
   }
 
-  async #step(step: string, work: () => Promise<string>): Promise<void> {
+  async close(): Promise<void> {
+    await this.#close();
+  }
+
+  async #step(step: string, work: () => Promise<string>): Promise<'passed' | 'failed'> {
     this.#context.say(step);
     try {
       this.#note({ step, result: 'passed', text: await work() });
+      return 'passed';
     } catch (error) {
       if (this.#context.signal.aborted) throw error;
       this.#note({ step, result: 'failed', text: reasonOf(error) });
+      return 'failed';
     }
   }
 
@@ -98,61 +106,93 @@ class Tour {
     this.#context.onStep(step);
   }
 
-  /** Transactions before, during and after a fault; then every node must have the same, and balanced. */
-  async #through(program: string, fault: Fault): Promise<string> {
+  /** The benchmark with its tables; null when there is none on this machine, which is said, or when it could not load them. */
+  async #loadBench(): Promise<Bench | null> {
+    const { cluster } = this.#context;
+    const found = await this.#findBench(cluster.server);
+    if (typeof found === 'string') {
+      this.#note({ step: 'benchmark', result: 'left-out', text: found });
+      return null;
+    }
+    const result = await this.#step(`${found.name} loads its tables`, async () => {
+      await found.load(this.#leader);
+      return this.#compare(found);
+    });
+    return result === 'passed' ? found : null;
+  }
+
+  async #findBench(server: LocalServer): Promise<Bench | string> {
+    const { cluster } = this.#context;
+    if (server.engine === 'postgres') {
+      const program = server.tools.pgbench;
+      if (program === null) return 'there is no pgbench on this machine (Debian: package postgresql-contrib)';
+      return pgbench(program, cluster);
+    }
+    const found = await findSysbench();
+    if (found === null) return 'there is no sysbench on this machine: install it, or `npm run servers -- get sysbench`';
+    const bench = await Sysbench.open(found, cluster);
+    this.#close = () => bench.close();
+    return bench;
+  }
+
+  /** Orders and transactions before, during and after a fault; then every node must hold the same, and all that was acknowledged. */
+  async #through(fault: Fault, bench: Bench | null): Promise<string> {
     const { cluster, signal, say } = this.#context;
     const leader = cluster.node(this.#leader);
-    const during = this.#bench(program, leader);
+    const replicas = cluster.nodes.filter((node) => node !== leader);
+    const workload = this.#orders();
+    const carried = bench === null ? null : new Carried(bench, cluster);
+    workload.start();
+    carried?.start();
+    const flow = (sinceMs: number) => writesFlow(workload, sinceMs, flowWithinMs, signal);
+    let before = this.#tried.length;
     try {
-      await pause(beforeFaultMs, signal);
-      const replicas = cluster.nodes.filter((node) => node !== leader);
-      const injected = await fault.inject({ cluster, leader, replicas, signal, say });
+      if ((await flow(performance.now())) === 'blocked')
+        throw new Error('no orders were acknowledged before the fault');
+      const injected = await fault.inject({ cluster, leader, replicas, signal, say, writesFlow: flow });
       await pause(fault.holdMs, signal);
       await injected.heal();
+      if ((await flow(performance.now())) === 'blocked') throw new Error('no orders were acknowledged after the fault');
     } finally {
-      during.stop();
-      await during.ended;
+      const { ops } = await workload.stop();
+      this.#tried.push(...ops);
+      before = this.#tried.slice(before).filter(({ outcome }) => outcome === 'ok').length;
     }
-    await this.#whole();
-    const after = this.#bench(program, cluster.node(this.#leader));
-    await pause(beforeFaultMs, signal);
-    after.stop();
-    await after.ended;
-    return this.#compareBalances();
+    const ended = await carried?.stop();
+    const starts = ended === undefined || bench === null ? '' : `; ${bench.name} was started ${ended.starts} times`;
+    return `${before} orders acknowledged${starts}; ${await this.#compare(bench)}`;
   }
 
-  #bench(program: string, node: LocalNode): PgbenchRun {
-    const target = adminTarget(this.#context.cluster, node.name, pgbenchDatabase);
-    return startPgbench(program, target, [`--client=${clients}`, '--jobs=1', '--time=600', '--no-vacuum']);
+  #orders(): Workload {
+    const { cluster } = this.#context;
+    const network = cluster.nodes.map(({ name }) => adminTarget(cluster, name, retailDatabase));
+    const nextId = (): number => {
+      this.#nextRef += 1;
+      return this.#nextRef - 1;
+    };
+    const local = socketTargets(cluster, retailDatabase);
+    return new Workload({ database: takingOrders(databaseFor(cluster)), network, local, ...orders, nextId });
   }
 
-  async #whole(): Promise<void> {
+  /** Nobody writes any more, so a whole cluster is one in which all nodes hold the same. */
+  async #compare(bench: Bench | null): Promise<string> {
     const { cluster, signal } = this.#context;
     const state = await waitUntilConverged(cluster, convergeMs, signal);
     if (state.kind === 'not-converged') throw new Error(`the cluster is not whole ${state.why}`);
     this.#leader = state.leader;
-  }
-
-  async #compareBalances(): Promise<string> {
-    await this.#whole();
-    const { cluster } = this.#context;
-    const byNode = new Map<string, Balances>();
-    for (const { name } of cluster.nodes) byNode.set(name, await balancesOn(cluster, name));
-    const problems = balanceProblems(byNode);
-    if (problems.length > 0) throw new Error(problems.join('; '));
-    const own = byNode.get(this.#leader);
-    return `${own?.transactions ?? 0} transactions, sum ${own?.history ?? '?'} in accounts, tellers, branches and history of ${byNode.size} nodes`;
+    const found = [await checkOrders(cluster, this.#tried), await this.#compareCompany()];
+    if (bench !== null) found.push(`${bench.name}: ${await bench.check()}`);
+    found.push(await compareTables(cluster, this.#leader));
+    return found.join('; ');
   }
 
   async #compareCompany(): Promise<string> {
-    await this.#whole();
     const { cluster } = this.#context;
-    const contents = new Map<string, string>();
-    for (const { name } of cluster.nodes) contents.set(name, await companyContent(cluster, name));
-    const distinct = new Set(contents.values());
-    const [content = ''] = distinct;
-    if (distinct.size !== 1) throw new Error([...contents].map(([node, text]) => `${node}: ${text}`).join('; '));
-    if (!content.endsWith(`salaries ${salariesTotal}`)) throw new Error(`${content}, but ${salariesTotal} was loaded`);
-    return `${content}, on ${contents.size} nodes`;
+    for (const { name } of cluster.nodes) {
+      const content = await companyContent(cluster, name);
+      if (!content.endsWith(`salaries ${salariesTotal}`))
+        throw new Error(`${name}: company_db holds ${content}, but ${salariesTotal} was loaded`);
+    }
+    return `salaries ${salariesTotal}`;
   }
 }

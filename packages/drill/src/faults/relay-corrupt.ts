@@ -1,0 +1,76 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type LocalCluster, type LocalNode, sendSignal } from '@understudy/local';
+import type { Spot } from '../database/database.ts';
+import { databaseFor } from '../database/index.ts';
+import { DrillError } from '../errors.ts';
+import { withAdmin } from '../run/sql.ts';
+import { nowMs, pollUntil } from '../time.ts';
+import type { Fault } from './fault.ts';
+
+const receivedWithinMs = 15_000;
+/** So much must have been received and not applied: several transactions, whatever the engine. */
+const bytesMin = 8192;
+
+/**
+ * A byte of what a replica has received and not applied yet is damaged while its host is down. It must come back whole (its data copied
+ * or received anew) and must neither apply the damage nor leave anything out.
+ */
+export const replicaRelayCorrupt: Fault = {
+  name: 'replica-relay-corrupt',
+  text: "a replica's host is killed, and a byte of what it received and has not applied is damaged before it starts again",
+  needs: 'nothing',
+  holdMs: 2000,
+  writes: 'go-on',
+  inject: async ({ cluster, replicas, signal, say }) => {
+    const [replica] = replicas;
+    if (replica === undefined) throw new DrillError('FAULT_FAILED', 'There is no replica to damage.');
+    // Its agent would let it go on applying.
+    for (const { pid } of [...replica.agents(), ...replica.guards()]) sendSignal(pid, 'SIGSTOP');
+    const spot = await receiveWithoutApplying(cluster, replica, signal);
+    const atMs = nowMs();
+    await replica.killHost();
+    const at = await damage(join(replica.paths.dataDir, spot.file), spot);
+    say(`byte ${at} of ${spot.file} on ${replica.name} is damaged`);
+    return { atMs, heal: async () => replica.start() };
+  },
+};
+
+async function receiveWithoutApplying(
+  cluster: LocalCluster,
+  { name, paths }: LocalNode,
+  signal: AbortSignal,
+): Promise<Spot> {
+  const database = databaseFor(cluster);
+  const spot = await withAdmin(cluster, name, database.adminDatabase, async (session) => {
+    await database.stopApplying(session);
+    return pollUntil(
+      async () => {
+        const found = await database.unapplied(session, paths.dataDir);
+        return found !== null && found.toByte - found.fromByte >= bytesMin ? found : null;
+      },
+      { everyMs: 50, timeoutMs: receivedWithinMs, signal },
+    );
+  });
+  if (spot !== null) return spot;
+  throw new DrillError(
+    'FAULT_FAILED',
+    `${name} did not receive ${bytesMin} bytes within ${receivedWithinMs / 1000} s.`,
+  );
+}
+
+/** Turns over the byte in the middle of a spot. @returns where it is in the file */
+async function damage(path: string, { fromByte, toByte }: Spot): Promise<number> {
+  const at = Math.floor((fromByte + toByte) / 2);
+  const file = await open(path, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, at);
+    byte.writeUInt8(byte.readUInt8() ^ 0xff);
+    await file.write(byte, 0, 1, at);
+    await file.sync();
+    return at;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type LocalCluster, statusOf } from '@understudy/local';
+import type { ProgramRun } from './program.ts';
+
+/** A program of the engine's own world that reads and writes: pgbench, sysbench. */
+export interface Bench {
+  readonly name: string;
+  /** Makes its database and tables on the leader. @throws DrillError `SETUP_FAILED` */
+  readonly load: (leader: string) => Promise<void>;
+  /** Lets it work against a node, until it is stopped or a broken connection ends it. */
+  readonly start: (node: string) => ProgramRun;
+  /** What it knows to be true of its own tables, checked on every node, in a line. @throws Error saying what is not */
+  readonly check: () => Promise<string>;
+}
+
+const retryMs = 200;
+
+/** Keeps a bench at work on whoever leads: started again after each broken connection, as a service that reconnects does. */
+export class Carried {
+  readonly #bench: Bench;
+  readonly #cluster: LocalCluster;
+  #run: ProgramRun | null = null;
+  #isStopped = false;
+  #loop: Promise<void> | null = null;
+  #starts = 0;
+  #lastWords = '';
+
+  constructor(bench: Bench, cluster: LocalCluster) {
+    this.#bench = bench;
+    this.#cluster = cluster;
+  }
+
+  start(): void {
+    this.#loop ??= this.#work();
+  }
+
+  /** @returns how often it was started, and what it said last. */
+  async stop(): Promise<{ readonly starts: number; readonly lastWords: string }> {
+    this.#isStopped = true;
+    this.#run?.stop();
+    await this.#loop;
+    return { starts: this.#starts, lastWords: this.#lastWords };
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#isStopped) {
+      const leader = await this.#leader();
+      if (this.#isStopped) return;
+      if (leader !== null) {
+        this.#run = this.#bench.start(leader);
+        this.#starts += 1;
+        const { text } = await this.#run.ended;
+        this.#run = null;
+        this.#lastWords = text.trim().slice(-300);
+      }
+      await delay(retryMs);
+    }
+  }
+
+  async #leader(): Promise<string | null> {
+    const view = await statusOf(this.#cluster.nodes, 500);
+    return view?.phase === 'open' ? view.leader : null;
+  }
+}
