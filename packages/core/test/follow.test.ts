@@ -151,6 +151,17 @@ test('a replica that cannot get its log any more is copied anew; other troubles 
   }
 });
 
+test('a replica that cannot read what it received is copied anew, wherever it was in following, and waits for an open leader', () => {
+  const detail = 'The relay log is damaged (error 13121).';
+  const receiver = { kind: 'broken', cause: 'damaged', detail } as const;
+  for (const engine of [replica({ receiver }), replica({ receiver, upstream: null, position: null })]) {
+    const decision = decideOn({ engine });
+    assert.deepEqual(kindsOf(decision), ['clone']);
+    assert.ok(decision.reasons[0]?.text.startsWith(detail), decision.reasons[0]?.text);
+    assert.equal(codeOf(decideOn({ engine, store: { config: { rejoin: 'manual' } } })), 'log-removed');
+  }
+});
+
 test('the reason for a new copy is what the engine found, where it knows more than the cause', () => {
   const detail = 'Somebody wrote on this replica: n2:1 is on no other member.';
   const errant = decideOn({ engine: replica({ receiver: { kind: 'broken', cause: 'history', detail } }) });

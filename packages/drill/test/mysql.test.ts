@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { lineOfMariadb, lineOfMysql, sequenceOf } from '../src/database/gtids.ts';
+import { countGtids, lineOfMariadb, lineOfMysql, sequenceOf } from '../src/database/gtids.ts';
 import { outcomeOfNumber } from '../src/database/mysql-outcome.ts';
+import { walFile } from '../src/database/unapplied.ts';
 
 const cluster = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
@@ -36,4 +37,17 @@ test('the line of MariaDB is the upper part of the sequence number', () => {
 test('a write that a read-only server refused did not happen; what ends a session proves nothing', () => {
   for (const number of [1290, 1836, 1213, 1040]) assert.equal(outcomeOfNumber(number), 'fail');
   for (const number of [1053, 1180, 1317, 1598, 1927, 3024, 4031, null]) assert.equal(outcomeOfNumber(number), 'info');
+});
+
+test('transactions in a set are counted, also single and tagged ones', () => {
+  assert.equal(countGtids(''), 0);
+  assert.equal(countGtids(`${cluster}:7`), 1);
+  assert.equal(countGtids(`${cluster}:1-5:9,\na0000000-0000-0000-0000-000000000001:nightly:1-2`), 8);
+});
+
+test("a position's segment has the name that PostgreSQL gives it", () => {
+  const megabytes = 1024n * 1024n;
+  assert.equal(walFile(1n, 0x1_6000_0000n, 16n * megabytes), '000000010000000100000060');
+  assert.equal(walFile(0x1fn, 0xff_ffff_ffffn, 16n * megabytes), '0000001F000000FF000000FF');
+  assert.equal(walFile(2n, 0x1_0400_0000n, 64n * megabytes), '000000020000000100000001');
 });

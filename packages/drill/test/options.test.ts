@@ -56,7 +56,7 @@ for (const [args, text] of [
   [['--pg-version', '17.2'], /--pg-version: must be a major version/],
   [['--engine', 'mysql', '--pg-version', '17'], /--pg-version: is for PostgreSQL/],
   [['--server-version', '17', '--pg-version', '17'], /--pg-version: is for PostgreSQL, and alone/],
-  
+
   [['--engine', 'oracle'], /--engine/],
   [['--frobnicate'], /frobnicate/],
   [['freeze'], /freeze/],

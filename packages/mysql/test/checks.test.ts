@@ -43,6 +43,20 @@ describe('an applier', () => {
     assert.equal(watch.look(null, 'something', 6100), null);
   });
 
+  it('that cannot read what was received is damaged once that has lasted, and only then', () => {
+    const unreadable: Channel = { ...stopped, applierError: { number: 13121, text: 'Relay log read failure' } };
+    const watch = new ApplierWatch();
+    watch.look(stopped, 'something', 0);
+    assert.equal(watch.damage(10_000), null, 'another error');
+    watch.look(unreadable, 'something', 10_000);
+    assert.equal(watch.damage(12_000), null);
+    watch.look(channel, 'something', 12_500);
+    watch.look(unreadable, 'something', 13_000);
+    assert.match(watch.damage(13_000) ?? '', /^error 13121: Relay log read failure$/);
+    watch.look(channel, 'nothing', 14_000);
+    assert.equal(watch.damage(20_000), null, 'it went on');
+  });
+
   it('has its error told in one line, with what to do', () => {
     const text = applierWarning({ number: 1062, text: 'Duplicate\nentry' });
     assert.match(text, /error 1062: Duplicate entry\. .*understudy reinit/);

@@ -19,7 +19,7 @@ const receiverSchema: z.ZodType<Receiver> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('none') }),
   z.object({
     kind: z.literal('broken'),
-    cause: z.enum(['unknown', 'refused', 'wal-removed', 'history', 'slot', 'login']),
+    cause: z.enum(['unknown', 'refused', 'wal-removed', 'history', 'damaged', 'slot', 'login']),
     detail: z.string().max(4000).optional(),
   }),
   z.object({ kind: z.literal('streaming'), silentMs }),

@@ -124,13 +124,14 @@ function addDrill({ program, attach }: Tree): void {
     .option('--keep', 'keep that folder')
     .option(
       '--tour',
-      "instead: company_db and pgbench's bank through kill, switchover and rejoin, compared on every node",
+      'instead: company_db, retail_db and pgbench or sysbench through kill, switchover and rejoin, checksums compared on every node',
     )
     .option('--log-level <level>', 'of the agents: info (default) or debug');
   withExamples(withCommon(drill), [
     ['understudy drill --runs 1', 'every fault once'],
     ['understudy drill --faults kill-database,freeze --runs 20 --store etcd', ''],
     ['understudy drill --engine mariadb', ''],
+    ['understudy drill --engine mysql --tour', 'tutorial tables and sysbench'],
     ['understudy drill --json > report.json', ''],
   ]);
   attach(drill, async () => (await import('../commands/drill.ts')).drill);

@@ -94,6 +94,8 @@ function attach(turn: LedTurn, engine: Replica): Step {
       place.kind === 'under' ? `Following ${upstream}, a replica.` : followingText(leader, place),
     );
   }
+  const damage = damageOf(engine);
+  if (damage !== null) return renew(turn, damage);
   if (engine.position === null) {
     return engine.upstream === upstream
       ? wait('connecting', `Connecting to ${upstream}.`)
@@ -171,14 +173,24 @@ function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): S
   const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
   if (phase === 'open' && (cause === 'wal-removed' || cause === 'history')) {
     const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
-    const why = detail ?? `${leader} no longer has the log that this node needs (${cause}).`;
-    if (turn.config.rejoin === 'manual' || turn.content.paused) {
-      return wait(
-        'log-removed',
-        `${why} \`understudy reinit ${turn.obs.self}\` makes a new copy and keeps this one aside.`,
-      );
-    }
-    return copy(turn, why);
+    return renew(turn, detail ?? `${leader} no longer has the log that this node needs (${cause}).`);
   }
   return wait('connecting', `No stream from ${leader} yet (${cause}).`);
+}
+
+/** What is damaged of what was received, if anything is: it is never applied, and never passed over. */
+function damageOf({ receiver }: Replica): string | null {
+  if (receiver.kind !== 'broken' || receiver.cause !== 'damaged') return null;
+  return receiver.detail ?? 'What this node has received is damaged.';
+}
+
+/** A new copy, where nobody wants to look at this one first. */
+function renew(turn: LedTurn, why: string): Step {
+  if (turn.config.rejoin === 'manual' || turn.content.paused) {
+    return wait(
+      'log-removed',
+      `${why} \`understudy reinit ${turn.obs.self}\` makes a new copy and keeps this one aside.`,
+    );
+  }
+  return copy(turn, why);
 }

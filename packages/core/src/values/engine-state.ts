@@ -5,10 +5,13 @@ import type { MemberId, SystemId } from './brand.ts';
 /** The stream by which a replica receives its leader's log. */
 export type Receiver =
   | { readonly kind: 'none' }
-  /** Configured, but no stream: `cause` says what the server reported last, when it did. `wal-removed` needs a new copy. */
+  /**
+   * Configured, but no stream: `cause` says what the server reported last, when it did. `wal-removed` needs a new copy; so does `damaged`:
+   * what was received lies here and cannot be read, whether or not more arrives.
+   */
   | {
       readonly kind: 'broken';
-      readonly cause: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'slot' | 'login';
+      readonly cause: 'unknown' | 'refused' | 'wal-removed' | 'history' | 'damaged' | 'slot' | 'login';
       /** What the engine knows beyond the cause: a sentence for people. */
       readonly detail?: string | undefined;
     }

@@ -112,7 +112,7 @@ const engine: fc.Arbitrary<EngineState> = fc.oneof(
         {
           weight: 1,
           arbitrary: fc
-            .constantFrom('unknown', 'refused', 'wal-removed', 'history', 'slot', 'login')
+            .constantFrom('unknown', 'refused', 'wal-removed', 'history', 'damaged', 'slot', 'login')
             .map((cause) => ({ kind: 'broken', cause }) as const),
         },
         { weight: 2, arbitrary: silence.map((silentMs) => ({ kind: 'streaming', silentMs }) as const) },

@@ -76,6 +76,8 @@ export interface Database {
   reach(session: Session, mark: string, timeoutMs: number): Promise<void>;
   /** Lets a replica receive without applying, until it is started again. */
   stopApplying(session: Session): Promise<void>;
+  /** Lets what comes from now on go to another file, where the engine can: damage is then in the middle of what was received. */
+  closeReceived(session: Session): Promise<void>;
   /** Where on the disk of such a replica lies what it has received and not applied; null when there is nothing. */
   unapplied(session: Session, dataDir: string): Promise<Spot | null>;
   idsFrom(session: Session, fromId: number, timeoutMs: number): Promise<ReadonlySet<number>>;

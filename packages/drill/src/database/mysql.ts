@@ -144,6 +144,10 @@ function databaseOf(spelling: Spelling): Database {
       await session.rows(`stop ${spelling.replica} sql_thread`);
     },
 
+    async closeReceived(session) {
+      await session.rows('flush relay logs');
+    },
+
     unapplied: async (session, dataDir) =>
       unappliedRelayLog((await session.rows(`show ${spelling.replica} status`))[0], dataDir),
 

@@ -102,6 +102,8 @@ export const postgresDatabase: Database = {
     await session.rows('select pg_wal_replay_pause()');
   },
 
+  closeReceived: async () => undefined,
+
   unapplied: (session) => unreplayedWal(session),
 
   async idsFrom(session, fromId, timeoutMs) {

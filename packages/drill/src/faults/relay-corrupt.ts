@@ -44,13 +44,15 @@ async function receiveWithoutApplying(
   const database = databaseFor(cluster);
   const spot = await withAdmin(cluster, name, database.adminDatabase, async (session) => {
     await database.stopApplying(session);
-    return pollUntil(
+    const found = await pollUntil(
       async () => {
         const found = await database.unapplied(session, paths.dataDir);
         return found !== null && found.toByte - found.fromByte >= bytesMin ? found : null;
       },
       { everyMs: 50, timeoutMs: receivedWithinMs, signal },
     );
+    await database.closeReceived(session);
+    return found;
   });
   if (spot !== null) return spot;
   throw new DrillError(

@@ -23,7 +23,7 @@ export class Carried {
   #isStopped = false;
   #loop: Promise<void> | null = null;
   #starts = 0;
-  #lastWords = '';
+  #transactions = 0;
 
   constructor(bench: Bench, cluster: LocalCluster) {
     this.#bench = bench;
@@ -34,12 +34,12 @@ export class Carried {
     this.#loop ??= this.#work();
   }
 
-  /** @returns how often it was started, and what it said last. */
-  async stop(): Promise<{ readonly starts: number; readonly lastWords: string }> {
+  /** @returns how often it was started, and about how many transactions it says that it has made. */
+  async stop(): Promise<{ readonly starts: number; readonly transactions: number }> {
     this.#isStopped = true;
     this.#run?.stop();
     await this.#loop;
-    return { starts: this.#starts, lastWords: this.#lastWords };
+    return { starts: this.#starts, transactions: this.#transactions };
   }
 
   async #work(): Promise<void> {
@@ -51,7 +51,7 @@ export class Carried {
         this.#starts += 1;
         const { text } = await this.#run.ended;
         this.#run = null;
-        this.#lastWords = text.trim().slice(-300);
+        this.#transactions += transactionsIn(text);
       }
       await delay(retryMs);
     }
@@ -61,4 +61,12 @@ export class Carried {
     const view = await statusOf(this.#cluster.nodes, 500);
     return view?.phase === 'open' ? view.leader : null;
   }
+}
+
+/** The sum of the rates that a program says once a second: `tps: 120.00` (sysbench), `120.0 tps` (pgbench). */
+export function transactionsIn(text: string): number {
+  const rates = [...text.matchAll(/\btps: ([\d.]+)|\b([\d.]+) tps(?!:)/g)].map(([, after, before]) =>
+    Number(after ?? before),
+  );
+  return Math.round(rates.reduce((sum, rate) => sum + rate, 0));
 }

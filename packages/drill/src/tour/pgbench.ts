@@ -18,7 +18,13 @@ export function pgbench(program: string, cluster: LocalCluster): Bench {
     load: (leader) => loadPgbench(program, cluster, leader),
     start: (node) => {
       const target = adminTarget(cluster, node, pgbenchDatabase);
-      return startPgbench(program, target, [`--client=${clients}`, '--jobs=1', '--time=600', '--no-vacuum']);
+      return startPgbench(program, target, [
+        `--client=${clients}`,
+        '--jobs=1',
+        '--time=600',
+        '--no-vacuum',
+        '--progress=1',
+      ]);
     },
     check: () => checkBalances(cluster),
   };

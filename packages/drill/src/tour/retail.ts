@@ -96,7 +96,7 @@ export async function checkOrders(cluster: LocalCluster, tried: readonly Tried[]
     }
     const expected = sumsOf(refs);
     if (sums !== expected) throw new Error(`${name}: retail_db.orders sums to ${sums}, must be ${expected}`);
-    text = `${refs.length} orders, ${sums}`;
+    text = `${refs.length} orders of ${totalOf(refs)}`;
   }
   return text;
 }
@@ -119,6 +119,8 @@ async function readOrders(
     return { refs: rows.map(({ ref }) => Number(ref)), sums: sums.join(', ') };
   });
 }
+
+const totalOf = (refs: readonly number[]): string => money(refs.reduce((sum, ref) => sum + orderOf(ref).cents, 0));
 
 /** The sums by region of orders with these numbers. */
 export function sumsOf(refs: readonly number[]): string {

@@ -145,7 +145,8 @@ class Tour {
     workload.start();
     carried?.start();
     const flow = (sinceMs: number) => writesFlow(workload, sinceMs, flowWithinMs, signal);
-    let before = this.#tried.length;
+    let acknowledged = 0;
+    let made: Awaited<ReturnType<Carried['stop']>> | undefined;
     try {
       if ((await flow(performance.now())) === 'blocked')
         throw new Error('no orders were acknowledged before the fault');
@@ -156,11 +157,13 @@ class Tour {
     } finally {
       const { ops } = await workload.stop();
       this.#tried.push(...ops);
-      before = this.#tried.slice(before).filter(({ outcome }) => outcome === 'ok').length;
+      acknowledged = ops.filter(({ outcome }) => outcome === 'ok').length;
+      made = await carried?.stop();
     }
-    const ended = await carried?.stop();
-    const starts = ended === undefined || bench === null ? '' : `; ${bench.name} was started ${ended.starts} times`;
-    return `${before} orders acknowledged${starts}; ${await this.#compare(bench)}`;
+    if (made?.transactions === 0) throw new Error(`${bench?.name} made no transaction`);
+    const beside =
+      made === undefined ? '' : `, about ${made.transactions} transactions of ${bench?.name} (${made.starts} starts)`;
+    return `${acknowledged} orders acknowledged${beside}; ${await this.#compare(bench)}`;
   }
 
   #orders(): Workload {

@@ -42,12 +42,23 @@ export async function settleReceived(instance: Instance, signal: AbortSignal): P
   if (running === null || identity === null || facts.of(running.pid).received === 'applied') return;
   const settling = settlings[programs.flavour];
   if (identity.received === 'unknown') {
-    await settling.apply(instance, signal);
+    try {
+      await settling.apply(instance, signal);
+    } catch (error) {
+      if (isDamage(error)) facts.of(running.pid).damage = reasonOf(error).slice(0, damageCharsMax);
+      throw error;
+    }
     await writeIdentity(options.dataDir, { ...identity, received: 'applied' }, owner);
   }
   await settling.resume(instance);
   facts.of(running.pid).received = 'applied';
 }
+
+const damageCharsMax = 600;
+
+/** Whether the program that reads the relay log could not make sense of it: a disk that is full, or a server that died, is none. */
+const isDamage = (error: unknown): boolean =>
+  /read_log_event|could not read entry|log format|invalid event|checksum/i.test(reasonOf(error));
 
 /** Applies what the relay log holds beyond the server's position, under the same GTIDs, as a recovery to a point in time does. */
 async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<void> {
@@ -66,7 +77,8 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
     const logs = files.map((name) => join(options.dataDir, name));
     const reader = {
       program: programOf(programs.binlog, 'mariadb-binlog'),
-      args: ['--no-defaults', ...start, ...logs],
+      // Without being told, it hands on what does not have its checksum any more.
+      args: ['--no-defaults', '--verify-binlog-checksum', ...start, ...logs],
     };
     const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
     const client = { program: programOf(programs.client, 'mariadb'), args: reading };

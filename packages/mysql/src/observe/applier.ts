@@ -4,6 +4,11 @@ import type { Channel, ThreadError } from './channel.ts';
 /** A stopped applier is started again every second and runs for a moment before it stops at the same place. */
 const healedAfterMs = 2000;
 
+/** Errors by which an applier says that it cannot read what was received. */
+const damageNumbers = new Set([1594, 13121]);
+/** It is tried again meanwhile: only damage that stays is worth a new copy. */
+const damagedAfterMs = 3000;
+
 /** What a person can do about the errors that are met most. */
 const advice: readonly (readonly [ReadonlySet<number>, string])[] = [
   [
@@ -12,7 +17,10 @@ const advice: readonly (readonly [ReadonlySet<number>, string])[] = [
   ],
   [new Set([1205, 1213, 3058]), 'A session here holds a lock that the applier waits for: end that session.'],
   [new Set([1021, 1114, 3, 28, 1026]), 'Make room on the disk.'],
-  [new Set([1594, 1595, 13121, 13117]), 'The relay log is damaged: `understudy reinit` makes a new copy.'],
+  [
+    damageNumbers,
+    'The relay log is damaged: this member is copied anew (with `rejoin: manual`, by `understudy reinit`).',
+  ],
 ];
 const otherAdvice = 'Remove the cause (it is tried again every second), or make a new copy with `understudy reinit`.';
 
@@ -26,6 +34,14 @@ export const shortText = (text: string): string => text.replaceAll(/\s+/g, ' ').
 export class ApplierWatch {
   #error: ThreadError | null = null;
   #runningSinceMs: number | null = null;
+  #damagedSinceMs: number | null = null;
+
+  /** Why what was received cannot be read, half a sentence; null unless that has been so for a while. */
+  damage(nowMs = monotonicMs()): string | null {
+    if (this.#error === null || this.#damagedSinceMs === null || nowMs - this.#damagedSinceMs < damagedAfterMs)
+      return null;
+    return `error ${this.#error.number}: ${shortText(this.#error.text)}`;
+  }
 
   /** The error that stopped it, until it has gone on for a while or has nothing left to apply. */
   get error(): ThreadError | null {
@@ -44,12 +60,15 @@ export class ApplierWatch {
     } else {
       this.#runningSinceMs = null;
     }
+    this.#damagedSinceMs =
+      this.#error !== null && damageNumbers.has(this.#error.number) ? (this.#damagedSinceMs ?? nowMs) : null;
     return this.#error;
   }
 
   #forget(): null {
     this.#error = null;
     this.#runningSinceMs = null;
+    this.#damagedSinceMs = null;
     return null;
   }
 }

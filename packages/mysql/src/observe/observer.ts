@@ -1,4 +1,11 @@
-import { type EngineState, type MemberId, type Position, relation, type SystemId } from '@understudy/core';
+import {
+  type EngineState,
+  type MemberId,
+  type Position,
+  type Receiver,
+  relation,
+  type SystemId,
+} from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
@@ -119,12 +126,13 @@ export class Observer {
     const reading = await readPosition(this.#instance, session);
     const { position, applied, channel } = reading;
     if (facts.role === 'replica') {
-      const { upstream, receiver } = await this.#receiver.look(session, channel);
+      const { upstream, receiver: stream } = await this.#receiver.look(session, channel);
       // What was received before a crash counts too, and the server itself may not know of it.
       const durable = facts.received === 'applied' ? position : null;
-      const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
       this.#instance.lag.look(position, applied);
       const blocked = await this.#blocked(session, reading);
+      const receiver = damaged(facts.damage ?? this.#applier.damage()) ?? stream;
+      const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
       return blocked === null ? state : { ...state, blocked };
     }
     this.#applier.look(null, 'nothing');
@@ -150,6 +158,12 @@ export class Observer {
     const text = row?.text ?? '';
     return text === '' ? channel : { ...channel, applierError: { number: Number(row?.number), text } };
   }
+}
+
+/** A replica whose relay log is damaged needs a new copy, whether or not more arrives. */
+function damaged(why: string | null): Receiver | null {
+  if (why === null) return null;
+  return { kind: 'broken', cause: 'damaged', detail: `The relay log is damaged (${why}).` };
 }
 
 /** Reads the cluster's id once for each server that runs. */

@@ -6,6 +6,8 @@ export class RunFacts {
   role: 'replica' | 'primary' | 'unknown' = 'unknown';
   /** `applied`: everything that was received before the start is among what the server says it holds. */
   received: 'applied' | 'unknown' = 'unknown';
+  /** Why what it received before the start cannot be read: half a sentence; null when nothing is damaged. */
+  damage: string | null = null;
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -16,6 +18,7 @@ export class RunFacts {
     this.answered = 'never';
     this.role = 'unknown';
     this.received = 'unknown';
+    this.damage = null;
     this.life = 'serving';
     return this;
   }
