@@ -30,6 +30,12 @@ describe('reload', () => {
     assert.deepEqual(reload.config, file);
   });
 
+  it('keeps a member that is delayed on purpose from leading, from acknowledging and from being read', () => {
+    const { tags } = config('tags: { delayMs: 60000, nosync: false }\n');
+    assert.deepEqual([tags.nofailover, tags.nosync, tags.noloadbalance], [true, true, true]);
+    assert.throws(() => config('tags: { delayMs: -1 }\n'), /tags\.delayMs/);
+  });
+
   it('names what needs a restart, keeps it as it is, and names it again the next time', () => {
     const changed = FILE.replace('dataDir: data', 'dataDir: other, parameters: { work_mem: 8MB }');
     const file = config('tags: { priority: 7 }\nlogs: { file: agent.log }\nasideBudgetBytes: 1\n', changed);

@@ -25,7 +25,7 @@ function member(id: string, given: Partial<MemberView> = {}): MemberView {
     receiver: { kind: 'streaming', silentMs: 5 },
     suspects: null,
     sealed: null,
-    tags: { nofailover: false, nosync: false, noloadbalance: false, priority: 100, zone: null },
+    tags: { nofailover: false, nosync: false, noloadbalance: false, priority: 100, zone: null, delayMs: 0 },
     reasons: [{ code: 'following', text: 'Following n1.' }],
     job: null,
     version: '17.10',

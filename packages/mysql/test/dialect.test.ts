@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { changeStatement, startReceiver } from '../src/commands/channel-statements.ts';
+import { changeStatement, delayStatement, startReceiver } from '../src/commands/channel-statements.ts';
 import { dialectOf } from '../src/dialect/dialect.ts';
 import { causeOf } from '../src/observe/receiver.ts';
 
@@ -8,7 +8,14 @@ const newMysql = new Set(['super_read_only', 'replica_net_timeout']);
 const oldMysql = new Set(['super_read_only', 'slave_net_timeout']);
 const mariadb = new Set(['gtid_domain_id', 'slave_net_timeout', 'rpl_semi_sync_master_enabled']);
 
-const target = { leader: { host: '10.0.0.1', port: 3306 }, user: 'us_copy', password: "a'b", tls: null, isNew: true };
+const target = {
+  leader: { host: '10.0.0.1', port: 3306 },
+  user: 'us_copy',
+  password: "a'b",
+  tls: null,
+  delayS: 0,
+  isNew: true,
+};
 
 describe('dialect', () => {
   it('is chosen by what the server has', () => {
@@ -27,7 +34,9 @@ describe('dialect', () => {
     assert.match(statement, /^CHANGE REPLICATION SOURCE TO SOURCE_HOST = '10\.0\.0\.1', SOURCE_PORT = 3306, /);
     assert.match(statement, /SOURCE_AUTO_POSITION = 1/);
     assert.doesNotMatch(statement, /PASSWORD|us_copy/);
-    assert.doesNotMatch(changeStatement(dialect, { ...target, isNew: false }), /AUTO_POSITION/);
+    assert.doesNotMatch(changeStatement(dialect, { ...target, isNew: false }), /AUTO_POSITION|DELAY/);
+    assert.match(changeStatement(dialect, { ...target, delayS: 60 }), /SOURCE_DELAY = 60/);
+    assert.equal(delayStatement(dialect, 5), 'CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 5');
     assert.equal(
       startReceiver(dialect, 'us_copy', "a'b"),
       "START REPLICA IO_THREAD USER = 'us_copy' PASSWORD = 'a''b'",
@@ -38,6 +47,7 @@ describe('dialect', () => {
     const dialect = dialectOf(mariadb, '11.8.6');
     const tls = { ca: '/r/ca.pem', cert: '/r/cert.pem', key: '/r/key.pem' };
     const statement = changeStatement(dialect, { ...target, tls });
+    assert.match(changeStatement(dialect, { ...target, delayS: 60, isNew: false }), /MASTER_DELAY = 60/);
     assert.match(statement, /MASTER_USER = 'us_copy', MASTER_PASSWORD = 'a''b', MASTER_USE_GTID = slave_pos$/);
     assert.match(statement, /MASTER_SSL = 1, .*MASTER_SSL_CA = '\/r\/ca\.pem'/);
     assert.equal(startReceiver(dialect, 'us_copy', "a'b"), 'START SLAVE IO_THREAD');

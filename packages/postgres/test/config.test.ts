@@ -119,7 +119,10 @@ describe('parameters', () => {
   it('survive quoting, and the include tells a later agent its state', () => {
     assert.equal(quoteSetting("it's \\ here"), "'it''s \\\\ here'");
     const replication = { upstream: { member: 'n1', conninfo: "host='a'", slot: 's' }, standbyNames: '' };
-    const text = renderInclude(replication, { work_mem: '1MB' }, { synchronousCommit: 'on', tls: {}, generation: '1' });
+    const more = { synchronousCommit: 'on', delayMs: 0, tls: {}, generation: '1' };
+    const text = renderInclude(replication, { work_mem: '1MB' }, more);
+    assert.doesNotMatch(text, /recovery_min_apply_delay/);
+    assert.match(renderInclude(replication, {}, { ...more, delayMs: 5000 }), /^recovery_min_apply_delay = '5000ms'$/m);
     assert.match(text, /^work_mem = '1MB'$/m);
     assert.match(text, /^primary_conninfo = 'host=''a'''$/m);
     assert.deepEqual(JSON.parse(stateOfInclude(text) ?? ''), replication);

@@ -174,7 +174,7 @@ function patroniTags(agent: Agent): Record<string, unknown> {
 function visibleTags(tags: Agent['config']['tags']): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries({ ...tags, failover_priority: tags.priority }).filter(
-      ([key, value]) => key !== 'priority' && value !== false && value !== null,
+      ([key, value]) => key !== 'priority' && value !== false && value !== null && !(key === 'delayMs' && value === 0),
     ),
   );
 }

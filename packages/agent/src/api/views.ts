@@ -25,6 +25,8 @@ const tagsView = z.object({
   noloadbalance: z.boolean(),
   priority: z.number(),
   zone: z.string().nullable(),
+  /** How much later than it could it applies what it receives; 0: at once. */
+  delayMs: z.number().default(0),
 });
 
 export const memberViewSchema = z.object({

@@ -71,6 +71,8 @@ export const tagsSchema = z.object({
   noloadbalance: z.boolean(),
   priority: z.number(),
   zone: z.string().max(64).nullable(),
+  /** Absent in what agents wrote before there were delays. */
+  delayMs: z.number().min(0).default(0),
 });
 
 export const memberSchema: z.ZodType<Member> = z.object({

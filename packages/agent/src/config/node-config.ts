@@ -99,13 +99,27 @@ const engineSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('mariadb'), ...binlogShape }),
 ]);
 
-const tagsSchema = z.strictObject({
-  nofailover: z.boolean().default(DEFAULT_TAGS.nofailover),
-  nosync: z.boolean().default(DEFAULT_TAGS.nosync),
-  noloadbalance: z.boolean().default(DEFAULT_TAGS.noloadbalance),
-  priority: z.number().int().min(0).max(1000).default(DEFAULT_TAGS.priority),
-  zone: z.string().min(1).max(64).nullable().default(DEFAULT_TAGS.zone),
-});
+const DAY_MS = 24 * 3600 * 1000;
+
+/** What is late on purpose can neither be counted on, nor lead, nor answer for the present. */
+const lateByNature = { nofailover: true, nosync: true, noloadbalance: true } as const;
+
+const tagsSchema = z
+  .strictObject({
+    nofailover: z.boolean().default(DEFAULT_TAGS.nofailover),
+    nosync: z.boolean().default(DEFAULT_TAGS.nosync),
+    noloadbalance: z.boolean().default(DEFAULT_TAGS.noloadbalance),
+    priority: z.number().int().min(0).max(1000).default(DEFAULT_TAGS.priority),
+    zone: z.string().min(1).max(64).nullable().default(DEFAULT_TAGS.zone),
+    /** How much later than it could the server applies what it receives, in ms. */
+    delayMs: z
+      .number()
+      .int()
+      .min(0)
+      .max(7 * DAY_MS)
+      .default(DEFAULT_TAGS.delayMs),
+  })
+  .transform((tags) => (tags.delayMs > 0 ? { ...tags, ...lateByNature } : tags));
 
 const guardSchema = z.strictObject({
   /** `required`: a server is not opened for writes without a guard. `off`: no guard; an agent that freezes is then not fenced here. */

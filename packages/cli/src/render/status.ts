@@ -108,7 +108,9 @@ function memberTable(status: StatusView, style: Style, width: number): string[] 
 }
 
 function roleText(member: MemberView, style: Style): string {
-  const tags = member.tags.nofailover ? ' (nofailover)' : '';
+  const { delayMs, nofailover } = member.tags;
+  const late = delayMs > 0 && member.role !== 'leader' ? ` (delayed on purpose by ${formatDuration(delayMs)})` : '';
+  const tags = late || (nofailover ? ' (nofailover)' : '');
   const text = `${member.role}${tags}`;
   return member.role === 'leader' ? style.bold(text) : text;
 }

@@ -23,7 +23,7 @@ export function member(id: string, change: Partial<MemberView> = {}): MemberView
     receiver: { kind: 'streaming', silentMs: 40 },
     suspects: null,
     sealed: null,
-    tags: { nofailover: false, nosync: false, noloadbalance: false, priority: 100, zone: null },
+    tags: { nofailover: false, nosync: false, noloadbalance: false, priority: 100, zone: null, delayMs: 0 },
     reasons: [{ code: 'following', text: 'Following n1.' }],
     job: null,
     version: '17.10',

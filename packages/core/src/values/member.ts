@@ -8,6 +8,8 @@ export interface MemberTags {
   /** Preferred among equals: higher first. */
   readonly priority: number;
   readonly zone: string | null;
+  /** It applies what it receives this much later, on purpose; 0: at once. Such a member is tagged `nofailover` and `nosync` too. */
+  readonly delayMs: number;
 }
 
 export const DEFAULT_TAGS: MemberTags = {
@@ -16,6 +18,7 @@ export const DEFAULT_TAGS: MemberTags = {
   noloadbalance: false,
   priority: 100,
   zone: null,
+  delayMs: 0,
 };
 
 /** A member as registered in the store. */

@@ -14,6 +14,8 @@ export interface ChannelTarget {
   readonly password: string;
   /** Files of our authority's certificate and of our own certificate and key; null: not encrypted. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** How much later the applier applies. */
+  readonly delayS: number;
   /** Whether there was no channel before. */
   readonly isNew: boolean;
 }
@@ -28,6 +30,8 @@ export function changeStatement(dialect: Dialect, target: ChannelTarget): string
     `${prefix}_CONNECT_RETRY = ${retrySeconds}`,
     ...tlsOptions(dialect, target.tls),
   ];
+  // MySQL changes it only while its applier is stopped: see `delayStatement`.
+  if (target.isNew || dialect.gtids === 'domains') options.push(`${prefix}_DELAY = ${target.delayS}`);
   if (dialect.credentials === 'start') {
     options.push(`${prefix}_RETRY_COUNT = ${retriesMax}`);
     // Only while nothing runs; as it stays so, it is needed once.
@@ -57,6 +61,11 @@ function tlsOptions({ change: { prefix } }: Dialect, tls: ChannelTarget['tls']):
 /** The statement by which a stopped channel of MariaDB is changed in nothing but these options. */
 export function adjustStatement({ change: { statement, prefix } }: Dialect, options: string): string {
   return `${statement} ${options}, ${prefix}_HEARTBEAT_PERIOD = ${heartbeatSeconds}`;
+}
+
+/** The statement that changes the delay of a channel and nothing else, while its applier is stopped. */
+export function delayStatement({ change: { statement, prefix } }: Dialect, delayS: number): string {
+  return `${statement} ${prefix}_DELAY = ${delayS}`;
 }
 
 /** The statement that starts the receiver, with its login where that is not part of the channel. */

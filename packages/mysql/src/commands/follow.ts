@@ -2,15 +2,16 @@ import type { Member, MemberId } from '@understudy/core';
 import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { keepAccounts } from '../accounts.ts';
+import type { Dialect } from '../dialect/dialect.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
-import { type Channel, readChannel } from '../observe/channel.ts';
+import { type Channel, readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { readPosition } from '../observe/position.ts';
 import { isTurnedAway } from '../observe/receiver.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
-import { changeStatement, startReceiver } from './channel-statements.ts';
+import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
 import { drained, keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
@@ -24,6 +25,8 @@ interface Target {
   readonly leader: Member;
   readonly user: string;
   readonly acknowledges: 'yes' | 'no';
+  /** How much later to apply. Never while acknowledging: so nothing that is delayed was ever acknowledged. */
+  readonly delayS: number;
 }
 
 /**
@@ -48,11 +51,15 @@ export async function follow(instance: Instance, leader: MemberId, context: Clus
     const text = `The server is a primary; it cannot follow ${leader} before it has been stopped.`;
     throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
   }
-  const { acknowledges } = context;
-  const user = acknowledges === 'yes' ? ackAccount(context.self) : accounts.copy;
   await instance.sql.fresh(connectTimeoutMs, (session) =>
-    connect(instance, running, session, { leader: member, user, acknowledges }),
+    connect(instance, running, session, targetOf(member, context)),
   );
+}
+
+function targetOf(leader: Member, { self, members, acknowledges }: ClusterContext): Target {
+  const user = acknowledges === 'yes' ? ackAccount(self) : accounts.copy;
+  const delayMs = acknowledges === 'yes' ? 0 : (members.get(self)?.tags.delayMs ?? 0);
+  return { leader, user, acknowledges, delayS: Math.ceil(delayMs / 1000) };
 }
 
 async function connect(
@@ -66,6 +73,7 @@ async function connect(
   const upstream = { member: target.leader.id, acknowledges: target.acknowledges };
   if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
     await upstreamIs(instance, running, upstream);
+    await keepDelay(session, dialect, channel, target);
     await keepApplying(session, dialect);
     return;
   }
@@ -81,7 +89,20 @@ async function connect(
   if (stopped !== null) await goOnApplying(instance, session);
   await instance.upstream.set(running, upstream);
   await session.query(startReceiver(dialect, target.user, instance.options.secrets.replication), [], queryTimeoutMs);
+  if (stopped !== null) await keepDelay(session, dialect, stopped, target);
   await keepApplying(session, dialect);
+}
+
+/** MySQL keeps its relay log when the delay is changed while the receiver runs. MariaDB's is changed with the source, as nothing may run then. */
+async function keepDelay(
+  session: ServerSession,
+  dialect: Dialect,
+  channel: Channel,
+  { delayS }: Target,
+): Promise<void> {
+  if (dialect.gtids === 'domains' || channel.delayS === delayS) return;
+  await session.query(`STOP ${dialect.replica} SQL_THREAD`, [], queryTimeoutMs);
+  await session.query(delayStatement(dialect, delayS), [], queryTimeoutMs);
 }
 
 /**
@@ -107,11 +128,11 @@ async function upstreamIs(
   }
 }
 
-function isSource(channel: Channel, { leader }: Target, instance: Instance): boolean {
-  const tls = instance.options.tls === null ? 'off' : 'on';
-  return (
-    channel.host === leader.host && channel.port === leader.port && channel.tls === tls && channel.usesGtids === 'yes'
-  );
+function isSource(channel: Channel, { leader, delayS }: Target, { options, dialect }: Instance): boolean {
+  const tls = options.tls === null ? 'off' : 'on';
+  const isThere = channel.host === leader.host && channel.port === leader.port;
+  const isLate = dialect.gtids === 'sets' || channel.delayS === delayS;
+  return isThere && isLate && channel.tls === tls && channel.usesGtids === 'yes';
 }
 
 /** Whether the channel leads to the target already; where the login is part of it, as the right user. */
@@ -145,7 +166,10 @@ async function configure(
 ): Promise<void> {
   const { dialect } = instance;
   const before = await readPosition(instance, session);
-  if (channel !== null) {
+  const isLate = dialect.gtids === 'domains' && channel !== null && waitsOnPurpose(channel);
+  // MariaDB throws the relay log away with the change, and what waits there on purpose cannot be applied first: the leader sends it again.
+  if (isLate) await session.query(`STOP ${dialect.replica}`, [], queryTimeoutMs);
+  else if (channel !== null) {
     await goOnApplying(instance, session);
     // MySQL keeps the relay log as long as its applier runs; MariaDB takes changes only while nothing runs, and throws it away then.
     if (dialect.gtids === 'domains') await applyAll(instance, session);
@@ -155,6 +179,7 @@ async function configure(
   if (dialect.gtids === 'domains') await adoptOwnPosition(session);
   const isNew = channel === null;
   await session.query(changeStatement(dialect, { ...target, password, tls, isNew }), [], queryTimeoutMs);
+  if (isLate) return;
   const after = await readPosition(instance, session);
   const [held, holds] = [before.position, after.position ?? after.applied];
   if (held === null || ['equal', 'ahead'].includes(relation(holds, held))) return;

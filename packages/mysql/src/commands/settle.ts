@@ -8,7 +8,7 @@ import { readIdentity, writeIdentity } from '../disk/identity.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
-import { readChannel } from '../observe/channel.ts';
+import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { type Flavour, programOf } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
@@ -66,7 +66,8 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
   const files = await logFiles(options.dataDir, relayLogName);
   // A leader has no channel, and its relay log went with it.
   const channel = await sql.fresh(queryTimeoutMs, (session) => readChannel(session, instance.dialect, queryTimeoutMs));
-  if (files.length === 0 || channel === null) return;
+  // What waits on purpose was acknowledged by nobody here (see `follow`): the leader sends it again.
+  if (files.length === 0 || channel === null || waitsOnPurpose(channel)) return;
   const clientFile = join(paths.runDir, 'settle.client.cnf');
   const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
   const { libraryPath } = programs;

@@ -1,4 +1,5 @@
 import type { Dialect } from '../dialect/dialect.ts';
+import { accounts } from '../names.ts';
 import type { Row, Session } from '../sql/session.ts';
 
 export interface ThreadError {
@@ -32,6 +33,12 @@ export interface Channel {
   /** Changes whenever something arrives. */
   readonly sign: string;
 }
+
+/**
+ * Whether what lies in the relay log waits there on purpose. Whoever acknowledges is not delayed, and a channel gets its delay when all is
+ * applied: so nothing of it was ever acknowledged.
+ */
+export const waitsOnPurpose = ({ delayS, user }: Channel): boolean => delayS > 0 && user === accounts.copy;
 
 const filterNames = [
   'Replicate_Do_DB',

@@ -124,12 +124,12 @@ export class Observer {
     if (facts.life === 'serving') facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
     const reading = await readPosition(this.#instance, session);
-    const { position, applied, channel } = reading;
+    const { position, applied, received, channel } = reading;
     if (facts.role === 'replica') {
       const { upstream, receiver: stream } = await this.#receiver.look(session, channel);
       // What was received before a crash counts too, and the server itself may not know of it.
       const durable = facts.received === 'applied' ? position : null;
-      this.#instance.lag.look(position, applied);
+      this.#instance.lag.look(received, applied);
       const blocked = await this.#blocked(session, reading);
       const receiver = damaged(facts.damage ?? this.#applier.damage()) ?? stream;
       const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;

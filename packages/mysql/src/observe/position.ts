@@ -4,7 +4,7 @@ import { lineOf, mariadbHistory, newestSequence, parseMariadbGtids } from '../gt
 import { mysqlLineages, parseMysqlGtids } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
-import { type Channel, readChannel } from './channel.ts';
+import { type Channel, readChannel, waitsOnPurpose } from './channel.ts';
 
 const queryTimeoutMs = 500;
 
@@ -14,6 +14,8 @@ export interface Reading {
   readonly position: GtidPosition | null;
   /** What is applied. */
   readonly applied: GtidPosition;
+  /** What it has received and applied, as far as the server says it now. */
+  readonly received: GtidPosition | null;
   readonly channel: Channel | null;
 }
 
@@ -45,7 +47,7 @@ async function readSets(
   const applied = make(executed);
   const received = channel === null ? new Map() : readable(parseMysqlGtids(channel.received), channel.received);
   const position = gtidContains(executed, received) ? applied : make(gtidUnion(executed, received));
-  return { position, applied, channel };
+  return { position, applied, received: position, channel };
 }
 
 /**
@@ -70,12 +72,15 @@ async function readDomains(
     const text = `The table of history lines does not explain the position ${appliedText}. Make a new copy of this database.`;
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
   }
-  if (channel === null) return { position: applied, applied, channel };
+  if (channel === null) return { position: applied, applied, received: applied, channel };
   if (channel.received !== '') {
-    return { position: await historyOf(instance, session, `${appliedText},${channel.received}`), applied, channel };
+    const received = await historyOf(instance, session, `${appliedText},${channel.received}`);
+    // What is applied later on purpose goes with the next change of the channel: it is nothing to vouch for.
+    return { position: waitsOnPurpose(channel) ? applied : received, applied, received, channel };
   }
   const settled = channel.applier === 'running' && channel.usesGtids === 'yes';
-  return { position: settled ? applied : null, applied, channel };
+  const position = settled || waitsOnPurpose(channel) ? applied : null;
+  return { position, applied, received: position, channel };
 }
 
 async function historyOf(

@@ -30,6 +30,11 @@ const replicationSchema = z.object({
 /** How every server starts: nobody to follow, and commits that would wait if it were opened by mistake. */
 export const fenced: ReplicationSettings = { upstream: null, standbyNames: blockingStandbyNames };
 
+/** What the cluster, and this member's tags, want of the server. */
+interface Wanted extends Pick<ClusterContext, 'parameters' | 'synchronousCommit'> {
+  readonly delayMs: number;
+}
+
 /** The files by which the server is configured, written as a whole from a few facts that are kept here. */
 export class ManagedConfig {
   readonly #options: PostgresOptions;
@@ -37,7 +42,7 @@ export class ManagedConfig {
   readonly #owner: Owner;
   #replication: ReplicationSettings = fenced;
   #limits: ControlFile['limits'] | null = null;
-  #cluster: Pick<ClusterContext, 'parameters' | 'synchronousCommit'> = { parameters: {}, synchronousCommit: 'on' };
+  #cluster: Wanted = { parameters: {}, synchronousCommit: 'on', delayMs: 0 };
   #written: string | null = null;
   #generation = '';
   readonly #catalog: ParameterCatalog;
@@ -64,7 +69,8 @@ export class ManagedConfig {
 
   /** Takes over what the cluster wants; says whether the files on disk are behind it. */
   learn(context: ClusterContext): 'behind' | 'written' {
-    this.#cluster = { parameters: context.parameters, synchronousCommit: context.synchronousCommit };
+    const { parameters, synchronousCommit, members, self } = context;
+    this.#cluster = { parameters, synchronousCommit, delayMs: members.get(self)?.tags.delayMs ?? 0 };
     return this.#written === JSON.stringify(this.#cluster) ? 'written' : 'behind';
   }
 
@@ -100,7 +106,8 @@ export class ManagedConfig {
     const parameters = mergeParameters({ node: this.#options.parameters, cluster: good, limits: this.#limits });
     const tls = this.#tlsSettings();
     this.#generation = randomBytes(6).toString('hex');
-    const more = { synchronousCommit: this.#cluster.synchronousCommit, tls, generation: this.#generation };
+    const { synchronousCommit, delayMs } = this.#cluster;
+    const more = { synchronousCommit, delayMs, tls, generation: this.#generation };
     await replaceFile(this.#paths.include, renderInclude(replication, parameters, more), this.#owner, cached);
     this.#replication = replication;
     this.#written = JSON.stringify(this.#cluster);

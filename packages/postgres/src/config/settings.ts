@@ -120,6 +120,8 @@ export function renderInclude(
   parameters: Readonly<Record<string, string>>,
   more: {
     readonly synchronousCommit: string;
+    /** How much later than it could a standby replays commits; 0: what the parameters say. */
+    readonly delayMs: number;
     readonly tls: Readonly<Record<string, string>>;
     readonly generation: string;
   },
@@ -127,6 +129,7 @@ export function renderInclude(
   const settings: Record<string, string> = {
     ...parameters,
     ...more.tls,
+    ...(more.delayMs > 0 ? { recovery_min_apply_delay: `${more.delayMs}ms` } : {}),
     synchronous_commit: more.synchronousCommit,
     synchronous_standby_names: replication.standbyNames,
     primary_conninfo: replication.upstream?.conninfo ?? '',
