@@ -9,7 +9,7 @@ import { canonicalName } from './config/settings.ts';
 import { reasonOf, serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
-import { askLeader } from './observe/ask-leader.ts';
+import { askSource } from './observe/ask-source.ts';
 import { findErrant } from './observe/errant.ts';
 import type { RunningServer } from './process/server-process.ts';
 
@@ -107,7 +107,7 @@ export class Maintenance {
     const position = source === undefined ? undefined : positions.get(source);
     const member = source === undefined ? undefined : members.get(source);
     if (position?.kind !== 'gtid' || member === undefined) return;
-    const ask = () => askLeader(options, member);
+    const ask = () => askSource(options, member);
     const found = await sql.fresh(connectTimeoutMs, (session) => findErrant(session, dialect, position, ask));
     if (found !== 'unknown') errant.note(running.pid, found);
   }

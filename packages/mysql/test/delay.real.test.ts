@@ -38,7 +38,7 @@ for (const server of await testServers(testServerNames)) {
         await stage.until(late, 'stopped');
         await stage.run(late, { kind: 'start' });
         await stage.until(late, 'replica', ({ position }) => position !== null);
-        const follow = { kind: 'follow', leader: first.id, epoch: epoch(1) } as const;
+        const follow = { kind: 'follow', upstream: first.id, epoch: epoch(1) } as const;
         await late.engine().execute(follow, delayed(stage, late, hourMs));
         await received(stage, late, first);
 
@@ -49,7 +49,7 @@ for (const server of await testServers(testServerNames)) {
         await stage.run(late, { kind: 'seal', epoch: stage.nextEpoch() });
         await stage.until(late, 'replica', ({ upstream }) => upstream === null);
         const context = delayed(stage, late, hourMs);
-        await late.engine().execute({ kind: 'follow', leader: second.id, epoch: epoch(9) }, context);
+        await late.engine().execute({ kind: 'follow', upstream: second.id, epoch: epoch(9) }, context);
         assert.equal(await (await stage.connect(second)).write(3), 'acknowledged');
         await received(stage, late, second);
         assert.deepEqual(await (await stage.connect(late)).read(), [1], 'nothing was applied early');

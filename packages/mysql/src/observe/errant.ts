@@ -7,7 +7,7 @@ import { readChannel } from './channel.ts';
 
 const queryTimeoutMs = 1000;
 
-/** Transactions that a replica holds and its leader neither holds nor has written. */
+/** Transactions that a replica holds, and that the server which it receives from neither holds nor has written. */
 export interface Errant {
   /** As the server names them; on MariaDB the newest of them. */
   readonly gtids: string;
@@ -15,29 +15,30 @@ export interface Errant {
   readonly written: 'here' | 'elsewhere';
 }
 
-/** A leader's own word: its server's UUID, and what it has executed. Null when it cannot be asked, or is no leader. */
-export type AskLeader = () => Promise<{ readonly uuid: string; readonly executed: GtidSet } | null>;
+/** The word of the server that it receives from: its UUID, and what it has executed or is about to. Null when it cannot be asked. */
+export type AskSource = () => Promise<{ readonly uuid: string; readonly held: GtidSet } | null>;
 
 /**
- * Looks for transactions that a replica holds although they are not on its leader's history.
+ * Looks for transactions that a replica holds although they are not on its leader's history. They are compared with the server that it
+ * receives from; one between it and the leader is compared by its own agent.
  *
- * @param leader what its leader is known to hold. It may be a little old: before anything is said, the leader itself is asked (MySQL).
+ * @param source what that server is known to hold. It may be a little old: before anything is said, it is asked itself (MySQL).
  * @returns null when there are none; `unknown` when that could not be found out now.
  */
 export function findErrant(
   session: Session,
   dialect: Pick<Dialect, 'gtids' | 'channelStatus' | 'columns'>,
-  leader: GtidPosition,
-  ask: AskLeader,
+  source: GtidPosition,
+  ask: AskSource,
 ): Promise<Errant | null | 'unknown'> {
-  return dialect.gtids === 'sets' ? ofSets(session, dialect, leader, ask) : ofDomains(session, leader);
+  return dialect.gtids === 'sets' ? ofSets(session, dialect, source, ask) : ofDomains(session, source);
 }
 
 async function ofSets(
   session: Session,
   dialect: Pick<Dialect, 'channelStatus' | 'columns'>,
-  leader: GtidPosition,
-  ask: AskLeader,
+  source: GtidPosition,
+  ask: AskSource,
 ): Promise<Errant | null | 'unknown'> {
   const channel = await readChannel(session, dialect, queryTimeoutMs);
   const query = 'SELECT @@global.server_uuid AS own, @@global.gtid_executed AS executed';
@@ -45,26 +46,26 @@ async function ofSets(
   const own = (row?.own ?? '').toLowerCase();
   const executed = parseMysqlGtids(row?.executed ?? '');
   const received = parseMysqlGtids(channel?.received ?? '');
-  const source = channel?.sourceUuid ?? '';
-  if (own === '' || source === '' || executed === null || received === null) return 'unknown';
+  const uuid = channel?.sourceUuid ?? '';
+  if (own === '' || uuid === '' || executed === null || received === null) return 'unknown';
   const held = gtidUnion(executed, received);
-  if (errantSet(held, leader.set, source).size === 0) return null;
-  // Our own set was read first: whatever the leader lacks now, it lacked then.
+  if (errantSet(held, source.set, uuid).size === 0) return null;
+  // Our own set was read first: whatever the source lacks now, it lacked then.
   const asked = await ask();
-  if (asked?.uuid !== source) return 'unknown';
-  return errantOf(errantSet(held, asked.executed, source), own);
+  if (asked?.uuid !== uuid) return 'unknown';
+  return errantOf(errantSet(held, asked.held, uuid), own);
 }
 
 const isOf = (source: string, uuid: string): boolean => source === uuid || source.startsWith(`${uuid}:`);
 
 /**
- * What is held and not on the leader's history: of every source but the leader itself, whose newest transactions a replica may have
- * before they are committed there. A leader receives nothing from anybody, so what it lacks of others it will never have.
+ * What is held and did not come from the server that is received from. Its own newest transactions do not count: a replica may have them
+ * before they are committed there. Of others it can have sent only what it holds.
  *
- * @param leaderUuid UUID of the leader's server; its transactions may have tags.
+ * @param sourceUuid UUID of that server; its transactions may have tags.
  */
-export function errantSet(held: GtidSet, leader: GtidSet, leaderUuid: string): GtidSet {
-  return new Map([...gtidSubtract(held, leader)].filter(([source]) => !isOf(source, leaderUuid)));
+export function errantSet(held: GtidSet, source: GtidSet, sourceUuid: string): GtidSet {
+  return new Map([...gtidSubtract(held, source)].filter(([writer]) => !isOf(writer, sourceUuid)));
 }
 
 /** @param own UUID of the server that holds them. */
@@ -105,6 +106,6 @@ export class ErrantFinds {
     const { gtids, written } = this.#found.errant;
     return written === 'here'
       ? `Somebody wrote on this replica: ${gtids} is on no other member.`
-      : `This replica holds ${gtids}, which its leader neither holds nor has written: the end of another leader's history.`;
+      : `This replica holds ${gtids}, which it has not from the server that it follows: the end of another leader's history.`;
   }
 }
