@@ -1,6 +1,7 @@
 import type { MemberId } from '@understudy/core';
-import type { ClusterContext } from '@understudy/engine';
+import { type ClusterContext, EngineError } from '@understudy/engine';
 import type { Dialect } from './dialect/dialect.ts';
+import { reasonOf, serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { accounts, ackAccount, ackPrefix, quoteAccount, quoteLiteral } from './names.ts';
 import type { Session } from './sql/session.ts';
@@ -84,8 +85,23 @@ async function make(
   const name = accountOf(account.user);
   const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance)}`;
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
-  await session.query(`CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`, [], queryTimeoutMs);
+  const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`;
+  await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
   await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+}
+
+/** The plugin or component that checks passwords does not want this one. */
+const passwordRefused = 1819;
+
+/** Makes a refused password's error of a failed statement about `user`. MariaDB only says that the statement failed, and why beside it. */
+async function explain(session: Session, error: unknown, user: string): Promise<never> {
+  const number = serverErrorOf(error);
+  const notes = number === undefined ? [] : await session.query('SHOW WARNINGS', [], queryTimeoutMs).catch(() => []);
+  const note = notes.find(({ Code }) => Number(Code) === passwordRefused);
+  if (number !== passwordRefused && note === undefined) throw error;
+  const text = `The server's own check of passwords refuses the one of ${user} (${note?.Message ?? reasonOf(error)}).`;
+  const next = 'Put one into the secrets file of every member that passes it, or loosen the rule of that plugin.';
+  throw new EngineError('ENGINE_DATA_REFUSED', `${text} ${next}`, 'safe', { cause: error });
 }
 
 function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>): string {
@@ -102,7 +118,9 @@ export async function renewAccounts(
   const wanted = wantedAccounts(instance, context.members.keys());
   const list = wanted.map(({ user, password }) => `${accountOf(user)} IDENTIFIED BY ${quoteLiteral(password)}`);
   await unlogged(session, async () => {
-    await session.query(`ALTER USER ${list.join(', ')} ${requirement(instance)}`, [], queryTimeoutMs);
+    const statement = `ALTER USER ${list.join(', ')} ${requirement(instance)}`;
+    const users = wanted.map(({ user }) => user).join(', ');
+    await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, users));
   });
 }
 

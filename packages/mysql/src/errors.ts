@@ -23,8 +23,15 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? '') || fullDisk.test(reasonOf(error));
 }
 
+const readOnlyDisk = /read-only file system|errno: 30\b|os error 30\b/i;
+
+/** Whether a failure was a file system that nobody can write to. */
+export function isReadOnlyDisk(error: unknown): boolean {
+  return codeOf(error) === 'EROFS' || readOnlyDisk.test(reasonOf(error));
+}
+
 /**
- * Makes an `EngineError` of anything: one is passed through, a full disk is named as such, the rest is wrapped.
+ * Makes an `EngineError` of anything: one is passed through, a full disk and a read-only one are named as such, the rest is wrapped.
  *
  * @param doing what failed, as the beginning of a sentence ("Copying the database from n2").
  */
@@ -35,6 +42,11 @@ export function engineError(
   retry: EngineError['retry'] = 'unknown',
 ): EngineError {
   if (error instanceof EngineError) return error;
+  if (isReadOnlyDisk(error)) {
+    const next = 'Mount it for writing (the log of the kernel says why it was mounted so); it is tried again then.';
+    const text = `${doing} failed because the file system is read-only (${reasonOf(error)}). ${next}`;
+    return new EngineError('ENGINE_DATA_REFUSED', text, 'safe', { cause: error });
+  }
   if (!isDiskFull(error)) return new EngineError(code, `${doing} failed: ${reasonOf(error)}.`, retry, { cause: error });
   const next = 'Make room on that disk; it is tried again then.';
   const text = `${doing} failed because the disk is full (${reasonOf(error)}). ${next}`;

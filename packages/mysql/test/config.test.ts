@@ -101,8 +101,8 @@ describe('configuration file', () => {
     const text =
       '[client]\nport=1\n[mysqld]\n# read_only=0\nmax-connections = 5\n!include /x\n[mysqld-9.7]\nskip_log_bin\n[mysqldump]\nquick\n';
     assert.deepEqual(serverSettings(text), [
-      { name: 'max-connections', line: 5 },
-      { name: 'skip_log_bin', line: 8 },
+      { name: 'max-connections', value: '5', line: 5 },
+      { name: 'skip_log_bin', value: null, line: 8 },
     ]);
   });
 

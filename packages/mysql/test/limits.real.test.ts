@@ -36,7 +36,7 @@ for (const server of await testServers(testServerNames)) {
         await engine.execute({ kind: 'start' }, stage.context(node));
         const failure = await eventually('a refused start', async () => engine.takeFailures()[0] ?? null);
         assert.equal(failure.error.code, 'ENGINE_DATA_REFUSED');
-        assert.match(failure.error.message, /:3 sets sync-binlog, which Understudy sets itself .*Remove that line/);
+        assert.match(failure.error.message, /:3 sets sync-binlog = 0, which Understudy sets itself .*Remove that line/);
         await engine.close('leave-running');
       }));
 

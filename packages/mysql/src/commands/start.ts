@@ -3,7 +3,7 @@ import { EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
 import { readIdentity, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
-import { engineError, isDiskFull } from '../errors.ts';
+import { engineError, isDiskFull, isReadOnlyDisk } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { requireFreePort } from '../process/port.ts';
 import { settleReceived } from './settle.ts';
@@ -92,6 +92,7 @@ function notStartable(dataDir: string, disk: { readonly kind: string; readonly p
 async function startFailure(instance: Instance): Promise<EngineError> {
   const log = await instance.process.logTail(4);
   const how = instance.process.lastExit ?? 'unknown exit';
+  if (isReadOnlyDisk(new Error(log))) return engineError('ENGINE_START_FAILED', 'The start', new Error(log), 'safe');
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
   const text = `The server ended while starting (${how}). Its log (${instance.paths.log}) ends: ${log}`;
   return new EngineError(code, text, 'safe');

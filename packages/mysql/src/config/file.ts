@@ -11,6 +11,8 @@ const serverGroup = /^(mysqld|server|mariadb|mariadbd|galera)(-[\d.]+)?$/i;
 
 export interface FileSetting {
   readonly name: string;
+  /** Null for a name alone. */
+  readonly value: string | null;
   readonly line: number;
 }
 
@@ -23,7 +25,8 @@ export function serverSettings(text: string): readonly FileSetting[] {
     const head = /^\[([^\]]*)\]/.exec(line);
     if (head !== null) group = head[1]?.trim() ?? '';
     else if (line !== '' && !/^[#;!]/.test(line) && serverGroup.test(group)) {
-      found.push({ name: (line.split('=')[0] ?? '').trim(), line: index + 1 });
+      const [name = '', ...value] = line.split('=');
+      found.push({ name: name.trim(), value: value.length === 0 ? null : value.join('=').trim(), line: index + 1 });
     }
   }
   return found;

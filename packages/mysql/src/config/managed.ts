@@ -143,10 +143,11 @@ async function refuseUserSettings(userConfig: string | null, programs: ServerPro
     const problem = `The configuration file ${userConfig} cannot be read: ${reasonOf(error)}. ${next}`;
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
   });
-  for (const { name, line } of serverSettings(text)) {
+  for (const { name, value, line } of serverSettings(text)) {
     const reason = reservedReason(name, programs.flavour);
     if (reason === null) continue;
-    const problem = `${userConfig}:${line} sets ${name}, which Understudy sets itself (${reason}). Remove that line.`;
+    const setting = value === null ? name : `${name} = ${value}`;
+    const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}). Remove that line.`;
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe');
   }
 }

@@ -50,10 +50,11 @@ export class Observer {
     this.#replicas = new ReplicaWatch(instance);
   }
 
-  /** What keeps this server from applying, for people. */
+  /** What keeps this server from receiving and applying, for people. */
   get warnings(): readonly string[] {
+    if (this.#instance.process.running === null) return [];
     const { error } = this.#applier;
-    return error === null || this.#instance.process.running === null ? [] : [applierWarning(error)];
+    return [this.#receiver.warning, error === null ? null : applierWarning(error)].filter((text) => text !== null);
   }
 
   /** What the running replica held when it was looked at last. */

@@ -2,6 +2,7 @@ import type { MemberId, Receiver } from '@understudy/core';
 import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
+import { shortText } from './applier.ts';
 import type { Channel, ThreadError } from './channel.ts';
 import { SignOfLife } from './silence.ts';
 
@@ -36,6 +37,29 @@ export function causeOf({ number, text }: ThreadError): BrokenCause {
   return number >= 2000 && number < 3000 ? 'refused' : 'unknown';
 }
 
+/** What a person can do about the errors that do not go away by themselves. */
+const advice: readonly (readonly [RegExp, string])[] = [
+  [
+    /equal .*uuid|same server_uuid/i,
+    'Two servers have the same auto.cnf or the same server_id, as after a copy of a data directory by hand: stop this member, remove auto.cnf from its data directory, see that engine.serverId is its own, and start it again.',
+  ],
+  [/equal .*server ids|same server.id/i, 'Give each member an engine.serverId of its own, and restart this one.'],
+  [
+    /access denied|password|authentication/i,
+    'The replication password in the secrets file must be the same on every member.',
+  ],
+  [
+    /log.?bin|binary log(ging)? is (not|off)|not open|could not find first log/i,
+    'The binary log of the member that it follows is off or damaged: look there.',
+  ],
+];
+
+/** The warning for people. */
+export function receiverWarning({ number, text }: ThreadError): string {
+  const next = advice.find(([pattern]) => pattern.test(text))?.[1] ?? 'It is tried again every second.';
+  return `Nothing can be received: error ${number}: ${shortText(text)}. ${next}`;
+}
+
 /** Whether the source turned the receiver away because it did not count this member then. It would try again only after `CONNECT_RETRY`. */
 export const isTurnedAway = ({ receiver, receiverError }: Channel): boolean =>
   receiver === 'connecting' && receiverError !== null && lockedNumbers.has(receiverError.number);
@@ -46,9 +70,17 @@ export class ReceiverWatch {
   readonly #life = new SignOfLife();
   #runningSinceMs: number | null = null;
   #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
+  #error: ThreadError | null = null;
 
   constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>) {
     this.#instance = instance;
+  }
+
+  /** Why nothing can be received, for people; null when it can, when the source is only away, or when something is done about it. */
+  get warning(): string | null {
+    const cause = this.#broken?.cause;
+    if (this.#error === null || (cause !== 'unknown' && cause !== 'login')) return null;
+    return receiverWarning(this.#error);
   }
 
   async look(
@@ -60,6 +92,7 @@ export class ReceiverWatch {
     if (upstream === null || channel === null) {
       this.#life.reset();
       this.#broken = null;
+      this.#error = null;
       this.#runningSinceMs = null;
       return { upstream, receiver: { kind: 'none' } };
     }
@@ -79,10 +112,13 @@ export class ReceiverWatch {
   #runs(): void {
     const nowMs = monotonicMs();
     this.#runningSinceMs ??= nowMs;
-    if (nowMs - this.#runningSinceMs >= healedAfterMs) this.#broken = null;
+    if (nowMs - this.#runningSinceMs < healedAfterMs) return;
+    this.#broken = null;
+    this.#error = null;
   }
 
   #lasting({ receiverError }: Channel): BrokenCause {
+    if (receiverError !== null) this.#error = receiverError;
     const cause = receiverError === null ? (this.#broken?.cause ?? 'unknown') : causeOf(receiverError);
     if (this.#broken?.cause !== cause) this.#broken = { cause, sinceMs: monotonicMs() };
     return grave.has(cause) && monotonicMs() - this.#broken.sinceMs < graveAfterMs ? 'unknown' : cause;
