@@ -21,12 +21,14 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   router: { may: ['routing', 'wire', 'core'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
+  pair: { may: ['local', 'mysql', 'engine', 'servers', 'core'] },
   local: { may: ['agent', 'store', 'servers', 'certs', 'core'] },
   drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
   cli: {
     may: [
       'drill',
       'local',
+      'pair',
       'agent',
       'postgres',
       'mysql',

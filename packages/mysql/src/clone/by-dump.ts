@@ -6,12 +6,11 @@ import { replaceFile } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { renderClientConfig } from '../config/file.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
-import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { programOf } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
-import type { CopyJob } from './copy-job.ts';
+import type { CopyHost, CopyJob } from './copy-job.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
 
 const askTimeoutMs = 10_000;
@@ -23,7 +22,7 @@ const copyTimeoutMs = 7 * 24 * 3600 * 1000;
  *
  * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_BINARY_MISSING` when one of the two programs is not installed.
  */
-export async function copyByDump(instance: Instance, { from, target, progress, signal }: CopyJob): Promise<void> {
+export async function copyByDump(instance: CopyHost, { from, target, progress, signal }: CopyJob): Promise<void> {
   await refusePrepared(instance, from);
   await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), target, instance.owner);
   const settings = [
@@ -50,7 +49,7 @@ export async function copyByDump(instance: Instance, { from, target, progress, s
 }
 
 /** A dump does not hold prepared transactions: replication would stop where they are committed. Looked at before and after it. */
-async function refusePrepared(instance: Instance, from: Member): Promise<void> {
+async function refusePrepared(instance: CopyHost, from: Member): Promise<void> {
   const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
   try {
     const warning = preparedWarning(await preparedTransactions(session, instance.dialect));
@@ -63,7 +62,7 @@ async function refusePrepared(instance: Instance, from: Member): Promise<void> {
 }
 
 async function pour(
-  instance: Instance,
+  instance: CopyHost,
   from: Member,
   server: TemporaryServer,
   count: (bytes: number) => void,

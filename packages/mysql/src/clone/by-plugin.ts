@@ -5,10 +5,9 @@ import { makeFolder, pollUntil } from '@understudy/engine/host';
 import { folderBytes } from '../disk/aside.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';
-import type { Instance } from '../instance.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Session } from '../sql/session.ts';
-import type { CopyJob } from './copy-job.ts';
+import type { CopyHost, CopyJob } from './copy-job.ts';
 import { withTemporaryServer } from './temporary-server.ts';
 
 const cloneTimeoutMs = 7 * 24 * 3600 * 1000;
@@ -24,7 +23,7 @@ export const baseName = 'base';
  *
  * @throws EngineError `ENGINE_CLONE_FAILED` with the reason that the servers gave.
  */
-export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<void> {
+export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<void> {
   const { from, target, totalBytes, progress, signal } = job;
   // The server makes the folder of the copy itself, and may write nowhere above.
   const work = `${target}.work`;
@@ -60,7 +59,7 @@ export async function copyByPlugin(instance: Instance, job: CopyJob): Promise<vo
 }
 
 async function cloneInto(
-  instance: Instance,
+  instance: CopyHost,
   session: Session,
   { from, signal }: CopyJob,
   target: string,

@@ -1,5 +1,9 @@
 import type { Member } from '@understudy/core';
+import type { Instance } from '../instance.ts';
 import type { Progress } from '../jobs.ts';
+
+/** What a copy needs of the server that it is made for. */
+export type CopyHost = Pick<Instance, 'options' | 'paths' | 'owner' | 'programs' | 'config' | 'dialect'>;
 
 /** One copy of a whole database from another member into a new folder. */
 export interface CopyJob {

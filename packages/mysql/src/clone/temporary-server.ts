@@ -5,10 +5,10 @@ import { makeFolder, pollUntil, replaceFile } from '@understudy/engine/host';
 import { accountStatements } from '../config/accounts.ts';
 import { renderConfig } from '../config/file.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import { ServerSession } from '../sql/session.ts';
+import type { CopyHost } from './copy-job.ts';
 
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 300_000;
@@ -26,7 +26,7 @@ export interface TemporaryServer {
  * @throws EngineError `ENGINE_CLONE_FAILED` when it does not start or stop; whatever `work` throws.
  */
 export async function withTemporaryServer<T>(
-  instance: Instance,
+  instance: CopyHost,
   dataDir: string,
   settings: Settings,
   signal: AbortSignal,

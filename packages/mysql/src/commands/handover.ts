@@ -5,7 +5,7 @@ import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { readPosition } from '../observe/position.ts';
-import type { ServerSession } from '../sql/session.ts';
+import type { ServerSession, Session } from '../sql/session.ts';
 import { kill } from './readers.ts';
 import { keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
@@ -75,8 +75,13 @@ async function endOfPrimary(
   }
 }
 
-/** Closing waits for the commits that are under way. When that takes too long it is given up, or new ones would wait behind it. */
-async function close(instance: Instance, timeoutMs: number): Promise<void> {
+/**
+ * Closes a server for writes (of whom: see `Dialect.close`). Closing waits for the commits that are under way. When that takes too long it
+ * is given up, or new ones would wait behind it.
+ *
+ * @throws Error that says what was waited for.
+ */
+export async function close(instance: Pick<Instance, 'sql' | 'dialect'>, timeoutMs: number): Promise<void> {
   const closing = await instance.sql.open(connectTimeoutMs);
   const { threadId } = closing;
   try {
@@ -102,7 +107,7 @@ async function whatWaits(session: ServerSession): Promise<string> {
 }
 
 /** Ends the connections of all clients. */
-async function cutClients(session: ServerSession): Promise<void> {
+export async function cutClients(session: Session): Promise<void> {
   const rows = await session.query(
     `SELECT id AS id FROM information_schema.processlist
     WHERE user NOT IN ('system user', 'event_scheduler', 'unauthenticated user', ?) AND command NOT LIKE 'Binlog Dump%' AND command <> 'Daemon'`,

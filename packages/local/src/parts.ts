@@ -1,0 +1,15 @@
+/** What keeps anything in a folder of this machine that consists of servers: folders, the lock, ports, secrets, processes. */
+
+export { removeFolder } from './cluster.ts';
+export { readIfThere, replaceFile } from './files.ts';
+export { type ClusterPaths, clusterPaths, type NodePaths, nodePaths, prepareFolders } from './folder.ts';
+export { type FolderLock, lockFolder, lockHolder } from './lock.ts';
+export { ensureLogin, loginOf } from './login.ts';
+export { socketFolderOf } from './node.ts';
+export { folderOf } from './plan.ts';
+export { findFreePorts, isPortFree } from './ports.ts';
+export { processesOf } from './proc.ts';
+export { type ClusterSecrets, ensureSecrets, readSecrets } from './secrets.ts';
+export { findServer, isSameVersion, reachableServer } from './server.ts';
+export { endGently, killAll } from './signals.ts';
+export { newClusterId } from './state.ts';

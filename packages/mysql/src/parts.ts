@@ -1,0 +1,32 @@
+/** The parts of which something other than a member of a cluster can be made: one server, its process, its SQL, its replication. */
+
+export { copyByDump } from './clone/by-dump.ts';
+export { copyByPlugin } from './clone/by-plugin.ts';
+export type { CopyHost, CopyJob } from './clone/copy-job.ts';
+export { changeStatement, startReceiver } from './commands/channel-statements.ts';
+export { close as closeForWrites, cutClients } from './commands/handover.ts';
+export { kill } from './commands/readers.ts';
+export { keepApplying } from './commands/received.ts';
+export { stopReceiver } from './commands/receiver-control.ts';
+export { accountStatements } from './config/accounts.ts';
+export { readCatalog } from './config/catalog.ts';
+export { renderClientConfig, renderConfig } from './config/file.ts';
+export { ManagedConfig } from './config/managed.ts';
+export { type Settings, settingsProfiles } from './config/settings.ts';
+export { type Dialect, dialectOf } from './dialect/dialect.ts';
+export { siblingPath, siblings } from './disk/aside.ts';
+export { logFiles } from './disk/binlog-files.ts';
+export { copyFolder, ensureTemplate } from './disk/template.ts';
+export { serverErrorOf } from './errors.ts';
+export { formatMariadbGtids, parseMariadbGtids } from './gtid/mariadb.ts';
+export { formatMysqlGtids, parseMysqlGtids } from './gtid/mysql.ts';
+export { accounts, quoteAccount, quoteIdentifier, quoteLiteral } from './names.ts';
+export { type Channel, readChannel, type ThreadError } from './observe/channel.ts';
+export { type MysqlOptions, parseOptions } from './options.ts';
+export { type Paths, pathsOf } from './paths.ts';
+export { requireFreePort } from './process/port.ts';
+export { runProgram, tail } from './process/program.ts';
+export { lastBytes, ServerProcess } from './process/server-process.ts';
+export { type Flavour, findPrograms, programOf, type ServerPrograms } from './programs.ts';
+export { LocalSql } from './sql/local.ts';
+export { type Row, ServerSession, type Session, type SessionTarget } from './sql/session.ts';

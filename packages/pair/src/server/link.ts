@@ -1,0 +1,101 @@
+import { type GtidSet, gtidContains } from '@understudy/core';
+import { pollUntil } from '@understudy/engine/host';
+import {
+  accounts,
+  changeStatement,
+  closeForWrites,
+  cutClients,
+  keepApplying,
+  readChannel,
+  startReceiver,
+  stopReceiver,
+} from '@understudy/mysql/parts';
+import { readExecuted } from './look.ts';
+import type { PairServer } from './server.ts';
+
+const timeoutMs = 4000;
+
+/**
+ * Lets `server` receive from `source` and apply. Safe to repeat: a relay log is never thrown away, and a channel is changed only when the
+ * address of its source has changed.
+ *
+ * @throws EngineError
+ */
+export async function link(server: PairServer, source: PairServer): Promise<void> {
+  const { dialect, options } = server;
+  const leader = source.options.listen;
+  const password = options.secrets.replication;
+  await server.sql.fresh(timeoutMs, async (session) => {
+    const channel = await readChannel(session, dialect, timeoutMs);
+    if (channel === null || channel.port !== leader.port || channel.host !== leader.host) {
+      if (channel !== null) await stopReceiver(session, dialect);
+      // MariaDB changes only what stands still.
+      if (channel !== null && dialect.gtids === 'domains') {
+        await keepApplying(session, dialect, { timeoutMs: 30_000 });
+        await session.query('STOP SLAVE', [], timeoutMs);
+      }
+      const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null };
+      await session.query(changeStatement(dialect, target), [], timeoutMs);
+    }
+    if (channel !== null) await keepApplying(session, dialect, { timeoutMs: 1000 });
+    await session.query(startReceiver(dialect, accounts.copy, password), [], timeoutMs);
+    await session.query(`START ${dialect.replica} SQL_THREAD`, [], timeoutMs);
+  });
+}
+
+/** Ends the receiving of a server, proven; what was received stays. @throws EngineError */
+export async function unlink(server: PairServer): Promise<void> {
+  await server.sql.fresh(timeoutMs, async (session) => {
+    if ((await readChannel(session, server.dialect, timeoutMs)) !== null) await stopReceiver(session, server.dialect);
+  });
+}
+
+/** Lets a server go on applying what it has received. @throws EngineError when an error stops it. */
+export async function goOnApplying(server: PairServer): Promise<void> {
+  await server.sql.fresh(timeoutMs, async (session) => {
+    await keepApplying(session, server.dialect, { timeoutMs: 1000 });
+  });
+}
+
+/** Closes a server for writes and ends its clients' sessions, also those that could write all the same. @throws Error */
+export async function closeServer(server: PairServer, withinMs: number): Promise<void> {
+  await server.sql.fresh(timeoutMs, async (session) => {
+    await session.query('SET GLOBAL event_scheduler = OFF', [], timeoutMs);
+    await closeForWrites(server, withinMs);
+    await cutClients(session);
+  });
+}
+
+/** Opens a server for writes. @throws EngineError */
+export async function openServer(server: PairServer): Promise<void> {
+  await server.sql.fresh(timeoutMs, async (session) => {
+    await session.query('SET GLOBAL read_only = OFF', [], timeoutMs);
+    await session.query('SET GLOBAL event_scheduler = ON', [], timeoutMs);
+  });
+}
+
+/** Everything that a server has executed, now. @throws EngineError */
+export async function executedBy(server: PairServer): Promise<GtidSet> {
+  return readExecuted(await server.sql.monitor(timeoutMs), server.dialect.gtids);
+}
+
+/**
+ * Waits until a server has executed everything in `wanted`.
+ *
+ * @returns `stopped` when its applier has an error; `late` when the deadline passed first.
+ */
+export async function waitForExecuted(
+  server: PairServer,
+  wanted: GtidSet,
+  timing: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+): Promise<'reached' | 'stopped' | 'late'> {
+  const result = await pollUntil(
+    async () => {
+      if (gtidContains(await executedBy(server), wanted)) return 'reached' as const;
+      const channel = await readChannel(await server.sql.monitor(timeoutMs), server.dialect, timeoutMs);
+      return channel?.applierError == null ? null : ('stopped' as const);
+    },
+    { everyMs: 10, ...timing },
+  );
+  return result ?? 'late';
+}

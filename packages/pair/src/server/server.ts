@@ -1,0 +1,165 @@
+import { lstat, rename, rm } from 'node:fs/promises';
+import { makeFolder, type Owner, replaceFile } from '@understudy/engine/host';
+import {
+  accountStatements,
+  accounts,
+  copyFolder,
+  type Dialect,
+  dialectOf,
+  ensureTemplate,
+  findPrograms,
+  LocalSql,
+  ManagedConfig,
+  type MysqlOptions,
+  type Paths,
+  parseOptions,
+  pathsOf,
+  quoteAccount,
+  quoteLiteral,
+  readCatalog,
+  renderConfig,
+  requireFreePort,
+  ServerProcess,
+  type ServerPrograms,
+  type Settings,
+  siblingPath,
+} from '@understudy/mysql/parts';
+import { pairSettings, type SideName } from '../decide/sides.ts';
+
+const stopTimeoutMs = 60_000;
+const answerTimeoutMs = 2000;
+const queryTimeoutMs = 4000;
+
+/** One of the two servers: its folder, its process, its SQL. Every method can be repeated. */
+export class PairServer {
+  readonly name: SideName;
+  readonly options: MysqlOptions;
+  readonly paths: Paths;
+  readonly owner: Owner;
+  readonly programs: ServerPrograms;
+  readonly dialect: Dialect;
+  readonly config: ManagedConfig;
+  readonly process: ServerProcess;
+  readonly sql: LocalSql;
+
+  private constructor(name: SideName, options: MysqlOptions, programs: ServerPrograms, catalog: ReadonlySet<string>) {
+    this.name = name;
+    this.options = options;
+    this.paths = pathsOf(options);
+    this.owner = options.runAs;
+    this.programs = programs;
+    this.dialect = dialectOf(catalog, programs.version);
+    this.config = new ManagedConfig(options, this.paths, programs, catalog);
+    const { server: program, libraryPath } = programs;
+    this.process = new ServerProcess({
+      program,
+      libraryPath,
+      dataDir: options.dataDir,
+      logFile: this.paths.log,
+      owner: options.runAs,
+    });
+    this.sql = new LocalSql(options, this.paths);
+  }
+
+  /** @throws EngineError when the programs cannot be run or an option is wrong. */
+  static async make(name: SideName, input: Parameters<typeof parseOptions>[0]): Promise<PairServer> {
+    const options = parseOptions(input);
+    const programs = await findPrograms(options);
+    return new PairServer(name, options, programs, await readCatalog(programs, options));
+  }
+
+  /** Makes an empty database where there is none. */
+  async ensureData(signal: AbortSignal): Promise<void> {
+    const { dataDir } = this.options;
+    const target = siblingPath(dataDir, 'init');
+    await makeFolder(this.paths.runDir, this.owner);
+    if (await isThere(dataDir)) return;
+    try {
+      await copyFolder(await ensureTemplate(this.programs, this.options, signal), target, this.owner);
+      await rename(target, dataDir);
+    } finally {
+      await rm(target, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Starts the server closed, receiving from nobody, or takes over the one that runs. It does not answer yet when this resolves.
+   *
+   * @throws EngineError when the port is in use or the program cannot be run.
+   */
+  async launch(): Promise<'started' | 'adopted'> {
+    if ((await this.process.adopt()) !== null) return 'adopted';
+    const { listen, secrets } = this.options;
+    await this.process.killLeftovers();
+    await requireFreePort(listen.host, listen.port);
+    for (const name of [this.paths.socket, `${this.paths.socket}.lock`, this.paths.pidFile]) {
+      await rm(name, { force: true });
+    }
+    await makeFolder(this.paths.runDir, this.owner);
+    await makeFolder(this.paths.temporary, this.owner);
+    const login = accountStatements(secrets.admin) + replicationAccounts(this.options, this.dialect);
+    await replaceFile(this.paths.initFile, login, this.owner);
+    await replaceFile(this.paths.config, renderConfig(null, this.#settings()), this.owner);
+    await this.process.start(this.config.startArguments());
+    return 'started';
+  }
+
+  /** What has to be done once when a started server answers. */
+  async settle(): Promise<void> {
+    await rm(this.paths.initFile, { force: true });
+    await this.#completeCopy();
+  }
+
+  #settings(): Settings {
+    const own = pairSettings(this.name, this.dialect.gtids);
+    const names = new Set<string>(own.map(([name]) => name));
+    return [...this.config.settings().filter(([name]) => !names.has(name)), ...own];
+  }
+
+  /** A copy of MariaDB made from a dump knows what it holds, but would number its own transactions from 1 again. */
+  async #completeCopy(): Promise<void> {
+    if (this.dialect.gtids === 'sets') return;
+    const session = await this.sql.monitor(answerTimeoutMs);
+    const [row] = await session.query(
+      'SELECT @@global.gtid_binlog_state AS state, @@global.gtid_slave_pos AS position',
+    );
+    const position = row?.position ?? '';
+    if ((row?.state ?? '') !== '' || position === '') return;
+    await session.query(`SET GLOBAL gtid_binlog_state = ${quoteLiteral(position)}`, [], queryTimeoutMs);
+  }
+
+  /** Shuts the server down in order; kills it when that takes too long. */
+  async stop(timeoutMs = stopTimeoutMs): Promise<void> {
+    await this.sql.close();
+    this.process.terminate();
+    if ((await this.process.waitForExit(timeoutMs)) === 'running') await this.process.kill();
+  }
+
+  /** Why the server is not there, with the end of its log. */
+  async lastWords(): Promise<string> {
+    const log = await this.process.logTail(3);
+    return `${this.process.lastExit ?? 'it was found dead'}; its log (${this.paths.log}) ends: ${log}`;
+  }
+}
+
+/** Accounts of each server's own: for the other one's receiver, and for a new copy. Written to no log. */
+function replicationAccounts({ secrets }: MysqlOptions, { cloneRights }: Dialect): string {
+  const wanted = [
+    [accounts.copy, secrets.replication, 'REPLICATION SLAVE'],
+    [accounts.clone, secrets.clone, cloneRights],
+  ] as const;
+  return wanted
+    .flatMap(([user, password, rights]) => {
+      const account = quoteAccount(user, '%');
+      const login = `${account} IDENTIFIED BY ${quoteLiteral(password)}`;
+      return [`CREATE USER IF NOT EXISTS ${login}`, `ALTER USER ${login}`, `GRANT ${rights} ON *.* TO ${account}`];
+    })
+    .map((statement) => `${statement};\n`)
+    .join('');
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
