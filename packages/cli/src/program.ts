@@ -8,6 +8,7 @@ import type { Handler, Tree } from './tree/define.ts';
 import { addLocalCommands } from './tree/local.ts';
 import { addNodeCommands } from './tree/node.ts';
 import { addOperateCommands } from './tree/operate.ts';
+import { addPairCommands } from './tree/pair.ts';
 import { addToolCommands } from './tree/tools.ts';
 import { versionOf } from './version.ts';
 
@@ -38,6 +39,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   const tree: Tree = { program, attach };
   addLocalCommands(tree);
   addOperateCommands(tree);
+  addPairCommands(tree);
   addConfigCommands(tree);
   addNodeCommands(tree);
   addCertCommands(tree);

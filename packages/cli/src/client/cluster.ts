@@ -38,6 +38,10 @@ export class ClusterClient {
   #lastUrl: string | null = null;
 
   constructor(target: Target, signal?: AbortSignal) {
+    if (target.urls.length === 0) {
+      const next = 'It has commands of its own: understudy pair --help';
+      throw new CliError('USAGE', `${target.source} holds a circular pair, which has no agents.`, next);
+    }
     this.target = target;
     this.#signal = signal;
   }

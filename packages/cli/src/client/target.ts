@@ -97,6 +97,11 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
   const choice = await localChoice(options);
   const found = await describeCluster(choice);
   if (found === null) {
+    const { describePair } = await import('@understudy/pair');
+    const pair = await describePair(choice);
+    if (pair !== null) {
+      return { urls: [], source: pair.folder, tls: await readTls({}), token: async () => null, folder: pair.folder };
+    }
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
     const next =
       'Start one here with "understudy up", or name an agent with --api URL, or a node\'s file with --config.';
@@ -121,7 +126,9 @@ export async function localChoice(
   if (options.dataDir === undefined) return name;
   const folder = resolve(options.dataDir);
   const inner = join(folder, options.cluster ?? 'default');
-  const isOuter = !(await exists(join(folder, 'state.json'))) && (await exists(join(inner, 'state.json')));
+  const holds = async (each: string): Promise<boolean> =>
+    (await exists(join(each, 'state.json'))) || (await exists(join(each, 'pair.json')));
+  const isOuter = !(await holds(folder)) && (await holds(inner));
   return { ...name, folder: isOuter ? inner : folder };
 }
 

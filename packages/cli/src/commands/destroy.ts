@@ -1,4 +1,5 @@
 import { describeCluster, destroyCluster } from '@understudy/local';
+import { describePair, destroyPair } from '@understudy/pair';
 import { z } from 'zod';
 import { localChoice } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
@@ -16,7 +17,8 @@ const optionsSchema = z.object({
 export async function destroy(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const { name, dataDir, yes } = optionsSchema.parse(given);
   const choice = await localChoice({ cluster: name, dataDir });
-  const found = await describeCluster(choice);
+  const pair = await describePair(choice);
+  const found = pair === null ? await describeCluster(choice) : { folder: pair.folder, state: pair.file };
   if (found === null) {
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
     throw new CliError(
@@ -29,7 +31,7 @@ export async function destroy(context: Context, _args: readonly string[], given:
     const text = `This deletes cluster ${found.state.name} with all data in ${found.folder}.`;
     await confirmByTyping(context, text, found.state.name, '--yes');
   }
-  const result = await destroyCluster(choice);
+  const result = await (pair === null ? destroyCluster(choice) : destroyPair(choice));
   if (context.format === 'json') printJson(context, { cluster: found.state.name, folder: found.folder, result });
   else print(context, [`Cluster ${found.state.name} is gone, with ${found.folder}.`]);
   return EXIT.done;

@@ -1,4 +1,5 @@
 import { describeCluster, stopCluster } from '@understudy/local';
+import { describePair, type PairDescription, stopPair } from '@understudy/pair';
 import { z } from 'zod';
 import { localChoice } from '../client/target.ts';
 import { type Context, note, print, printJson } from '../context.ts';
@@ -11,6 +12,8 @@ const optionsSchema = z.object({ name: z.string().optional(), dataDir: z.string(
 export async function down(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const { name, dataDir, timeout } = optionsSchema.parse(given);
   const choice = await localChoice({ cluster: name, dataDir });
+  const pair = await describePair(choice);
+  if (pair !== null) return downPair(context, pair, timeout);
   const found = await describeCluster(choice);
   if (found === null) {
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
@@ -22,6 +25,21 @@ export async function down(context: Context, _args: readonly string[], given: un
   else {
     const text = result === 'stopped' ? 'is stopped' : 'was not running';
     print(context, [`Cluster ${found.state.name} ${text}; its data is kept in ${found.folder}.`]);
+  }
+  return EXIT.done;
+}
+
+async function downPair(
+  context: Context,
+  { file, folder, runner }: PairDescription,
+  timeoutMs: number,
+): Promise<ExitCode> {
+  if (runner !== null) note(context, `Stopping pair ${file.name} …`);
+  const result = await stopPair({ folder }, timeoutMs);
+  if (context.format === 'json') printJson(context, { cluster: file.name, folder, result });
+  else {
+    const text = result === 'stopped' ? 'is stopped' : 'was not running';
+    print(context, [`Pair ${file.name} ${text}; its data is kept in ${folder}.`]);
   }
   return EXIT.done;
 }

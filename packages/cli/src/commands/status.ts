@@ -1,10 +1,13 @@
+import type { PairDescription } from '@understudy/pair';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
+import { pairHere } from '../client/pair.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { problemsOf } from '../render/member.ts';
+import { renderPair } from '../render/pair.ts';
 import { renderStatus } from '../render/status.ts';
 
 const optionsSchema = targetOptionsSchema.extend({
@@ -16,6 +19,8 @@ const optionsSchema = targetOptionsSchema.extend({
 /** `understudy status` */
 export async function status(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
+  const pair = await pairHere(options, context.io.env);
+  if (pair !== null) return statusOfPair(context, pair, options);
   const target = await findTarget(options, context.io.env);
   if (options.watch === true) {
     const { watch } = await import('./watch.ts');
@@ -36,4 +41,23 @@ export async function status(context: Context, _args: readonly string[], given: 
     );
   }
   return EXIT.done;
+}
+
+async function statusOfPair(
+  context: Context,
+  pair: PairDescription,
+  { watch, interval, check }: Pick<z.infer<typeof optionsSchema>, 'watch' | 'interval' | 'check'>,
+): Promise<ExitCode> {
+  const { pairStatus } = await import('@understudy/pair');
+  if (watch === true) {
+    const { watchPair } = await import('./watch-pair.ts');
+    return watchPair(context, pair, interval);
+  }
+  const status = await pairStatus(pair);
+  if (context.format === 'json') printJson(context, status);
+  else print(context, renderPair(status, context.style, context.io.out.columns()));
+  if (check !== true || status.whole) return EXIT.done;
+  const causes = [...status.problems.map(({ id }) => id), ...status.notes];
+  const text = `The pair is not whole: ${causes.join('; ') || 'a server is not where it should be'}.`;
+  throw new CliError('UNHEALTHY', text, 'See: understudy pair show', { retry: 'safe' });
 }

@@ -60,7 +60,8 @@ export async function upDetached(
   throw new CliError('STILL_PENDING', 'The cluster is not whole yet.', next, { retry: 'unknown' });
 }
 
-function launch(args: readonly string[]): Start {
+/** Starts `up` with these arguments in the background. */
+export function launch(args: readonly string[]): Start {
   const log = join(mkdtempSync(join(tmpdir(), 'understudy-up-')), 'up.log');
   const output = openSync(log, 'a', 0o600);
   const [file = process.execPath, ...first] = ownCommand;
@@ -81,7 +82,7 @@ function launch(args: readonly string[]): Start {
  * Puts the log of the running command among the other logs of its cluster, which go when the cluster goes. Where that is another file
  * system it stays where it is: it is being written.
  */
-async function keepLog(log: string, folder: string): Promise<string> {
+export async function keepLog(log: string, folder: string): Promise<string> {
   const kept = join(folder, 'logs', 'up.log');
   try {
     await rename(log, kept);
@@ -109,7 +110,7 @@ async function wholeLeader(found: ClusterDescription): Promise<string | null> {
 }
 
 /** The background command said what was wrong in its log; that is the error here. */
-async function notStarted({ log }: Start, how: string): Promise<CliError> {
+export async function notStarted({ log }: Start, how: string): Promise<CliError> {
   const text = await readFile(log, 'utf8').catch(() => '');
   const cause = /^error: (.*)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
   const next = /^next: +(.*)$/m.exec(text)?.[1] ?? `The whole log: ${log}`;

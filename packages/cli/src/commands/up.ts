@@ -1,4 +1,5 @@
 import { createLocalCluster, type LocalCluster, type LocalClusterOptions } from '@understudy/local';
+import type { PairOptions } from '@understudy/pair';
 import { z } from 'zod';
 import { localChoice } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
@@ -24,6 +25,9 @@ const optionsSchema = z.object({
   dataDir: z.string().optional(),
   parameter: z.array(z.string()).optional(),
   detach: z.boolean().optional(),
+  topology: z.enum(['circular']).optional(),
+  writers: z.enum(['one', 'both']).optional(),
+  checkEvery: z.number().optional(),
   timeout: z.number(),
 });
 type UpOptions = z.infer<typeof optionsSchema>;
@@ -31,6 +35,7 @@ type UpOptions = z.infer<typeof optionsSchema>;
 /** `understudy up`: a whole cluster of this machine, until Ctrl-C. */
 export async function up(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
+  if (await isPair(options)) return runPair(context, options);
   if (options.detach === true) {
     const { upDetached } = await import('./up-detached.ts');
     const args = asArguments({ ...options, timeout: `${options.timeout}ms` }, ['detach']);
@@ -60,6 +65,25 @@ export async function up(context: Context, _args: readonly string[], given: unkn
     progress.end();
     signals.close();
   }
+}
+
+/** A kept pair stays one, whatever is said now. */
+async function isPair({ topology, writers, checkEvery, dataDir, name }: UpOptions): Promise<boolean> {
+  if (topology === 'circular') return true;
+  const { describePair } = await import('@understudy/pair');
+  if ((await describePair(await localChoice({ dataDir, cluster: name }))) !== null) return true;
+  if (writers === undefined && checkEvery === undefined) return false;
+  throw new CliError('USAGE', '--writers and --check-every are for a circular pair.', 'Add --topology circular.');
+}
+
+async function runPair(context: Context, options: UpOptions): Promise<ExitCode> {
+  const { upPair, upPairDetached } = await import('./up-pair.ts');
+  const { timeout } = options;
+  const pair = { options: await pairOptions(options), timeoutMs: timeout };
+  if (options.detach !== true) return upPair(context, pair);
+  const { checkEvery } = options;
+  const durations = { timeout: `${timeout}ms`, ...(checkEvery === undefined ? {} : { checkEvery: `${checkEvery}ms` }) };
+  return upPairDetached(context, pair, asArguments({ ...options, ...durations }, ['detach']));
 }
 
 async function run(
@@ -98,6 +122,27 @@ async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> 
     ...(nodes === undefined ? {} : { nodes }),
     ...(parameter === undefined ? {} : { parameters: parametersOf(parameter) }),
     command: ownCommand,
+  };
+}
+
+async function pairOptions(options: UpOptions): Promise<PairOptions> {
+  const { engine, binDir, writers, checkEvery, parameter, nodes, store, etcdMembers, durability, tls } = options;
+  const others = Object.entries({ nodes, store, etcdMembers, durability, tls }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (engine === 'postgres' || others.length > 0) {
+    const what = engine === 'postgres' ? '--engine postgres' : `--${others[0]?.[0]}`;
+    const next = 'A pair is two servers of MySQL or MariaDB, without a store; leave that out.';
+    throw new CliError('USAGE', `A circular pair cannot have ${what}.`, next);
+  }
+  return {
+    ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
+    ...(engine === undefined ? {} : { engine }),
+    ...versionOf(options),
+    ...(binDir === undefined ? {} : { binDir }),
+    ...(writers === undefined ? {} : { writers }),
+    ...(checkEvery === undefined ? {} : { checkEveryS: Math.max(1, Math.round(checkEvery / 1000)) }),
+    ...(parameter === undefined ? {} : { parameters: parametersOf(parameter) }),
   };
 }
 

@@ -11,6 +11,8 @@ export interface Servers {
 
 /** Where the servers of a cluster listen: as its folder says, otherwise as its agents say, the leader first. */
 export async function serversOf(target: Target): Promise<Servers> {
+  const pair = await pairServers(target);
+  if (pair !== null) return pair;
   if (target.folder !== null) {
     const { describeCluster } = await import('@understudy/local');
     const found = await describeCluster({ folder: target.folder });
@@ -24,6 +26,8 @@ export async function serversOf(target: Target): Promise<Servers> {
 
 /** As the agents say now: the leader first, then the replicas that stream from it, then the others. */
 export async function servingOrder(target: Target): Promise<Servers & { readonly leader: string | null }> {
+  const pair = await pairServers(target);
+  if (pair !== null) return pair;
   const { status } = await new ClusterClient(target).look();
   const rank = ({ id, receiver }: (typeof status.members)[number]): number =>
     id === status.leader ? 2 : Number(receiver?.kind === 'streaming');
@@ -33,4 +37,16 @@ export async function servingOrder(target: Target): Promise<Servers & { readonly
     host === null || port === null ? [] : [{ name: id, host, port }],
   );
   return { engine: status.engine, hosts, leader: status.phase === 'open' ? status.leader : null };
+}
+
+/** The servers of a circular pair, the active one first; null for a cluster. */
+async function pairServers({ urls, folder }: Target): Promise<(Servers & { readonly leader: string | null }) | null> {
+  if (urls.length > 0 || folder === null) return null;
+  const { describePair } = await import('@understudy/pair');
+  const found = await describePair({ folder });
+  if (found === null) return null;
+  const { engine, nodes, active } = found.file;
+  const order = active === 'n1' ? (['n1', 'n2'] as const) : (['n2', 'n1'] as const);
+  const hosts = order.map((name) => ({ name, host: '127.0.0.1', port: nodes[name].dbPort }));
+  return { engine, hosts, leader: active };
 }

@@ -36,6 +36,20 @@ export function addLocalCommands({ program, attach }: Tree): void {
         'encrypt nothing, what goes from server to server, or also the API and etcd (default: replication)',
       ).choices(['off', 'replication', 'all']),
     )
+    .addOption(
+      new Option(
+        '--topology <kind>',
+        'circular: two MySQL or MariaDB servers that replicate from each other, without elections (docs/circular.md)',
+      ).choices(['circular']),
+    )
+    .addOption(
+      new Option('--writers <which>', 'circular: which servers take writes (default: one)').choices(['one', 'both']),
+    )
+    .addOption(
+      new Option('--check-every <duration>', 'circular: how often tables are compared (default: 30 s)').argParser(
+        duration(1000, 86_400_000),
+      ),
+    )
     .option('--name <name>', 'name of the cluster (default: default)')
     .option('--data-dir <folder>', folderText)
     .option('-p, --parameter <name=value...>', 'parameter of every server')
@@ -51,6 +65,7 @@ export function addLocalCommands({ program, attach }: Tree): void {
     ['understudy up --server-version 18 --name eighteen', 'another cluster beside it'],
     ['understudy up --engine mysql --name my', 'MySQL'],
     ['understudy up --detach', 'in the background'],
+    ['understudy up --engine mariadb --topology circular --name two', 'two primaries with offsets'],
   ]);
   attach(up, async () => (await import('../commands/up.ts')).up);
 

@@ -21,12 +21,16 @@ import {
   socketFolderOf,
 } from '@understudy/local/parts';
 import { serverUser, templateFolder } from '@understudy/servers';
+import type { PairStatus } from '../control/protocol.ts';
+import { ControlServer } from '../control/server.ts';
 import { type Both, type SideName, sideNames, sideNumbers } from '../decide/sides.ts';
 import { PairError } from '../errors.ts';
 import { PairServer } from '../server/server.ts';
 import { Ledger } from './ledger.ts';
+import { controlSocket, pairFolders } from './manage.ts';
 import type { PairOptions } from './options.ts';
 import { claimPairPorts, newPairFile, type PairFile, readPairFile, writePairFile } from './pair-file.ts';
+import { type Desk, deskOf } from './requests.ts';
 import { Supervisor } from './supervisor.ts';
 
 const loopback = '127.0.0.1';
@@ -58,6 +62,8 @@ export class Pair {
   readonly #lock: FolderLock;
   readonly #options: PairOptions;
   #supervisor: Supervisor | null = null;
+  #desk: Desk | null = null;
+  #control: ControlServer | null = null;
   #file: PairFile | null = null;
   #server: LocalServer | null = null;
 
@@ -74,6 +80,11 @@ export class Pair {
   get supervisor(): Supervisor {
     if (this.#supervisor === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.', 'unsafe');
     return this.#supervisor;
+  }
+
+  get status(): PairStatus {
+    if (this.#desk === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.', 'unsafe');
+    return this.#desk.status();
   }
 
   get version(): string {
@@ -97,6 +108,10 @@ export class Pair {
       const supervisor = new Supervisor(servers, ledger, this.paths);
       this.#supervisor = supervisor;
       await supervisor.start();
+      const desk = deskOf(supervisor, this.version);
+      this.#desk = desk;
+      this.#control = new ControlServer(controlSocket(this.folder), (request) => desk.handle(request));
+      await this.#control.listen();
       this.#say('replicas', 'waiting until they replicate from each other');
       await supervisor.waitUntilOpen({ timeoutMs, signal });
       await this.#makeLogin(supervisor);
@@ -122,7 +137,7 @@ export class Pair {
     const server = await reachableServer(found);
     this.#server = server;
     const planned = await this.#plan(kept, engine, server.series);
-    await prepareFolders(this.folder, [...sideNames]);
+    await prepareFolders(this.folder, pairFolders);
     await ensureSecrets(this.paths);
     const running = new Set<SideName>();
     for (const name of sideNames) if (this.#isRunning(name)) running.add(name);
@@ -203,7 +218,10 @@ export class Pair {
   async stop(): Promise<void> {
     const supervisor = this.#supervisor;
     this.#supervisor = null;
+    const control = this.#control;
+    this.#control = null;
     try {
+      await control?.close();
       await supervisor?.stop();
     } finally {
       this.#lock.release();

@@ -1,15 +1,14 @@
-import { EventEmitter, once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import type { ClusterPaths } from '@understudy/local/parts';
 import { type Decision, decide, type Step } from '../decide/decide.ts';
 import { type Both, otherSide, type SideName, sideNames } from '../decide/sides.ts';
 import type { ServerView, SideView, Writers } from '../decide/state.ts';
 import { PairError, reasonOf } from '../errors.ts';
-import { closeServer } from '../server/link.ts';
+import { closeServer, executedBy, waitForExecuted } from '../server/link.ts';
 import { Watch } from '../server/look.ts';
 import type { PairServer } from '../server/server.ts';
 import { Backoff } from './backoff.ts';
+import { Bell } from './bell.ts';
 import { changeWriters, type SwitchResult, switchActive } from './change.ts';
 import { keepRows } from './late-rows.ts';
 import type { Ledger } from './ledger.ts';
@@ -35,7 +34,7 @@ export class Supervisor {
   readonly #watches: Both<Watch>;
   readonly #serial = new Serial();
   readonly #ended = new AbortController();
-  readonly #changed = new EventEmitter();
+  readonly #bell = new Bell();
   readonly #backoff = new Backoff();
   readonly #lastSeen: Partial<Record<SideName, ServerView['executed']>> = {};
   #views: Both<SideView> = { n1: unseen, n2: unseen };
@@ -47,7 +46,7 @@ export class Supervisor {
     this.ledger = ledger;
     this.paths = paths;
     this.#watches = { n1: new Watch(servers.n1), n2: new Watch(servers.n2) };
-    for (const side of sideNames) servers[side].process.onExit(() => this.#changed.emit('change'));
+    for (const side of sideNames) servers[side].process.onExit(() => this.#bell.ring());
   }
 
   /** The newest look at both servers. */
@@ -73,7 +72,7 @@ export class Supervisor {
   /** Ends the looking, closes both servers, waits until they have the same, and shuts them down: the active one last. */
   async stop(): Promise<void> {
     this.#ended.abort();
-    this.#changed.emit('change');
+    this.#bell.ring();
     await this.#loop;
     await this.#serial.idle();
     const { active } = this.ledger.memory;
@@ -89,7 +88,6 @@ export class Supervisor {
 
   /** The rest arrives before the end, so that the next start finds both equal. Not longer than a moment: nothing is lost without it. */
   async #drain(side: SideName): Promise<void> {
-    const { executedBy, waitForExecuted } = await import('../server/link.ts');
     const source = this.servers[otherSide(side)];
     if (this.ledger.memory.apart !== null || source.process.running === null) return;
     await executedBy(source)
@@ -156,8 +154,7 @@ export class Supervisor {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       const busy = await this.#serial.run(() => this.#turn());
-      const woken = once(this.#changed, 'change', { signal: this.signal }).catch(() => undefined);
-      await Promise.race([woken, delay(busy === 'busy' ? busyMs : calmMs, undefined, { ref: true })]);
+      if (!this.signal.aborted) await this.#bell.wait(busy === 'busy' ? busyMs : calmMs);
     }
   }
 

@@ -7,6 +7,7 @@ import {
   cutClients,
   keepApplying,
   readChannel,
+  type Session,
   startReceiver,
   stopReceiver,
 } from '@understudy/mysql/parts';
@@ -16,31 +17,41 @@ import type { PairServer } from './server.ts';
 const timeoutMs = 4000;
 
 /**
- * Lets `server` receive from `source` and apply. Safe to repeat: a relay log is never thrown away, and a channel is changed only when the
- * address of its source has changed.
+ * Lets `server` receive from `source`, which answers, and apply. Safe to repeat; a channel is changed only when the address of its source
+ * has changed.
+ *
+ * What MySQL has received and not yet applied stays. MariaDB throws it away when it starts with both threads stopped, and asks for it again:
+ * nothing is lost by that, as it came from `source` alone, whose log has it on disk.
  *
  * @throws EngineError
  */
 export async function link(server: PairServer, source: PairServer): Promise<void> {
   const { dialect, options } = server;
-  const leader = source.options.listen;
   const password = options.secrets.replication;
+  await source.sql.monitor(timeoutMs);
   await server.sql.fresh(timeoutMs, async (session) => {
+    await pointTo(session, server, source);
     const channel = await readChannel(session, dialect, timeoutMs);
-    if (channel === null || channel.port !== leader.port || channel.host !== leader.host) {
-      if (channel !== null) await stopReceiver(session, dialect);
-      // MariaDB changes only what stands still.
-      if (channel !== null && dialect.gtids === 'domains') {
-        await keepApplying(session, dialect, { timeoutMs: 30_000 });
-        await session.query('STOP SLAVE', [], timeoutMs);
-      }
-      const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null };
-      await session.query(changeStatement(dialect, target), [], timeoutMs);
+    if (channel?.receiver === 'stopped') {
+      await session.query(startReceiver(dialect, accounts.copy, password), [], timeoutMs);
     }
-    if (channel !== null) await keepApplying(session, dialect, { timeoutMs: 1000 });
-    await session.query(startReceiver(dialect, accounts.copy, password), [], timeoutMs);
     await session.query(`START ${dialect.replica} SQL_THREAD`, [], timeoutMs);
   });
+}
+
+async function pointTo(session: Session, { dialect, options }: PairServer, source: PairServer): Promise<void> {
+  const channel = await readChannel(session, dialect, timeoutMs);
+  const leader = source.options.listen;
+  const isSame = channel !== null && channel.port === leader.port && channel.host === leader.host;
+  if (isSame && channel.usesGtids === 'yes') return;
+  if (channel !== null) {
+    await stopReceiver(session, dialect);
+    // MariaDB changes only what stands still.
+    if (dialect.gtids === 'domains') await session.query('STOP SLAVE', [], timeoutMs);
+  }
+  const password = options.secrets.replication;
+  const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null };
+  await session.query(changeStatement(dialect, target), [], timeoutMs);
 }
 
 /** Ends the receiving of a server, proven; what was received stays. @throws EngineError */
