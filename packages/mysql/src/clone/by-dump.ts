@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { replaceFile } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
@@ -49,7 +48,7 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
 }
 
 /** A dump does not hold prepared transactions: replication would stop where they are committed. Looked at before and after it. */
-async function refusePrepared(instance: CopyHost, from: Member): Promise<void> {
+async function refusePrepared(instance: CopyHost, from: CopyJob['from']): Promise<void> {
   const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
   try {
     const warning = preparedWarning(await preparedTransactions(session, instance.dialect));
@@ -63,7 +62,7 @@ async function refusePrepared(instance: CopyHost, from: Member): Promise<void> {
 
 async function pour(
   instance: CopyHost,
-  from: Member,
+  from: CopyJob['from'],
   server: TemporaryServer,
   count: (bytes: number) => void,
   signal: AbortSignal,

@@ -7,7 +7,7 @@ export type CopyHost = Pick<Instance, 'options' | 'paths' | 'owner' | 'programs'
 
 /** One copy of a whole database from another member into a new folder. */
 export interface CopyJob {
-  readonly from: Member;
+  readonly from: Pick<Member, 'id' | 'host' | 'port'>;
   /** Does not exist yet; lies beside the data directory. */
   readonly target: string;
   /** About what the source has on disk; null when it did not say. */

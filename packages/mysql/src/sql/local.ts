@@ -133,7 +133,7 @@ export class LocalSql {
  */
 export async function openMember(
   { secrets, tls }: Pick<MysqlOptions, 'secrets' | 'tls'>,
-  member: Member,
+  member: Pick<Member, 'host' | 'port'>,
   account: 'clone' | 'monitor',
   timeoutMs: number,
 ): Promise<ServerSession> {

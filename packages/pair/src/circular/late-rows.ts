@@ -2,10 +2,16 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gtidContains } from '@understudy/core';
 import { replaceFile } from '@understudy/local/parts';
+import { namedRow } from '../conflicts/explain.ts';
+import { readShape } from '../conflicts/shape.ts';
 import { readPosition } from '../decide/positions.ts';
 import { type LogTransaction, type RowChange, valueText } from '../decide/rows.ts';
+import type { LateRow } from '../decide/state.ts';
 import { readLog } from '../server/binlog.ts';
 import type { PairServer } from '../server/server.ts';
+
+const timeoutMs = 5000;
+const rowsShown = 20;
 
 /** Folder of what was found, decided about and discarded. Nothing in it is ever removed by this program. */
 export const artifactFolder = (folder: string): string => join(folder, 'artifacts');
@@ -20,8 +26,15 @@ export async function writeArtifact(folder: string, what: string, content: objec
   return path;
 }
 
-/** Keeps the rows of transactions that a server holds alone. @returns the file's path; null when the log could not be read. */
-export async function keepRows(server: PairServer, folder: string, transactions: string): Promise<string | null> {
+/** What a server holds alone, as far as its log could be read. */
+export interface KeptRows {
+  /** Null: the log could not be read. */
+  readonly artifact: string | null;
+  readonly rows: readonly LateRow[];
+}
+
+/** Keeps the rows of transactions that a server holds alone. */
+export async function keepRows(server: PairServer, folder: string, transactions: string): Promise<KeptRows> {
   try {
     const found = await readLate(server, transactions);
     const content = {
@@ -30,10 +43,22 @@ export async function keepRows(server: PairServer, folder: string, transactions:
       transactions,
       found: found.map(plainTransaction),
     };
-    return await writeArtifact(folder, `late-${server.name}`, content);
+    const artifact = await writeArtifact(folder, `late-${server.name}`, content);
+    return { artifact, rows: await lateRows(server, found) };
   } catch {
-    return null;
+    return { artifact: null, rows: [] };
   }
+}
+
+async function lateRows(server: PairServer, found: readonly LogTransaction[]): Promise<readonly LateRow[]> {
+  const session = await server.sql.monitor(timeoutMs);
+  const rows: LateRow[] = [];
+  for (const change of found.flatMap(({ changes }) => changes).slice(0, rowsShown)) {
+    const shape = await readShape(session, change.schema, change.table);
+    const row = namedRow(shape, change.after.size > 0 ? change.after : change.before);
+    rows.push({ side: server.name, what: `alone has ${change.kind} in ${change.schema}.${change.table}`, row });
+  }
+  return rows;
 }
 
 /** The transactions themselves, from the log of the server that holds them. */

@@ -12,6 +12,9 @@ const apartSchema = z.strictObject({
   transactions: z.string(),
   count: z.number().min(0),
   artifact: z.string().nullable(),
+  rows: z
+    .array(z.object({ side, what: z.string(), row: z.record(z.string(), z.string().nullable()).readonly().nullable() }))
+    .readonly(),
   sinceMs: z.number(),
 });
 

@@ -30,7 +30,7 @@ import { Ledger } from './ledger.ts';
 import { controlSocket, pairFolders } from './manage.ts';
 import type { PairOptions } from './options.ts';
 import { claimPairPorts, newPairFile, type PairFile, readPairFile, writePairFile } from './pair-file.ts';
-import { type Desk, deskOf } from './requests.ts';
+import { Desk } from './requests.ts';
 import { Supervisor } from './supervisor.ts';
 
 const loopback = '127.0.0.1';
@@ -108,7 +108,8 @@ export class Pair {
       const supervisor = new Supervisor(servers, ledger, this.paths);
       this.#supervisor = supervisor;
       await supervisor.start();
-      const desk = deskOf(supervisor, this.version);
+      const desk = new Desk(supervisor, this.version);
+      desk.start();
       this.#desk = desk;
       this.#control = new ControlServer(controlSocket(this.folder), (request) => desk.handle(request));
       await this.#control.listen();
@@ -223,6 +224,7 @@ export class Pair {
     try {
       await control?.close();
       await supervisor?.stop();
+      await this.#desk?.ended();
     } finally {
       this.#lock.release();
     }

@@ -6,6 +6,7 @@ import { type Both, otherSide, type SideName } from '../decide/sides.ts';
 import type { SideView } from '../decide/state.ts';
 import { closeServer, executedBy, goOnApplying, link, openServer, unlink } from '../server/link.ts';
 import type { PairServer } from '../server/server.ts';
+import type { KeptRows } from './late-rows.ts';
 import type { Ledger } from './ledger.ts';
 
 const closeWithinMs = 5000;
@@ -19,7 +20,7 @@ export interface StepContext {
   /** The last position of each server that was seen. */
   readonly lastSeen: Partial<Record<SideName, ReadonlyMap<string, readonly { first: bigint; last: bigint }[]>>>;
   /** Writes what a server that is set apart holds into a file. */
-  readonly keepRows: (side: SideName, transactions: string) => Promise<string | null>;
+  readonly keepRows: (side: SideName, transactions: string) => Promise<KeptRows>;
 }
 
 /** Carries out one step. @throws whatever the servers say: the next look decides anew. */
@@ -82,8 +83,8 @@ async function setApart(side: SideName, { servers, ledger, keepRows }: StepConte
   await unlink(servers[side]);
   const { set, transactions } = missingFrom(held, await executedBy(servers[active]));
   const text = positionText(kind, set);
-  const artifact = await keepRows(side, text);
-  const apart = { side, transactions: text, count: Number(transactions), artifact, sinceMs: Date.now() };
+  const { artifact, rows } = await keepRows(side, text);
+  const apart = { side, transactions: text, count: Number(transactions), artifact, rows, sinceMs: Date.now() };
   const what = `${side} holds ${transactions} transactions that ${active} went on without (${text})`;
   const next = 'It follows nobody until somebody decides: understudy pair repair apart';
   await ledger.record({ apart }, 'bad', `${what}. ${next}`);

@@ -39,6 +39,7 @@ export class Supervisor {
   readonly #lastSeen: Partial<Record<SideName, ServerView['executed']>> = {};
   #views: Both<SideView> = { n1: unseen, n2: unseen };
   #decision: Decision = { steps: [], notes: [] };
+  #turns = 0;
   #loop: Promise<void> | null = null;
 
   constructor(servers: Both<PairServer>, ledger: Ledger, paths: ClusterPaths) {
@@ -93,6 +94,14 @@ export class Supervisor {
     await executedBy(source)
       .then((goal) => waitForExecuted(this.servers[side], goal, { timeoutMs: stopCloseMs }))
       .catch(() => 'late');
+  }
+
+  /** Resolves when a look that began after this call has left nothing to do, or after a while. */
+  async settled(timeoutMs: number): Promise<void> {
+    this.#bell.ring();
+    const from = this.#turns;
+    const isQuiet = (): boolean => this.#turns > from + 1 && this.#decision.steps.length === 0;
+    await pollUntil(async () => (isQuiet() || this.signal.aborted ? true : null), { everyMs: 10, timeoutMs });
   }
 
   /** Runs `work` when nothing else is being done, with a fresh look at both servers. */
@@ -160,6 +169,7 @@ export class Supervisor {
 
   async #turn(): Promise<'busy' | 'calm'> {
     await this.#look();
+    this.#turns += 1;
     this.#decision = decide(this.#views, this.ledger.memory);
     let busy: 'busy' | 'calm' = this.#decision.notes.length > 0 ? 'busy' : 'calm';
     for (const step of this.#decision.steps) {

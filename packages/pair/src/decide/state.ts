@@ -13,7 +13,16 @@ export interface Apart {
   readonly count: number;
   /** File with the transactions' rows; null while it has not been written. */
   readonly artifact: string | null;
+  /** The first rows of them, for people. */
+  readonly rows: readonly LateRow[];
   readonly sinceMs: number;
+}
+
+/** A row change that only one server has. */
+export interface LateRow {
+  readonly side: SideName;
+  readonly what: string;
+  readonly row: Readonly<Record<string, string | null>> | null;
 }
 
 /** What a pair remembers from one run to the next, and decides by. */

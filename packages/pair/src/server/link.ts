@@ -5,12 +5,16 @@ import {
   changeStatement,
   closeForWrites,
   cutClients,
+  formatMariadbGtids,
   keepApplying,
+  parseMariadbGtids,
+  quoteLiteral,
   readChannel,
   type Session,
   startReceiver,
   stopReceiver,
 } from '@understudy/mysql/parts';
+import { sideNumbers } from '../decide/sides.ts';
 import { readExecuted } from './look.ts';
 import type { PairServer } from './server.ts';
 
@@ -33,15 +37,49 @@ export async function link(server: PairServer, source: PairServer): Promise<void
     await pointTo(session, server, source);
     const channel = await readChannel(session, dialect, timeoutMs);
     if (channel?.receiver === 'stopped') {
+      if (dialect.gtids === 'domains') await skipOwn(session, server, source);
       await session.query(startReceiver(dialect, accounts.copy, password), [], timeoutMs);
     }
     await session.query(`START ${dialect.replica} SQL_THREAD`, [], timeoutMs);
   });
 }
 
+/**
+ * A server of MariaDB asks its source for its own transactions too, from where it was told of them last, and passes over them. What the
+ * source has executed of them need not be asked for; of a source that is a new copy it could not be had.
+ */
+async function skipOwn(session: Session, server: PairServer, source: PairServer): Promise<void> {
+  const { domain, serverId } = sideNumbers[server.name];
+  const known = parseMariadbGtids((await slavePosition(session)) ?? '') ?? [];
+  const told = known.find((each) => each.domain === domain)?.sequence ?? 0n;
+  const executed = (await executedBy(source)).get(`${domain}-${serverId}`)?.at(-1)?.last ?? 0n;
+  if (executed <= told) return;
+  const wanted = [...known.filter((each) => each.domain !== domain), { domain, server: serverId, sequence: executed }];
+  await session.query('STOP SLAVE SQL_THREAD', [], timeoutMs);
+  // In strict mode a position before the server's own newest transaction is refused, which is what this is.
+  await session.query('SET GLOBAL gtid_strict_mode = OFF', [], timeoutMs);
+  try {
+    await session.query(`SET GLOBAL gtid_slave_pos = ${quoteLiteral(formatMariadbGtids(wanted))}`, [], timeoutMs);
+  } finally {
+    await session.query('SET GLOBAL gtid_strict_mode = ON', [], timeoutMs);
+  }
+}
+
+async function slavePosition(session: Session): Promise<string | null | undefined> {
+  const [row] = await session.query('SELECT @@global.gtid_slave_pos AS position', [], timeoutMs);
+  return row?.position?.replaceAll(/\s/g, '');
+}
+
 async function pointTo(session: Session, { dialect, options }: PairServer, source: PairServer): Promise<void> {
-  const channel = await readChannel(session, dialect, timeoutMs);
   const leader = source.options.listen;
+  const found = await readChannel(session, dialect, timeoutMs);
+  // A copy knows the channel of the server that it is a copy of, which led here.
+  const isCopied = found?.port === options.listen.port;
+  if (isCopied) {
+    await session.query(`STOP ${dialect.replica}`, [], timeoutMs);
+    await session.query(`RESET ${dialect.replica} ALL`, [], timeoutMs);
+  }
+  const channel = isCopied ? null : found;
   const isSame = channel !== null && channel.port === leader.port && channel.host === leader.host;
   if (isSame && channel.usesGtids === 'yes') return;
   if (channel !== null) {

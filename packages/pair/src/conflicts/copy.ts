@@ -1,0 +1,36 @@
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { memberId } from '@understudy/core';
+import { syncFolder } from '@understudy/engine/host';
+import { copyByDump, copyByPlugin, siblingPath, siblings } from '@understudy/mysql/parts';
+import type { PairServer } from '../server/server.ts';
+
+const keptAside = 2;
+
+/**
+ * Replaces a server's data by a new copy of the other's. The old data is moved aside; the two newest of such folders are kept.
+ *
+ * @returns where the old data is.
+ * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_DISK_FULL`, `ENGINE_BINARY_MISSING`; the old data is in place then.
+ */
+export async function copyAnew(server: PairServer, source: PairServer, signal: AbortSignal): Promise<string> {
+  const { dataDir } = server.options;
+  const target = siblingPath(dataDir, 'clone');
+  const aside = siblingPath(dataDir, 'aside');
+  await server.stop();
+  try {
+    const { host, port } = source.options.listen;
+    const from = { id: memberId(source.name), host, port };
+    const copy = server.dialect.gtids === 'sets' ? copyByPlugin : copyByDump;
+    await copy(server, { from, target, totalBytes: null, progress: () => undefined, signal });
+    await rename(dataDir, aside);
+    await rename(target, dataDir);
+    await syncFolder(dirname(dataDir));
+  } finally {
+    await rm(target, { recursive: true, force: true });
+  }
+  for (const old of (await siblings(dataDir, 'aside')).slice(0, -keptAside)) {
+    await rm(old, { recursive: true, force: true });
+  }
+  return aside;
+}
