@@ -1,0 +1,87 @@
+// Goal: a circular pair lives as long as it should: through the death of the process that runs it, a restart, `down` and `destroy`; and the
+// commands for clusters know it. Method: the real command, a real server (the one that starts fastest).
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { cli } from './support/cli.ts';
+import { eventually } from './support/eventually.ts';
+import { scratchFolder } from './support/folders.ts';
+import { processesIn } from './support/processes.ts';
+
+let folder = '';
+let remove: () => Promise<void> = async () => undefined;
+
+before(async () => {
+  const scratch = await scratchFolder();
+  ({ remove } = scratch);
+  folder = join(scratch.folder, 'pair');
+});
+
+after(async () => {
+  for (const { pid } of await processesIn(folder)) process.kill(pid, 'SIGKILL');
+  await eventually('all gone', async () => ((await processesIn(folder)).length === 0 ? true : null));
+  await remove();
+});
+
+const up = ['up', '--topology', 'circular', '--engine', 'mariadb', '--server-version', '11.8', '--detach'];
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await cli([...args, '--data-dir', folder], { timeoutMs: 180_000 });
+  assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+async function show(): Promise<{ supervisorPid: number | null; active: string; nodes: { pid: number | null }[] }> {
+  return JSON.parse(await run('pair', 'show', '--json'));
+}
+
+test('up in the background, looked at, written to, switched, and given to the next process when its own is killed', async () => {
+  await run(...up);
+  assert.match(await run('status', '--check'), /Pair default: MariaDB 11\.8\.\d+, circular, n1 takes writes/);
+  assert.match(await run('status'), /does not promise\n(.*\n)*.*asynchronous/);
+  await run('sql', 'create table kept (n int auto_increment primary key); insert into kept values (null), (null)');
+  assert.match(await run('pair', 'switch'), /n2 is the active one now/);
+  await run('sql', 'insert into kept values (null)');
+  await eventually('the odd and the even numbers on n1', async () =>
+    /^1 +\n3 +\n4/m.test(`${(await run('sql', '--on', 'n1', 'select n from kept order by n')).replaceAll('\n', ' \n')}`)
+      ? true
+      : null,
+  );
+  assert.match(await run('pair', 'check'), /equal {2}3 rows of 1 table compared/);
+
+  const first = await show();
+  assert.ok(first.supervisorPid !== null);
+  process.kill(first.supervisorPid, 'SIGKILL');
+  await eventually('nobody runs it', async () => ((await show()).supervisorPid === null ? true : null));
+  const orphans = await show();
+  assert.deepEqual(
+    orphans.nodes.map(({ pid }) => pid),
+    first.nodes.map(({ pid }) => pid),
+  );
+  await run('sql', 'insert into kept values (null)');
+
+  await run(...up);
+  const second = await show();
+  assert.notEqual(second.supervisorPid, first.supervisorPid);
+  assert.equal(second.active, 'n2');
+  assert.deepEqual(
+    second.nodes.map(({ pid }) => pid),
+    first.nodes.map(({ pid }) => pid),
+    'the servers were not taken over',
+  );
+});
+
+test('commands for clusters refuse it and say where to go; down keeps the data, destroy does not', async () => {
+  const refused = await cli(['switchover', '--data-dir', folder]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /holds a circular pair[^]*understudy pair --help/);
+  const other = await cli(['up', '--topology', 'circular', '--engine', 'mysql', '--data-dir', folder]);
+  assert.notEqual(other.code, 0);
+  assert.match(other.stderr, /in use by process/);
+  assert.match(await run('down'), /Pair default is stopped/);
+  assert.deepEqual(await processesIn(folder), []);
+  assert.match(await run('pair', 'show'), /No process runs this pair/);
+  assert.match(await run('destroy', '--yes'), /is gone/);
+  const gone = await cli(['pair', 'show', '--data-dir', folder]);
+  assert.equal(gone.code, 4);
+});
