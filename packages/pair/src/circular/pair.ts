@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DatabaseLogin, type LocalServer, readLogin } from '@understudy/local';
+import { type DatabaseLogin, type LocalServer, readLogin, type StartOptions } from '@understudy/local';
 import {
   type ClusterPaths,
   clusterPaths,
@@ -100,7 +100,8 @@ export class Pair {
    *
    * @throws PairError, LocalError, ServersError; what was started is stopped again then.
    */
-  async start({ timeoutMs = startTimeoutMs, signal = new AbortController().signal } = {}): Promise<void> {
+  async start(options: StartOptions = {}): Promise<void> {
+    const { timeoutMs = startTimeoutMs, signal = new AbortController().signal } = options;
     try {
       const { file, servers } = await this.#prepare(signal);
       this.#say('agents', 'starting two servers');

@@ -88,7 +88,7 @@ async function pointTo(session: Session, { dialect, options }: PairServer, sourc
     if (dialect.gtids === 'domains') await session.query('STOP SLAVE', [], timeoutMs);
   }
   const password = options.secrets.replication;
-  const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null };
+  const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null, delayS: 0 };
   await session.query(changeStatement(dialect, target), [], timeoutMs);
 }
 
