@@ -211,14 +211,16 @@ describe('the time of standing things', () => {
   it('comes every second, and at once when the leadership record has changed', () => {
     const upkeep = new Upkeep();
     const [first, second] = [{ revision: revision(1) }, { revision: revision(2) }];
-    assert.equal(upkeep.isDue(null, 0), true);
-    assert.equal(upkeep.isDue(null, 900), false);
-    assert.equal(upkeep.isDue(first, 901), true);
-    assert.equal(upkeep.isDue(first, 1000), false);
-    assert.equal(upkeep.isDue(second, 1001), true);
-    assert.equal(upkeep.isDue(second, 2001), true);
-    assert.equal(upkeep.isDue(second, 2002), false);
+    assert.equal(upkeep.isDue(null, 'no', 0), true);
+    assert.equal(upkeep.isDue(null, 'no', 900), false);
+    assert.equal(upkeep.isDue(first, 'no', 901), true);
+    assert.equal(upkeep.isDue(first, 'no', 1000), false);
+    assert.equal(upkeep.isDue(second, 'no', 1001), true);
+    assert.equal(upkeep.isDue(second, 'no', 2001), true);
+    assert.equal(upkeep.isDue(second, 'no', 2002), false);
     upkeep.hasten();
-    assert.equal(upkeep.isDue(second, 2003), true);
+    assert.equal(upkeep.isDue(second, 'no', 2003), true);
+    assert.equal(upkeep.isDue(second, 'yes', 2004), true);
+    assert.equal(upkeep.isDue(second, 'yes', 2005), false);
   });
 });

@@ -370,15 +370,21 @@ export class Agent {
     members.set(this.self, this.member);
     const positions: ReadonlyMap<MemberId, Position> = this.peers.positions();
     const { parameters, synchronousCommit } = config;
-    const acknowledges = acknowledgesNow(this.link.decoded?.content.record?.value ?? null, this.self);
+    const acknowledges = this.#acknowledges();
     return { self: this.self, members, positions, parameters, synchronousCommit, acknowledges };
+  }
+
+  #acknowledges(): 'yes' | 'no' {
+    const record = this.link.decoded?.content.record?.value ?? null;
+    const leader = record === null ? undefined : this.peers.views().get(record.leader);
+    return acknowledgesNow(record, this.self, leader?.kind === 'fresh' ? leader.live.engine : null);
   }
 
   /** Standing things, when nothing else is to be done. */
   async #housekeep(observed: Observed): Promise<void> {
     const now = this.runningMs();
     const record = this.link.decoded?.content.record ?? null;
-    if (!this.#upkeep.isDue(record, now)) return;
+    if (!this.#upkeep.isDue(record, this.#acknowledges(), now)) return;
     await this.certificates.look(now);
     const config = configOf(observed.observation);
     try {

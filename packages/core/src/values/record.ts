@@ -1,6 +1,7 @@
 import type { Position } from '../position/position.ts';
 import { type AckRule, hasSealQuorum, weakestMixture } from './ack-rule.ts';
 import type { Epoch, Incarnation, MemberId, SystemId } from './brand.ts';
+import type { EngineState } from './engine-state.ts';
 
 /**
  * `promoting`: the leader is chosen but has not opened for writes. `open`: it has, on the history in `opened`.
@@ -40,9 +41,20 @@ export function ruleToStop(record: LeadershipRecord): AckRule {
   return record.moving === null ? record.rule : weakestMixture(record.rule, record.moving);
 }
 
-/** Whether `member` is to acknowledge under `record`: by the rule that is being moved to, else by the recorded one. */
-export function acknowledgesNow(record: LeadershipRecord | null, member: MemberId): 'yes' | 'no' {
-  return (record?.moving ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
+/**
+ * Whether `member` is to acknowledge under `record`: by the rule that is being moved to, else by the recorded one; and whenever the
+ * server that it follows counts on it. A member that cannot read the store learns of a change that way, or commits would wait for it.
+ * To acknowledge more than is asked for is always safe: what ends it is this member's own seal.
+ *
+ * @param leader what the recorded leader's agent said last of its server; null when that is not known.
+ */
+export function acknowledgesNow(
+  record: LeadershipRecord | null,
+  member: MemberId,
+  leader: EngineState | null,
+): 'yes' | 'no' {
+  const counted = leader?.kind === 'primary' && leader.acks.running?.members.includes(member) === true;
+  return counted || (record?.moving ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
 }
 
 export type Durability = 'sync' | 'async';

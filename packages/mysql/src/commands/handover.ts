@@ -61,8 +61,7 @@ async function endOfPrimary(
   try {
     await session.query('SET GLOBAL event_scheduler = OFF', [], queryTimeoutMs);
     await close(instance, left());
-    // Privileged ones may still write on MariaDB, and MySQL's shutdown would wait ten seconds for an idle one.
-    await cutClients(session);
+    if (mode === 'orderly' || instance.dialect.close.stops === 'unprivileged') await cutClients(session);
     if (mode === 'handover') await everythingSent(session, left());
     return (await readPosition(instance, session)).applied;
   } catch (error) {
@@ -106,7 +105,7 @@ async function whatWaits(session: ServerSession): Promise<string> {
   return rows.map(({ state, sessions }) => `${sessions} × "${state}"`).join(', ') || 'no session says why';
 }
 
-/** Ends the connections of all clients. */
+/** Ends the connections of all clients: privileged ones may still write on MariaDB, and MySQL's shutdown would wait ten seconds for an idle one. */
 export async function cutClients(session: Session): Promise<void> {
   const rows = await session.query(
     `SELECT id AS id FROM information_schema.processlist
@@ -132,7 +131,7 @@ async function everythingSent(session: ServerSession, timeoutMs: number): Promis
       quiet = busy.length === 0 ? quiet + 1 : 0;
       return quiet >= quietLooks ? true : null;
     },
-    { everyMs: 5, timeoutMs },
+    { everyMs: 3, timeoutMs },
   );
   if (sent === null)
     throw new Error(`after ${Math.round(timeoutMs)} ms the log had not been sent to ${busy.join(', ')}.`);

@@ -67,7 +67,7 @@ function requireFresh(instance: Instance, { notAfter }: Promote): void {
   throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
 }
 
-/** Only then the channel, and its relay log with it, may go. */
+/** Only then may the channel go, and its relay log with it. */
 async function applyEverything(instance: Instance, session: ServerSession): Promise<void> {
   const { dialect } = instance;
   const channel = await stopReceiver(session, dialect);

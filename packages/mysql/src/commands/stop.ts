@@ -4,7 +4,7 @@ import { monotonicMs, readIfThere } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { encodeEnd, readIdentity, writeIdentity } from '../disk/identity.ts';
 import type { Instance } from '../instance.ts';
-import { handOver } from './handover.ts';
+import { cutClients, handOver } from './handover.ts';
 
 const flushTimeoutMs = 1000;
 
@@ -37,6 +37,7 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     await noteEnd(instance, end);
     return fence(instance);
   }
+  if (mode === 'handover') await instance.sql.fresh(flushTimeoutMs, cutClients).catch(() => undefined);
   await instance.sql.close();
   instance.process.terminate();
   if ((await instance.process.waitForExit(Math.max(100, endMs - monotonicMs()))) === 'running') {

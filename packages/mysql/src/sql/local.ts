@@ -1,17 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Member } from '@understudy/core';
-import { engineError, serverErrorOf } from '../errors.ts';
+import { engineError } from '../errors.ts';
 import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import { ServerSession, type SessionTarget } from './session.ts';
 
-/** A handover has three connections at a time, and the probe has one. */
+/** A handover has three connections at a time, and the probe has one. They are also what is left when clients have filled the server. */
 const sparesKept = 4;
-const tooManyConnections = 1040;
-
-const isFull = (error: unknown): boolean => serverErrorOf(error) === tooManyConnections;
-
 /** Connections of the agent to its own server, over the private socket: one that is kept for observation, and others for work. */
 export class LocalSql {
   readonly #target: SessionTarget;
@@ -19,7 +15,6 @@ export class LocalSql {
   #opening: Promise<ServerSession> | null = null;
   readonly #listeners: (() => void)[] = [];
   #spares: ServerSession[] = [];
-  readonly #lent = new Set<ServerSession>();
   /** Grows whenever everything is closed. */
   #age = 0;
 
@@ -48,7 +43,6 @@ export class LocalSql {
 
   async #openMonitor(timeoutMs: number): Promise<ServerSession> {
     const session = await this.open(timeoutMs);
-    this.#lent.delete(session);
     session.onClose(() => {
       if (this.#monitor === session) this.#monitor = null;
       for (const listener of this.#listeners) listener();
@@ -57,37 +51,30 @@ export class LocalSql {
     return session;
   }
 
-  /** A connection which the caller ends: a new one, or a spare when the server takes no more. */
+  /** A connection which the caller ends: a spare, as every millisecond of a login counts in a failover; a new one when there is none. */
   async open(timeoutMs: number): Promise<ServerSession> {
-    try {
-      return await ServerSession.open(this.#target, timeoutMs);
-    } catch (error) {
-      const spare = isFull(error) ? this.#takeSpare() : undefined;
-      if (spare === undefined) throw error;
-      return spare;
-    }
+    return this.#takeSpare() ?? ServerSession.open(this.#target, timeoutMs);
   }
 
-  /** Runs `work` on such a connection, which is ended afterwards; a spare that is as it was is kept. */
+  /** Runs `work` on such a connection, which is a spare again afterwards when all went well. */
   async fresh<T>(timeoutMs: number, work: (session: ServerSession) => Promise<T>): Promise<T> {
     const session = await this.open(timeoutMs);
-    let kept: 'no' | 'yes' = 'no';
+    const age = this.#age;
+    let left: 'as-it-was' | 'unknown' = 'unknown';
     try {
       const result = await work(session);
-      kept = this.#lent.has(session) ? 'yes' : 'no';
+      left = 'as-it-was';
       return result;
     } finally {
-      this.#lent.delete(session);
-      if (kept === 'yes' && session.isOpen) this.#spares.push(session);
+      const isWanted = session.isOpen && age === this.#age && this.#spares.length < sparesKept;
+      if (left === 'as-it-was' && isWanted) this.#spares.push(session);
       else await session.end();
     }
   }
 
   #takeSpare(): ServerSession | undefined {
     this.#spares = this.#spares.filter(({ isOpen }) => isOpen);
-    const spare = this.#spares.pop();
-    if (spare !== undefined) this.#lent.add(spare);
-    return spare;
+    return this.#spares.pop();
   }
 
   /** Called now and then: clients may fill the server, and its agent must get in all the same. */
@@ -106,7 +93,6 @@ export class LocalSql {
     this.#age += 1;
     const spares = this.#spares;
     this.#spares = [];
-    this.#lent.clear();
     return spares;
   }
 

@@ -212,7 +212,9 @@ export class SimAgent {
   /** As whom this member's server follows, as far as this agent knows: its view of the store may be old. */
   #account(): Account {
     const record = this.#session?.content?.record?.value ?? null;
-    return acknowledgesNow(record, this.#host.member) === 'yes' ? 'ack' : 'copy';
+    const leader = record === null ? undefined : this.#peers().get(record.leader);
+    const engine = leader?.kind === 'fresh' ? leader.live.engine : null;
+    return acknowledgesNow(record, this.#host.member, engine) === 'yes' ? 'ack' : 'copy';
   }
 
   #observe(now: Ms): Observation {
