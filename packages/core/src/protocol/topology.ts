@@ -68,10 +68,7 @@ export function placeOf(turn: LedTurn, engine: Replica): Place {
   const stay = (why: string): Place => ({ kind: 'leader', why: `wanted under ${upstream}, but ${why}` });
   if (phase !== 'open') return stay(`${leader} has not opened yet`);
   const { rule } = record.value;
-  if (
-    rule.members.includes(obs.self) ||
-    acknowledgesNow(record.value, obs.self, freshPeer(turn, leader)?.engine ?? null) === 'yes'
-  ) {
+  if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self, null) === 'yes') {
     return stay('its acknowledgement counts, so it follows the leader');
   }
   if (!hasAcksWithout(turn)) return stay(`too few others acknowledge for ${leader}`);
