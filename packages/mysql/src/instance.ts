@@ -1,4 +1,4 @@
-import type { EngineState, Position, SystemId } from '@understudy/core';
+import type { EngineState, SystemId } from '@understudy/core';
 import type { Owner } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
@@ -40,8 +40,8 @@ export interface Instance {
   readonly clockMs: () => number;
   /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */
   readonly systemId: () => Promise<SystemId>;
-  /** What the running replica held at the last look, which decisions are made on; null when that is not known. */
-  readonly seen: () => Position | null;
+  /** The running replica as it was at the last look, which decisions are made on; null when it is none. */
+  readonly seen: () => Extract<EngineState, { kind: 'replica' }> | null;
   /** The newest state, without waiting. */
   readonly observe: () => Promise<EngineState>;
 }

@@ -55,7 +55,7 @@ export class Maintenance {
     // When the server is full already there is nothing to do but to go on.
     if (facts.life === 'serving') await this.#instance.sql.keepSpares(connectTimeoutMs).catch(() => undefined);
     // First: they tell why the rest fails.
-    await this.#checks.run(running.pid);
+    await this.#checks.run(running.pid, context);
     // Cut short when an earlier agent died over it.
     if (facts.received === 'unknown') await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
     await this.#lookForErrant(running, context);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { GtidPosition } from '@understudy/core';
+import { type ApplierFacts, applyCause, receiveCause } from '../src/checks/lag-cause.ts';
 import { PreparedWatch, preparedWarning, xidOf } from '../src/checks/prepared.ts';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ApplierWatch, adviceFor, applierWarning } from '../src/observe/applier.ts';
@@ -82,6 +83,47 @@ describe('lag', () => {
     assert.equal(watch.lagMs, 3000);
     watch.look(at(30n), at(20n), 5000);
     assert.equal(watch.lagMs, 0);
+  });
+});
+
+describe('why a replica lags', () => {
+  const idle = ['Waiting for an event from Coordinator', 'Waiting for source to send event'];
+  const facts: ApplierFacts = {
+    lagMs: 4000,
+    delayS: 0,
+    applier: 'running',
+    transaction: null,
+    states: [idle, idle, idle],
+    workers: { name: 'replica_parallel_workers', count: '4' },
+  };
+  const transaction = { seconds: 3, changedRows: '70000', lockWait: null };
+  const committing = ['waiting for handler commit', ...idle];
+  const cases: readonly (readonly [string, Partial<ApplierFacts>, RegExp])[] = [
+    ['delayed', { delayS: 60, transaction }, /delayed on purpose by 60 s/],
+    ['stopped', { applier: 'stopped' }, /applier is stopped/],
+    ['locked out', { transaction: { ...transaction, lockWait: 'of a row' } }, /waits for a lock \(of a row\)/],
+    ['in a long transaction', { transaction }, /one transaction of 70000 row changes so far, for 3 s/],
+    ['on a slow disk', { states: [committing, idle, committing] }, /disk is slow/],
+    ['on a slow disk of MariaDB', { states: [['Commit'], ['Commit'], idle] }, /disk is slow/],
+    [
+      'single-threaded',
+      { workers: { name: 'slave_parallel_threads', count: '0' } },
+      /one thread.*slave_parallel_threads/,
+    ],
+    ['saturated', { states: [committing, idle, idle] }, /than its 4 applier threads can apply/],
+  ];
+  for (const [name, some, named] of cases) {
+    it(name, () => assert.match(applyCause({ ...facts, ...some }), named));
+  }
+
+  it('in what it receives', () => {
+    const queueing = ['Queueing master event to the relay log'];
+    assert.match(
+      receiveCause(3000, 'n1', [idle, idle, queueing]),
+      /n1 wrote 3 s ago: the network between them is slow/,
+    );
+    assert.match(receiveCause(3000, 'n1', [idle, queueing, queueing]), /its own disk is slow/);
+    assert.match(receiveCause(3000, 'n1', [[], [], []]), /not connected/);
   });
 });
 

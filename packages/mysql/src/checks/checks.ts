@@ -1,9 +1,12 @@
+import type { MemberId } from '@understudy/core';
+import type { ClusterContext } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { readChannel } from '../observe/channel.ts';
+import { LagWatch } from '../observe/lag.ts';
 import type { Session } from '../sql/session.ts';
-import { lagCause } from './lag-cause.ts';
+import { lagCause, receiveCause, threadStates } from './lag-cause.ts';
 import { PreparedWatch, preparedTransactions, preparedWarning } from './prepared.ts';
 import { standingWarnings } from './standing.ts';
 
@@ -19,6 +22,8 @@ export class Checks {
   #looked: { readonly at: string; readonly atMs: number } | null = null;
   #standing: readonly string[] = [];
   #lag: string | null = null;
+  /** What the source holds against what has been received. */
+  readonly #receiving = new LagWatch();
 
   constructor(instance: Instance) {
     this.#instance = instance;
@@ -29,18 +34,20 @@ export class Checks {
   }
 
   /** Called every second or so. What cannot be looked at now is looked at the next time. */
-  async run(pid: number): Promise<void> {
+  async run(pid: number, context: ClusterContext): Promise<void> {
     const { sql, facts, log } = this.#instance;
     const { role } = facts.of(pid);
+    const source = this.#lookAtSource(context);
     // A server that has just been opened is looked at at once.
     const at = `${pid} ${role}`;
     const isDue = this.#looked?.at !== at || monotonicMs() - this.#looked.atMs >= everyMs;
-    if (!this.#lags()) this.#lag = null;
-    if (!isDue && !this.#lags()) return;
+    const isLate = this.#lags() || source !== null;
+    if (!isLate) this.#lag = null;
+    if (!isDue && !isLate) return;
     try {
       // A connection of its own: the kept one must answer at once.
       await sql.fresh(queryTimeoutMs, async (session) => {
-        if (this.#lags()) this.#lag = await this.#whyItLags(session);
+        if (isLate) this.#lag = await this.#whyItLags(session, source);
         if (isDue) await this.#look(session, at);
       });
     } catch (error) {
@@ -50,6 +57,26 @@ export class Checks {
         fields: { reason: reasonOf(error) },
       });
     }
+  }
+
+  /**
+   * Notes whether what the source was known to hold a while ago has arrived.
+   *
+   * @returns who it is when it has not.
+   */
+  #lookAtSource({ positions, members, self }: ClusterContext): MemberId | null {
+    const { seen } = this.#instance;
+    const state = seen();
+    const source = state?.receiver.kind === 'streaming' ? state.upstream : null;
+    const holds = source === null ? undefined : positions.get(source);
+    const isLateOnPurpose = (members.get(self)?.tags.delayMs ?? 0) > 0;
+    const received = state?.position ?? null;
+    if (source === null || holds === undefined || received === null || isLateOnPurpose) {
+      this.#receiving.reset();
+      return null;
+    }
+    this.#receiving.look(holds, received);
+    return this.#receiving.lagMs >= lagsAfterMs ? source : null;
   }
 
   #lags(): boolean {
@@ -65,8 +92,11 @@ export class Checks {
     this.#standing = prepared === null ? standing : [prepared, ...standing];
   }
 
-  async #whyItLags(session: Session): Promise<string | null> {
+  async #whyItLags(session: Session, source: MemberId | null): Promise<string | null> {
     const { lag, dialect } = this.#instance;
+    if (!this.#lags() && source !== null) {
+      return receiveCause(this.#receiving.lagMs, source, await threadStates(session));
+    }
     const channel = await readChannel(session, dialect, queryTimeoutMs);
     // An error that stopped it is told by the observer.
     if (channel === null || channel.applierError !== null) return null;

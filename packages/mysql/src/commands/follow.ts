@@ -110,7 +110,7 @@ async function keepDelay(
  * un-acknowledged end of its history: then it is looked at once more, now that nothing can arrive any more.
  */
 async function requireCompared(instance: Instance, session: ServerSession): Promise<void> {
-  const seen = instance.seen();
+  const seen = instance.seen()?.position ?? null;
   const { position } = await readPosition(instance, session);
   if (seen === null || position === null || contains(seen, position)) return;
   const text = `${formatPosition(position)} was received from the old leader since histories were compared (${formatPosition(seen)}).`;

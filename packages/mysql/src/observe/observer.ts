@@ -1,11 +1,4 @@
-import {
-  type EngineState,
-  type MemberId,
-  type Position,
-  type Receiver,
-  relation,
-  type SystemId,
-} from '@understudy/core';
+import { type EngineState, type MemberId, type Receiver, relation, type SystemId } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
@@ -57,11 +50,11 @@ export class Observer {
     return [this.#receiver.warning, error === null ? null : applierWarning(error)].filter((text) => text !== null);
   }
 
-  /** What the running replica held when it was looked at last. */
-  get seen(): Position | null {
+  /** The running replica as it was when it was looked at last; null when it is none. */
+  get seen(): Extract<EngineState, { kind: 'replica' }> | null {
     const { running } = this.#instance.process;
     const last = this.#last;
-    return last !== null && last.pid === running?.pid && last.state.kind === 'replica' ? last.state.position : null;
+    return last !== null && last.pid === running?.pid && last.state.kind === 'replica' ? last.state : null;
   }
 
   /** The present state; never throws. */
