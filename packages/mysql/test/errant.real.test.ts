@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, contains, epoch, relation } from '@understudy/core';
 import { eventually, onStage } from '@understudy/engine/conformance';
-import { mysqlHarness, nodeOf } from './harness.ts';
+import { mysqlHarness, nodeOf, type TestNode } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
 
 /** Transactions that must not be part of the history, wherever they come from. */
@@ -38,6 +40,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
           logged.join('\n'),
         );
         assert.deepEqual(await (await stage.connect(replica)).read(), [1]);
+        assert.deepEqual(await writtenOut(nodeOf(replica)), ['99']);
       }));
 
     it('does not count a replica that holds what a former leader wrote and nobody else received', () =>
@@ -78,6 +81,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         await stage.join(replica, next);
         assert.equal((await looked()).receiver.kind, 'streaming');
         assert.deepEqual(await (await stage.connect(replica)).read(), [1]);
+        assert.deepEqual(await writtenOut(nodeOf(replica)), ['7']);
       }));
 
     it('compares histories again when something arrived from the old leader meanwhile', () =>
@@ -103,4 +107,17 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert(after.position !== null && relation(after.position, seen) === 'ahead');
       }));
   });
+}
+
+/** The values of the rows that were written out of the data which was replaced, each once. */
+async function writtenOut(node: TestNode): Promise<readonly string[]> {
+  const [aside = 'none'] = await node.keptAside();
+  const folder = join(dirname(node.input.dataDir), aside, 'unacknowledged');
+  const values = new Set<string>();
+  for (const name of await readdir(folder)) {
+    const text = await readFile(join(folder, name), 'latin1');
+    assert.match(text, /^BINLOG '/m, 'it can be carried out again');
+    for (const [, value = ''] of text.matchAll(/^### +@1=(\d+)/gm)) values.add(value);
+  }
+  return [...values];
 }

@@ -12,6 +12,7 @@ import type { Instance } from '../instance.ts';
 import type { Progress } from '../jobs.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
+import { keepTail } from '../tail/keep.ts';
 import { copyByDump } from './by-dump.ts';
 import { baseName, copyByPlugin } from './by-plugin.ts';
 import type { CopyJob } from './copy-job.ts';
@@ -64,6 +65,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
+    if (aside !== null) await keepTail(instance, from, aside, signal);
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');
