@@ -1,5 +1,4 @@
-import type { Member } from '@understudy/core';
-import { type GtidSet, gtidContains } from '@understudy/core';
+import { type GtidSet, gtidContains, type Member, type Position } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
 import { lineOf, type MariadbGtid, mariadbHistory, parseMariadbGtids, placeOnLine } from '../gtid/mariadb.ts';
 import { parseMysqlGtids } from '../gtid/mysql.ts';
