@@ -32,6 +32,9 @@ export const phaseNames = [
   'reconnect',
 ] as const satisfies readonly (keyof Phases)[];
 
+/** Of a run without an outage, or whose outage has another cause. */
+export const nothingSeen: Phases = { detect: null, seal: null, choose: null, promote: null, reconnect: null };
+
 const detecting = new Set([
   'sealing',
   'seal-published',
@@ -47,14 +50,22 @@ const sealed = new Set(['seal-published', 'handed-over', 'leader-sealed']);
  * Splits an outage by what the agents decided meanwhile. The *last* leadership taken before writes went on is the one that ended the
  * outage, when there were several (a new leader was hit as well).
  *
+ * An outage that began after that (a client that waited for a busy machine) is not explained by any of them: nothing is split then.
+ *
  * @param faultMs when the fault was injected
- * @param outageEndMs when the client with the longest outage was served again
+ * @param outage of the client with the longest one: from its last acknowledged insert before to the first one after it
  */
-export function phasesOf(events: readonly DecisionEvent[], faultMs: number, outageEndMs: number): Phases {
+export function phasesOf(
+  events: readonly DecisionEvent[],
+  faultMs: number,
+  outage: { readonly fromMs: number; readonly toMs: number },
+): Phases {
+  const outageEndMs = outage.toMs;
   const during = events
     .filter((event) => event.atMs >= faultMs && event.atMs <= outageEndMs)
     .toSorted((a, b) => a.atMs - b.atMs);
   const opened = during.findLast((event) => event.code === 'opened')?.atMs ?? null;
+  if (opened !== null && outage.fromMs >= opened) return nothingSeen;
   const chosen = during.findLast((event) => event.takesLead && event.atMs <= (opened ?? outageEndMs))?.atMs ?? null;
   const detected = during.find((event) => event.suspects || detecting.has(event.code))?.atMs ?? null;
   const lastSeal =

@@ -1,4 +1,5 @@
 import type { LocalCluster } from '@understudy/local';
+import { nothingSeen } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
 import { drillDatabase } from '../database/database.ts';
 import { DrillError, reasonOf } from '../errors.ts';
@@ -204,7 +205,7 @@ function failedRun(why: string): RunResult {
   return {
     tried: [],
     outage: { outageMs: 0, calmMs: 0, longestMs: 0, span: null },
-    phases: { detect: null, seal: null, choose: null, promote: null, reconnect: null },
+    phases: nothingSeen,
     acked: 0,
     unknown: 0,
     dualAck: 0,

@@ -2,7 +2,7 @@ import type { LocalCluster } from '@understudy/local';
 import { checkDualAck } from '../check/dual-ack.ts';
 import { dualWritableMs } from '../check/dual-writable.ts';
 import { type Outage, outageOf } from '../check/outage.ts';
-import { type Phases, phasesOf } from '../check/phases.ts';
+import { nothingSeen, type Phases, phasesOf } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
 import { acknowledgedInSilence } from '../check/silence.ts';
 import { databaseFor } from '../database/index.ts';
@@ -143,7 +143,7 @@ async function judge(course: Course, history: History, context: RunContext): Pro
   return {
     tried: ops.map(({ id, outcome: ended }) => ({ id, outcome: ended })),
     outage,
-    phases: phasesOf(events, window.fromMs, outage.span?.toMs ?? window.fromMs),
+    phases: outage.span === null ? nothingSeen : phasesOf(events, window.fromMs, outage.span),
     acked: ops.filter((op) => op.outcome === 'ok').length,
     unknown: ops.filter((op) => op.outcome === 'info').length,
     dualAck: dual.length,
