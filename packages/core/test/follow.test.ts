@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CommandFailure, type EngineState, type Receiver, systemId } from '../src/index.ts';
+import { type CommandFailure, type EngineState, ms, type Receiver, systemId } from '../src/index.ts';
 import {
   absent,
   codeOf,
@@ -11,6 +11,7 @@ import {
   fresh,
   incomplete,
   kindsOf,
+  NOW,
   n1,
   n2,
   type ObservationChange,
@@ -142,13 +143,23 @@ const broken = (cause: Extract<Receiver, { kind: 'broken' }>['cause']): Observat
 });
 
 test('a replica that cannot get its log any more is copied anew; other troubles pass by themselves', () => {
-  for (const cause of ['wal-removed', 'history'] as const) {
-    assert.deepEqual(kindsOf(decideOn(broken(cause))), ['clone']);
-  }
+  assert.deepEqual(kindsOf(decideOn(broken('wal-removed'))), ['clone']);
   for (const cause of ['unknown', 'refused', 'slot', 'login'] as const) {
     assert.equal(codeOf(decideOn(broken(cause))), 'connecting');
     assert.deepEqual(decideOn(broken(cause)).commands, []);
   }
+});
+
+test('a refusal for the history, which the positions do not bear out, must last under the open leader before a copy is made', () => {
+  const opening = decideOn({ ...broken('history'), store: promoting });
+  assert.equal(opening.memory.refusedSince, null, 'a leader that is still opening refuses those who are further');
+  const first = decideOn(broken('history'), opening.memory);
+  assert.equal(codeOf(first), 'connecting');
+  const later = (afterMs: number) => ({ ...broken('history'), now: ms(NOW + afterMs) });
+  assert.equal(codeOf(decideOn(later(3999), first.memory)), 'connecting');
+  assert.deepEqual(kindsOf(decideOn(later(4000), first.memory)), ['clone']);
+  const between = decideOn({ engine: replica() }, first.memory);
+  assert.equal(codeOf(decideOn(later(4000), between.memory)), 'connecting', 'it was served meanwhile');
 });
 
 test('a replica that cannot read what it received is copied anew, wherever it was in following, and waits for an open leader', () => {

@@ -6,7 +6,7 @@ import type { Observation } from '../values/observation.ts';
 import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
-import { follow, replaceUnopened } from './follow.ts';
+import { follow, rememberRefusal, replaceUnopened } from './follow.ts';
 import { fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { memberRequests } from './requests.ts';
@@ -143,6 +143,7 @@ function remember(turn: LedTurn): Memory {
     request,
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
     cascade: rememberCascade(turn),
+    refusedSince: rememberRefusal(turn),
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
       ? epoch
       : memory.rewindFailed === epoch

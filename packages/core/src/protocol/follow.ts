@@ -1,5 +1,5 @@
 import { contains, FIRST_LINEAGE, formatPosition, lineageOf, type Position } from '../position/position.ts';
-import type { MemberId } from '../values/brand.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { mayBeSealedYet, withdrawSeal } from './seal.ts';
@@ -18,6 +18,8 @@ import {
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;
+/** How long an open leader must have refused a stream for its history before a copy is made. Replicas try again every second. */
+const REFUSED_FOR_MS = 4000;
 
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 
@@ -171,11 +173,38 @@ function rejoin(turn: LedTurn, own: Position): Step {
 function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): Step {
   const { leader } = turn.record.value;
   const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
+  if (phase === 'open' && cause === 'history' && isFirstRefusal(turn, engine)) {
+    return wait(
+      'connecting',
+      `${leader} refused the stream for its history, perhaps before it had opened: trying again.`,
+    );
+  }
   if (phase === 'open' && (cause === 'wal-removed' || cause === 'history')) {
     const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
     return renew(turn, detail ?? `${leader} no longer has the log that this node needs (${cause}).`);
   }
   return wait('connecting', `No stream from ${leader} yet (${cause}).`);
+}
+
+/**
+ * A leader that is still applying what it received refuses those who have applied more, and says so until they have tried again after it
+ * opened. The positions of the record say that this node is on its history, so a copy is made only when the refusal lasts. What the
+ * engine itself found (`detail`) needs no second look.
+ */
+function isFirstRefusal(turn: LedTurn, { receiver }: Replica): boolean {
+  if (receiver.kind === 'broken' && receiver.detail !== undefined) return false;
+  const { refusedSince } = turn.memory;
+  return refusedSince === null || elapsedMs(refusedSince.since, turn.obs.now) < REFUSED_FOR_MS;
+}
+
+/** Since when the open leader refuses this node for its history. */
+export function rememberRefusal({ obs, memory, record }: LedTurn): Memory['refusedSince'] {
+  const { engine } = obs;
+  const { epoch, phase } = record.value;
+  const isRefused =
+    engine.kind === 'replica' && engine.receiver.kind === 'broken' && engine.receiver.cause === 'history';
+  if (!isRefused || phase !== 'open') return null;
+  return memory.refusedSince?.epoch === epoch ? memory.refusedSince : { epoch, since: obs.now };
 }
 
 /** What is damaged of what was received, if anything is: it is never applied, and never passed over. */

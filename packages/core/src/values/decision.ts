@@ -41,6 +41,8 @@ export interface Memory {
    * since when it has stayed with the leader because it came to nothing.
    */
   readonly cascade: { readonly upstream: MemberId; readonly state: 'trying' | 'given-up'; readonly since: Ms } | null;
+  /** Since when the open leader has refused this node's stream for its history, although its positions say otherwise. */
+  readonly refusedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** An epoch for which rewinding failed here: copy instead. */
   readonly rewindFailed: Epoch | null;
 }
@@ -59,6 +61,7 @@ export const EMPTY_MEMORY: Memory = {
   leaderNotOpenSince: null,
   leaderPosition: null,
   cascade: null,
+  refusedSince: null,
   rewindFailed: null,
 };
 

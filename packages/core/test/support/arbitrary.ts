@@ -344,6 +344,7 @@ export const memory: fc.Arbitrary<Memory> = fc
       }),
       { freq: 3 },
     ),
+    refusedSince: fc.option(fc.record({ epoch: someEpoch, since: instant }), { freq: 3 }),
     rewindFailed: fc.option(someEpoch, { freq: 2 }),
   })
   .map((each) => ({ ...EMPTY_MEMORY, ...each }));

@@ -19,6 +19,8 @@ const SEAL_DEADLINE_MS = 2000;
 const RULE_DEADLINE_MS = 2000;
 const PROMOTE_DEADLINE_MS = 5000;
 const FOLLOW_MS = 3;
+/** Shorter than the real engine's 1.5 s, during which the real agent goes on sending its beats: this one says nothing meanwhile. */
+const SHORT_OPENING_MS = 500;
 
 /**
  * The engine adapter in an agent's process, as the port describes it: short commands end when their effect is proven, long ones go on
@@ -133,7 +135,7 @@ export class SimEngine {
         break;
       case 'promote':
         if (this.#gtids === null) this.#promote(command, done);
-        else this.#gtids.promote(command, done);
+        else this.#open(this.#gtids, command, done);
         break;
       case 'stop':
         this.#stop(command, done);
@@ -200,6 +202,21 @@ export class SimEngine {
         this.#until(PROMOTE_DEADLINE_MS, 'ENGINE_PROMOTE_FAILED', () => server.process === 'primary', done);
       },
     );
+  }
+
+  /** An opening that has much to apply first goes on as a job, so that the agent stays awake. */
+  #open(gtids: GtidCommands, command: Promote, done: (ending: Ending) => void): void {
+    let end: ((ending: Ending) => void) | null = done;
+    gtids.promote(command, (ending) => {
+      const told = end;
+      end = null;
+      told?.(ending);
+    });
+    this.#host.later(SHORT_OPENING_MS, () => {
+      if (end === null) return;
+      end = this.#jobs.goOn('promote', this.#runMs);
+      done(null);
+    });
   }
 
   #until(deadlineMs: number, code: string, holds: () => boolean, done: (ending: Ending) => void): void {

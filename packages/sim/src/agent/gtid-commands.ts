@@ -8,6 +8,7 @@ import { toPosition } from '../wal/position.ts';
 import { type AccountProof, countsBy } from './account-proof.ts';
 import type { Ending, EngineHost } from './host.ts';
 import type { Until } from './jobs.ts';
+import { nameOf } from './observe.ts';
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 type Done = (ending: Ending) => void;
@@ -69,12 +70,12 @@ export class GtidCommands {
       [
         ...this.#receiverStopped(),
         this.#drained(PROMOTE_DRAIN_MS, 'ENGINE_PROMOTE_FAILED'),
-        this.#statement(() => dropRelayLog(server)),
+        this.#statement(() => dropRelayLog(server), 'everything received is applied; the relay log may go'),
         (next, end) => (this.#host.localNow() > command.notAfter ? end('ENGINE_DECISION_STALE') : next()),
-        this.#statement(() => writeMarker(server, command.lineage)),
+        this.#statement(() => writeMarker(server, command.lineage), `the marker of line ${command.lineage} is written`),
         ...this.#installation(command.rule),
         this.#proven(command.rule),
-        this.#statement(() => openOnLine(server, command.epoch)),
+        this.#statement(() => openOnLine(server, command.epoch), 'open for writes'),
         (next, end) => (server.process === 'primary' ? next() : end('ENGINE_PROMOTE_FAILED')),
       ],
       done,
@@ -107,10 +108,11 @@ export class GtidCommands {
 
   #installation(rule: AckRule): readonly Step[] {
     const server = this.#server;
+    const names = rule.members.map((member) => `us_ack_${member}`).join(', ') || 'none';
     return [
-      this.#statement(() => lockOthers(server, rule.members)),
-      this.#statement(() => requireAcks(server, rule.required)),
-      this.#statement(() => unlock(server, rule.members)),
+      this.#statement(() => lockOthers(server, rule.members), `accounts locked and cut off, all but ${names}`),
+      this.#statement(() => requireAcks(server, rule.required), `commits wait for ${rule.required} acknowledgements`),
+      this.#statement(() => unlock(server, rule.members), `accounts let in: ${names}`),
     ];
   }
 
@@ -137,6 +139,7 @@ export class GtidCommands {
     const server = this.#server;
     return (next, end) => {
       keepApplying(server);
+      if (!isDrained(server)) this.#tell('what was received is still being applied');
       this.#wait(deadlineMs, code, () => isDrained(server), next, end);
     };
   }
@@ -145,8 +148,17 @@ export class GtidCommands {
     this.#until(deadlineMs, code, holds, (ending) => (ending === null ? next() : end(ending)));
   }
 
-  /** Sent over a connection that exists: a server that is frozen carries it out when it thaws, whoever still waits for it. */
-  #statement(effect: () => void): Step {
+  #tell(what: string): void {
+    const { world, index } = this.#server;
+    if (world.trace.on) world.trace.note(nameOf(index), `    ${what}`);
+  }
+
+  /**
+   * Sent over a connection that exists: a server that is frozen carries it out when it thaws, whoever still waits for it.
+   *
+   * @param told what a transcript says of it
+   */
+  #statement(effect: () => void, told: string | null = null): Step {
     const server = this.#server;
     return (next, end) => {
       const { life } = server;
@@ -154,6 +166,7 @@ export class GtidCommands {
       this.#host.later(server.world.random.between(0.2, 3), () => {
         server.runIn(life, () => {
           effect();
+          if (told !== null) this.#tell(told);
           carriedOut = true;
         });
         if (carriedOut) next();

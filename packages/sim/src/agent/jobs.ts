@@ -39,6 +39,15 @@ export class Jobs {
     this.#running = null;
   }
 
+  /** A command that takes longer than a moment goes on as a job. @returns what to call at its end */
+  goOn(kind: 'promote', runMs: number): (ending: Ending) => void {
+    const job = { kind, since: runMs } as const;
+    this.#running = job;
+    return (ending) => {
+      if (this.#running === job) this.#end(kind, ending);
+    };
+  }
+
   begin(command: EngineCommand, runMs: number): void {
     switch (command.kind) {
       case 'initialize':

@@ -171,4 +171,47 @@ export const STORIES: readonly Story[] = [
     [{ at: 0, kind: 'isolate', node: 'leader', forMs: 12_000, clients: 'kept' }],
     { config: { durability: 'async' } },
   ),
+  story(
+    'mysql-relay-drained',
+    'MySQL: the relay log is applied before anybody is let in',
+    'A replica acknowledges what it has received, not what it has applied. Its position is therefore the union of both, it vouches for it when it is sealed, and the chosen one opens only when its slow applier has worked everything off: the wait is longer, and nothing acknowledged is lost. Only then may the relay log go.',
+    12_000,
+    [
+      { at: 0, kind: 'slow-reload', node: 0, forMs: 9000, extraMs: 4000 },
+      { at: 0, kind: 'slow-reload', node: 1, forMs: 9000, extraMs: 4000 },
+      { at: 0, kind: 'slow-reload', node: 2, forMs: 9000, extraMs: 4000 },
+      { at: 1000, kind: 'kill-host', node: 'leader', forMs: 6000 },
+    ],
+    { flavour: 'mysql', canRewind: 'no' },
+  ),
+  story(
+    'mysql-accounts',
+    'MySQL: who acknowledges is decided by accounts',
+    'As in `ackers-shrink-and-grow`, but a MySQL server has no list of names: every replica acknowledges that is connected with its own account, and the leader locks the accounts of all others and cuts their connections. The order is that of the record: locked out before the number changes, let in after it.',
+    14_000,
+    [{ at: 0, kind: 'kill-host', node: 'follower', forMs: 6000 }],
+    { flavour: 'mysql', canRewind: 'no' },
+  ),
+  story(
+    'mysql-two-acks',
+    'MySQL: with two acknowledgements of four, one silent replica does not matter',
+    'Every acknowledged write is on two of the four replicas, so three seals (4 - 2 + 1) stop the old leader and show all of them. One replica is frozen when the leader dies: the others elect at once.',
+    10_000,
+    [
+      { at: 0, kind: 'freeze-host', node: 'follower', forMs: 7000 },
+      { at: 500, kind: 'kill-database', node: 'leader' },
+    ],
+    { flavour: 'mysql', canRewind: 'no', nodes: 5, config: { requiredAcks: 2 } },
+  ),
+  story(
+    'mariadb-one-ack',
+    'MariaDB: with one acknowledgement of four, every replica must be heard',
+    'The same as `mysql-two-acks` on a server that cannot wait for more than one acknowledgement. The frozen replica may be the only one that holds an acknowledged write, so all four seals are needed: nobody is elected by seals before it is back. Here the old leader is back first, and its own word is a proof as well.',
+    10_000,
+    [
+      { at: 0, kind: 'freeze-host', node: 'follower', forMs: 7000 },
+      { at: 500, kind: 'kill-database', node: 'leader' },
+    ],
+    { flavour: 'mariadb', canRewind: 'no', nodes: 5, config: { requiredAcks: 1 } },
+  ),
 ];

@@ -60,14 +60,13 @@ export const GTID_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sim/src/agent/gtid-commands.ts',
-        find: `      this.#statement(() => lockOthers(server, rule.members)),
-`,
-        replace: '',
+        find: `() => lockOthers(server, rule.members),`,
+        replace: `() => undefined,`,
       },
       {
         file: 'sim/src/agent/gtid-commands.ts',
-        find: `unlock(server, rule.members)),`,
-        replace: `unlock(server, server.world.servers.map(memberName))),`,
+        find: `unlock(server, rule.members),`,
+        replace: `unlock(server, server.world.servers.map(memberName)),`,
       },
       {
         file: 'sim/src/agent/gtid-commands.ts',
@@ -112,7 +111,7 @@ import { memberName } from '../server/acks.ts';
     edits: [
       {
         file: 'sim/src/agent/gtid-commands.ts',
-        find: `        this.#statement(() => openOnLine(server, command.epoch)),
+        find: `        this.#statement(() => openOnLine(server, command.epoch), 'open for writes'),
 `,
         replace: '',
       },
