@@ -25,6 +25,11 @@ const exitByCode: Readonly<Record<string, ExitCode>> = {
   CERT_MISMATCH: EXIT.usage,
   CERT_EXPOSED: EXIT.usage,
   CERT_WRITE_FAILED: EXIT.usage,
+  PAIR_REFUSED: EXIT.refused,
+  PAIR_STATE_INVALID: EXIT.usage,
+  PAIR_NOT_RUNNING: EXIT.unreachable,
+  OFFSET_INPUT: EXIT.usage,
+  OFFSET_REFUSED: EXIT.refused,
   INTERRUPTED: EXIT.interrupted,
 };
 

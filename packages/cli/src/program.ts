@@ -7,6 +7,7 @@ import { addConfigCommands } from './tree/config.ts';
 import type { Handler, Tree } from './tree/define.ts';
 import { addLocalCommands } from './tree/local.ts';
 import { addNodeCommands } from './tree/node.ts';
+import { addOffsetCommands } from './tree/offset.ts';
 import { addOperateCommands } from './tree/operate.ts';
 import { addPairCommands } from './tree/pair.ts';
 import { addToolCommands } from './tree/tools.ts';
@@ -40,6 +41,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addLocalCommands(tree);
   addOperateCommands(tree);
   addPairCommands(tree);
+  addOffsetCommands(tree);
   addConfigCommands(tree);
   addNodeCommands(tree);
   addCertCommands(tree);

@@ -24,6 +24,7 @@ export { accounts, quoteAccount, quoteIdentifier, quoteLiteral } from './names.t
 export { type Channel, readChannel, type ThreadError } from './observe/channel.ts';
 export { type MysqlOptions, parseOptions } from './options.ts';
 export { type Paths, pathsOf } from './paths.ts';
+export { pipePrograms } from './process/pipe.ts';
 export { requireFreePort } from './process/port.ts';
 export { runProgram, tail } from './process/program.ts';
 export { lastBytes, ServerProcess } from './process/server-process.ts';

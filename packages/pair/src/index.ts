@@ -17,3 +17,11 @@ export {
   writersResultSchema,
 } from './control/protocol.ts';
 export { PairError, type PairErrorCode, pairErrorCodes, reasonOf } from './errors.ts';
+export { checkServers } from './offset/checks.ts';
+export type { Finding, ServerFacts } from './offset/facts.ts';
+export { type Login, parseLogin, parseOptionFile } from './offset/login.ts';
+export { OffsetServer, readFacts } from './offset/server.ts';
+export { type CopyPrograms, offsetSetup, type SetupResult } from './offset/setup.ts';
+export { type OffsetStatus, offsetStatus } from './offset/status.ts';
+export { type Account, offsetSwitchover, type SwitchoverResult } from './offset/switchover.ts';
+export { byHand, failoverRefusal, stepsToGtid } from './offset/to-gtid.ts';

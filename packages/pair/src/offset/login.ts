@@ -1,0 +1,86 @@
+import { PairError } from '../errors.ts';
+
+/** Where and as whom to log in. */
+export interface Login {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** File of the authority that must have signed the server's certificate; left out: not encrypted. */
+  readonly ca?: string;
+}
+
+const defaultPort = 3306;
+
+/**
+ * Reads what names a server: `mysql://user@host:port`, or the path of an option file with a `[client]` group.
+ *
+ * @param env `MYSQL_PWD` is the password where the file does not say one. @param read the text of a file.
+ * @throws PairError `OFFSET_INPUT`; no message holds a password.
+ */
+export function parseLogin(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+  read: (path: string) => string,
+): Login {
+  if (/^(mysql|mariadb):\/\//.test(text)) return ofAddress(text, env.MYSQL_PWD ?? '');
+  const options = parseOptionFile(read(text));
+  const { host = '127.0.0.1', port = String(defaultPort), user = 'root', password = env.MYSQL_PWD ?? '' } = options;
+  const ca = options['ssl-ca'] ?? options.ssl_ca;
+  return { host: plainHost(host), port: portOf(port, text), user, password, ...(ca === undefined ? {} : { ca }) };
+}
+
+function ofAddress(text: string, password: string): Login {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.hostname === '') {
+    throw new PairError(
+      'OFFSET_INPUT',
+      'That is not an address. Write mysql://user@host:port, or the path of an option file.',
+      'unsafe',
+    );
+  }
+  if (url.password !== '') {
+    const next = 'Write it into the [client] group of an option file and name that file, or put it into MYSQL_PWD.';
+    throw new PairError(
+      'OFFSET_INPUT',
+      `A password in an argument can be read by everybody on this machine. ${next}`,
+      'unsafe',
+    );
+  }
+  const user = url.username === '' ? 'root' : decodeURIComponent(url.username);
+  return {
+    host: plainHost(url.hostname),
+    port: portOf(url.port === '' ? String(defaultPort) : url.port, text),
+    user,
+    password,
+  };
+}
+
+/** `localhost` may mean a socket; only TCP is understood here. */
+const plainHost = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
+
+function portOf(text: string, where: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new PairError(
+    'OFFSET_INPUT',
+    `"${text}" in ${where.split('@').at(-1)} is not a port. Write a number, such as 3306.`,
+    'unsafe',
+  );
+}
+
+/** The settings of the `[client]` group of an option file. */
+export function parseOptionFile(text: string): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  let group = '';
+  for (const raw of text.split('\n')) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
+    const head = /^\[([^\]]+)\]$/.exec(line)?.[1];
+    if (head !== undefined) group = head;
+    const [, name = '', value = ''] = /^([\w-]+)\s*=\s*(.*)$/.exec(line) ?? [];
+    if (head === undefined && group === 'client' && name !== '')
+      found[name] = /^(["'])(.*)\1$/.exec(value)?.[2] ?? value;
+  }
+  return found;
+}
