@@ -11,6 +11,7 @@ import { addOffsetCommands } from './tree/offset.ts';
 import { addOperateCommands } from './tree/operate.ts';
 import { addPairCommands } from './tree/pair.ts';
 import { addToolCommands } from './tree/tools.ts';
+import { addTopologyCommands } from './tree/topology.ts';
 import { versionOf } from './version.ts';
 
 /**
@@ -42,6 +43,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addOperateCommands(tree);
   addPairCommands(tree);
   addOffsetCommands(tree);
+  addTopologyCommands(tree);
   addConfigCommands(tree);
   addNodeCommands(tree);
   addCertCommands(tree);

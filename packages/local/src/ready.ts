@@ -17,7 +17,7 @@ export type Readiness =
   | { readonly kind: 'ready'; readonly leader: string }
   | { readonly kind: 'not-ready'; readonly phase: StartPhase; readonly why: string };
 
-/** Whether a cluster is whole: an open leader, every other member streaming from it, and acknowledgements counted as configured. */
+/** Whether a cluster is whole: an open leader, every other member streaming from it or from a replica of it, and acknowledgements counted as configured. */
 export function readinessOf(status: StatusView | null, members: number): Readiness {
   if (status === null) return { kind: 'not-ready', phase: 'agents', why: 'no agent answers yet' };
   const { leader } = status;
@@ -32,7 +32,7 @@ export function readinessOf(status: StatusView | null, members: number): Readine
   if (leading?.state !== 'primary')
     return { kind: 'not-ready', phase: 'bootstrap', why: `${leader} is ${leading?.state ?? 'unknown'}` };
   const others = status.members.filter((member) => member.id !== leader);
-  const missing = others.filter((member) => !isStreaming(member, leader));
+  const missing = others.filter((member) => !isStreaming(member, others, leader));
   if (missing.length > 0) {
     return {
       kind: 'not-ready',
@@ -48,8 +48,16 @@ export function readinessOf(status: StatusView | null, members: number): Readine
   return { kind: 'ready', leader };
 }
 
-function isStreaming(member: MemberView, leader: string): boolean {
-  return member.state === 'replica' && member.upstream === leader && member.receiver?.kind === 'streaming';
+/** Whether a member gets a stream that begins at the leader, by way of however many others. */
+function isStreaming(member: MemberView, all: readonly MemberView[], leader: string): boolean {
+  let at: MemberView | undefined = member;
+  for (let hops = 0; at !== undefined && hops < all.length; hops++) {
+    if (at.state !== 'replica' || at.receiver?.kind !== 'streaming') return false;
+    if (at.upstream === leader) return true;
+    const { upstream }: MemberView = at;
+    at = all.find(({ id }) => id === upstream);
+  }
+  return false;
 }
 
 /** What a member is doing or waiting for, in words. */
@@ -128,7 +136,8 @@ function progressOf(status: StatusView | null, readiness: Readiness, count: numb
     text: waitText(member),
   }));
   if (readiness.kind === 'ready') return { phase: 'ready', text: `${readiness.leader} leads`, fraction: 1, nodes };
-  const streaming = status?.members.filter((member) => isStreaming(member, status.leader ?? '')).length ?? 0;
+  const members = status?.members ?? [];
+  const streaming = members.filter((member) => isStreaming(member, members, status?.leader ?? '')).length;
   const fraction = readiness.phase === 'replicas' && count > 1 ? streaming / (count - 1) : null;
   return { phase: readiness.phase, text: readiness.why, fraction, nodes };
 }

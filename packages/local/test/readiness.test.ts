@@ -22,6 +22,9 @@ function member(id: string, given: Partial<MemberView> = {}): MemberView {
     replayLagMs: 0,
     lagIsAtLeast: false,
     upstream: 'n1',
+    wantedUpstream: null,
+    hopLagBytes: 0,
+    hopLagMs: 0,
     receiver: { kind: 'streaming', silentMs: 5 },
     suspects: null,
     sealed: null,
@@ -91,6 +94,13 @@ for (const [what, status, phase, why] of [
     assert.match(readiness.why, why);
   });
 }
+
+test('whole too: a replica below a replica, but not two in a circle', () => {
+  const chain = { ...whole, members: [leader, member('n2'), member('n3', { upstream: 'n2' })] };
+  assert.equal(readinessOf(chain, 3).kind, 'ready');
+  const circle = { ...whole, members: [leader, member('n2', { upstream: 'n3' }), member('n3', { upstream: 'n2' })] };
+  assert.equal(readinessOf(circle, 3).kind, 'not-ready');
+});
 
 test('in async mode nobody has to acknowledge', () => {
   const status: StatusView = { ...whole, durability: 'async', rule: { members: [], required: 0 } };

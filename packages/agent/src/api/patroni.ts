@@ -6,7 +6,7 @@
 import { extentOf, formatLsn, formatPosition, lineageOf, type Position } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
-import { isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow } from './picture.ts';
+import { hopLag, isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow, wantedBy } from './picture.ts';
 
 export type Query = Readonly<Record<string, string | undefined>>;
 
@@ -192,7 +192,10 @@ export function clusterStatus(agent: Agent): Record<string, unknown> {
     const isStreaming = engine?.kind === 'replica' && engine.receiver.kind === 'streaming';
     const state = isStreaming ? 'streaming' : (STATES[engine?.kind ?? ''] ?? 'unknown');
     const standby = isSyncStandby(member.id, seen.record) ? CLUSTER_ROLES.standby : CLUSTER_ROLES.replica;
-    const tags = Object.keys(visibleTags(member.tags)).length === 0 ? {} : { tags: visibleTags(member.tags) };
+    const wanted = wantedBy(seen, member.id);
+    const shown = { ...visibleTags(member.tags), ...(wanted === null ? {} : { replicatefrom: wanted }) };
+    const tags = Object.keys(shown).length === 0 ? {} : { tags: shown };
+    const upstream = engine?.kind === 'replica' ? engine.upstream : null;
     return {
       name: member.id,
       role: isLeader ? CLUSTER_ROLES.leader : standby,
@@ -202,6 +205,7 @@ export function clusterStatus(agent: Agent): Record<string, unknown> {
       port: member.port,
       ...(position === null ? {} : { timeline: lineageOf(position) }),
       ...tags,
+      ...(upstream === null ? {} : { upstream, hop_lag: hopLag(seen, member.id).hopLagBytes ?? 'unknown' }),
       ...(isLeader ? {} : replicaLag(seen.leaderPosition, position, replayed)),
     };
   });

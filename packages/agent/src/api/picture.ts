@@ -9,6 +9,7 @@ import {
   type PeerView,
   type Position,
   type StoreContent,
+  wantedUpstream,
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { contentOf } from '../loop/report.ts';
@@ -93,4 +94,26 @@ export function positionsOf(engine: EngineState | null): {
 
 export function lagBytes(leader: Position | null, position: Position | null): number | null {
   return leader === null || position === null ? null : distanceBytes(leader, position);
+}
+
+/** The replica that a member is wanted under now; null when that is the leader, or nobody leads. */
+export function wantedBy({ content, record, config }: Picture, member: MemberId): MemberId | null {
+  if (content === null || record === null) return null;
+  return wantedUpstream(config.upstreams, content.members, record.leader, member);
+}
+
+/** How far a replica is behind the member that it receives from, by what both report. */
+export function hopLag(seen: Picture, member: MemberId): { hopLagBytes: number | null; hopLagMs: number | null } {
+  const own = seen.reports.get(member);
+  const upstream = own?.live.engine.kind === 'replica' ? own.live.engine.upstream : null;
+  const source = upstream === null ? undefined : seen.reports.get(upstream);
+  if (own === undefined || source === undefined) return { hopLagBytes: null, hopLagMs: null };
+  const [ownMs, sourceMs] = [
+    own.extra.replayLagMs,
+    source.live.engine.kind === 'primary' ? 0 : source.extra.replayLagMs,
+  ];
+  return {
+    hopLagBytes: lagBytes(positionsOf(source.live.engine).position, positionsOf(own.live.engine).position),
+    hopLagMs: ownMs === null || sourceMs === null ? null : Math.max(0, ownMs - sourceMs),
+  };
 }

@@ -14,7 +14,7 @@ import {
 import type { Agent } from '../agent/agent.ts';
 import { unkeepable } from '../config/acks.ts';
 import { monotonicMs } from '../time/clock.ts';
-import { lagBytes, type Picture, picture, positionsOf, roleOf } from './picture.ts';
+import { hopLag, lagBytes, type Picture, picture, positionsOf, roleOf, wantedBy } from './picture.ts';
 import type {
   ExplainView,
   HistoryView,
@@ -95,6 +95,8 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
     replayLagMs: isReplica ? (lag?.ms ?? report?.extra.replayLagMs ?? null) : null,
     lagIsAtLeast: lag?.precision === 'at-least',
     upstream: isReplica ? engine.upstream : null,
+    wantedUpstream: wantedBy(seen, id),
+    ...hopLag(seen, id),
     receiver: receiver === null ? null : { ...receiver },
     suspects: report?.live.suspects ?? null,
     sealed: seen.content?.seals.get(id)?.value.epoch ?? null,

@@ -63,7 +63,12 @@ export const memberViewSchema = z.object({
   /** How old the newest of the leader's writes is that it shows; 0 when it shows all; `lagIsAtLeast` when the true value may be larger. */
   replayLagMs: z.number().nullable(),
   lagIsAtLeast: z.boolean(),
+  /** Whom it receives from, and the replica that the configuration wants it under while the present leader leads; null: the leader itself. */
   upstream: z.string().nullable(),
+  wantedUpstream: z.string().nullable(),
+  /** What it has not received of its upstream's log, and how much older what it shows is than what its upstream shows: this hop alone. */
+  hopLagBytes: z.number().nullable(),
+  hopLagMs: z.number().nullable(),
   receiver: receiverView.nullable(),
   suspects: z.number().nullable(),
   sealed: z.number().nullable(),

@@ -7,6 +7,7 @@ import { CliError } from '../errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { asArguments, ownCommand, typedCommand } from '../invocation.ts';
 import { renderWelcome, type Welcome, welcomeJson } from '../render/welcome.ts';
+import { SHAPES, type Shape, upstreamsOf } from '../topology/shape.ts';
 import { follow } from './up-follow.ts';
 import { type ProgressView, startProgress } from './up-progress.ts';
 import { UpSignals } from './up-signals.ts';
@@ -25,7 +26,7 @@ const optionsSchema = z.object({
   dataDir: z.string().optional(),
   parameter: z.array(z.string()).optional(),
   detach: z.boolean().optional(),
-  topology: z.enum(['circular']).optional(),
+  topology: z.enum([...SHAPES, 'circular']).optional(),
   writers: z.enum(['one', 'both']).optional(),
   checkEvery: z.number().optional(),
   timeout: z.number(),
@@ -94,6 +95,8 @@ async function run(
   signals: UpSignals,
 ): Promise<ExitCode> {
   const leader = await cluster.start({ timeoutMs: options.timeout, signal: signals.first });
+  const shape = shapeOf(options);
+  if (shape !== null) await arrange(cluster, leader, shape);
   progress.end();
   const welcome = welcomeOf(context, cluster, leader, options);
   if (context.format === 'json') printJson(context, welcomeJson(welcome));
@@ -108,8 +111,27 @@ async function run(
   return signals.exitCode;
 }
 
+/** How the replicas of a cluster are to be arranged; null when nothing is said of it. */
+const shapeOf = ({ topology }: UpOptions): Shape | null =>
+  topology === undefined || topology === 'circular' ? null : topology;
+
+/** The shape that was asked for takes the place of whatever a kept cluster had. */
+async function arrange(cluster: LocalCluster, leader: string, shape: Shape): Promise<void> {
+  try {
+    const wanted = upstreamsOf(shape, cluster.nodes.length);
+    const none = Object.fromEntries(cluster.nodes.map(({ name }) => [name, null]));
+    await cluster.node(leader).api.patchConfig({ upstreams: { ...none, ...wanted } });
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
 async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> {
   const { engine, binDir, store, etcdMembers, durability, tls, nodes, parameter } = options;
+  // Refused before anything is started, where it can be known.
+  const shape = shapeOf(options);
+  if (shape !== null && nodes !== undefined) upstreamsOf(shape, nodes);
   return {
     ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
     ...(engine === undefined ? {} : { engine }),

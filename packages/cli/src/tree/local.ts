@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import { formatDuration } from '../output/text.ts';
+import { SHAPES } from '../topology/shape.ts';
 import { duration, integer, type Tree, withCommon, withExamples } from './define.ts';
 
 const group = 'Clusters on this machine:';
@@ -38,9 +39,9 @@ export function addLocalCommands({ program, attach }: Tree): void {
     )
     .addOption(
       new Option(
-        '--topology <kind>',
-        'circular: two MySQL or MariaDB servers that replicate from each other, without elections (docs/circular.md)',
-      ).choices(['circular']),
+        '--topology <shape>',
+        'who receives from whom: star, chain, tree (docs/topology.md), or circular: two MySQL or MariaDB servers that replicate from each other, without elections (docs/circular.md) (default: star)',
+      ).choices([...SHAPES, 'circular']),
     )
     .addOption(
       new Option('--writers <which>', 'circular: which servers take writes (default: one)').choices(['one', 'both']),
@@ -62,6 +63,7 @@ export function addLocalCommands({ program, attach }: Tree): void {
   withExamples(withCommon(up), [
     ['understudy up', 'three nodes, synchronous'],
     ['understudy up --nodes 5 --store etcd', 'five nodes, with an etcd of its own'],
+    ['understudy up --topology chain', 'n3 receives from n2'],
     ['understudy up --server-version 18 --name eighteen', 'another cluster beside it'],
     ['understudy up --engine mysql --name my', 'MySQL'],
     ['understudy up --detach', 'in the background'],
