@@ -109,8 +109,9 @@ test('in async durability nobody has to be left with the leader', () => {
 });
 
 test('the shapes of a new cluster', () => {
-  assert.deepEqual(upstreamsOf('star', 3), {});
-  assert.deepEqual(upstreamsOf('chain', 4), { n2: 'n1', n3: 'n2', n4: 'n3' });
-  assert.deepEqual(upstreamsOf('tree', 6), { n2: 'n1', n3: 'n1', n4: 'n2', n5: 'n3', n6: 'n2' });
-  assert.throws(() => upstreamsOf('tree', 3), /A tree of 3 nodes is none/);
+  const names = ['n2', 'n1', 'n3', 'n4', 'n5', 'n6'];
+  assert.deepEqual(upstreamsOf('star', names), {});
+  assert.deepEqual(upstreamsOf('chain', names.slice(0, 4)), { n1: 'n2', n3: 'n1', n4: 'n3' });
+  assert.deepEqual(upstreamsOf('tree', names), { n1: 'n2', n3: 'n2', n4: 'n1', n5: 'n3', n6: 'n1' });
+  assert.throws(() => upstreamsOf('tree', ['n1', 'n2', 'n3']), /A tree of 3 nodes is none/);
 });

@@ -7,7 +7,7 @@ import { CliError } from '../errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { asArguments, ownCommand, typedCommand } from '../invocation.ts';
 import { renderWelcome, type Welcome, welcomeJson } from '../render/welcome.ts';
-import { SHAPES, type Shape, upstreamsOf } from '../topology/shape.ts';
+import { requireNodes, SHAPES, type Shape, upstreamsOf } from '../topology/shape.ts';
 import { follow } from './up-follow.ts';
 import { type ProgressView, startProgress } from './up-progress.ts';
 import { UpSignals } from './up-signals.ts';
@@ -118,8 +118,9 @@ const shapeOf = ({ topology }: UpOptions): Shape | null =>
 /** The shape that was asked for takes the place of whatever a kept cluster had. */
 async function arrange(cluster: LocalCluster, leader: string, shape: Shape): Promise<void> {
   try {
-    const wanted = upstreamsOf(shape, cluster.nodes.length);
-    const none = Object.fromEntries(cluster.nodes.map(({ name }) => [name, null]));
+    const names = cluster.nodes.map(({ name }) => name);
+    const wanted = upstreamsOf(shape, [leader, ...names.filter((name) => name !== leader)]);
+    const none = Object.fromEntries(names.map((name) => [name, null]));
     await cluster.node(leader).api.patchConfig({ upstreams: { ...none, ...wanted } });
   } catch (error) {
     await cluster.stop();
@@ -131,7 +132,7 @@ async function clusterOptions(options: UpOptions): Promise<LocalClusterOptions> 
   const { engine, binDir, store, etcdMembers, durability, tls, nodes, parameter } = options;
   // Refused before anything is started, where it can be known.
   const shape = shapeOf(options);
-  if (shape !== null && nodes !== undefined) upstreamsOf(shape, nodes);
+  if (shape !== null && nodes !== undefined) requireNodes(shape, nodes);
   return {
     ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
     ...(engine === undefined ? {} : { engine }),

@@ -8,21 +8,21 @@ export type Shape = (typeof SHAPES)[number];
 const treeNodesMin = 4;
 
 /**
- * What each node is wanted under, for nodes n1, n2, … : a chain n1 ← n2 ← n3 …, or a tree in which n1 feeds n2 and n3, and these
- * the others in turn.
+ * What each node is wanted under: a chain a ← b ← c …, or a tree in which the first feeds two, and these the others in turn.
  *
+ * @param names the nodes, the one that leads first
  * @throws CliError `USAGE` when there are too few nodes for the shape
  */
-export function upstreamsOf(shape: Shape, nodes: number): Readonly<Record<string, string>> {
-  if (shape === 'tree' && nodes < treeNodesMin) {
-    throw new CliError(
-      'USAGE',
-      `A tree of ${nodes} nodes is none.`,
-      `Write --nodes ${treeNodesMin} or more, or --topology chain.`,
-    );
-  }
-  if (shape === 'star') return {};
-  const others = Array.from({ length: nodes - 1 }, (_, index) => index + 2);
-  const above = (node: number): number => (shape === 'chain' ? node - 1 : node <= 3 ? 1 : 2 + (node % 2));
-  return Object.fromEntries(others.map((node) => [`n${node}`, `n${above(node)}`]));
+export function upstreamsOf(shape: Shape, names: readonly string[]): Readonly<Record<string, string>> {
+  requireNodes(shape, names.length);
+  const above = (index: number): number => (shape === 'chain' ? index - 1 : index <= 2 ? 0 : 2 - (index % 2));
+  const wishes = names.map((name, index) => [name, names[above(index)] ?? ''] as const).slice(1);
+  return shape === 'star' ? {} : Object.fromEntries(wishes);
+}
+
+/** @throws CliError `USAGE` when there are too few nodes for the shape */
+export function requireNodes(shape: Shape, nodes: number): void {
+  if (shape !== 'tree' || nodes >= treeNodesMin) return;
+  const next = `Write --nodes ${treeNodesMin} or more, or --topology chain.`;
+  throw new CliError('USAGE', `A tree of ${nodes} nodes is none.`, next);
 }

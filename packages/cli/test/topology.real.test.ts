@@ -1,0 +1,156 @@
+// Goal: on every engine a replica goes below another one and back while writes go on, and neither the death of the intermediate nor
+// that of the leader costs an acknowledged write. Method: the real command against a real cluster of three, whole hosts killed.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { StatusView } from '@understudy/agent/client';
+import { createLocalCluster, type LocalCluster, statusOf } from '@understudy/local';
+import { ownCommand } from '../src/invocation.ts';
+import { connectToPrimary, driverFor, withDeadline } from '../src/sql/connect.ts';
+import type { Session } from '../src/sql/session.ts';
+import { cli } from './support/cli.ts';
+import { eventually } from './support/eventually.ts';
+import { scratchFolder } from './support/folders.ts';
+
+const changeMs = 60_000;
+let root = '';
+let remove: () => Promise<void> = async () => undefined;
+
+before(async () => {
+  const scratch = await scratchFolder();
+  ({ remove } = scratch);
+  root = scratch.folder;
+});
+
+after(() => remove());
+
+for (const [engine, version] of [
+  ['postgres', '17'],
+  ['mysql', '9.7'],
+  ['mariadb', '11.8'],
+] as const) {
+  test(`${engine}: a tree of replicas is made, broken and mended, and nothing acknowledged is lost`, async (t) => {
+    const folder = join(root, engine);
+    const cluster = await createLocalCluster({ folder, engine, version, nodes: 3, command: ownCommand });
+    t.after(() => cluster.destroy());
+    const first = await cluster.start();
+    const [middle = '', lowest = ''] = cluster.nodes.map(({ name }) => name).filter((name) => name !== first);
+    const move = (member: string, under: string) =>
+      cli(['topology', 'move', member, '--under', under, '--json', '--data-dir', folder]);
+    const writer = new Writer(cluster, engine);
+    t.after(() => writer.stop());
+    await writer.some();
+
+    const moved = await move(lowest, middle);
+    assert.equal(moved.code, 0, moved.stderr);
+    assert.equal(JSON.parse(moved.stdout).upstream, middle);
+    const status = await writer.some().then(() => seen(cluster));
+    assert.deepEqual(status.rule?.members, [middle]);
+    const circle = await move(middle, lowest);
+    assert.equal(circle.code, 3);
+    assert.match(circle.stderr, /would be a circle/);
+
+    await cluster.node(middle).killHost();
+    await upstreamIs(cluster, lowest, first);
+    await writer.some();
+    cluster.node(middle).start();
+    await upstreamIs(cluster, lowest, middle);
+    await upstreamIs(cluster, middle, first);
+    await writer.some();
+
+    await cluster.node(first).killHost();
+    await writer.some();
+    assert.equal((await seen(cluster)).leader, middle);
+    await upstreamIs(cluster, lowest, middle);
+    cluster.node(first).start();
+    await upstreamIs(cluster, first, middle);
+
+    // Under the leader that was, and back, while it writes.
+    assert.equal((await move(lowest, first)).code, 0);
+    await writer.some();
+    const back = await move(lowest, 'leader');
+    assert.equal(back.code, 0, back.stderr);
+    await writer.stop();
+    await writer.heldBy(lowest);
+  });
+}
+
+async function seen(cluster: LocalCluster): Promise<StatusView> {
+  return eventually('an answer', () => statusOf(cluster.nodes));
+}
+
+/** Waits until a member receives from another one. */
+async function upstreamIs(cluster: LocalCluster, member: string, upstream: string): Promise<void> {
+  const look = async () => {
+    const found = (await statusOf(cluster.nodes))?.members.find(({ id }) => id === member);
+    const isThere = found?.agent.kind === 'self' || found?.agent.kind === 'fresh';
+    return isThere && found.upstream === upstream && found.receiver?.kind === 'streaming' ? true : null;
+  };
+  await eventually(`${member} under ${upstream}`, look, changeMs);
+}
+
+/** Writes one number after the other to whoever leads, and remembers those that were acknowledged. */
+class Writer {
+  readonly #cluster: LocalCluster;
+  readonly #engine: string;
+  readonly #acknowledged: number[] = [];
+  readonly #done: Promise<void>;
+  #wish: 'go' | 'stop' = 'go';
+
+  constructor(cluster: LocalCluster, engine: string) {
+    this.#cluster = cluster;
+    this.#engine = engine;
+    this.#done = this.#run();
+  }
+
+  async #connect(): Promise<Session | null> {
+    const driver = await driverFor(this.#engine);
+    const hosts = this.#cluster.nodes.map(({ name, address }) => ({ name, host: address.host, port: address.dbPort }));
+    return connectToPrimary(driver, hosts, { ...this.#cluster.login, ca: null }, 1000).catch(() => null);
+  }
+
+  async #run(): Promise<void> {
+    for (let number = 1; this.#wish === 'go'; ) {
+      const session = await this.#connect();
+      try {
+        await session?.run('create table if not exists kept (n bigint primary key)');
+        for (; session !== null && this.#wish === 'go'; number++) {
+          await withDeadline(session.run(`insert into kept values (${number})`), 5000);
+          this.#acknowledged.push(number);
+        }
+      } catch {
+        // The outcome of this one is not known: it is not asked for again.
+        number++;
+      } finally {
+        await session?.close();
+      }
+    }
+  }
+
+  /** Waits until more has been acknowledged. */
+  async some(): Promise<void> {
+    const before = this.#acknowledged.length;
+    await eventually('acknowledged writes', () => (this.#acknowledged.length > before + 10 ? true : null), changeMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#wish = 'stop';
+    await this.#done;
+  }
+
+  /** Waits until a member shows everything that was acknowledged. */
+  async heldBy(member: string): Promise<void> {
+    const { host, dbPort: port } = this.#cluster.node(member).address;
+    const driver = await driverFor(this.#engine);
+    const session = await driver.connect({ name: member, host, port }, { ...this.#cluster.login, ca: null }, 5000);
+    try {
+      await eventually(`everything on ${member}`, async () => {
+        const rows = await session.query('select n from kept', []);
+        const held = new Set(rows.map(({ n }) => Number(n)));
+        return this.#acknowledged.every((number) => held.has(number)) ? true : null;
+      });
+    } finally {
+      await session.close();
+    }
+  }
+}
