@@ -113,7 +113,8 @@ class Writer {
     for (let number = 1; this.#wish === 'go'; ) {
       const session = await this.#connect();
       try {
-        await session?.run('create table if not exists kept (n bigint primary key)');
+        if (session !== null && number === 1)
+          await session.run('create table if not exists kept (n bigint primary key)');
         for (; session !== null && this.#wish === 'go'; number++) {
           await withDeadline(session.run(`insert into kept values (${number})`), 5000);
           this.#acknowledged.push(number);

@@ -69,7 +69,13 @@ test('what its wanted upstream has only received does not count: not every engin
 
 test('one that gets nowhere goes to the leader after a while, stays there, and tries again later', () => {
   const peers = { [n2]: fresh(n2, replica({ position: at(5, 4400) })) };
-  const late = n3Decides({ peers, engine: cut() }, { cascade: { ...trying, since: ms(NOW - 5000) } });
+  const since5s = { cascade: { ...trying, since: ms(NOW - 5000) } };
+  assert.equal(
+    n3Decides({ peers, engine: replica() }, since5s).memory.cascade?.since,
+    NOW,
+    'it went elsewhere meanwhile',
+  );
+  const late = n3Decides({ peers, engine: cut() }, since5s);
   assert.deepEqual(late.commands, [{ kind: 'follow', upstream: n1, epoch: EPOCH_5 }]);
   assert.deepEqual(late.memory.cascade, { upstream: n2, state: 'given-up', since: NOW });
   assert.deepEqual(n3Decides({}, late.memory).commands, []);
@@ -242,6 +248,11 @@ test('it keeps that member where too few would remain: durability comes before t
   assert.deepEqual(leads({ upstreams: { n3: n2 }, requiredAcks: 3 }, any(3, n2, n3, n4)).commands, []);
   const alone = leads({ upstreams: { n3: n2 } }, any(1, n2), [n3]);
   assert.deepEqual(recordIn(alone).moving, any(1, n3));
+});
+
+test('it lets nobody go before enough others acknowledge already: first the rule grows, then it shrinks', () => {
+  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n3), [n2, n3])).moving, any(1, n2, n3));
+  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n2, n3), [n2, n3])).moving, any(1, n2));
 });
 
 test('a new leader counts from the first write on those who are wanted below itself', () => {

@@ -4,7 +4,7 @@ import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Commit } from '../values/command.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
 import type { LeadershipRecord } from '../values/record.ts';
-import { countedOn } from './topology.ts';
+import { countedNow } from './topology.ts';
 import { act, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
 
 type Primary = Extract<EngineState, { kind: 'primary' }>;
@@ -127,7 +127,7 @@ export function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[]
     .filter((replica) => isAllowed(turn, replica.member))
     .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= turn.config.ackerLagBytes)
     .map((replica) => replica.member);
-  return countedOn(turn, turn.obs.self, ready);
+  return countedNow(turn, ready);
 }
 
 function isAllowed(turn: LedTurn, member: MemberId): boolean {
@@ -150,7 +150,7 @@ export function desiredRule(turn: LedTurn, engine: Primary): AckRule {
     if (rule.members.includes(replica.member) && isThere(turn, replica) && isAllowed(turn, replica.member))
       counted.add(replica.member);
   }
-  const chosen = new Set(countedOn(turn, obs.self, [...counted]));
+  const chosen = new Set(countedNow(turn, [...counted]));
   if (chosen.size >= config.requiredAcks) return ackRule(chosen, config.requiredAcks);
   return shortRule(turn, chosen);
 }

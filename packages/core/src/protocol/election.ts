@@ -14,7 +14,7 @@ import type { Commit, Expectation } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
-import { countedOn } from './topology.ts';
+import { countedBy } from './topology.ts';
 import {
   act,
   currentSeals,
@@ -366,7 +366,7 @@ function firstRule(turn: LedTurn, own: Position): AckRule {
     const position = live?.engine.kind === 'replica' ? live.engine.position : null;
     return position !== null && contains(own, position);
   });
-  if (ready.length >= config.requiredAcks) return ackRule(countedOn(turn, obs.self, ready), config.requiredAcks);
+  if (ready.length >= config.requiredAcks) return ackRule(countedBy(turn, obs.self, ready), config.requiredAcks);
   if (config.whenShort === 'degrade') return ackRule(ready, config.requiredAcks);
   const stay = eligible.length >= config.requiredAcks ? eligible : [...ready, ...eligible];
   return ackRule(stay, config.requiredAcks);

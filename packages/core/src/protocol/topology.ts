@@ -124,13 +124,26 @@ export function compareWithLeader(turn: LedTurn, own: Position): 'on-history' | 
 }
 
 /**
- * Those of `members` that a leader should count on: who is wanted under another replica is left to go there, unless too few would
+ * Those of `members` that `leader` should count on: who is wanted under another replica is left to go there, unless too few would
  * remain. Durability comes before the shape of the tree.
  */
-export function countedOn(turn: LedTurn, leader: MemberId, members: readonly MemberId[]): readonly MemberId[] {
-  const { config, content } = turn;
-  const direct = members.filter((member) => wantedUpstream(config.upstreams, content.members, leader, member) === null);
-  return direct.length >= config.requiredAcks ? direct : members;
+export function countedBy(turn: LedTurn, leader: MemberId, members: readonly MemberId[]): readonly MemberId[] {
+  const direct = wantedBelow(turn, leader, members);
+  return direct.length >= turn.config.requiredAcks ? direct : members;
+}
+
+/**
+ * The same for the leader that is: it lets nobody go before enough of the others acknowledge already, so that one rule never takes the
+ * place of another that shares nobody with it. Commits would wait for those who have yet to begin.
+ */
+export function countedNow(turn: LedTurn, members: readonly MemberId[]): readonly MemberId[] {
+  const direct = wantedBelow(turn, turn.obs.self, members);
+  const counted = direct.filter((member) => turn.record.value.rule.members.includes(member));
+  return counted.length >= turn.config.requiredAcks ? direct : members;
+}
+
+function wantedBelow({ config, content }: LedTurn, leader: MemberId, members: readonly MemberId[]) {
+  return members.filter((member) => wantedUpstream(config.upstreams, content.members, leader, member) === null);
 }
 
 /** What is remembered of the way to another upstream: after a while it has led there or is given up, to be tried again later. */
@@ -143,6 +156,8 @@ export function rememberCascade(turn: LedTurn): Memory['cascade'] {
   const spentMs = elapsedMs(cascade.since, obs.now);
   if (cascade.state === 'given-up') return spentMs < GIVEN_UP_MS ? cascade : null;
   const { engine } = obs;
+  // Somewhere else again: whatever it left for, it is not on its way now.
+  if (engine.kind === 'replica' && engine.upstream !== null && engine.upstream !== wanted) return null;
   const receiver = engine.kind === 'replica' && engine.upstream === wanted ? engine.receiver : null;
   const isRefused = receiver?.kind === 'broken' && LASTING.has(receiver.cause);
   if (spentMs < PATIENCE_MS && !isRefused) return cascade;

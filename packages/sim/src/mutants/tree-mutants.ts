@@ -36,8 +36,8 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/topology.ts',
-        find: `  return direct.length >= config.requiredAcks ? direct : members;`,
-        replace: `  return direct.length < 0 ? direct : members;`,
+        find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
+        replace: `  return counted.length < 0 ? direct : members;`,
       },
     ],
     hunt: { withinSeeds: 50 },
@@ -48,10 +48,10 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/topology.ts',
-        find: `  return direct.length >= config.requiredAcks ? direct : members;`,
+        find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
         replace: `  return direct;`,
       },
     ],
-    hunt: { withinSeeds: 150 },
+    hunt: { withinSeeds: 50, nodes: 3 },
   },
 ];
