@@ -57,7 +57,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     process: server,
     sql,
     acks: new AckTracker(),
-    nudge: new Nudge(sql),
+    nudge: new Nudge(sql, dialect),
     config: new ManagedConfig(options, paths, programs, catalog),
     dialect,
     lines: new LineBook(),

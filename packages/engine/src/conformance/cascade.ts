@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { ackRule, contains, lineageOf } from '@understudy/core';
 import type { ConformanceHarness, ConformanceNode } from './harness.ts';
 import { eventually, ids, onStage, print, type Stage } from './steps.ts';
-import { Writer } from './writer.ts';
+import { Writer, watched } from './writer.ts';
 
 /** A replica that feeds another one. */
 export function cascadeTests(harness: ConformanceHarness): void {
@@ -22,6 +22,28 @@ export function cascadeTests(harness: ConformanceHarness): void {
       await some(writer, 20);
       await writer.stop();
       await holdsAll(stage, lowest, writer.acknowledged);
+    }));
+
+  it('a replica that holds all that waits for an acknowledgement takes over as the acknowledger, and commits go on', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [acker, other] = [stage.node(2), stage.node(3)];
+      await stage.setRule(leader, ackRule([acker.id], 1));
+      await stage.run(acker, { kind: 'seal', epoch: stage.nextEpoch() });
+      const clients = await Promise.all([1, 2, 3].map(() => stage.connect(leader)));
+      // Some wait in the log, the others to get into it; the other replica receives what is there, and has no say yet.
+      const waiting = clients.map((client, index) => client.write(index + 1, 60_000).catch(() => 'unknown' as const));
+      await eventually(`${other.id} has what waits`, async () => {
+        const state = await stage.state(leader);
+        const [end, before] = [await stage.position(other), await stage.position(acker)];
+        return state.kind === 'primary' && contains(end, state.position) && !contains(before, end) ? true : null;
+      });
+      await stage.run(leader, { kind: 'set-ack-rule', rule: ackRule([other.id], 1) });
+      const later = (await stage.connect(leader)).write(100, 60_000);
+      assert.equal(await watched(stage, leader, later), 'acknowledged');
+      const outcomes = await Promise.all(waiting);
+      const acknowledged = outcomes.flatMap((outcome, index) => (outcome === 'acknowledged' ? [index + 1] : []));
+      await holdsAll(stage, other, [...acknowledged, 100]);
     }));
 
   it('what is below an intermediate does not acknowledge, and follows it to the history line of another leader', () =>

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ALONE, ackRule, contains, relation } from '@understudy/core';
 import type { ConformanceHarness, ConformanceNode, WriteOutcome } from './harness.ts';
 import { eventually, ids, onStage, type Stage } from './steps.ts';
-import { assertHolds, Writer } from './writer.ts';
+import { assertHolds, Writer, watched } from './writer.ts';
 
 /** Sealing, promoting, acknowledging: what "no acknowledged write is lost" rests on. */
 export function failoverTests(harness: ConformanceHarness): void {
@@ -179,16 +178,6 @@ export function failoverTests(harness: ConformanceHarness): void {
 /** A write by a client of its own that gives up after a moment. */
 async function connectAndWrite(stage: Stage, node: ConformanceNode, value: number): Promise<WriteOutcome> {
   return (await stage.connect(node)).write(value, 500);
-}
-
-/** Waits as an agent would, which looks at its server all the time: an engine may act on what it sees. */
-async function watched<T>(stage: Stage, node: ConformanceNode, work: Promise<T>): Promise<T> {
-  const outcome = work.then((value) => ({ value }));
-  for (;;) {
-    await stage.state(node);
-    const ended = await Promise.race([outcome, delay(50, null)]);
-    if (ended !== null) return ended.value;
-  }
 }
 
 /** Whether fewer replicas are connected than the suite's clusters have. */

@@ -60,6 +60,11 @@ export interface Dialect {
   readonly workerErrors: string | null;
   /** The variable that says how many threads apply. */
   readonly workers: string;
+  /**
+   * Lists, as `id`, the sessions whose commits wait for an acknowledgement, where those keep the log from taking more than one group of
+   * commits behind them; null where they do not.
+   */
+  readonly blockingCommits: string | null;
   /** Lists prepared XA transactions. */
   readonly preparedXa: string;
   /** Options of an account that must use TLS. */
@@ -137,6 +142,7 @@ const mysql: Dialect = {
   workerErrors:
     'SELECT LAST_ERROR_NUMBER AS number, LAST_ERROR_MESSAGE AS text FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0',
   workers: 'replica_parallel_workers',
+  blockingCommits: null,
   preparedXa: 'XA RECOVER CONVERT XID',
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
@@ -173,6 +179,8 @@ const mariadb: Dialect = {
   heartbeats: null,
   workerErrors: null,
   workers: 'slave_parallel_threads',
+  blockingCommits:
+    "SELECT id AS id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK from %'",
   preparedXa: "XA RECOVER FORMAT = 'SQL'",
   requireTls: 'REQUIRE SSL',
   reloadCertificates: 'FLUSH SSL',

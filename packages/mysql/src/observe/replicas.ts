@@ -1,4 +1,4 @@
-import type { GtidPosition, MemberId, ReplicaProgress } from '@understudy/core';
+import { contains, type GtidPosition, type MemberId, type Position, type ReplicaProgress } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
@@ -24,12 +24,15 @@ export class ReplicaWatch {
     const { dialect, acks, nudge, sizes, process: server, options } = this.#instance;
     const sample = await sampleAcks(session, dialect, position);
     if (server.running !== null) acks.seen(server.running.pid, sample);
-    const counted = new Set((acks.rule?.members ?? []).map(ackAccount));
-    nudge.consider(sample, (user) => counted.has(user));
+    const counted = (acks.rule?.members ?? []).filter((member) => sample.readers.includes(ackAccount(member)));
+    const holdingAll = counted.filter((member) => holds(reports.get(member)?.position ?? null, position));
+    nudge.consider(sample, { connected: counted.length, holdingAll: holdingAll.length });
     await sizes.look(session, dialect, position);
     return progressOf(options.member, sample.readers, reports);
   }
 }
+
+const holds = (end: Position | null, position: GtidPosition): boolean => end !== null && contains(end, position);
 
 /** The members that say that they receive from `self`, as far as `self` has a connection of theirs. */
 export function progressOf(
