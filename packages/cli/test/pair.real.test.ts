@@ -49,6 +49,19 @@ test('up in the background, looked at, written to, switched, and given to the ne
   );
   assert.match(await run('pair', 'check'), /equal {2}3 rows of 1 table compared/);
 
+  await run('sql', 'set session sql_log_bin = 0; insert into kept values (100)');
+  const check = await cli(['pair', 'check', '--data-dir', folder]);
+  assert.equal(check.code, 1);
+  assert.match(check.stdout, /row:app\.kept:100(.*\n)+.*n1 has: \(no such row\)(.*\n)+.*n2 has: n='100'/);
+  const asked = await cli(['pair', 'repair', 'row:app.kept:100', '--keep', 'n1', '--data-dir', folder]);
+  assert.match(asked.stderr, /Nobody can be asked here/);
+  assert.match(asked.stdout, /What will be done:\n {2}1\. Close both servers/);
+  const plan = JSON.parse(await run('pair', 'repair', 'row:app.kept:100', '--keep', 'n1', '--json'));
+  assert.ok(plan.steps.length >= 3);
+  assert.match(await run('pair', 'repair'), /row:app\.kept:100/);
+  assert.match(await run('pair', 'repair', 'row:app.kept:100', '--keep', 'n1', '--yes'), /the row of n2 was discarded/);
+  assert.match(await run('pair', 'check'), /equal/);
+
   const first = await show();
   assert.ok(first.supervisorPid !== null);
   process.kill(first.supervisorPid, 'SIGKILL');

@@ -12,9 +12,10 @@ interface Failure {
 /** Keeps what fails from being tried again at once: twice the pause after each failure, spread by chance, up to a bound. */
 export class Backoff {
   readonly #failures = new Map<string, Failure>();
+  readonly #rests = new Map<string, number>();
 
   isWaiting(key: string, nowMs: number): boolean {
-    return (this.#failures.get(key)?.untilMs ?? 0) > nowMs;
+    return Math.max(this.#failures.get(key)?.untilMs ?? 0, this.#rests.get(key) ?? 0) > nowMs;
   }
 
   failed(key: string, text: string, nowMs: number): void {
@@ -26,6 +27,11 @@ export class Backoff {
 
   worked(key: string): void {
     this.#failures.delete(key);
+  }
+
+  /** What was done just now is not done again before `pauseMs` have passed, whatever is seen: its effect may take a while. */
+  rest(key: string, nowMs: number, pauseMs: number): void {
+    this.#rests.set(key, nowMs + pauseMs);
   }
 
   /** What failed last, the newest first. */

@@ -61,10 +61,13 @@ async function takeOver(side: SideName, { servers, ledger, views, lastSeen }: St
   if (server === null || !gtidContains(executed, server.received)) return;
   const dead = otherSide(side);
   const known = missingFrom(lastSeen[dead] ?? new Map(), executed).transactions;
+  const { writers } = ledger.memory;
   const lost =
-    known === 0n
-      ? `nothing that was seen of ${dead} is missing on ${side}; what ${dead} wrote in its last moment is looked for when it returns`
-      : `at least ${known} transactions of ${dead} had not been sent; they are looked for when it returns`;
+    writers === 'both'
+      ? `both took writes, so what ${dead} had not sent arrives when it returns`
+      : known === 0n
+        ? `nothing that was seen of ${dead} is missing on ${side}; what ${dead} wrote in its last moment is looked for when it returns`
+        : `at least ${known} transactions of ${dead} had not been sent; they are looked for when it returns`;
   await ledger.record({ active: side }, 'warn', `${dead} died, ${side} is the active one now: ${lost}.`);
 }
 

@@ -18,6 +18,8 @@ import { carryOut } from './steps.ts';
 const calmMs = 250;
 const busyMs = 30;
 const stopCloseMs = 3000;
+/** A receiver that its source turns away stops again at once. */
+const linkPauseMs = 1000;
 
 export interface Patience {
   readonly timeoutMs: number;
@@ -162,7 +164,12 @@ export class Supervisor {
 
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
-      const busy = await this.#serial.run(() => this.#turn());
+      const busy = await this.#serial
+        .run(() => this.#turn())
+        .catch((error: unknown) => {
+          this.#backoff.failed('look', `Looking at the servers failed: ${reasonOf(error)}`, monotonicMs());
+          return 'calm' as const;
+        });
       if (!this.signal.aborted) await this.#bell.wait(busy === 'busy' ? busyMs : calmMs);
     }
   }
@@ -197,6 +204,7 @@ export class Supervisor {
         keepRows: (side, transactions) => keepRows(this.servers[side], this.paths.folder, transactions),
       });
       if (step.kind !== 'start') this.#backoff.worked(key);
+      if (step.kind === 'link') this.#backoff.rest(key, monotonicMs(), linkPauseMs);
     } catch (error) {
       this.#backoff.failed(key, `${key}: ${reasonOf(error)}`, monotonicMs());
     }

@@ -37,9 +37,21 @@ export function statusOf(supervisor: Supervisor, version: string, findings: Find
     whole: supervisor.isWhole() && findings.problems.length === 0,
     nodes: sideNames.map((side) => nodeOf(side, file, views[side], views[otherSide(side)], supervisor)),
     problems: [...findings.problems],
-    notes: [...new Set([...supervisor.notes, ...supervisor.problems()])],
+    notes: [...new Set([...supervisor.notes, ...receiverNotes(views, file), ...supervisor.problems()])],
     comparison: findings.comparison,
   };
+}
+
+/** Why a server does not receive, and what to do. */
+function receiverNotes(views: Supervisor['views'], { active }: PairFile): readonly string[] {
+  return sideNames.flatMap((side) => {
+    const error = views[side].server?.link?.receiverError ?? null;
+    if (error === null) return [];
+    const text = error.text.replaceAll(/\s+/g, ' ').slice(0, 300);
+    const isGone = error.number === 1236 || error.number === 13_114;
+    const next = isGone ? ` A new copy is the way: understudy pair repair copy --keep ${active}` : '';
+    return [`${side} does not receive from ${otherSide(side)}: error ${error.number}: ${text}.${next}`];
+  });
 }
 
 /** The status of a pair that nobody runs, as its folder says. @param pids of servers that run all the same. */

@@ -1,6 +1,6 @@
 import { gtidUnion } from '@understudy/core';
 import { monotonicMs } from '@understudy/engine/host';
-import { readChannel, type Session } from '@understudy/mysql/parts';
+import { readChannel, type Session, serverErrorOf } from '@understudy/mysql/parts';
 import { type GtidKind, readPosition } from '../decide/positions.ts';
 import type { ServerView, SideView } from '../decide/state.ts';
 import type { PairServer } from './server.ts';
@@ -29,8 +29,8 @@ export class Watch {
     }
     const startedMs = monotonicMs();
     if (this.#answeredPid !== running.pid) await this.#settle(running.pid);
-    const server = await readServer(this.#server).catch(() => null);
-    if (server !== null) {
+    const server = await this.#read();
+    if (server !== null || (await this.#answers())) {
       this.#failures = 0;
     } else {
       if (this.#failures === 0) this.#silentSinceMs = startedMs;
@@ -41,6 +41,27 @@ export class Watch {
     const isGone = this.#server.process.check() === 'gone';
     if (isGone) return { process: 'gone', life: 'starting', server: null, silentMs: 0 };
     return { process: 'running', life, server: life === 'serving' ? server : null, silentMs };
+  }
+
+  async #read(): Promise<ServerView | null> {
+    try {
+      const server = await readServer(this.#server);
+      // Clients may fill the server, and its supervisor must get in all the same.
+      await this.#server.sql.keepSpares(lookTimeoutMs);
+      return server;
+    } catch {
+      return null;
+    }
+  }
+
+  /** A server whose replication status is locked, or that is full of clients, is alive: it is not ended for that. */
+  async #answers(): Promise<boolean> {
+    return this.#server.sql
+      .fresh(lookTimeoutMs, (session) => session.query('SELECT 1', [], lookTimeoutMs))
+      .then(
+        () => true,
+        (error: unknown) => serverErrorOf(error) !== undefined,
+      );
   }
 
   async #settle(pid: number): Promise<void> {

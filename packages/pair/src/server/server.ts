@@ -1,4 +1,5 @@
 import { lstat, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { makeFolder, type Owner, replaceFile } from '@understudy/engine/host';
 import {
   accountStatements,
@@ -23,6 +24,7 @@ import {
   type ServerPrograms,
   type Settings,
   siblingPath,
+  siblings,
 } from '@understudy/mysql/parts';
 import { pairSettings, type SideName } from '../decide/sides.ts';
 
@@ -71,14 +73,28 @@ export class PairServer {
   /** Makes an empty database where there is none. */
   async ensureData(signal: AbortSignal): Promise<void> {
     const { dataDir } = this.options;
-    const target = siblingPath(dataDir, 'init');
     await makeFolder(this.paths.runDir, this.owner);
+    await this.#removeUnfinished();
     if (await isThere(dataDir)) return;
+    const target = siblingPath(dataDir, 'init');
     try {
       await copyFolder(await ensureTemplate(this.programs, this.options, signal), target, this.owner);
       await rename(target, dataDir);
     } finally {
       await rm(target, { recursive: true, force: true });
+    }
+  }
+
+  /** Removes what an interrupted copy left, with the server that may still write it. */
+  async #removeUnfinished(): Promise<void> {
+    const { server: program, libraryPath } = this.programs;
+    const { dataDir: own } = this.options;
+    for (const folder of [...(await siblings(own, 'clone')), ...(await siblings(own, 'init'))]) {
+      for (const dataDir of [folder, join(folder, 'base')]) {
+        const left = new ServerProcess({ program, libraryPath, dataDir, logFile: this.paths.log, owner: this.owner });
+        await left.killLeftovers();
+      }
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
