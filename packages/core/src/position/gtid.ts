@@ -50,28 +50,50 @@ export function gtidUnion(...sets: readonly GtidSet[]): GtidSet {
 export function gtidSubtract(set: GtidSet, without: GtidSet): GtidSet {
   const left = new Map<string, readonly GtidInterval[]>();
   for (const [source, intervals] of set) {
-    const rest = (without.get(source) ?? []).reduce(cutOut, intervals);
+    const holes = without.get(source);
+    // Positions of one history share what is older.
+    if (holes === intervals) continue;
+    const rest = (holes ?? []).reduce(cutOut, intervals);
     if (rest.length > 0) left.set(source, rest);
   }
   return left;
 }
 
 function cutOut(intervals: readonly GtidInterval[], hole: GtidInterval): readonly GtidInterval[] {
-  return intervals.flatMap(({ first, last }) => {
-    if (hole.last < first || hole.first > last) return [{ first, last }];
-    const before = { first, last: hole.first - 1n };
-    const after = { first: hole.last + 1n, last };
-    return [before, after].filter((part) => part.first <= part.last);
-  });
+  const left: GtidInterval[] = [];
+  for (const each of intervals) {
+    const { first, last } = each;
+    if (hole.last < first || hole.first > last) {
+      left.push(each);
+      continue;
+    }
+    if (first < hole.first) left.push({ first, last: hole.first - 1n });
+    if (hole.last < last) left.push({ first: hole.last + 1n, last });
+  }
+  return left;
 }
 
 /** Whether every transaction of `inner` is in `outer`. */
 export function gtidContains(outer: GtidSet, inner: GtidSet): boolean {
+  if (outer === inner) return true;
   for (const [source, intervals] of inner) {
-    const held = outer.get(source) ?? [];
-    // Intervals never touch, so one that is contained lies within a single one of the other set.
-    if (!intervals.every(({ first, last }) => held.some((each) => each.first <= first && last <= each.last)))
-      return false;
+    const held = outer.get(source);
+    if (held === intervals) continue;
+    if (!holdsAll(held ?? [], intervals)) return false;
+  }
+  return true;
+}
+
+/** Intervals never touch, so one that is contained lies within a single one of the others; both lists ascend. */
+function holdsAll(held: readonly GtidInterval[], wanted: readonly GtidInterval[]): boolean {
+  let index = 0;
+  for (const { first, last } of wanted) {
+    let candidate = held[index];
+    while (candidate !== undefined && candidate.last < last) {
+      index += 1;
+      candidate = held[index];
+    }
+    if (candidate === undefined || candidate.first > first) return false;
   }
   return true;
 }

@@ -173,7 +173,7 @@ export function noteAbsences(turn: LedTurn): {
   readonly short: typeof turn.obs.now | null;
 } {
   const { obs, memory, record } = turn;
-  if (obs.engine.kind !== 'primary' || record.value.leader !== obs.self) return { gone: new Map(), short: null };
+  if (obs.engine.kind !== 'primary' || record.value.leader !== obs.self) return NOBODY_GONE;
   const engine = obs.engine;
   const present = new Set(engine.replicas.filter((replica) => isThere(turn, replica)).map((replica) => replica.member));
   const gone = new Map(
@@ -184,6 +184,9 @@ export function noteAbsences(turn: LedTurn): {
   const enough = readyAckers(turn, engine).length >= turn.config.requiredAcks;
   return { gone, short: enough ? null : (memory.shortSince ?? obs.now) };
 }
+
+/** Of a node that does not lead: by far the most turns. */
+const NOBODY_GONE = { gone: new Map(), short: null } as const;
 
 /** The record with `change`, on condition that it has not changed since it was read. */
 export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {

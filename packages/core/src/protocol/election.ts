@@ -50,6 +50,8 @@ export function elect(turn: LedTurn): Step | null {
   const { obs, record, content } = turn;
   const own = ownReplicaPosition(turn);
   if (own === null || content.identity?.value.state !== 'founded') return null;
+  // Every proof that can be found begins with a seal.
+  if (currentSeals(turn).size === 0) return null;
   const proof = findProof(turn, own);
   if (proof === null) return explainNoProof(turn);
   // Without its own seal a node may still be acknowledging; only the old leader's end makes that irrelevant.

@@ -1,68 +1,89 @@
-import { type GtidInterval, type GtidPosition, normalizeIntervals } from '@understudy/core';
+import { type GtidInterval, type GtidPosition, type GtidSet, normalizeIntervals } from '@understudy/core';
 import type { Branch } from './branch.ts';
 
-/** The position of the last look at each branch: positions are asked for far more often than logs grow. */
-const known = new WeakMap<Branch, { readonly at: number; readonly position: GtidPosition }>();
+/** Positions of the last looks at each branch: they are asked for far more often than logs grow. */
+const known = new WeakMap<Branch, { readonly at: number; readonly position: GtidPosition }[]>();
+/** How many ends of one branch are remembered: about one for each server. */
+const KNOWN_MAX = 6;
 
 /**
  * The position of a server whose log ends at (`branch`, `at`), as a set; `branch` is the one that `at` lies on. Each byte of the log is
  * given a number, so that the number of transactions is the log position: the first of a branch is the marker of its line.
  */
 export function toGtidPosition(branch: Branch, at: number): GtidPosition {
-  const last = known.get(branch);
-  if (last?.at === at) return last.position;
-  const { set, lineages } = branch.flavour === 'mysql' ? bySource(branch, at) : byLine(branch, at);
-  const position: GtidPosition = { kind: 'gtid', set, lineages: [1, ...lineages], bytesPerTransaction: 1 };
-  known.set(branch, { at, position });
+  let looks = known.get(branch);
+  if (looks === undefined) {
+    looks = [];
+    known.set(branch, looks);
+  }
+  for (const look of looks) if (look.at === at) return look.position;
+  const position = positionAt(baseOf(branch), at);
+  if (looks.length === KNOWN_MAX) looks.shift();
+  looks.push({ at, position });
   return position;
 }
 
-interface History {
-  readonly set: ReadonlyMap<string, readonly GtidInterval[]>;
+/** What a branch holds before its own first byte, which never changes, and where its own bytes are added. */
+interface Base {
+  readonly set: GtidSet;
   readonly lineages: readonly number[];
+  /** The source of the numbers that are given on this branch, and those that it has from earlier ones. */
+  readonly source: string;
+  readonly earlier: readonly GtidInterval[];
+  /** The first number, and what is taken from a log position to get the last one. */
+  readonly first: number;
+  readonly before: number;
 }
 
-/** Oldest first, with the end of the stretch that belongs to the history. */
-function stretches(branch: Branch, at: number): readonly { readonly on: Branch; readonly upTo: number }[] {
-  const found: { readonly on: Branch; readonly upTo: number }[] = [];
-  let upTo = at;
-  for (let on: Branch | null = branch; on !== null; on = on.parent) {
-    found.unshift({ on, upTo });
-    upTo = Math.min(upTo, on.forkLsn);
+const bases = new WeakMap<Branch, Base>();
+
+function baseOf(branch: Branch): Base {
+  let base = bases.get(branch);
+  if (base === undefined) {
+    base = branch.flavour === 'mysql' ? bySource(branch) : byLine(branch);
+    bases.set(branch, base);
   }
-  return found;
+  return base;
+}
+
+function positionAt({ set: base, lineages, source, earlier, first, before }: Base, at: number): GtidPosition {
+  const set = new Map(base);
+  const own = interval(first, at - before);
+  set.set(source, earlier.length === 0 && own.first <= own.last ? [own] : normalizeIntervals([...earlier, own]));
+  return { kind: 'gtid', set, lineages, bytesPerTransaction: 1 };
+}
+
+/** What the parent of a branch holds where that begins, and the lines up to the branch itself. */
+function inherited({ parent, forkLsn, lineage }: Branch): Pick<Base, 'set' | 'lineages'> {
+  if (parent === null) return { set: new Map(), lineages: [1] };
+  const { set, lineages } = positionAt(baseOf(parent), forkLsn);
+  return { set, lineages: [...lineages, lineage] };
 }
 
 const interval = (first: number, last: number): GtidInterval => ({ first: BigInt(first), last: BigInt(last) });
 
 /** MySQL: numbers by the server that wrote; the markers are numbers of the cluster. */
-function bySource(branch: Branch, at: number): History {
-  const intervals = new Map<string, GtidInterval[]>();
-  const add = (source: string, each: GtidInterval): void => {
-    const list = intervals.get(source);
-    if (list === undefined) intervals.set(source, [each]);
-    else list.push(each);
-  };
-  const lineages: number[] = [];
-  for (const { on, upTo } of stretches(branch, at)) {
-    if (on.parent !== null) {
-      add(on.systemId, interval(on.lineage, on.lineage));
-      lineages.push(on.lineage);
-    }
-    add(on.writer, interval(on.parent === null ? 1 : on.forkLsn + 2, upTo));
+function bySource(branch: Branch): Base {
+  const { parent, forkLsn, lineage, systemId, writer: source } = branch;
+  const { set: before, lineages } = inherited(branch);
+  const set = new Map(before);
+  if (parent !== null) {
+    const markers = [...(before.get(systemId) ?? []), interval(lineage, lineage)];
+    set.set(systemId, normalizeIntervals(markers));
   }
-  const set = new Map([...intervals].map(([source, list]) => [source, normalizeIntervals(list)]));
-  return { set, lineages };
+  return {
+    set,
+    lineages,
+    source,
+    earlier: before.get(source) ?? [],
+    first: parent === null ? 1 : forkLsn + 2,
+    before: 0,
+  };
 }
 
 /** MariaDB: numbers by line, whoever wrote; two servers that wrote on one line could not be told apart. */
-function byLine(branch: Branch, at: number): History {
-  const set = new Map<string, readonly GtidInterval[]>();
-  const lineages: number[] = [];
-  for (const { on, upTo } of stretches(branch, at)) {
-    const before = on.parent === null ? 0 : on.forkLsn;
-    set.set(on.parent === null ? '0' : String(on.lineage), [interval(1, upTo - before)]);
-    if (on.parent !== null) lineages.push(on.lineage);
-  }
-  return { set, lineages };
+function byLine(branch: Branch): Base {
+  const { parent, forkLsn, lineage } = branch;
+  const source = parent === null ? '0' : String(lineage);
+  return { ...inherited(branch), source, earlier: [], first: 1, before: parent === null ? 0 : forkLsn };
 }
