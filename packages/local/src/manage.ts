@@ -12,6 +12,9 @@ import { sendSignal } from './signals.ts';
 import { apiScheme, type ClusterState, readState } from './state.ts';
 import { pollUntil } from './waiting.ts';
 
+/** How long a process that has let go of its folder is given to end. */
+const lastMomentMs = 3000;
+
 /** A cluster as its folder describes it, whether it runs or not. */
 export interface ClusterDescription {
   readonly folder: string;
@@ -98,7 +101,14 @@ async function endRunner(folder: string, pid: number | null, timeoutMs: number):
     everyMs: 100,
     timeoutMs,
   });
-  if (ended !== null) return;
+  if (ended !== null) {
+    // It lets go of the folder a moment before it ends. A program that uses this library may go on with something else.
+    await pollUntil(() => (pid === null || pid === process.pid || processInfo(pid) === null ? true : null), {
+      everyMs: 20,
+      timeoutMs: lastMomentMs,
+    });
+    return;
+  }
   throw new LocalError(
     'STOP_TIMEOUT',
     `Process ${pid ?? '?'} still runs the cluster in ${folder} after ${timeoutMs / 1000} s. End it, then try again.`,

@@ -3,15 +3,10 @@ import { type ClusterContext, EngineError } from '@understudy/engine';
 import type { Dialect } from './dialect/dialect.ts';
 import { reasonOf, serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
-import { accounts, ackAccount, ackPrefix, quoteAccount, quoteLiteral } from './names.ts';
+import { accountOf, accounts, ackAccount, ackPrefix, anywhere, quoteLiteral } from './names.ts';
 import type { Session } from './sql/session.ts';
 
 const queryTimeoutMs = 4000;
-
-/** Our accounts may come from anywhere that the network lets through: what keeps strangers out is the password, and TLS where it is configured. */
-const anywhere = '%';
-
-export const accountOf = (user: string): string => quoteAccount(user, anywhere);
 
 interface WantedAccount {
   readonly user: string;

@@ -42,3 +42,9 @@ export function quoteIdentifier(name: string): string {
 export function quoteAccount(user: string, host: string): string {
   return `${quoteLiteral(user)}@${quoteLiteral(host)}`;
 }
+
+/** Our accounts may come from anywhere that the network lets through: what keeps strangers out is the password, and TLS where it is configured. */
+export const anywhere = '%';
+
+/** An account of ours as statements name it. */
+export const accountOf = (user: string): string => quoteAccount(user, anywhere);

@@ -96,13 +96,10 @@ export async function keepLog(log: string, folder: string): Promise<string> {
 /** Who leads the cluster, once it is whole; null before. */
 async function wholeLeader(found: ClusterDescription): Promise<string | null> {
   const urls = found.nodes.map(({ apiUrl }) => apiUrl);
-  const client = new ClusterClient({
-    urls,
-    source: found.folder,
-    tls: await readTls(found.caFile === null ? {} : { ca: found.caFile }),
-    token: async () => null,
-    folder: found.folder,
-  });
+  // Its authority is made after the folder has been described.
+  const tls = await readTls(found.caFile === null ? {} : { ca: found.caFile }).catch(() => null);
+  if (tls === null) return null;
+  const client = new ClusterClient({ urls, source: found.folder, tls, token: async () => null, folder: found.folder });
   return client.look(1000).then(
     ({ status }) => (status.members.length === urls.length && problemsOf(status).length === 0 ? status.leader : null),
     () => null,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { MemberId } from '@understudy/core';
 import type { ClusterContext } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
@@ -19,6 +20,7 @@ export class ManagedConfig {
   readonly #programs: ServerPrograms;
   readonly #catalog: VariableCatalog;
   #cluster: Parameters = {};
+  #members: readonly MemberId[] = [];
   #started: Parameters = {};
 
   constructor(options: MysqlOptions, paths: Paths, programs: ServerPrograms, catalog: VariableCatalog) {
@@ -30,8 +32,9 @@ export class ManagedConfig {
   }
 
   /** Takes over what the cluster wants. */
-  learn(context: Pick<ClusterContext, 'parameters'>): void {
+  learn(context: Pick<ClusterContext, 'parameters' | 'members'>): void {
     this.#cluster = context.parameters;
+    this.#members = [...context.members.keys()];
   }
 
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
@@ -104,7 +107,8 @@ export class ManagedConfig {
     await makeFolder(this.#paths.temporary, this.#owner);
     await refuseUserSettings(this.#options.userConfig, this.#programs);
     await this.copyCertificates();
-    await replaceFile(this.#paths.initFile, accountStatements(this.#options.secrets.admin), this.#owner);
+    const statements = accountStatements(this.#options.secrets.admin, this.#members);
+    await replaceFile(this.#paths.initFile, statements, this.#owner);
     this.#started = this.wanted();
     await replaceFile(
       this.#paths.config,
