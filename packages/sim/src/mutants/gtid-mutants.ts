@@ -146,10 +146,14 @@ import { memberName } from '../server/acks.ts';
     edits: [
       {
         file: 'sim/src/wal/gtid.ts',
-        find: `      add(on.systemId, interval(on.lineage, on.lineage));
-      lineages.push(on.lineage);
+        find: `    set.set(systemId, normalizeIntervals(markers));
 `,
         replace: '',
+      },
+      {
+        file: 'sim/src/wal/gtid.ts',
+        find: `lineages: [...lineages, lineage] };`,
+        replace: `lineages };`,
       },
     ],
     hunt: { withinSeeds: 50, flavour: 'mysql' },
