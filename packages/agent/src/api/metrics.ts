@@ -4,7 +4,7 @@ import { extentOf, lineageOf } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { serverVersionNumber } from './patroni.ts';
-import { isSyncStandby, lagBytes, picture, servesNow } from './picture.ts';
+import { hopLag, isSyncStandby, lagBytes, picture, servesNow } from './picture.ts';
 import { rpoOf } from './status.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -120,6 +120,8 @@ function ownMetrics(page: Page, agent: Agent): void {
   page.gauge('understudy_replay_lag_seconds', 'Age of what this replica shows.', lag === null ? null : seconds(lag.ms));
   const behind = engine?.kind === 'replica' ? lagBytes(seen.leaderPosition, engine.replayed) : null;
   page.gauge('understudy_replay_lag_bytes', 'What this replica has not replayed.', behind);
+  const { hopLagBytes } = hopLag(seen, agent.self);
+  page.gauge('understudy_hop_lag_bytes', 'What this replica has not received from whom it follows.', hopLagBytes);
   const required = seen.record?.rule.required ?? null;
   page.gauge('understudy_required_acks', 'Acknowledgements that a commit waits for.', required);
   page.gauge('understudy_ackers', 'Replicas whose acknowledgement counts.', seen.record?.rule.members.length ?? null);
