@@ -32,7 +32,7 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
     ['max_allowed_packet', '1G'],
     ['performance_schema', 'OFF'],
   ] as const;
-  await withTemporaryServer(instance, target, settings, signal, async (server) => {
+  await withTemporaryServer(instance, target, settings, signal, 'shut-down', async (server) => {
     await pour(instance, from, server, (bytes) => progress(bytes, null), signal);
     await refusePrepared(instance, from);
     await server.session.query('reset slave all');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, pollUntil } from '@understudy/engine/host';
 import { folderBytes } from '../disk/aside.ts';
+import { syncTree } from '../disk/sync.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
@@ -48,9 +49,10 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
       ['secure_file_priv', 'NULL'],
       ['innodb_buffer_pool_size', '32M'],
     ] as const;
-    await withTemporaryServer(instance, base, settings, signal, ({ session }) =>
+    await withTemporaryServer(instance, base, settings, signal, 'kill', ({ session }) =>
       cloneInto(instance, session, job, copy),
     );
+    await syncTree(copy);
     await rename(copy, target);
   } finally {
     clearInterval(measure);

@@ -19,8 +19,11 @@ export interface TemporaryServer {
   readonly socket: string;
 }
 
+/** What becomes of the server after its work: `shut-down` makes durable what it wrote to `dataDir`; `kill` is for one whose own data is worth nothing. */
+export type Ending = 'shut-down' | 'kill';
+
 /**
- * Runs `work` on a server that is started on `dataDir` for it, and shut down in order afterwards: what it wrote is durable then. When
+ * Runs `work` on a server that is started on `dataDir` for it, and ended afterwards. When
  * `work` fails, or `signal` fires, the server is killed.
  *
  * @throws EngineError `ENGINE_CLONE_FAILED` when it does not start or stop; whatever `work` throws.
@@ -30,6 +33,7 @@ export async function withTemporaryServer<T>(
   dataDir: string,
   settings: Settings,
   signal: AbortSignal,
+  ending: Ending,
   work: (server: TemporaryServer) => Promise<T>,
 ): Promise<T> {
   const { paths, owner, programs, options } = instance;
@@ -60,6 +64,7 @@ export async function withTemporaryServer<T>(
     const session = await firstSession(server, options.secrets.admin, socket, signal);
     const result = await work({ session, socket });
     await session.end();
+    if (ending === 'kill') return result;
     server.terminate();
     if ((await server.waitForExit(stopTimeoutMs)) === 'gone') return result;
     throw new EngineError(
