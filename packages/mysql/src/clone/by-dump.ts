@@ -26,9 +26,11 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
   await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), target, instance.owner);
   const settings = [
     ['server_id', String(instance.options.serverId)],
-    ['innodb_buffer_pool_size', '64M'],
+    ['innodb_buffer_pool_size', '128M'],
     // The whole copy becomes durable when this server shuts down; before that it is worth nothing.
     ['innodb_flush_log_at_trx_commit', '0'],
+    ['innodb_doublewrite', 'OFF'],
+    ['innodb_log_file_size', '256M'],
     ['max_allowed_packet', '1G'],
     ['performance_schema', 'OFF'],
   ] as const;

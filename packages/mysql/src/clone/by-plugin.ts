@@ -37,7 +37,7 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
   }, progressEveryMs);
   try {
     await makeFolder(work, instance.owner);
-    await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), base, instance.owner);
+    await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), base, instance.owner, 'cached');
     const settings = [
       ['plugin_load_add', 'mysql_clone.so'],
       ['clone_valid_donor_list', `${from.host}:${from.port}`],
@@ -48,6 +48,8 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
       ['performance_schema', 'OFF'],
       ['secure_file_priv', 'NULL'],
       ['innodb_buffer_pool_size', '32M'],
+      ['innodb_doublewrite', 'OFF'],
+      ['innodb_flush_log_at_trx_commit', '0'],
     ] as const;
     await withTemporaryServer(instance, base, settings, signal, 'kill', ({ session }) =>
       cloneInto(instance, session, job, copy),

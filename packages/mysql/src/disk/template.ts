@@ -131,27 +131,35 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Gives a file to its owner, and makes it survive a loss of power. */
-async function settle(path: string, owner: Owner): Promise<void> {
+/** `cached`: of what is thrown away soon; otherwise it survives a loss of power. */
+type Durability = 'durable' | 'cached';
+
+/** Gives a file to its owner. */
+async function settle(path: string, owner: Owner, durability: Durability): Promise<void> {
   const handle = await open(path, 'r');
   try {
     if (owner !== null) await handle.chown(owner.uid, owner.gid);
-    await handle.sync();
+    if (durability === 'durable') await handle.sync();
   } finally {
     await handle.close();
   }
 }
 
 /** Copies a folder with everything below it for `owner`; blocks are shared where the file system can. */
-export async function copyFolder(from: string, to: string, owner: Owner): Promise<void> {
+export async function copyFolder(
+  from: string,
+  to: string,
+  owner: Owner,
+  durability: Durability = 'durable',
+): Promise<void> {
   await makeFolder(to, owner);
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await copyFolder(source, target, owner);
+    if (entry.isDirectory()) await copyFolder(source, target, owner, durability);
     else if (entry.isFile()) {
       await copyFile(source, target, constants.COPYFILE_FICLONE);
-      await settle(target, owner);
+      await settle(target, owner, durability);
     }
   }
-  await syncFolder(to);
+  if (durability === 'durable') await syncFolder(to);
 }

@@ -7,6 +7,8 @@ import type { UnpackedFile } from './manifest.ts';
 import type { TarEntry, TarSink } from './tar.ts';
 
 const syncAtOnce = 8;
+/** The server sends small pieces; each call of the system costs as much as writing one of them. */
+const writeBytes = 1024 * 1024;
 
 /** Writes the files of a backup's archive below one folder, and remembers size and checksum of each. */
 export class Unpacker implements TarSink {
@@ -17,6 +19,8 @@ export class Unpacker implements TarSink {
   #file: { readonly name: string; readonly handle: FileHandle } | null = null;
   #sizeBytes = 0;
   #checksum = 0;
+  #unwritten: Buffer[] = [];
+  #unwrittenBytes = 0;
 
   constructor(root: string, owner: Owner) {
     this.#root = root;
@@ -54,14 +58,24 @@ export class Unpacker implements TarSink {
   async data(bytes: Buffer): Promise<void> {
     const file = this.#file;
     if (file === null) return;
-    await file.handle.writeFile(bytes);
+    this.#unwritten.push(bytes);
+    this.#unwrittenBytes += bytes.length;
     this.#sizeBytes += bytes.length;
     this.#checksum = crc32c(bytes, this.#checksum);
+    if (this.#unwrittenBytes >= writeBytes) await this.#write(file.handle);
+  }
+
+  async #write(handle: FileHandle): Promise<void> {
+    const bytes = this.#unwritten.length === 1 ? this.#unwritten[0] : Buffer.concat(this.#unwritten);
+    this.#unwritten = [];
+    this.#unwrittenBytes = 0;
+    if (bytes !== undefined && bytes.length > 0) await handle.writeFile(bytes);
   }
 
   async end(): Promise<void> {
     const file = this.#file;
     if (file === null) return;
+    await this.#write(file.handle);
     this.#file = null;
     await file.handle.close();
     this.files.set(file.name, { sizeBytes: this.#sizeBytes, checksum: this.#checksum });
@@ -69,6 +83,8 @@ export class Unpacker implements TarSink {
 
   /** Closes a file that was left in the middle. */
   async abandon(): Promise<void> {
+    this.#unwritten = [];
+    this.#unwrittenBytes = 0;
     await this.#file?.handle.close();
     this.#file = null;
   }
