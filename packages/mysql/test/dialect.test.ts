@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { changeStatement, delayStatement, startReceiver } from '../src/commands/channel-statements.ts';
-import { dialectOf } from '../src/dialect/dialect.ts';
+import { settingsProfiles } from '../src/config/settings.ts';
+import { dialectOf, isOpen } from '../src/dialect/dialect.ts';
+import { channelOf } from '../src/observe/channel.ts';
 import { causeOf } from '../src/observe/receiver.ts';
 
 const newMysql = new Set(['super_read_only', 'replica_net_timeout']);
@@ -51,6 +53,104 @@ describe('dialect', () => {
     assert.match(statement, /MASTER_USER = 'us_copy', MASTER_PASSWORD = 'a''b', MASTER_USE_GTID = slave_pos$/);
     assert.match(statement, /MASTER_SSL = 1, .*MASTER_SSL_CA = '\/r\/ca\.pem'/);
     assert.equal(startReceiver(dialect, 'us_copy', "a'b"), 'START SLAVE IO_THREAD');
+  });
+});
+
+describe('other versions, by their manuals', () => {
+  /** Of the manual of MySQL 8.0 and 8.4, `SHOW REPLICA STATUS`. */
+  const replicaStatus = {
+    Replica_IO_State: 'Waiting for source to send event',
+    Source_Host: '127.0.0.1',
+    Source_User: 'repl',
+    Source_Port: '13000',
+    Read_Source_Log_Pos: '927',
+    Relay_Log_File: 'replica-relay-bin.000002',
+    Relay_Log_Pos: '1145',
+    Replica_IO_Running: 'Yes',
+    Replica_SQL_Running: 'Yes',
+    Replicate_Do_DB: '',
+    Last_Errno: '0',
+    Source_SSL_Allowed: 'No',
+    Last_IO_Errno: '0',
+    Last_SQL_Errno: '0',
+    Source_UUID: '73F86016-978B-11EE-ADE5-8D2A2A562FEB',
+    SQL_Delay: '0',
+    Replica_SQL_Running_State: 'Replica has read all relay log; waiting for more updates',
+    Retrieved_Gtid_Set: '73f86016-978b-11ee-ade5-8d2a2a562feb:1-3',
+    Auto_Position: '1',
+  };
+
+  it('8.0 and 8.4 describe a channel as 9.x does', () => {
+    for (const version of ['8.0.45', '8.4.7', '9.7.4']) {
+      const channel = channelOf(replicaStatus, dialectOf(newMysql, version).columns);
+      assert.deepEqual(
+        [channel.host, channel.port, channel.user, channel.receiver, channel.applier, channel.usesGtids, channel.tls],
+        ['127.0.0.1', 13000, 'repl', 'running', 'running', 'yes', 'off'],
+      );
+      assert.equal(channel.sourceUuid, '73f86016-978b-11ee-ade5-8d2a2a562feb');
+      assert.equal(channel.received, '73f86016-978b-11ee-ade5-8d2a2a562feb:1-3');
+      assert.deepEqual(channel.relay, { file: 'replica-relay-bin.000002', pos: '1145' });
+    }
+  });
+
+  it('an old one has the words of old for everything', () => {
+    const renamed = Object.entries(replicaStatus).map(([name, value]) => [
+      name.replace('Source_', 'Master_').replace('Replica_', 'Slave_'),
+      value,
+    ]);
+    const { columns } = dialectOf(oldMysql, '8.0.20');
+    const channel = channelOf(
+      { ...Object.fromEntries(renamed), Slave_IO_Running: 'Connecting', Last_IO_Errno: '2003' },
+      columns,
+    );
+    assert.deepEqual(
+      [channel.host, channel.receiver, channel.receiverError?.number],
+      ['127.0.0.1', 'connecting', 2003],
+    );
+    assert.equal(channel.sourceUuid, '73f86016-978b-11ee-ade5-8d2a2a562feb');
+  });
+
+  it('MariaDB keeps those words, and its own place for GTIDs', () => {
+    const row = {
+      Master_Host: '10.0.0.1',
+      Master_Port: '3306',
+      Master_User: 'us_copy',
+      Slave_IO_Running: 'Preparing',
+      Slave_SQL_Running: 'No',
+      Last_SQL_Errno: '1062',
+      Last_SQL_Error: 'Duplicate entry',
+      Using_Gtid: 'Slave_Pos',
+      Gtid_IO_Pos: '0-1-100',
+      SQL_Delay: '60',
+    };
+    const channel = channelOf(row, dialectOf(mariadb, '10.11.18').columns);
+    assert.deepEqual([channel.receiver, channel.applier, channel.usesGtids], ['connecting', 'stopped', 'yes']);
+    assert.deepEqual([channel.received, channel.delayS, channel.sourceUuid], ['0-1-100', 60, '']);
+    assert.deepEqual(channel.applierError, { number: 1062, text: 'Duplicate entry' });
+  });
+
+  it('of MySQL that are supported are given only names that all of them know', () => {
+    // 8.0.26 renamed them, 8.4 took the old ones away; nothing that only 9.x has.
+    const names = [...settingsProfiles.mysql.fixed, ...settingsProfiles.mysql.defaults].map(([name]) => name);
+    assert.deepEqual(
+      names.filter((name) => /slave|master/.test(name)),
+      [],
+    );
+    const { semiSync, workers } = dialectOf(newMysql, '8.0.45');
+    assert.deepEqual([semiSync, workers], [dialectOf(newMysql, '9.7.4').semiSync, 'replica_parallel_workers']);
+    for (const name of [semiSync.sourceEnabled, semiSync.waitPoint, semiSync.replicaEnabled])
+      assert.ok(names.includes(name));
+    const plugins = settingsProfiles.mysql.fixed
+      .filter(([name]) => name === 'plugin_load_add')
+      .map(([, value]) => value);
+    assert.deepEqual(plugins, ['semisync_source.so', 'semisync_replica.so', 'mysql_clone.so']);
+  });
+
+  it('of MariaDB from 12.0.1 on have more degrees of read-only: all but off are fenced', () => {
+    for (const value of ['0', 'OFF', 'off']) assert.equal(isOpen(value), true, value);
+    for (const value of ['1', 'ON', 'NO_LOCK', 'NO_LOCK_NO_ADMIN', '']) assert.equal(isOpen(value), false, value);
+    assert.equal(dialectOf(mariadb, '12.0.1').close.statement, "SET GLOBAL read_only = 'NO_LOCK_NO_ADMIN'");
+    assert.equal(dialectOf(mariadb, '11.8.6').close.statement, 'SET GLOBAL read_only = ON');
   });
 });
 

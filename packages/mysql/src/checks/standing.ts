@@ -37,7 +37,8 @@ export async function standingWarnings(instance: Parts, session: Session, role: 
     await foreignTables(session),
     await filters(instance, session),
     role === 'replica' ? await runningEvents(session) : [],
-    instance.dialect.close.stops === 'unprivileged' ? await privilegedAccounts(session) : [],
+    // A replica is fenced so that its agent can still begin a line there: so can everybody with the same right, whatever closes a leader.
+    instance.dialect.admitPrivileged === null ? await privilegedAccounts(session) : [],
   ];
   return found.flat();
 }

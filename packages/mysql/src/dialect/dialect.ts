@@ -74,6 +74,12 @@ export interface Dialect {
   readonly cloneRights: string;
 }
 
+/**
+ * Whether a server whose `read_only` has this value lets clients write. From 12.0.1 on MariaDB has `NO_LOCK` and `NO_LOCK_NO_ADMIN` beside
+ * `ON`: anything but off is fenced, also what a later version may bring.
+ */
+export const isOpen = (readOnly: string): boolean => ['0', 'OFF'].includes(readOnly.toUpperCase());
+
 const mysqlSemiSync: SemiSyncNames = {
   sourceEnabled: 'rpl_semi_sync_source_enabled',
   required: 'rpl_semi_sync_source_wait_for_replica_count',

@@ -1,4 +1,4 @@
-import type { Dialect } from '../dialect/dialect.ts';
+import type { ChannelColumns, Dialect } from '../dialect/dialect.ts';
 import { accounts } from '../names.ts';
 import type { Row, Session } from '../sql/session.ts';
 
@@ -57,7 +57,11 @@ export async function readChannel(
   deadlineMs: number,
 ): Promise<Channel | null> {
   const [row] = await session.query(channelStatus, [], deadlineMs);
-  if (row === undefined) return null;
+  return row === undefined ? null : channelOf(row, columns);
+}
+
+/** What one row of the status says. Names that were never changed have one spelling only. */
+export function channelOf(row: Row, columns: ChannelColumns): Channel {
   const at = (name: string): string => row[name] ?? '';
   const io = at(columns.io);
   const received = (row.Retrieved_Gtid_Set ?? row.Gtid_IO_Pos ?? '').replaceAll(/\s/g, '');

@@ -1,6 +1,7 @@
 import { type EngineState, type MemberId, type Receiver, relation, type SystemId } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
+import { isOpen } from '../dialect/dialect.ts';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
@@ -114,8 +115,8 @@ export class Observer {
     const session = await this.#instance.sql.monitor(queryTimeoutMs);
     facts.answered = 'once';
     const [row] = await session.query('select @@global.read_only as ro', [], queryTimeoutMs);
-    // MariaDB knows more than on and off: anything but off is fenced. A leader that is being stopped closes first.
-    if (facts.life === 'serving') facts.role = row?.ro === '0' || row?.ro === 'OFF' ? 'primary' : 'replica';
+    // A leader that is being stopped closes first.
+    if (facts.life === 'serving') facts.role = isOpen(row?.ro ?? '') ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
     const reading = await readPosition(this.#instance, session);
     const { position, applied, received, channel } = reading;
