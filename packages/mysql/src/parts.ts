@@ -1,5 +1,6 @@
 /** The parts of which something other than a member of a cluster can be made: one server, its process, its SQL, its replication. */
 
+export { siblingPath, siblings } from '@understudy/engine/host';
 export { copyByDump } from './clone/by-dump.ts';
 export { copyByPlugin } from './clone/by-plugin.ts';
 export type { CopyHost, CopyJob } from './clone/copy-job.ts';
@@ -14,7 +15,6 @@ export { renderClientConfig, renderConfig } from './config/file.ts';
 export { ManagedConfig } from './config/managed.ts';
 export { type Settings, settingsProfiles } from './config/settings.ts';
 export { type Dialect, dialectOf } from './dialect/dialect.ts';
-export { siblingPath, siblings } from './disk/aside.ts';
 export { logFiles } from './disk/binlog-files.ts';
 export { copyFolder, ensureTemplate } from './disk/template.ts';
 export { serverErrorOf } from './errors.ts';

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { identityName } from '@understudy/engine/host';
 import type { MysqlOptions } from './options.ts';
 
 /** Every file that this package writes outside of what the server keeps itself. */
@@ -16,8 +17,6 @@ export interface Paths {
   readonly temporary: string;
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
 }
-
-export const identityName = 'understudy.json';
 
 export function pathsOf({ dataDir, runDir }: Pick<MysqlOptions, 'dataDir' | 'runDir'>): Paths {
   return {

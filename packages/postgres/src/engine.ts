@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
 import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
 import { follow } from './commands/follow.ts';
@@ -14,7 +14,6 @@ import { start } from './commands/start.ts';
 import { fence, stopInOrder } from './commands/stop.ts';
 import { engineError } from './errors.ts';
 import type { Instance } from './instance.ts';
-import { type JobHandle, Jobs } from './jobs.ts';
 import { Maintenance } from './maintain.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Probe } from './observe/probe.ts';
@@ -45,7 +44,10 @@ export class PostgresEngine implements Engine {
     this.#instance = instance;
     this.#observer = observer;
     this.#probe = probe;
-    this.#jobs = new Jobs(() => this.#changed());
+    this.#jobs = new Jobs(
+      () => this.#changed(),
+      (command, error) => engineError('ENGINE_INTERNAL', command, error),
+    );
     this.#maintenance = new Maintenance(instance);
     instance.postmaster.onExit(() => {
       probe.reset();

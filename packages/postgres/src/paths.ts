@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { identityName } from '@understudy/engine/host';
 import type { PostgresOptions } from './options.ts';
 
 /** Every file that this package writes outside of what PostgreSQL keeps itself. */
@@ -18,8 +19,6 @@ export interface Paths {
 
 export const includeName = 'understudy.conf';
 export const hbaName = 'understudy_hba.conf';
-export const identityName = 'understudy.json';
-
 export function pathsOf(options: PostgresOptions): Paths {
   const { dataDir, runDir } = options;
   return {

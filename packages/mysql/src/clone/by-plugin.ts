@@ -1,8 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, pollUntil } from '@understudy/engine/host';
-import { folderBytes } from '../disk/aside.ts';
+import { folderBytes, makeFolder, pollUntil } from '@understudy/engine/host';
 import { syncTree } from '../disk/sync.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';

@@ -2,14 +2,20 @@ import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { syncFolder, unmarkIncomplete } from '@understudy/engine/host';
+import {
+  moveAside,
+  type Progress,
+  removeLeftovers,
+  siblingPath,
+  siblings,
+  syncFolder,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import { stopReplica } from '../commands/stop.ts';
-import { moveAside, removeLeftovers, siblingPath, siblings } from '../disk/aside.ts';
 import { writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import type { Progress } from '../jobs.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
 import { keepTail } from '../tail/keep.ts';

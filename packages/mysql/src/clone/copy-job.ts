@@ -1,6 +1,6 @@
 import type { Member } from '@understudy/core';
+import type { Progress } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
-import type { Progress } from '../jobs.ts';
 
 /** What a copy needs of the server that it is made for. */
 export type CopyHost = Pick<Instance, 'options' | 'paths' | 'owner' | 'programs' | 'config' | 'dialect'>;

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { decodePosition, encodePosition, type Position, type SystemId, systemId } from '@understudy/core';
-import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { identityName, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import { identityName } from '../paths.ts';
 import type { Flavour } from '../programs.ts';
 
 const endSchema = z.object({

@@ -1,9 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { EngineState } from '@understudy/core';
-import { codeOf, isMarkedIncomplete, readIfThere } from '@understudy/engine/host';
+import { codeOf, identityName, isMarkedIncomplete, readIfThere } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
-import { identityName } from '../paths.ts';
 import { isNewer } from '../programs.ts';
 import { newestBinlog } from './binlog-files.ts';
 import { type DataIdentity, type ExpectedData, parseIdentity, positionOfEnd, systemIdOf } from './identity.ts';

@@ -2,9 +2,16 @@ import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, pollUntil, replaceFile, unmarkIncomplete } from '@understudy/engine/host';
+import {
+  makeFolder,
+  moveAside,
+  pollUntil,
+  replaceFile,
+  siblingPath,
+  siblings,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import { stopReplica } from '../commands/stop.ts';
-import { moveAside, siblingPath, siblings } from '../disk/aside.ts';
 import { readControlFile } from '../disk/control-file.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';

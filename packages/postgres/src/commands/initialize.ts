@@ -1,8 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, replaceFile, unmarkIncomplete } from '@understudy/engine/host';
-import { moveAside, siblingPath, siblings } from '../disk/aside.ts';
+import { makeFolder, moveAside, replaceFile, siblingPath, siblings, unmarkIncomplete } from '@understudy/engine/host';
 import { readControlFile } from '../disk/control-file.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';

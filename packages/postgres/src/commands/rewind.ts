@@ -3,16 +3,17 @@ import { join } from 'node:path';
 import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
+  keepWithinBudget,
   makeFolder,
   markIncomplete,
   pollUntil,
   replaceFile,
+  siblingPath,
   syncFolder,
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import type { Progress } from '../clone/clone.ts';
 import { memberPosition, openMember } from '../clone/source.ts';
-import { keepWithinBudget, siblingPath } from '../disk/aside.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';

@@ -1,10 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type EngineState, systemId } from '@understudy/core';
-import { codeOf, isMarkedIncomplete, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import {
+  codeOf,
+  identityName,
+  isMarkedIncomplete,
+  type Owner,
+  readIfThere,
+  replaceFile,
+} from '@understudy/engine/host';
 import { z } from 'zod';
 import { reasonOf } from '../errors.ts';
-import { identityName } from '../paths.ts';
 import { type ControlFile, ControlFileProblem, readControlFile } from './control-file.ts';
 import { checkpointEnd, positionOf } from './wal.ts';
 

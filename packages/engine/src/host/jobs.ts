@@ -1,11 +1,12 @@
 import type { EngineJob } from '@understudy/core';
-import { EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
-import { engineError } from './errors.ts';
+import { EngineError } from '../index.ts';
+import { monotonicMs } from './waiting.ts';
+
+export type Progress = (doneBytes: number, totalBytes: number | null) => void;
 
 export interface JobHandle {
   readonly signal: AbortSignal;
-  readonly progress: (doneBytes: number, totalBytes: number | null) => void;
+  readonly progress: Progress;
 }
 
 interface RunningJob {
@@ -17,16 +18,24 @@ interface RunningJob {
   progress: EngineJob['progress'];
 }
 
+export interface JobFailure {
+  readonly command: string;
+  readonly error: EngineError;
+}
+
 const failuresKept = 20;
 
 /** The long work of an engine: one piece at a time, in the background; what fails is kept until somebody asks. */
 export class Jobs {
   #running: RunningJob | null = null;
-  #failures: { readonly command: string; readonly error: EngineError }[] = [];
+  #failures: JobFailure[] = [];
   readonly #onChange: () => void;
+  readonly #asEngineError: (command: string, error: unknown) => EngineError;
 
-  constructor(onChange: () => void) {
+  /** @param onChange called when a piece has ended. @param asEngineError what a failure is called. */
+  constructor(onChange: () => void, asEngineError: (command: string, error: unknown) => EngineError) {
     this.#onChange = onChange;
+    this.#asEngineError = asEngineError;
   }
 
   get running(): EngineJob | null {
@@ -35,7 +44,7 @@ export class Jobs {
     return { kind: job.kind, sinceMs: Math.round(monotonicMs() - job.sinceMs), progress: job.progress };
   }
 
-  takeFailures(): readonly { readonly command: string; readonly error: EngineError }[] {
+  takeFailures(): readonly JobFailure[] {
     const taken = this.#failures;
     this.#failures = [];
     return taken;
@@ -52,42 +61,33 @@ export class Jobs {
       const text = `The engine is busy with "${this.#running.command}"; "${command}" has to wait.`;
       throw new EngineError('ENGINE_BUSY', text, 'safe');
     }
-    const abort = new AbortController();
     const job: RunningJob = {
       kind,
       command,
       sinceMs: monotonicMs(),
-      abort,
+      abort: new AbortController(),
       progress: null,
-      // In a later turn, so that the job is registered before its work begins.
+      // In a later turn: the job is registered before its work begins.
       done: Promise.resolve().then(() => this.#run(job, work)),
     };
     this.#running = job;
   }
 
   async #run(job: RunningJob, work: (handle: JobHandle) => Promise<void>): Promise<void> {
+    const progress: Progress = (doneBytes, totalBytes) => {
+      job.progress = { doneBytes, totalBytes };
+    };
     try {
-      await work({
-        signal: job.abort.signal,
-        progress: (doneBytes, totalBytes) => {
-          job.progress = { doneBytes, totalBytes };
-        },
-      });
+      await work({ signal: job.abort.signal, progress });
     } catch (error) {
       if (!job.abort.signal.aborted) {
-        this.#failures.push({ command: job.command, error: engineError('ENGINE_INTERNAL', job.command, error) });
-        this.#failures = this.#failures.slice(-failuresKept);
+        const failure = { command: job.command, error: this.#asEngineError(job.command, error) };
+        this.#failures = [...this.#failures, failure].slice(-failuresKept);
       }
     } finally {
       this.#running = null;
       this.#onChange();
     }
-  }
-
-  /** Breaks off the work under way, if any, and waits until it has let go. */
-  async cancel(): Promise<void> {
-    this.#running?.abort.abort();
-    await this.#running?.done;
   }
 
   /** Tells the work under way to stop, without waiting. */
@@ -98,5 +98,11 @@ export class Jobs {
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     await this.#running?.done;
+  }
+
+  /** Breaks off the work under way, if any, and waits until it has let go. */
+  async cancel(): Promise<void> {
+    this.abort();
+    await this.idle();
   }
 }

@@ -1,8 +1,11 @@
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { EngineError } from '@understudy/engine';
-import { codeOf, readIfThere, syncFolder } from '@understudy/engine/host';
-import { identityName } from '../paths.ts';
+import { EngineError } from '../index.ts';
+import { codeOf } from './errors.ts';
+import { readIfThere, syncFolder } from './files.ts';
+
+/** The file by which a data directory of ours is known. */
+export const identityName = 'understudy.json';
 
 /** How much may be kept of what was replaced. */
 export interface AsideBudget {
@@ -10,8 +13,8 @@ export interface AsideBudget {
   readonly keep: number;
 }
 
-/** What lies beside a data directory: a replaced one that is kept, or one that is being made. */
-export type SiblingKind = 'aside' | 'clone' | 'init';
+/** What lies beside a data directory: a replaced one or a part of its log that is kept, or one that is being made. */
+export type SiblingKind = 'aside' | 'fork' | 'clone' | 'init';
 
 let made = 0;
 
@@ -76,10 +79,14 @@ export async function moveAside(dataDir: string, budget: AsideBudget): Promise<s
   return target;
 }
 
-/** Removes the oldest kept directories until their number and size are within the budget. */
+/** Removes the oldest of what is kept of a data directory, of each kind, until number and size are within the budget. */
 export async function keepWithinBudget(dataDir: string, budget: AsideBudget): Promise<void> {
+  for (const kind of ['aside', 'fork'] as const) await keepSome(await siblings(dataDir, kind), budget);
+}
+
+async function keepSome(paths: readonly string[], budget: AsideBudget): Promise<void> {
   const sizes = new Map<string, number>();
-  for (const path of await siblings(dataDir, 'aside')) sizes.set(path, await folderBytes(path));
+  for (const path of paths) sizes.set(path, await folderBytes(path));
   let bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   for (const [path, size] of sizes) {
     if (sizes.size <= budget.keep && bytes <= budget.maxBytes) return;
