@@ -2,7 +2,7 @@
 // hold of each decision; a small model of two servers that die and return at random for what must hold of their sequence.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type GtidSet, gtidContains, gtidUnion } from '@understudy/core';
+import { type GtidSet, gtidContains, gtidCount, gtidSubtract, gtidUnion } from '@understudy/core';
 import fc from 'fast-check';
 import { decide, hungAfterMs, mayWrite, type Step } from '../src/decide/decide.ts';
 import { type Both, nextNumber, otherSide, pairSettings, type SideName, sideNames } from '../src/decide/sides.ts';
@@ -75,6 +75,7 @@ test('nothing is opened that may not write, and nothing while a server that must
         if (known.writers === 'one' && other.process === 'running' && other.life === 'serving') assert.ok(other.server);
       }
     }),
+    { numRuns: 3000 },
   );
 });
 
@@ -90,6 +91,7 @@ test('a server takes over only from a dead one, with all that it received applie
         assert.ok(gtidContains(own.executed, own.received));
       }
     }),
+    { numRuns: 3000 },
   );
 });
 
@@ -102,6 +104,7 @@ test('nobody follows a server that is set apart, and an applier that an error st
         assert.equal(seen[linked].server?.link?.applierError ?? null, null);
       }
     }),
+    { numRuns: 3000 },
   );
 });
 
@@ -116,6 +119,7 @@ test('only one writer at a time: what the passive server has alone is set apart 
         assert.equal(stepsOf(steps, 'link').length, 0);
       }
     }),
+    { numRuns: 3000 },
   );
 });
 
@@ -123,6 +127,8 @@ interface World {
   readonly servers: Record<SideName, { alive: boolean; open: boolean; held: GtidSet; receives: boolean }>;
   memory: Memory;
   written: number;
+  /** What a dead server had and its successor went on without. */
+  late: GtidSet;
 }
 
 const viewOf = ({ alive, open, held, receives }: World['servers'][SideName]): SideView =>
@@ -160,6 +166,7 @@ function carryOut(world: World, step: Step): void {
       break;
     case 'take-over':
       own.receives = false;
+      world.late = gtidUnion(world.late, gtidSubtract(world.servers[otherSide(step.side)].held, own.held));
       world.memory = { ...world.memory, active: step.side };
       break;
     case 'set-apart':
@@ -210,12 +217,15 @@ test('whatever dies and whenever: with one writer at most one is open, nothing i
         servers: { n1: empty(), n2: empty() },
         memory: { active: 'n1', writers: 'one', apart: null },
         written: 0,
+        late: new Map(),
       };
       const rest: Happening[] = Array.from({ length: 8 }, () => [{ kind: 'turn' }, { kind: 'send' }] as const).flat();
       for (const each of [...events, ...rest]) {
         happen(world, each);
         const open = sideNames.filter((name) => world.servers[name].alive && world.servers[name].open);
         assert.ok(open.length <= 1, `${open.join(' and ')} are open`);
+        const unasked = gtidSubtract(world.late, gtidSubtract(world.late, world.servers[world.memory.active].held));
+        assert.equal(gtidCount(unasked), 0n, 'late transactions came to the active server by themselves');
       }
       const { active, apart } = world.memory;
       assert.ok(world.servers[active].open);

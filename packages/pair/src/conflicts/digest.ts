@@ -10,9 +10,9 @@ export interface Chunk {
   readonly to: StoredRow | null;
 }
 
-/** Bytes and not letters are compared: `a` and `A` are not the same row. `QUOTE` tells NULL from everything else. */
+/** Bytes and not letters are compared: `a` and `A` are not the same row. No digit is `N`, which stands for NULL. */
 function rowDigest({ columns }: TableShape): string {
-  const parts = columns.map(({ name }) => `QUOTE(CAST(${quoteIdentifier(name)} AS BINARY))`);
+  const parts = columns.map(({ name }) => `COALESCE(HEX(CAST(${quoteIdentifier(name)} AS BINARY)), 'N')`);
   // MySQL 9.6 has neither MD5 nor SHA1 any more.
   return `LEFT(SHA2(CONCAT_WS(',', ${parts.join(', ')}), 256), 32)`;
 }

@@ -70,17 +70,30 @@ export async function repairStop({ servers, record, withinMs, signal }: RepairCo
   await closeBoth([servers.n1, servers.n2], withinMs);
   const involved = new Map<string, Involved>();
   for (let round = 0; ; round += 1) {
-    signal.throwIfAborted();
-    const stops = await currentStops(servers);
-    if (stops.length === 0 && (await bothIdle(servers))) break;
+    const stops = await nextStops(servers, withinMs, signal);
+    if (stops.length === 0) break;
     if (round >= roundsMax) {
-      const text = `After ${roundsMax} transactions there are still conflicts; both servers stay as they are. See: understudy pair show`;
+      const text = `After ${roundsMax} transactions there are still conflicts. What was done until now is in ${record.path}. See: understudy pair show`;
       throw new PairError('PAIR_FAILED', text, 'safe');
     }
     for (const stop of stops) await letThrough(servers, stop, involved, record, withinMs);
   }
   await meet({ servers }, withinMs, signal);
   await settleRows(servers, [...involved.values()], record, keep);
+}
+
+/** The next stops; none when both have applied all that there is, so that no conflict is on its way any more. */
+async function nextStops(servers: Both<PairServer>, timeoutMs: number, signal: AbortSignal): Promise<readonly Stop[]> {
+  const found = await pollUntil(
+    async () => {
+      const stops = await currentStops(servers);
+      return stops.length > 0 || (await bothIdle(servers)) ? stops : null;
+    },
+    { everyMs: 20, timeoutMs, signal },
+  );
+  if (found !== null) return found;
+  const text = `The servers had not applied what the other has after ${timeoutMs / 1000} s. See: understudy pair show`;
+  throw new PairError('PAIR_FAILED', text, 'safe');
 }
 
 /** Whether both have applied all that they received, so that no conflict is on its way any more. */

@@ -115,6 +115,7 @@ export function readExpression(column: ColumnShape): string {
   const name = quoteIdentifier(column.name);
   if (isBytes(column)) return `HEX(${name})`;
   if (column.type === 'bit') return `${name} + 0`;
+  if (column.type === 'json') return `CAST(${name} AS CHAR)`;
   return column.type === 'float' ? `${name} + 0e0` : name;
 }
 

@@ -19,6 +19,8 @@ import { readExecuted } from './look.ts';
 import type { PairServer } from './server.ts';
 
 const timeoutMs = 4000;
+/** An applier ends after the transaction that it is at. */
+const stopTimeoutMs = 30_000;
 
 /**
  * Lets `server` receive from `source`, which answers, and apply. Safe to repeat; a channel is changed only when the address of its source
@@ -36,12 +38,25 @@ export async function link(server: PairServer, source: PairServer): Promise<void
   await server.sql.fresh(timeoutMs, async (session) => {
     await pointTo(session, server, source);
     const channel = await readChannel(session, dialect, timeoutMs);
+    if (dialect.gtids === 'domains') {
+      if (channel?.receiver === 'stopped' || channel?.applier === 'stopped') await beginAnew(session, server, source);
+      return;
+    }
     if (channel?.receiver === 'stopped') {
-      if (dialect.gtids === 'domains') await skipOwn(session, server, source);
       await session.query(startReceiver(dialect, accounts.copy, password), [], timeoutMs);
     }
     await session.query(`START ${dialect.replica} SQL_THREAD`, [], timeoutMs);
   });
+}
+
+/**
+ * MariaDB, both threads: an applier that is started alone after an error may begin with transactions that it has applied already (tried on
+ * 11.8, two domains in one relay log), and stop there for good.
+ */
+async function beginAnew(session: Session, server: PairServer, source: PairServer): Promise<void> {
+  await session.query('STOP SLAVE', [], stopTimeoutMs);
+  await skipOwn(session, server, source);
+  await session.query('START SLAVE', [], timeoutMs);
 }
 
 /**
@@ -55,7 +70,6 @@ async function skipOwn(session: Session, server: PairServer, source: PairServer)
   const executed = (await executedBy(source)).get(`${domain}-${serverId}`)?.at(-1)?.last ?? 0n;
   if (executed <= told) return;
   const wanted = [...known.filter((each) => each.domain !== domain), { domain, server: serverId, sequence: executed }];
-  await session.query('STOP SLAVE SQL_THREAD', [], timeoutMs);
   // In strict mode a position before the server's own newest transaction is refused, which is what this is.
   await session.query('SET GLOBAL gtid_strict_mode = OFF', [], timeoutMs);
   try {

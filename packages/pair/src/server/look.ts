@@ -98,13 +98,21 @@ export async function readServer({ sql, dialect }: PairServer): Promise<ServerVi
   };
 }
 
-/** Everything that a server has executed. MariaDB keeps what it received apart from what it wrote. */
+/**
+ * Everything that a server has executed, and that a reader sees. In MariaDB a transaction is in the log's state before it is visible, so
+ * that state is taken for what the server has written itself, and for what it received the place where its applier is, which comes after.
+ */
 export async function readExecuted(session: Session, kind: GtidKind): Promise<ServerView['executed']> {
-  const names =
-    kind === 'sets'
-      ? "@@global.gtid_executed AS a, '' AS b"
-      : '@@global.gtid_binlog_state AS a, @@global.gtid_slave_pos AS b';
-  const [row] = await session.query(`SELECT ${names}`, [], lookTimeoutMs);
-  const parts = [row?.a ?? '', row?.b ?? ''].map((text) => readPosition(kind, text));
-  return gtidUnion(...parts.map((part) => part ?? new Map()));
+  if (kind === 'sets') {
+    const [row] = await session.query('SELECT @@global.gtid_executed AS executed', [], lookTimeoutMs);
+    return readPosition(kind, row?.executed ?? '') ?? new Map();
+  }
+  const [row] = await session.query(
+    'SELECT @@global.gtid_domain_id AS own, @@global.gtid_binlog_state AS logged, @@global.gtid_slave_pos AS applied',
+    [],
+    lookTimeoutMs,
+  );
+  const logged = readPosition(kind, row?.logged ?? '') ?? new Map();
+  const written = new Map([...logged].filter(([source]) => source.startsWith(`${row?.own ?? ''}-`)));
+  return gtidUnion(written, readPosition(kind, row?.applied ?? '') ?? new Map());
 }

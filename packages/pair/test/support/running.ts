@@ -74,12 +74,12 @@ export class RunningPair {
   }
 
   /** Two transactions that are both open before either is committed, so that both succeed. */
-  async atOnce(onN1: string, onN2: string): Promise<void> {
+  async atOnce(onN1: string | readonly string[], onN2: string | readonly string[]): Promise<void> {
     const [n1, n2] = [await this.connect('n1'), await this.connect('n2')];
     try {
       for (const each of [n1, n2]) await each.query('begin');
-      await n1.query(onN1);
-      await n2.query(onN2);
+      for (const sql of [onN1].flat()) await n1.query(sql);
+      for (const sql of [onN2].flat()) await n2.query(sql);
       await Promise.all([n1.query('commit'), n2.query('commit')]);
     } finally {
       n1.destroy();

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { findMysql } from '@understudy/servers';
 import { z } from 'zod';
 import { checkResultSchema, planSchema, repairResultSchema, switchResultSchema } from '../../src/control/protocol.ts';
+import { conflictCases, richTable } from './conflicts.ts';
 import { eventually, RunningPair, readArtifact } from './running.ts';
 
 const stopReceiver = { mysql: 'stop replica io_thread', mariadb: 'stop slave io_thread' } as const;
@@ -104,6 +105,32 @@ export function pairSuite(engine: 'mysql' | 'mariadb', version: string): void {
       const again = await running.ask({ op: 'check', timeoutMs: 60_000 }, checkResultSchema);
       assert.deepEqual(again.problems, []);
       assert.ok(again.rows >= 100);
+    });
+
+    test('conflicts of every kind that stops replication are repaired row by row, and the rest of their transactions stays', async () => {
+      await running.query('n1', richTable);
+      await running.equal();
+      for (const { name, n1, n2, afterwards, keep, left } of conflictCases) {
+        await running.atOnce(n1, n2);
+        if (afterwards !== undefined) await running.query(afterwards.side, afterwards.sql);
+        await eventually(`the stop: ${name}`, () => running.status.problems.some(({ id }) => id === 'stop'));
+        await running.ask({ op: 'repair', id: 'stop', keep, timeoutMs: 30_000 }, repairResultSchema);
+        await running.whole();
+        for (const side of ['n1', 'n2'] as const) {
+          const rows = await running.query(side, 'select id, code, n from rich order by id');
+          assert.equal(rows.map(({ id, code, n }) => `${id}:${code}:${n}`).join(' '), left, `${name}, on ${side}`);
+        }
+        const { problems } = await running.ask({ op: 'check', timeoutMs: 60_000 }, checkResultSchema);
+        assert.deepEqual(problems, [], name);
+      }
+      const [row] = await running.query(
+        'n2',
+        "select hex(b) as b, bits + 0 as bits, cast(at as char) as at, e, g from rich where code = 'dup'",
+      );
+      assert.deepEqual(
+        [row?.b, Number(row?.bits), row?.at, row?.e, row?.g],
+        ['00FF27', 5, '2026-01-02 03:04:05.678', 'b', 3],
+      );
     });
 
     test('an update against a delete: the row that is kept is on both again, with all of its values', async () => {
