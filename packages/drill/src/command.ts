@@ -9,8 +9,9 @@ import { runTour, type TourStep } from './tour/tour.ts';
 
 /** Text of `understudy drill --help`. */
 export function drillUsage(): string {
+  const width = Math.max(...[...faults.keys()].map((name) => name.length)) + 2;
   const list = [...faults.values()].map(
-    ({ name, text, needs }) => `    ${name.padEnd(19)}${text}${needs === 'namespaces' ? ' (root)' : ''}`,
+    ({ name, text, needs }) => `    ${name.padEnd(width)}${text}${needs === 'namespaces' ? ' (root)' : ''}`,
   );
   return `Usage: understudy drill [options]
 

@@ -128,7 +128,7 @@ function addDrill({ program, attach }: Tree): void {
     )
     .option('--log-level <level>', 'of the agents: info (default) or debug');
   withExamples(withCommon(drill), [
-    ['understudy drill --runs 1', 'every fault once'],
+    ['understudy drill --faults all --runs 1', 'every fault once'],
     ['understudy drill --faults kill-database,freeze --runs 20 --store etcd', ''],
     ['understudy drill --engine mariadb', ''],
     ['understudy drill --engine mysql --tour', 'tutorial tables and sysbench'],
