@@ -48,6 +48,29 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         );
       }));
 
+    it('stops waiting when nobody has to acknowledge any more, also with a statement about accounts that waits', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        // It has its connections before anybody is kept from logging in.
+        await leader.engine().maintain(stage.context(leader));
+        const watch = await admin(leader);
+        try {
+          await replica.freeze();
+          const made = nodeOf(leader).sql(["create user 'late'@'%' identified by 'password of tests'"]);
+          await eventually('it waits', async () => {
+            const [row] = await watch.query("show global status like 'Rpl_semi_sync_%_wait_sessions'");
+            return Number(row?.Value) > 0 ? true : null;
+          });
+          await leader.engine().execute({ kind: 'set-ack-rule', rule: ALONE }, stage.context(leader));
+          await made;
+          const { state } = await leader.engine().observe();
+          assert.equal(state.kind === 'primary' ? state.acks.running?.required : null, 0);
+        } finally {
+          await watch.end();
+        }
+      }));
+
     it('frees a commit that its replica received without being asked for an acknowledgement', () =>
       onStage(harness, 2, async (stage) => {
         const leader = await stage.build(1);

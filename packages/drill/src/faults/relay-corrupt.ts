@@ -20,7 +20,7 @@ export const replicaRelayCorrupt: Fault = {
   name: 'replica-relay-corrupt',
   text: "a replica's host is killed, and a byte of what it received and has not applied is damaged before it starts again",
   needs: 'nothing',
-  holdMs: 2000,
+  holdMs: 0,
   writes: 'go-on',
   inject: async ({ cluster, replicas, signal, say }) => {
     const [replica] = replicas;
@@ -32,7 +32,9 @@ export const replicaRelayCorrupt: Fault = {
     await replica.killHost();
     const at = await damage(join(replica.paths.dataDir, spot.file), spot);
     say(`byte ${at} of ${spot.file} on ${replica.name} is damaged`);
-    return { atMs, heal: async () => replica.start() };
+    // Where it is the only one that acknowledges, writes wait for it.
+    replica.start();
+    return { atMs, heal: async () => undefined };
   },
 };
 
