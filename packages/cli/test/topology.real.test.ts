@@ -78,6 +78,38 @@ for (const [engine, version] of [
   });
 }
 
+test('a move that does not arrive in time is undone', async (t) => {
+  const folder = join(root, 'undone');
+  const cluster = await createLocalCluster({ folder, engine: 'postgres', nodes: 3, command: ownCommand });
+  t.after(() => cluster.destroy());
+  const leader = await cluster.start();
+  const [middle = '', lowest = ''] = cluster.nodes.map(({ name }) => name).filter((name) => name !== leader);
+  const here = ['--json', '--data-dir', folder];
+  const sql = async (on: string, text: string) => {
+    const ran = await cli(['sql', '--on', on, text, ...here]);
+    assert.equal(ran.code, 0, ran.stderr);
+  };
+  // It receives and acknowledges, and applies nothing: what the other one holds, it can not pass on for certain.
+  await sql(middle, 'select pg_wal_replay_pause()');
+  await sql(leader, 'create table something (n int)');
+  const late = await cli(['topology', 'move', lowest, '--under', middle, '--timeout', '2s', ...here]);
+  assert.equal(late.code, 1);
+  const error = JSON.parse(late.stderr).error;
+  assert.equal(error.code, 'REQUEST_FAILED');
+  assert.match(
+    error.message,
+    new RegExp(`${lowest} was not under ${middle} within 2 s: .*wanted under the leader again`, 's'),
+  );
+  const config = await cli(['config', 'show', ...here]);
+  assert.deepEqual(JSON.parse(config.stdout).upstreams, {});
+  await upstreamIs(cluster, lowest, leader);
+  await sql(middle, 'select pg_wal_replay_resume()');
+  const again = await cli(['topology', 'move', lowest, '--under', middle, ...here]);
+  assert.equal(again.code, 0, again.stderr);
+  const shown = JSON.parse((await cli(['topology', 'show', ...here])).stdout);
+  assert.equal(shown.tree.replicas[0].replicas[0].id, lowest);
+});
+
 async function seen(cluster: LocalCluster): Promise<StatusView> {
   return eventually('an answer', () => statusOf(cluster.nodes));
 }
