@@ -27,6 +27,8 @@ const settingsSchema = z.object({
 });
 
 const lookEveryMs = 200;
+/** How long an objection is looked at again that may pass by itself. */
+const passesWithinMs = 5000;
 /** A member has arrived when it shows what its upstream showed so long ago. */
 const arrivedWithinMs = 1000;
 
@@ -45,12 +47,7 @@ export async function move(context: Context, args: readonly string[], given: unk
   const interrupted = context.interruption();
   // What undoes a move must get through after an interruption too.
   const client = new ClusterClient(await findTarget(options, context.io.env));
-  const { status } = await client.look();
-  const seen = await client.config();
-  const settings = settingsSchema.parse(seen.config);
-  const to = destinationOf(status, options.under);
-  const objection = objectionToMove(status, settings, node, to);
-  if (objection !== null) throw new CliError('REFUSED', `${objection.why} Nothing was changed.`, objection.next);
+  const { status, seen, settings, to } = await checked(client, node, options.under, interrupted);
   const before = settings.upstreams[node] ?? null;
   const isWanted = JSON.stringify(upstreamsAfter(settings, node, to)) === JSON.stringify(settings.upstreams);
   if (isWanted && arrival(status, node, to) !== null) return report(context, 'unchanged', node, status, 0);
@@ -67,6 +64,23 @@ export async function move(context: Context, args: readonly string[], given: unk
     `${node} was not under ${nameOf(to)} within ${formatDuration(options.timeout)}: ${end.why} ${undone}`,
     `See: understudy explain ${node}`,
   );
+}
+
+/** Looks whether the move is possible; what may pass by itself is given a moment. @throws CliError `REFUSED` */
+async function checked(client: ClusterClient, node: string, under: string, interrupted: AbortSignal) {
+  const endMs = nowMs() + passesWithinMs;
+  for (;;) {
+    const { status } = await client.look();
+    const seen = await client.config();
+    const settings = settingsSchema.parse(seen.config);
+    const to = destinationOf(status, under);
+    const objection = objectionToMove(status, settings, node, to);
+    if (objection === null) return { status, seen, settings, to };
+    if (objection.passes !== 'soon' || nowMs() > endMs || interrupted.aborted) {
+      throw new CliError('REFUSED', `${objection.why} Nothing was changed.`, objection.next);
+    }
+    await pauseFor(lookEveryMs, interrupted);
+  }
 }
 
 type End =

@@ -18,6 +18,8 @@ export interface TreeSettings {
 export interface Objection {
   readonly why: string;
   readonly next: string;
+  /** `soon`: it may be gone in a moment, as a stream that is just being made anew. */
+  readonly passes?: 'soon';
 }
 
 /** `leader`, or the name of the present leader, as a destination. */
@@ -103,6 +105,7 @@ function objectionToUpstream(
     return {
       why: `${upstream} gets no stream that begins at ${status.leader} (it ${member.upstream === null ? 'follows nobody' : `follows ${member.upstream}`}).`,
       next: `See why: understudy explain ${upstream}`,
+      passes: 'soon',
     };
   const lagBytes = member.replayLagBytes ?? 0;
   if (lagBytes <= settings.ackerLagBytes) return null;
@@ -129,5 +132,6 @@ function objectionToAcks(status: StatusView, settings: TreeSettings, node: strin
   return {
     why: `Commits wait for ${settings.requiredAcks} (requiredAcks) of those who receive from the leader itself; without ${node} that would be ${names}.`,
     next: `Move another node to the leader first (understudy topology move NODE --under leader), or ask for fewer: understudy config set requiredAcks=${Math.max(1, left.length)}`,
+    passes: 'soon',
   };
 }
