@@ -15,7 +15,7 @@ export interface Tablespace {
   readonly sizeKb: number | null;
 }
 
-const queueBytesMax = 4 * 1024 * 1024;
+const queueBytesMax = 16 * 1024 * 1024;
 
 interface CopyDataMessage {
   readonly chunk: Buffer;

@@ -8,7 +8,7 @@ import type { TarEntry, TarSink } from './tar.ts';
 
 const syncAtOnce = 8;
 /** The server sends small pieces; each call of the system costs as much as writing one of them. */
-const writeBytes = 1024 * 1024;
+const writeBytes = 4 * 1024 * 1024;
 
 /** Writes the files of a backup's archive below one folder, and remembers size and checksum of each. */
 export class Unpacker implements TarSink {
