@@ -18,11 +18,8 @@ for (const server of await testServers(testServerNames)) {
         await stage.setRule(first, ackRule([second.id], 1));
         const client = await stage.connect(first);
         assert.equal(await client.write(1), 'acknowledged');
-        await stage.until(
-          late,
-          'replica',
-          ({ position, replayed }) => position !== null && contains(replayed, position),
-        );
+        const { position: written } = await stage.until(first, 'primary');
+        await stage.until(late, 'replica', ({ replayed }) => contains(replayed, written));
         const keep = (delayMs = hourMs) => late.engine().maintain(delayed(stage, late, delayMs));
         await keep();
         assert.equal(await delayOf(late), '3600');

@@ -47,6 +47,8 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
       ['performance_schema', 'OFF'],
       ['secure_file_priv', 'NULL'],
       ['innodb_buffer_pool_size', '32M'],
+      // As the template has it: it would be written anew.
+      ['innodb_redo_log_capacity', '8M'],
       ['innodb_doublewrite', 'OFF'],
       ['innodb_flush_log_at_trx_commit', '0'],
     ] as const;

@@ -14,7 +14,10 @@ const rowBytes = 4096;
 export async function binlogSubject(flavour: 'mysql' | 'mariadb', version?: string): Promise<Subject> {
   const found = await findMysql({ flavour, ...(version === undefined ? {} : { version }) });
   const server = await reachableMysql(found, serverUser());
-  const byHand = flavour === 'mysql' ? [clonePlugin(server)] : [dump(server), ...backup(server)];
+  const byHand =
+    flavour === 'mysql'
+      ? [clonePlugin(server, 'statement'), clonePlugin(server, 'with its server')]
+      : [dump(server), ...backup(server)];
   return { name: `${flavour} ${server.version}`, make: makerOf(server), fill, byHand };
 }
 
@@ -59,10 +62,10 @@ async function fill(pair: Pair, bytes: number): Promise<void> {
   }
 }
 
-/** `CLONE INSTANCE` on a server that runs already: the statement alone is timed. */
-function clonePlugin(server: MysqlServer): ByHand {
+/** `CLONE INSTANCE`: the statement alone is timed, or also the start of the empty server that it needs where there is no data yet. */
+function clonePlugin(server: MysqlServer, timed: 'statement' | 'with its server'): ByHand {
   return {
-    name: 'CLONE INSTANCE',
+    name: `CLONE INSTANCE (${timed})`,
     copy: async (pair, signal) => {
       const folder = join(pair.root, 'hand');
       const base = [
@@ -85,13 +88,14 @@ function clonePlugin(server: MysqlServer): ByHand {
         `--port=${await freePort()}`,
         '--skip-log-bin',
       ];
+      const beganMs = performance.now();
       const life = timeTool(server.tools.server, running, {
         home: folder,
         signal: AbortSignal.any([signal, ended.signal]),
       }).catch(() => 0);
       try {
         const connection = await connected({ socketPath: socket, user: 'root' });
-        const startedMs = performance.now();
+        const startedMs = timed === 'statement' ? performance.now() : beganMs;
         await connection.query(
           `clone instance from '${mysqlAccounts.clone}'@'127.0.0.1':${pair.source.port} identified by '${pair.secret}' data directory = '${join(folder, 'copy')}'`,
         );
@@ -112,8 +116,8 @@ async function connected(login: mysql.ConnectionOptions): Promise<mysql.Connecti
     try {
       return await mysql.createConnection(login);
     } catch (error) {
-      if (attempt > 300) throw error;
-      await delay(100);
+      if (attempt > 3000) throw error;
+      await delay(10);
     }
   }
 }
