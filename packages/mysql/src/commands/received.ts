@@ -1,5 +1,6 @@
 import { EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
+import { mariadbParallelMode } from '../config/settings.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
@@ -40,6 +41,7 @@ export async function keepApplying(
   }
   if (channel.relay.file !== '' && (await applyByFile(session, dialect, channel, patience)) === 'working')
     return 'working';
+  await session.query(`SET GLOBAL slave_parallel_mode = '${mariadbParallelMode}'`, [], queryTimeoutMs);
   await session.query(adjustStatement(dialect, 'MASTER_USE_GTID = slave_pos'), [], queryTimeoutMs);
   await session.query(startApplier, [], queryTimeoutMs);
   return 'settled';
@@ -52,6 +54,8 @@ async function applyByFile(
   patience: Patience,
 ): Promise<'applied' | 'working'> {
   if (applier === 'stopped') {
+    // With several workers, "all read" would not mean "all applied", and a stop drops what still waits for one of them.
+    await session.query("SET GLOBAL slave_parallel_mode = 'none'", [], queryTimeoutMs);
     const place = `RELAY_LOG_FILE = '${relay.file}', RELAY_LOG_POS = ${Number(relay.pos)}`;
     await session.query(adjustStatement(dialect, `MASTER_USE_GTID = no, ${place}`), [], queryTimeoutMs);
     await session.query(`START ${dialect.replica} SQL_THREAD`, [], queryTimeoutMs);

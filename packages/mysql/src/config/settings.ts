@@ -71,6 +71,9 @@ const mysql: SettingsProfile = {
   ],
 };
 
+/** How MariaDB applies while `commands/received.ts` does not say otherwise. */
+export const mariadbParallelMode = 'optimistic';
+
 const mariadb: SettingsProfile = {
   fixed: [
     ...common,
@@ -78,6 +81,7 @@ const mariadb: SettingsProfile = {
     ['gtid_strict_mode', 'ON', history],
     ['gtid_domain_id', '0', history],
     ['log_slave_updates', 'ON', history],
+    ['slave_parallel_mode', mariadbParallelMode, 'the agent applies one by one what it must know to be applied'],
     ['rpl_semi_sync_master_enabled', 'OFF', acks],
     ['rpl_semi_sync_master_wait_point', 'AFTER_SYNC', acks],
     ['rpl_semi_sync_master_wait_no_slave', 'ON', acks],
@@ -86,7 +90,6 @@ const mariadb: SettingsProfile = {
   ],
   defaults: [
     ['slave_parallel_threads', '4'],
-    ['slave_parallel_mode', 'optimistic'],
     ['slave_net_timeout', '4'],
     ['binlog_expire_logs_seconds', '604800'],
     ['innodb_buffer_pool_size', '64M'],
