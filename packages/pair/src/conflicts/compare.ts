@@ -126,6 +126,7 @@ async function compareChunks(
 ): Promise<TableProgress> {
   const { sessions } = context;
   const problems: RowProblem[] = [];
+  const remarks = new Set<string>();
   let rows = 0;
   for (let from = start; ; ) {
     const to = await chunkEnd(sessions.n1, shape, from);
@@ -135,23 +136,31 @@ async function compareChunks(
     ]);
     rows += n1.rows;
     if (n1.digest !== n2.digest || n1.rows !== n2.rows) {
-      problems.push(...(await differingRows(context, shape, { from, to })));
+      const found = await differingRows(context, shape, { from, to });
+      problems.push(...found.problems);
+      for (const remark of found.remarks) remarks.add(remark);
     }
-    if (to === null) return finished(problems, rows);
+    if (to === null) return finished(problems, rows, [...remarks]);
     if (monotonicMs() >= context.untilMs || context.signal.aborted)
-      return { rows, problems, remarks: [], next: { from: to } };
+      return { rows, problems, remarks: [...remarks], next: { from: to } };
     from = to;
   }
 }
 
-async function differingRows(context: CompareContext, shape: TableShape, chunk: Chunk): Promise<readonly RowProblem[]> {
+async function differingRows(
+  context: CompareContext,
+  shape: TableShape,
+  chunk: Chunk,
+): Promise<Pick<TableFindings, 'problems' | 'remarks'>> {
   const { sessions } = context;
   const [n1, n2] = await Promise.all([rowDigests(sessions.n1, shape, chunk), rowDigests(sessions.n2, shape, chunk)]);
   let suspects = differing(n1.digests, n2.digests).slice(0, namedMax);
   const proven: StoredRow[] = [];
   for (let round = 0; round < roundsMax && suspects.length > 0; round += 1) {
-    // Without that nothing can be said: replication is stopped, which is shown elsewhere.
-    if (!(await bothReached(context))) return [];
+    if (!(await bothReached(context))) {
+      const text = `Rows of ${shape.schema}.${shape.table} are not the same now; whether they will be cannot be said while replication is stopped or far behind.`;
+      return { problems: [], remarks: [text] };
+    }
     const moving: (typeof suspects)[number][] = [];
     for (const suspect of suspects) {
       const key = n1.keys.get(suspect.key) ?? n2.keys.get(suspect.key);
@@ -165,11 +174,11 @@ async function differingRows(context: CompareContext, shape: TableShape, chunk: 
   }
   const problems: RowProblem[] = [];
   for (const key of proven) problems.push(await rowProblem(sessions, shape, key));
-  return problems;
+  return { problems, remarks: [] };
 }
 
-/** Whether each server has executed what the other had when this was called. */
-async function bothReached({ servers, signal }: CompareContext): Promise<boolean> {
+/** Whether each server has executed what the other had when this was called, within a few seconds. */
+export async function bothReached({ servers, signal }: Pick<CompareContext, 'servers' | 'signal'>): Promise<boolean> {
   const goals = { n1: await executedBy(servers.n2), n2: await executedBy(servers.n1) };
   const timing = { timeoutMs: reachTimeoutMs, signal };
   const results = await Promise.all([

@@ -6,7 +6,7 @@ import type { CheckResult, PairStatus, Problem } from '../control/protocol.ts';
 import { sideNames } from '../decide/sides.ts';
 import { PairError, reasonOf } from '../errors.ts';
 import { wrongNumbers } from '../server/numbers.ts';
-import { compareTable, type RowProblem } from './compare.ts';
+import { bothReached, compareTable, type RowProblem } from './compare.ts';
 import { stopProblem } from './explain.ts';
 import { prepareReading } from './fix.ts';
 import { currentStops } from './repair-stop.ts';
@@ -165,6 +165,8 @@ export class Findings {
     };
     try {
       const sessions = { n1: await open('n1'), n2: await open('n2') };
+      // What was written before this began has arrived then: two updates that cross on their way would look equal for a moment.
+      await bothReached({ servers, signal });
       if (this.#place === null) {
         const tables = [...(await listTables(sessions.n1)), ...(await listTables(sessions.n2))];
         const distinct = new Map(tables.map((each) => [JSON.stringify(each), each]));
