@@ -47,7 +47,7 @@ const TABLES = `
  * Throws StoreError for a foreign or newer file, and SQLite's own error (busy among them) otherwise.
  */
 export function prepareSchema(db: DatabaseSync, path: string, bootId: string): void {
-  const state = inspect(db, path);
+  const state = inspectAtOnce(db, path);
   db.exec('PRAGMA journal_mode = WAL');
   db.exec(PRAGMAS);
   if (state === 'ours' && db.prepare('SELECT 1 FROM meta WHERE boot_id = ?').get(bootId) !== undefined) return;
@@ -60,6 +60,16 @@ export function prepareSchema(db: DatabaseSync, path: string, bootId: string): v
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** In one snapshot: between two questions another process may make the store. */
+function inspectAtOnce(db: DatabaseSync, path: string): 'ours' | 'empty' {
+  db.exec('BEGIN');
+  try {
+    return inspect(db, path);
+  } finally {
+    if (db.isTransaction) db.exec('ROLLBACK');
   }
 }
 
