@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { ALONE, ackRule, contains, relation } from '@understudy/core';
+import { ALONE, ackRule, contains, type Position, relation } from '@understudy/core';
 import type { ConformanceHarness, ConformanceNode, WriteOutcome } from './harness.ts';
 import { eventually, ids, onStage, type Stage } from './steps.ts';
 import { assertHolds, Writer, watched } from './writer.ts';
@@ -55,6 +55,11 @@ export function failoverTests(harness: ConformanceHarness): void {
       const [second, third] = [stage.node(2), stage.node(3)];
       const client = await stage.connect(leader);
       assert.equal(await client.write(1), 'acknowledged');
+      // One of them has acknowledged it; the old leader can follow only somebody who has it too.
+      const end = (await stage.until(leader, 'primary')).position;
+      const hasAll = ({ position }: { readonly position: Position | null }) =>
+        position !== null && contains(position, end);
+      for (const replica of [second, third]) await stage.until(replica, 'replica', hasAll);
       await stage.run(leader, { kind: 'stop', mode: 'fence' });
       for (const replica of [second, third]) await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
       await stage.promote(second, ALONE, 3);
