@@ -63,6 +63,9 @@ async function open(context: Context, options: Options): Promise<Opened> {
   return { session, driver };
 }
 
+/** How the three products say that a server is a replica, or closed. */
+const closedToWrites = /read-only (option|transaction|mode)/i;
+
 async function run(session: Session, driver: Driver, statement: string): Promise<readonly Result[]> {
   if (statement.trim() === '')
     throw new CliError('USAGE', 'There is no statement.', 'Write it as an argument, or send it by standard input.');
@@ -72,7 +75,9 @@ async function run(session: Session, driver: Driver, statement: string): Promise
     // A connection that broke says nothing about whether a COMMIT on its way was carried out.
     const isServers = driver.isRefusal(error);
     const next = isServers
-      ? 'Correct the statement.'
+      ? closedToWrites.test(reasonOf(error))
+        ? 'This server takes no writes now. Leave out --on to reach the one that does.'
+        : 'Correct the statement.'
       : 'The connection broke: whether the statement was carried out is not known. Look before repeating it.';
     throw new CliError('REQUEST_FAILED', reasonOf(error), next, {
       retry: isServers ? 'unsafe' : 'unknown',

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync } from 'node:fs';
-import { readFile, rename, rmdir } from 'node:fs/promises';
+import { readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type ClusterDescription, describeCluster } from '@understudy/local';
@@ -38,6 +38,27 @@ export async function upDetached(
     const text = `Cluster ${before.state.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
     throw new CliError('USAGE', text, 'See it with: understudy status');
   }
+  const up = async (pid: number) => {
+    const found = await describeCluster(choice);
+    const leader = found?.runner?.pid === pid ? await wholeLeader(found) : null;
+    return found === null || leader === null ? null : { folder: found.folder, found, leader };
+  };
+  const { value, started } = await startInBackground(context, args, timeoutMs, up);
+  return report(context, value.found, value.leader, started);
+}
+
+/**
+ * Starts `up` with these arguments in the background and waits for it.
+ *
+ * @param look what there is to report once it is up, and the folder of it; null before.
+ * @throws CliError `REQUEST_FAILED` with what the command said; `INTERRUPTED`; `STILL_PENDING` when it takes too long.
+ */
+export async function startInBackground<T extends { readonly folder: string }>(
+  context: Context,
+  args: readonly string[],
+  timeoutMs: number,
+  look: (pid: number) => Promise<T | null>,
+): Promise<{ readonly value: T; readonly started: Pick<Start, 'pid' | 'log'> }> {
   note(context, 'Starting in the background …');
   const started = launch(args);
   const signal = context.interruption();
@@ -49,19 +70,16 @@ export async function upDetached(
       process.kill(started.pid, 'SIGTERM');
       throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.', '');
     }
-    const found = await describeCluster(choice);
-    const leader = found?.runner?.pid === started.pid ? await wholeLeader(found) : null;
-    if (found !== null && leader !== null) {
-      return report(context, found, leader, { ...started, log: await keepLog(started.log, found.folder) });
-    }
+    const value = await look(started.pid);
+    if (value !== null) return { value, started: { pid: started.pid, log: await keepLog(started.log, value.folder) } };
     await pauseFor(lookEveryMs, signal);
   }
   const next = `Look into ${started.log}, or end it with: understudy down`;
-  throw new CliError('STILL_PENDING', 'The cluster is not whole yet.', next, { retry: 'unknown' });
+  throw new CliError('STILL_PENDING', 'It is not up yet.', next, { retry: 'unknown' });
 }
 
 /** Starts `up` with these arguments in the background. */
-export function launch(args: readonly string[]): Start {
+function launch(args: readonly string[]): Start {
   const log = join(mkdtempSync(join(tmpdir(), 'understudy-up-')), 'up.log');
   const output = openSync(log, 'a', 0o600);
   const [file = process.execPath, ...first] = ownCommand;
@@ -82,7 +100,7 @@ export function launch(args: readonly string[]): Start {
  * Puts the log of the running command among the other logs of its cluster, which go when the cluster goes. Where that is another file
  * system it stays where it is: it is being written.
  */
-export async function keepLog(log: string, folder: string): Promise<string> {
+async function keepLog(log: string, folder: string): Promise<string> {
   const kept = join(folder, 'logs', 'up.log');
   try {
     await rename(log, kept);
@@ -106,15 +124,25 @@ async function wholeLeader(found: ClusterDescription): Promise<string | null> {
   );
 }
 
-/** The background command said what was wrong in its log; that is the error here. */
-export async function notStarted({ log }: Start, how: string): Promise<CliError> {
+/** The background command said what was wrong in its log; that is the error here. The log goes when it says no more than that. */
+async function notStarted({ log }: Start, how: string): Promise<CliError> {
   const text = await readFile(log, 'utf8').catch(() => '');
-  const cause = /^error: (.*)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
-  const next = /^next: +(.*)$/m.exec(text)?.[1] ?? `The whole log: ${log}`;
-  return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, next);
+  const said = /^error: (.*)$/m.exec(text)?.[1];
+  const advice = /^next: +(.*)$/m.exec(text)?.[1];
+  if (said !== undefined && advice !== undefined) {
+    await rm(dirname(log), { recursive: true, force: true });
+    return new CliError('REQUEST_FAILED', `It did not start (${how}): ${said}`, advice);
+  }
+  const cause = said ?? text.trim().split('\n').at(-1) ?? '';
+  return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, `The whole log: ${log}`);
 }
 
-function report(context: Context, found: ClusterDescription, leader: string, { pid, log }: Start): ExitCode {
+function report(
+  context: Context,
+  found: ClusterDescription,
+  leader: string,
+  { pid, log }: Pick<Start, 'pid' | 'log'>,
+): ExitCode {
   const { name, engine } = found.state;
   const { user, database } = engineFacts(engine);
   const isLeader = (node: { readonly name: string }): number => Number(node.name === leader);

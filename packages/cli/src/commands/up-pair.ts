@@ -1,13 +1,12 @@
 import { createPair, describePair, type Pair, type PairEvent, type PairOptions, pairStatus } from '@understudy/pair';
 import { connectionString } from '../connection-string.ts';
-import { type Context, note, print, printJson } from '../context.ts';
+import { type Context, print, printJson } from '../context.ts';
 import { engineFacts } from '../engine/facts.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { typedCommand } from '../invocation.ts';
 import { renderPair } from '../render/pair.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
-import { keepLog, launch, notStarted } from './up-detached.ts';
+import { startInBackground } from './up-detached.ts';
 import { type ProgressView, startProgress } from './up-progress.ts';
 import { UpSignals } from './up-signals.ts';
 
@@ -15,9 +14,6 @@ export interface UpPair {
   readonly options: PairOptions;
   readonly timeoutMs: number;
 }
-
-const lookEveryMs = 200;
-const fetchSlackMs = 600_000;
 
 /** `understudy up --topology circular`: two servers that replicate from each other, until Ctrl-C. */
 export async function upPair(context: Context, { options, timeoutMs }: UpPair): Promise<ExitCode> {
@@ -104,36 +100,30 @@ export async function upPairDetached(
     const text = `Pair ${before.file.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
     throw new CliError('USAGE', text, 'See it with: understudy pair show');
   }
-  note(context, 'Starting in the background …');
-  const started = launch(args);
-  const signal = context.interruption();
-  const limitMs = nowMs() + timeoutMs + fetchSlackMs;
-  while (nowMs() < limitMs) {
-    const how = started.ended();
-    if (how !== null) throw await notStarted(started, how);
-    if (signal.aborted) {
-      process.kill(started.pid, 'SIGTERM');
-      throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.', '');
-    }
+  const up = async (pid: number) => {
     const found = await describePair(options);
-    const status = found?.runner?.pid === started.pid ? await pairStatus(found).catch(() => null) : null;
+    const status = found?.runner?.pid === pid ? await pairStatus(found).catch(() => null) : null;
     // Somebody's decision may be needed, which this process cannot wait for.
-    if (found !== null && status !== null && (status.whole || status.problems.length > 0)) {
-      const log = await keepLog(started.log, found.folder);
-      const url = urlOf(status, engineFacts(status.engine).user, engineFacts(status.engine).database);
-      const { name, folder } = status;
-      if (context.format === 'json')
-        printJson(context, { name, folder, pid: started.pid, log, url, nodes: status.nodes });
-      else
-        print(context, [
-          `${context.style.green('●')} ${context.style.bold(`Pair ${name} is up`)} in the background (process ${started.pid}, log ${log})`,
-          `  ${url}`,
-          `  End it with: ${context.style.cyan(`${typedCommand(context.io.env)} down --data-dir ${folder}`)}`,
-        ]);
-      return EXIT.done;
-    }
-    await pauseFor(lookEveryMs, signal);
-  }
-  const next = `Look into ${started.log}, or end it with: understudy down`;
-  throw new CliError('STILL_PENDING', 'The pair is not whole yet.', next, { retry: 'unknown' });
+    const isUp = status !== null && (status.whole || status.problems.length > 0);
+    return found !== null && isUp ? { folder: found.folder, status } : null;
+  };
+  const { value, started } = await startInBackground(context, args, timeoutMs, up);
+  return report(context, value.status, started);
+}
+
+function report(
+  context: Context,
+  status: Status,
+  { pid, log }: { readonly pid: number; readonly log: string },
+): ExitCode {
+  const url = urlOf(status, engineFacts(status.engine).user, engineFacts(status.engine).database);
+  const { name, folder } = status;
+  if (context.format === 'json') printJson(context, { name, folder, pid, log, url, nodes: status.nodes });
+  else
+    print(context, [
+      `${context.style.green('●')} ${context.style.bold(`Pair ${name} is up`)} in the background (process ${pid}, log ${log})`,
+      `  ${url}`,
+      `  End it with: ${context.style.cyan(`${typedCommand(context.io.env)} down --data-dir ${folder}`)}`,
+    ]);
+  return EXIT.done;
 }

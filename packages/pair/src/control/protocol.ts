@@ -39,7 +39,8 @@ const nodeSchema = z.object({
   port: z.int(),
   pid: z.int().nullable(),
   role: z.enum(['active', 'passive']),
-  state: z.enum(['serving', 'starting', 'silent', 'down']),
+  /** `unwatched`: its process is there, and no process of ours that would know more. */
+  state: z.enum(['serving', 'starting', 'silent', 'unwatched', 'down']),
   writes: z.enum(['open', 'closed', 'unknown']),
   position: z.string().nullable(),
   /** Transactions of the other server that this one has not executed, and of these, those that it has not even received. */

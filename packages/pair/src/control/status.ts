@@ -60,7 +60,12 @@ export function statusOfFile(
   file: PairFile,
   pids: Readonly<Record<SideName, number | null>>,
 ): PairStatus {
-  const down: SideView = { process: 'gone', life: 'starting', server: null, silentMs: 0 };
+  const nobodyLooks = (side: SideName): SideView => ({
+    process: pids[side] === null ? 'gone' : 'running',
+    life: 'serving',
+    server: null,
+    silentMs: 0,
+  });
   const left = sideNames.filter((side) => pids[side] !== null);
   const note =
     'No process runs this pair: nothing is looked at, nothing fails over. Start it: understudy up --topology circular';
@@ -69,7 +74,11 @@ export function statusOfFile(
     version: file.version,
     supervisorPid: null,
     whole: false,
-    nodes: sideNames.map((side) => ({ ...nodeOf(side, file, down, down, null), pid: pids[side] })),
+    nodes: sideNames.map((side) => ({
+      ...nodeOf(side, file, nobodyLooks(side), nobodyLooks(otherSide(side)), null),
+      state: pids[side] === null ? 'down' : 'unwatched',
+      pid: pids[side],
+    })),
     problems: [],
     notes:
       left.length === 0 ? [note] : [note, `${left.join(' and ')} still run. "up" takes them over, "down" stops them.`],
