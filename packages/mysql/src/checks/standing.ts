@@ -14,6 +14,7 @@ type Role = 'replica' | 'primary' | 'unknown';
 const watched = [
   'binlog_format',
   'binlog_row_image',
+  'binlog_checksum',
   'sync_binlog',
   'sync_relay_log',
   'innodb_flush_log_at_trx_commit',

@@ -4,6 +4,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
+import { letGoOfSilent, removeLetGo, type SilenceMs } from './let-go.ts';
 
 const queryTimeoutMs = 3000;
 const stopTimeoutMs = 3000;
@@ -12,17 +13,24 @@ const stopTimeoutMs = 3000;
  * Stops the thread that receives, and that one alone, so that the relay log stays and is applied to its end. Proven in two ways: the
  * channel says so, and no such thread is among the server's.
  *
+ * @param silentMs for how long nothing has arrived from the source, as far as that is known: one that is frozen or cut off would be waited for.
  * @returns the channel after that; null when there is none.
  * @throws EngineError `ENGINE_SEAL_UNPROVEN`.
  */
-export async function stopReceiver(session: Session, dialect: Dialect): Promise<Channel | null> {
+export async function stopReceiver(
+  session: Session,
+  dialect: Dialect,
+  silentMs: SilenceMs = null,
+): Promise<Channel | null> {
   try {
+    await removeLetGo(session, dialect);
     if ((await readChannel(session, dialect, queryTimeoutMs)) !== null) {
       const { endTimeout, replicaEnabled } = dialect.semiSync;
-      // A receiver of MariaDB that acknowledges logs in at its source once more when it ends, and waits if that is frozen or cut off.
       if (endTimeout !== null) await session.query(`SET GLOBAL ${endTimeout} = 1`, [], queryTimeoutMs);
       await session.query(`SET GLOBAL ${replicaEnabled} = OFF`, [], queryTimeoutMs);
+      await letGoOfSilent(session, dialect, silentMs);
       await session.query(`STOP ${dialect.replica} IO_THREAD`, [], stopTimeoutMs);
+      await removeLetGo(session, dialect);
     }
     const gone = await pollUntil(
       async () => {

@@ -1,5 +1,6 @@
 import { EngineError } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
+import type { SilenceMs } from './let-go.ts';
 import { keepApplying } from './received.ts';
 import { stopReceiver } from './receiver-control.ts';
 
@@ -20,10 +21,17 @@ export async function seal(instance: Instance): Promise<void> {
   if (facts.of(running.pid).answered === 'never') {
     throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
   }
+  const silentMs = silenceOf(instance);
   await upstream.clear(running);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
-    const channel = await stopReceiver(session, dialect);
+    const channel = await stopReceiver(session, dialect, silentMs);
     // Only where both threads are stopped this may take long; `maintain` does it then.
     if (channel?.applier === 'stopped' && dialect.gtids === 'sets') await keepApplying(session, dialect);
   });
+}
+
+/** As of the last look. */
+function silenceOf({ seen }: Instance): SilenceMs {
+  const receiver = seen()?.receiver;
+  return receiver?.kind === 'streaming' ? receiver.silentMs : null;
 }

@@ -24,6 +24,8 @@ const common = [
   ['log_bin', binlogName, history],
   ['binlog_format', 'ROW', history],
   ['binlog_row_image', 'FULL', history],
+  // What is damaged on its way, or on a disk, is never applied.
+  ['binlog_checksum', 'CRC32', 'what is received is known to be whole by its checksums'],
   ['relay_log', relayLogName, history],
   // What was received and acknowledged lies in the relay log: it is never thrown away at a start.
   ['relay_log_recovery', 'OFF', durable],

@@ -56,7 +56,9 @@ export async function readChannel(
   { channelStatus, columns }: Pick<Dialect, 'channelStatus' | 'columns'>,
   deadlineMs: number,
 ): Promise<Channel | null> {
-  const [row] = await session.query(channelStatus, [], deadlineMs);
+  const rows = await session.query(channelStatus, [], deadlineMs);
+  // MariaDB may have others, which have names.
+  const row = rows.find(({ Connection_name: name }) => (name ?? '') === '');
   return row === undefined ? null : channelOf(row, columns);
 }
 
