@@ -90,6 +90,23 @@ export function failoverTests(harness: ConformanceHarness): void {
       assert.equal(await held, 'acknowledged');
     }));
 
+  it('who has received nothing since it was copied follows one that has', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [second, third] = [stage.node(2), stage.node(3)];
+      await stage.setRule(leader, ackRule([second.id], 1));
+      await stage.run(third, { kind: 'seal', epoch: stage.nextEpoch() });
+      assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
+      await leader.kill();
+      await stage.until(leader, 'stopped');
+      await stage.run(second, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.promote(second, ackRule([third.id], 1));
+      await stage.follow(third, second);
+      assert.equal(await (await stage.connect(second)).write(2, 30_000), 'acknowledged');
+      const reader = await stage.connect(third);
+      await eventually('both rows', async () => ((await reader.read()).length === 2 ? true : null));
+    }));
+
   it('grows, shrinks and empties the set of ackers, each proven', () =>
     onStage(harness, 3, async (stage) => {
       const leader = await stage.build(1);

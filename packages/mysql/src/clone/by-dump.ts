@@ -4,6 +4,7 @@ import { EngineError } from '@understudy/engine';
 import { replaceFile } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { renderClientConfig } from '../config/file.ts';
+import { writeBinlogState } from '../disk/binlog-files.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
@@ -34,7 +35,7 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
     ['max_allowed_packet', '1G'],
     ['performance_schema', 'OFF'],
   ] as const;
-  await withTemporaryServer(instance, target, settings, signal, 'shut-down', async (server) => {
+  const position = await withTemporaryServer(instance, target, settings, signal, 'shut-down', async (server) => {
     await pour(instance, from, server, (bytes) => progress(bytes, null), signal);
     await refusePrepared(instance, from);
     await server.session.query('reset slave all');
@@ -46,7 +47,9 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
     }
     // Set once more: the table that keeps it may have been loaded after it was set.
     await server.session.query('set global gtid_slave_pos = ?', [position]);
+    return position;
   });
+  await writeBinlogState(target, position, instance.owner);
 }
 
 /** A dump does not hold prepared transactions: replication would stop where they are committed. Looked at before and after it. */

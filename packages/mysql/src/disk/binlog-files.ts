@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Owner, replaceFile } from '@understudy/engine/host';
 
 /** The base name that we give the binary log. */
 export const binlogName = 'binlog';
@@ -18,4 +19,13 @@ export async function logFiles(dataDir: string, baseName: string): Promise<reado
 export async function newestBinlog(dataDir: string): Promise<{ name: string; sizeBytes: number } | null> {
   const name = (await logFiles(dataDir, binlogName)).at(-1);
   return name === undefined ? null : { name, sizeBytes: (await stat(join(dataDir, name))).size };
+}
+
+/**
+ * Tells a copy of MariaDB, before its first start, where its own log begins: behind `position` (the GTIDs of `gtid_slave_pos`). A server
+ * without a log reads it from this file; without it, it would take its log for complete, and turn away replicas that are just there.
+ */
+export async function writeBinlogState(dataDir: string, position: string, owner: Owner): Promise<void> {
+  const gtids = position.split(',').map((gtid) => gtid.trim());
+  await replaceFile(join(dataDir, `${binlogName}.state`), `${gtids.join('\n')}\n`, owner);
 }
