@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CommandFailure, type EngineState, ms, type Receiver, systemId } from '../src/index.ts';
+import { type CommandFailure, type EngineState, KEEP_END, ms, type Receiver, systemId } from '../src/index.ts';
 import {
   absent,
   codeOf,
@@ -33,13 +33,34 @@ test('a streaming replica of the right leader does nothing', () => {
 
 test('a node boots fenced: whatever is stopped is started as a replica without upstream', () => {
   for (const engine of [stopped('clean', at(5, 4500)), stopped('crashed')]) {
-    assert.deepEqual(decideOn({ engine }).commands, [{ kind: 'start' }]);
+    assert.deepEqual(kindsOf(decideOn({ engine })), ['start']);
   }
+});
+
+const startOf = (change: ObservationChange, memory = {}) =>
+  decideOn({ engine: stopped('crashed'), ...change }, memory).commands[0];
+
+test('once another leader was elected, the end of a log that a server wrote before may go, also by an old record', () => {
+  const discard = { kind: 'start', end: { kind: 'discard', before: EPOCH_5 } };
+  for (const store of [{}, { record: { phase: 'promoting', opened: null } }, stale({ record: {} })] as const) {
+    assert.deepEqual(startOf({ store }), discard);
+  }
+});
+
+test('nothing of a log goes while this node leads by the record, is being made the leader, or vouches for its end', () => {
+  const keep = { kind: 'start', end: KEEP_END };
+  assert.deepEqual(startOf({ self: n1 }, { downSince: ms(0) }), keep);
+  assert.deepEqual(
+    startOf({ self: n1, store: { record: { phase: 'promoting', opened: null } } }, { downSince: ms(0) }),
+    keep,
+  );
+  assert.deepEqual(startOf({ store: { seals: { [n2]: seal(at(5, 4500)) } } }), keep);
+  assert.deepEqual(startOf({}, { sealAttempt: { epoch: EPOCH_5, basis: 'absent' } }), keep);
 });
 
 test('without ever having reached the store a node starts its server read-only and touches nothing that runs', () => {
   const blind = (engine: EngineState) => decideOn({ engine, store: { kind: 'never' } });
-  assert.deepEqual(blind(stopped('crashed')).commands, [{ kind: 'start' }]);
+  assert.deepEqual(blind(stopped('crashed')).commands, [{ kind: 'start', end: KEEP_END }]);
   for (const engine of [primary(), replica(), absent, incomplete, starting]) {
     assert.deepEqual(blind(engine).commands, []);
     assert.equal(codeOf(blind(engine)), 'store-unreachable');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ackRule, contains } from '@understudy/core';
+import { ackRule, contains, KEEP_END } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
 import { mysqlHarness, nodeOf } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
@@ -45,7 +45,7 @@ for (const server of await testServers(testServerNames)) {
         await replica.kill();
         await stage.until(replica, 'stopped');
         await damageMarked(nodeOf(replica).input.dataDir);
-        await stage.run(replica, { kind: 'start' });
+        await stage.run(replica, { kind: 'start', end: KEEP_END });
         await settled(replica);
         const follow = { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() } as const;
         if (server.flavour === 'mysql') await stage.run(replica, follow);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALONE, ackRule, contains, DEFAULT_TAGS, epoch } from '@understudy/core';
+import { ALONE, ackRule, contains, DEFAULT_TAGS, epoch, KEEP_END } from '@understudy/core';
 import type { ClusterContext } from '@understudy/engine';
 import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
 import { mysqlHarness, nodeOf } from './harness.ts';
@@ -33,7 +33,7 @@ for (const server of await testServers(testServerNames)) {
 
         await late.kill();
         await stage.until(late, 'stopped');
-        await stage.run(late, { kind: 'start' });
+        await stage.run(late, { kind: 'start', end: KEEP_END });
         await stage.until(late, 'replica', ({ position }) => position !== null);
         const follow = { kind: 'follow', upstream: first.id, epoch: epoch(1) } as const;
         await late.engine().execute(follow, delayed(stage, late, hourMs));

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { epoch } from '@understudy/core';
+import { epoch, KEEP_END } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
 import type { MysqlServer } from '@understudy/servers';
 import { mysqlHarness, nodeOf } from './harness.ts';
@@ -44,7 +44,7 @@ for (const server of servers) {
         for (const [line, named] of [...common, ...settings[server.flavour]]) {
           await writeFile(userConfig, `[mysqld]\n${line}\n`, { mode: 0o644 });
           await node.reopen({ userConfig });
-          await stage.run(node, { kind: 'start' });
+          await stage.run(node, { kind: 'start', end: KEEP_END });
           const { error } = await failureOf(node);
           assert.equal(error.code, 'ENGINE_DATA_REFUSED');
           assert.match(error.message, named);
@@ -74,7 +74,7 @@ for (const server of servers) {
         const replica = nodeOf(stage.node(2));
         await stage.join(replica, leader);
         const again = async () => {
-          await stage.run(replica, { kind: 'start' });
+          await stage.run(replica, { kind: 'start', end: KEEP_END });
           await stage.until(replica, 'replica', ({ position }) => position !== null);
           await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: epoch(1) });
         };
@@ -126,7 +126,7 @@ for (const server of servers) {
           problem,
           /is a data directory of (MySQL|MariaDB), the programs are (MariaDB|MySQL)\. Use the programs of/,
         );
-        await stage.run(node, { kind: 'start' });
+        await stage.run(node, { kind: 'start', end: KEEP_END });
         assert.equal((await failureOf(node)).error.code, 'ENGINE_DATA_REFUSED');
       }));
 

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { KEEP_END } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { eventually, onStage } from '@understudy/engine/conformance';
 import { createMysqlEngine } from '../src/index.ts';
@@ -24,7 +25,7 @@ for (const server of await testServers(testServerNames)) {
         const other = createServer();
         await new Promise<void>((resolve) => other.listen(node.port, '127.0.0.1', () => resolve()));
         try {
-          await stage.run(node, { kind: 'start' });
+          await stage.run(node, { kind: 'start', end: KEEP_END });
           const failure = await eventually('a failed start', async () => node.engine().takeFailures()[0] ?? null);
           assert.equal(failure.error.code, 'ENGINE_PORT_IN_USE');
         } finally {
@@ -33,7 +34,7 @@ for (const server of await testServers(testServerNames)) {
         const userConfig = `${node.input.dataDir}.cnf`;
         await writeFile(userConfig, '[mysqld]\nmax_connections = 77\nsync-binlog = 0\n', { mode: 0o644 });
         const engine = await createMysqlEngine({ ...node.input, userConfig });
-        await engine.execute({ kind: 'start' }, stage.context(node));
+        await engine.execute({ kind: 'start', end: KEEP_END }, stage.context(node));
         const failure = await eventually('a refused start', async () => engine.takeFailures()[0] ?? null);
         assert.equal(failure.error.code, 'ENGINE_DATA_REFUSED');
         assert.match(failure.error.message, /:3 sets sync-binlog = 0, which Understudy sets itself .*Remove that line/);

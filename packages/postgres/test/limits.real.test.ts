@@ -3,7 +3,7 @@ import { access, appendFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ALONE, ackRule } from '@understudy/core';
+import { ALONE, ackRule, KEEP_END } from '@understudy/core';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
 import { eventually, onStage } from '@understudy/engine/conformance';
 import pg from 'pg';
@@ -36,7 +36,7 @@ describe('mistakes before a start', { concurrency: 2 }, () => {
       await stage.until(node, 'stopped');
       const other = createServer();
       await new Promise<void>((resolve) => other.listen(node.port, node.host, resolve));
-      await stage.run(node, { kind: 'start' });
+      await stage.run(node, { kind: 'start', end: KEEP_END });
       const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
       await new Promise((resolve) => other.close(resolve));
       assert.equal(failure.error.code, 'ENGINE_PORT_IN_USE');
@@ -51,7 +51,7 @@ describe('mistakes before a start', { concurrency: 2 }, () => {
       await stage.until(node, 'stopped');
       const file = join(dataDirOf(node), 'postgresql.auto.conf');
       await appendFile(file, "work_mem = '8MB'\nprimary_conninfo = 'host=elsewhere'\n");
-      await stage.run(node, { kind: 'start' });
+      await stage.run(node, { kind: 'start', end: KEEP_END });
       const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
       assert.equal(failure.error.code, 'ENGINE_DATA_REFUSED');
       assert.match(failure.error.message, /postgresql\.auto\.conf:\d+ sets primary_conninfo/);

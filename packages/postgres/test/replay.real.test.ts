@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALONE, contains, lineageOf, ms, relation } from '@understudy/core';
+import { ALONE, contains, KEEP_END, lineageOf, ms, relation } from '@understudy/core';
 import { type ConformanceNode, eventually, monotonicMs, onStage } from '@understudy/engine/conformance';
 import { childrenOf } from '../src/process/proc.ts';
 import { Gate } from './gate.ts';
@@ -27,7 +27,7 @@ for (const server of servers) {
         assert(!contains(sealed.replayed, end), 'and it is not replayed');
         await replica.kill();
         await stage.until(replica, 'stopped');
-        await stage.run(replica, { kind: 'start' });
+        await stage.run(replica, { kind: 'start', end: KEEP_END });
         const again = await stage.position(replica);
         assert.equal(relation(again, sealed.position), 'equal', 'after reading the log to its end, the same position');
       }));
@@ -47,7 +47,9 @@ for (const server of servers) {
         const { position: end } = await stage.until(leader, 'primary');
         await replica.kill();
         await stage.until(replica, 'stopped');
-        await replica.engine().execute({ kind: 'start' }, { ...stage.context(replica), parameters: delayed });
+        await replica
+          .engine()
+          .execute({ kind: 'start', end: KEEP_END }, { ...stage.context(replica), parameters: delayed });
         const state = await stage.until(replica, 'replica');
         assert.equal(state.position, null, 'unknown is not the same as little');
         await replica.engine().maintain({ ...stage.context(replica), parameters: {} });

@@ -1,6 +1,7 @@
 import { lineageOf } from '../position/position.ts';
 import { ALONE } from '../values/ack-rule.ts';
 import { addMs, epoch } from '../values/brand.ts';
+import { KEEP_END } from '../values/command.ts';
 import type { LeadershipRecord } from '../values/record.ts';
 import { act, type Step, type Turn, wait } from './turn.ts';
 
@@ -98,7 +99,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
     case 'incomplete':
       return act('initialising', 'Making an empty database.', [{ kind: 'initialize' }]);
     case 'stopped':
-      return act('start-fenced', 'Starting the new database read-only.', [{ kind: 'start' }]);
+      return act('start-fenced', 'Starting the new database read-only.', [{ kind: 'start', end: KEEP_END }]);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'replica':

@@ -1,5 +1,6 @@
 import { contains, type Position } from '../position/position.ts';
 import type { SystemId } from '../values/brand.ts';
+import { KEEP_END } from '../values/command.ts';
 import type { Decision, Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
@@ -94,7 +95,7 @@ function sealing(turn: LedTurn): Step | null {
 function decideBlind(obs: Observation): Step {
   if (obs.engine.kind === 'stopped' && obs.job === null) {
     return act('start-fenced', 'The store was never reached yet; starting read-only, without upstream.', [
-      { kind: 'start' },
+      { kind: 'start', end: KEEP_END },
     ]);
   }
   return wait(

@@ -1,5 +1,6 @@
 import { contains, FIRST_LINEAGE, formatPosition, lineageOf, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
+import { KEEP_END, type LogEnd } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { mayBeSealedYet, withdrawSeal } from './seal.ts';
@@ -38,7 +39,9 @@ export function follow(turn: LedTurn): Step {
     case 'incomplete':
       return copy(turn, 'The last copy was not finished.');
     case 'stopped':
-      return act('start-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start' }]);
+      return act('start-fenced', 'Starting the server read-only, without upstream.', [
+        { kind: 'start', end: endOfLog(turn) },
+      ]);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':
@@ -50,6 +53,17 @@ export function follow(turn: LedTurn): Step {
     case 'replica':
       return attach(turn, engine);
   }
+}
+
+/**
+ * What this node wrote as a leader may go once another one was elected after it: whatever was acknowledged is in that one's history, and
+ * every later leader holds what it was chosen at. An old record is enough, as epochs only grow. A seal of this node that stands in the
+ * store, or may still arrive there, vouches for everything that it held.
+ */
+function endOfLog(turn: LedTurn): LogEnd {
+  const { leader, epoch } = turn.record.value;
+  if (leader === turn.obs.self || ownSeal(turn) !== null || mayBeSealedYet(turn)) return KEEP_END;
+  return { kind: 'discard', before: epoch };
 }
 
 /** A new copy from the open leader. Whatever data was here is moved aside by the engine, never deleted. */

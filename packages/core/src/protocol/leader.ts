@@ -1,6 +1,6 @@
 import { contains, formatPosition, lineageOf } from '../position/position.ts';
 import { addMs, elapsedMs } from '../values/brand.ts';
-import type { Commit, EngineCommand } from '../values/command.ts';
+import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
 import type { Reason } from '../values/reason.ts';
 import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
@@ -151,7 +151,8 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
   if (isSealQuorum(turn, others) && downMs < FIRST_MOVE_MS && ownSeal(turn) === null) {
     return wait('first-move', 'The others can elect at once; this node restarts its server in a moment.');
   }
-  return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start' }]);
+  // Replicas may have acknowledged the end of its log, and nobody has been elected yet who holds it.
+  return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start', end: KEEP_END }]);
 }
 
 function reclaim(turn: LedTurn, engine: Replica): Step {

@@ -50,12 +50,22 @@ export interface Commit {
   readonly put: readonly StorePut[];
 }
 
+/**
+ * What a starting server may do with the end of its own log, where its tables do not hold it yet: what a crash caught between the log
+ * and the acknowledgement. `discard` is leave, not an order. It covers what this server wrote as the leader of an epoch before `before`,
+ * and nothing else: never what it received since, as it may have acknowledged that. Whether it is so only the engine knows, and one
+ * that has no such choice keeps everything.
+ */
+export type LogEnd = { readonly kind: 'keep' } | { readonly kind: 'discard'; readonly before: Epoch };
+
+export const KEEP_END: LogEnd = { kind: 'keep' };
+
 /** What the engine is told. Each is idempotent: running it twice, or not at all before a crash, is repaired by the next decision. */
 export type EngineCommand =
   /** Make a new, empty database (long). */
   | { readonly kind: 'initialize' }
   /** Start fenced: read-only, as a replica without upstream (long while it recovers). */
-  | { readonly kind: 'start' }
+  | { readonly kind: 'start'; readonly end: LogEnd }
   /** `handover`: in order, every connected member receives the end of the log first. `fence`: at once, whatever is lost was not acknowledged. `orderly`: clean, with its own deadline. */
   | { readonly kind: 'stop'; readonly mode: 'handover' | 'fence' | 'orderly' }
   /** Cut the receiver and prove that it is gone; stay cut across restarts until told to follow. */
@@ -77,6 +87,7 @@ export type EngineCommand =
   | { readonly kind: 'clone'; readonly from: MemberId }
   | { readonly kind: 'rewind'; readonly from: MemberId }
   | { readonly kind: 'checkpoint' }
+  /** Stop in order and start, keeping everything. */
   | { readonly kind: 'restart' };
 
 export type Command = Commit | EngineCommand;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { ALONE, ackRule, contains, ms, relation } from '@understudy/core';
+import { ALONE, ackRule, contains, KEEP_END, ms, relation } from '@understudy/core';
 import { EngineError } from '../index.ts';
 import type { ConformanceHarness } from './harness.ts';
 import { eventually, monotonicMs, onStage } from './steps.ts';
@@ -32,7 +32,7 @@ export function lifecycleTests(harness: ConformanceHarness): void {
       const replica = stage.node(2);
       const rule = ackRule([replica.id], 1);
       const before = await leader.engine().observe();
-      await stage.run(leader, { kind: 'start' });
+      await stage.run(leader, { kind: 'start', end: KEEP_END });
       await stage.run(leader, { kind: 'set-ack-rule', rule });
       await stage.run(leader, { kind: 'provision' });
       await stage.until(leader, 'primary');
@@ -40,7 +40,7 @@ export function lifecycleTests(harness: ConformanceHarness): void {
       await stage.follow(replica, leader);
       await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
       await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
-      await stage.run(replica, { kind: 'start' });
+      await stage.run(replica, { kind: 'start', end: KEEP_END });
       const state = await stage.until(replica, 'replica');
       assert.deepEqual([state.upstream, state.receiver], [null, { kind: 'none' }]);
       assert.equal((await leader.engine().observe()).details.processId, before.details.processId);
@@ -127,7 +127,7 @@ export function lifecycleTests(harness: ConformanceHarness): void {
         const state = await stage.state(node);
         assert(state.kind === 'refused' || state.kind === 'incomplete', `${damage} is seen, not ${state.kind}`);
         if (state.kind === 'refused') assert.match(state.problem, /\S{3,}.*\. \S+/s, 'cause and next step');
-        await stage.run(node, { kind: 'start' }).catch(() => undefined);
+        await stage.run(node, { kind: 'start', end: KEEP_END }).catch(() => undefined);
         const failure = await eventually('a failed start', async () => node.engine().takeFailures()[0] ?? null);
         assert.equal(failure.error.code, 'ENGINE_DATA_REFUSED');
         assert.deepEqual(await stage.state(node), state, 'and it is still as it was');

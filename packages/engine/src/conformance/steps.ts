@@ -9,6 +9,8 @@ import {
   type EngineCommand,
   type EngineState,
   epoch,
+  KEEP_END,
+  type LogEnd,
   lineageOf,
   type MemberId,
   ms,
@@ -124,8 +126,8 @@ export class Stage {
   }
 
   /** Starts a stopped node fenced, and waits until it knows its position. */
-  async startFenced(node: ConformanceNode): Promise<Position> {
-    await this.run(node, { kind: 'start' });
+  async startFenced(node: ConformanceNode, end: LogEnd = KEEP_END): Promise<Position> {
+    await this.run(node, { kind: 'start', end });
     return this.position(node);
   }
 

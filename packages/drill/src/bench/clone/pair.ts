@@ -10,6 +10,7 @@ import {
   type EngineCommand,
   type EngineState,
   epoch,
+  KEEP_END,
   type Member,
   memberId,
   ms,
@@ -66,7 +67,7 @@ export class Pair {
     ] as const;
     this.#engines = engines;
     await this.#run(0, { kind: 'initialize' });
-    await this.#run(0, { kind: 'start' });
+    await this.#run(0, { kind: 'start', end: KEEP_END });
     await this.#until(0, (state) => state.kind === 'replica' && state.position !== null);
     const notAfter = ms(Number(process.hrtime.bigint()) / 1e6 + 10_000);
     await this.#run(0, { kind: 'promote', epoch: epoch(1), lineage: 2, rule: ALONE, notAfter });
