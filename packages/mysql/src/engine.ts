@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
+import { type EngineCommand, type EngineJob, type EngineState, KEEP_END } from '@understudy/core';
 import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
 import { type JobFailure, type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
@@ -134,13 +134,13 @@ export class MysqlEngine implements Engine {
         return this.#begin('initialize', 'initialize', ({ signal }) => initialize(instance, signal));
       case 'start':
         if (this.#isUp()) return;
-        return this.#begin('start', 'start', ({ signal }) => start(instance, signal));
+        return this.#begin('start', 'start', ({ signal }) => start(instance, command.end, signal));
       case 'stop':
         return this.#stop(command.mode);
       case 'restart':
         return this.#begin('restart', 'stop', async ({ signal }) => {
           await stopInOrder(instance, 'orderly');
-          await start(instance, signal);
+          await start(instance, KEEP_END, signal);
         });
       case 'clone':
         return this.#clone(command, context);

@@ -17,7 +17,15 @@ const position: Position = {
   lineages: [1, 3],
   bytesPerTransaction: 250,
 };
-const identity: DataIdentity = { ...expected, member: 'n1', systemId, received: 'applied', end: null };
+const identity: DataIdentity = {
+  ...expected,
+  member: 'n1',
+  systemId,
+  received: 'applied',
+  writer: 'first',
+  opened: null,
+  end: null,
+};
 
 let root = '';
 let dataDir = '';

@@ -58,7 +58,7 @@ describe('the end of a history that nobody else has', () => {
       ['2', [{ first: 1n, last: 4n }]],
       ['3', [{ first: 1n, last: 9n }]],
     ]);
-    const isHeld = isOnLines(set, 3, 7);
+    const isHeld = isOnLines(set, 3, [7]);
     assert.equal(isHeld(`0-1-${line(2n, 4n)}`), true);
     assert.equal(isHeld(`0-1-${line(2n, 5n)}`), false);
     assert.equal(isHeld(`0-1-${line(3n, 9n)}`), true);

@@ -56,6 +56,8 @@ export async function clone(instance: Instance, from: Member, progress: Progress
       version,
       systemId: source.systemId,
       received: 'applied' as const,
+      writer: 'first' as const,
+      opened: null,
       end: null,
     };
     await writeIdentity(target, identity, instance.owner);

@@ -39,6 +39,8 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       version,
       systemId: randomUUID(),
       received: 'applied' as const,
+      writer: 'first' as const,
+      opened: null,
       end: encodeEnd(empty, null),
     };
     await writeIdentity(target, identity, owner);

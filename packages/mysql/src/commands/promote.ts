@@ -2,6 +2,7 @@ import type { EngineCommand } from '@understudy/core';
 import { relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
+import { changeIdentity } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
 import { sequenceOf } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
@@ -111,8 +112,7 @@ async function open(
 ): Promise<void> {
   const { dialect } = instance;
   try {
-    await installRule(instance, session, command.rule);
-    await proveRule(instance, session, running, command.rule);
+    await Promise.all([noteOpening(instance, running, command), putRuleInForce(instance, session, running, command)]);
     await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
     await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
   } catch (error) {
@@ -123,6 +123,30 @@ async function open(
     throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
   }
   instance.facts.of(running.pid).role = 'primary';
+}
+
+async function putRuleInForce(
+  instance: Instance,
+  session: ServerSession,
+  running: RunningServer,
+  { rule }: Promote,
+): Promise<void> {
+  await installRule(instance, session, rule);
+  await proveRule(instance, session, running, rule);
+}
+
+/**
+ * Before the first write: later, the note of an earlier leadership would stand for this one. And after the marker, which has made durable
+ * in the tables whatever came before it: what a recovery may cut off begins there (`tail/cut.ts`). Only MariaDB's has that choice.
+ */
+async function noteOpening(instance: Instance, running: RunningServer, { epoch }: Promote): Promise<void> {
+  const { dialect, options, owner } = instance;
+  if (dialect.gtids !== 'domains') return;
+  await changeIdentity(options.dataDir, owner, (identity) => {
+    // A server that was started meanwhile may write under another number.
+    if (instance.process.running?.pid !== running.pid) return null;
+    return { ...identity, opened: { epoch, writer: identity.writer } };
+  });
 }
 
 /** The coordinators of prepared transactions may have lost their connection with the old leader. They are told of, and left alone. */

@@ -4,7 +4,7 @@ import { EngineError } from '@understudy/engine';
 import { replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
-import { readIdentity, writeIdentity } from '../disk/identity.ts';
+import { changeIdentity, readIdentity } from '../disk/identity.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
@@ -48,7 +48,7 @@ export async function settleReceived(instance: Instance, signal: AbortSignal): P
       if (isDamage(error)) facts.of(running.pid).damage = reasonOf(error).slice(0, damageCharsMax);
       throw error;
     }
-    await writeIdentity(options.dataDir, { ...identity, received: 'applied' }, owner);
+    await changeIdentity(options.dataDir, owner, (present) => ({ ...present, received: 'applied' }));
   }
   await settling.resume(instance);
   facts.of(running.pid).received = 'applied';

@@ -1,11 +1,14 @@
 import { rm } from 'node:fs/promises';
+import { KEEP_END, type LogEnd } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
-import { readIdentity, writeIdentity } from '../disk/identity.ts';
+import { changeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
+import { serverIdOf } from '../disk/writer.ts';
 import { engineError, isDiskFull, isReadOnlyDisk } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { requireFreePort } from '../process/port.ts';
+import { endOfCut, forgetCopy, planStart, type StartPlan, tellCut } from '../tail/cut.ts';
 import { settleReceived } from './settle.ts';
 
 /** Recovery after a crash may take long, and its progress is not visible. */
@@ -15,10 +18,24 @@ const answerTimeoutMs = 2000;
 /**
  * Starts the server fenced: read-only, replicating from nobody. Resolves when it answers.
  *
+ * @param end what its recovery may drop of its log; without effect on a server that runs already.
+ *
  * @throws EngineError `ENGINE_DATA_REFUSED`, `ENGINE_PORT_IN_USE`, `ENGINE_BINARY_MISSING`, `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
  */
-export async function start(instance: Instance, signal: AbortSignal): Promise<void> {
-  if (instance.process.running === null) await launch(instance, signal);
+export async function start(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {
+  if (instance.process.running !== null) return awaitAnswer(instance, signal);
+  const plan = await launch(instance, end, signal);
+  try {
+    await awaitAnswer(instance, signal, plan);
+  } catch (error) {
+    if (plan === null || (await endOfCut(instance, plan)) !== 'refused') throw error;
+    // With its whole log the server starts, and shows that it has diverged: then it is copied anew, and its old data is kept.
+    await launch(instance, KEEP_END, signal);
+    await awaitAnswer(instance, signal);
+  }
+}
+
+async function awaitAnswer(instance: Instance, signal: AbortSignal, plan: StartPlan | null = null): Promise<void> {
   const answered = await pollUntil(
     async () => {
       if (instance.process.running === null) throw await startFailure(instance);
@@ -36,14 +53,16 @@ export async function start(instance: Instance, signal: AbortSignal): Promise<vo
   // It has read them: the password is on the disk no longer than needed.
   await rm(instance.paths.initFile, { force: true });
   await noteVersion(instance);
+  if (plan !== null) await tellCut(instance, plan, signal);
   await settleReceived(instance, signal);
 }
 
 /** From the first answer of a newer version on, an older one may not come after it. */
 async function noteVersion({ options, programs, owner }: Instance): Promise<void> {
-  const identity = await readIdentity(options.dataDir);
-  if (identity === null || identity.version === programs.version) return;
-  await writeIdentity(options.dataDir, { ...identity, version: programs.version }, owner);
+  const { version } = programs;
+  await changeIdentity(options.dataDir, owner, (identity) =>
+    identity.version === version ? null : { ...identity, version },
+  );
 }
 
 async function answers(instance: Instance): Promise<boolean> {
@@ -56,27 +75,40 @@ async function answers(instance: Instance): Promise<boolean> {
   }
 }
 
-async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
+async function launch(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<StartPlan | null> {
   const { options, process: server, paths, owner, config } = instance;
-  if ((await server.adopt()) !== null) return;
+  if ((await server.adopt()) !== null) return null;
   const disk = await inspectDisk(options.dataDir, instance.expected);
   if (disk.kind !== 'usable') throw notStartable(options.dataDir, disk);
   await server.killLeftovers();
   await requireFreePort(options.listen.host, options.listen.port);
+  const plan = await planStart(instance, disk.identity, end);
   try {
     // The server would believe the lock of a killed one for as long as its process id exists.
     for (const name of [paths.socket, `${paths.socket}.lock`, paths.pidFile]) await rm(name, { force: true });
-    await config.prepareStart();
+    await config.prepareStart(serverIdOf(options.serverId, plan.writer) ?? options.serverId);
     // From here on the end of the last run says nothing.
-    const received = disk.identity.end === null ? 'unknown' : disk.identity.received;
-    await writeIdentity(options.dataDir, { ...disk.identity, received, end: null }, owner);
+    await changeIdentity(options.dataDir, owner, (identity) => {
+      const received = identity.end === null ? 'unknown' : identity.received;
+      return { ...identity, received, end: null, writer: plan.writer };
+    });
   } catch (error) {
+    await forgetCopy(plan);
     throw engineError('ENGINE_START_FAILED', 'Preparing the start', error, 'safe');
   }
+  const running = await begin(instance, plan, signal).catch(async (error: unknown) => {
+    await forgetCopy(plan);
+    throw error;
+  });
+  instance.facts.of(running.pid);
+  instance.lines.forget();
+  return plan;
+}
+
+async function begin({ process: server, config }: Instance, plan: StartPlan, signal: AbortSignal) {
   // A fence that came meanwhile must not be followed by a start.
   signal.throwIfAborted();
-  const running = await server.start(config.startArguments());
-  instance.facts.of(running.pid);
+  return server.start(config.startArguments(plan.kind));
 }
 
 function notStartable(dataDir: string, disk: { readonly kind: string; readonly problem?: string }): EngineError {

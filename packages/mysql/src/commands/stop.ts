@@ -2,7 +2,7 @@ import type { Position } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs, readIfThere } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
-import { encodeEnd, readIdentity, writeIdentity } from '../disk/identity.ts';
+import { changeIdentity, encodeEnd } from '../disk/identity.ts';
 import type { Instance } from '../instance.ts';
 import { cutClients, handOver } from './handover.ts';
 
@@ -66,10 +66,9 @@ async function isFlushed({ sql }: Instance): Promise<boolean> {
 
 /** Writes where the run ended; nothing when that is not known. */
 async function noteEnd({ options, owner }: Instance, end: Position | null): Promise<void> {
-  const identity = await readIdentity(options.dataDir);
-  if (identity === null || end === null) return;
+  if (end === null) return;
   const log = await newestBinlog(options.dataDir);
-  await writeIdentity(options.dataDir, { ...identity, end: encodeEnd(end, log) }, owner);
+  await changeIdentity(options.dataDir, owner, (identity) => ({ ...identity, end: encodeEnd(end, log) }));
 }
 
 /**

@@ -60,8 +60,12 @@ export class ManagedConfig {
     this.#started = parametersOf((await readIfThere(this.#paths.config)) ?? '');
   }
 
-  /** Every setting of the server, in the order of the file: later ones win. */
-  settings(): Settings {
+  /**
+   * Every setting of the server, in the order of the file: later ones win.
+   *
+   * @param serverId the number that it writes under; by default the one of the options.
+   */
+  settings(serverId = this.#options.serverId): Settings {
     const { fixed, defaults } = settingsProfiles[this.#programs.flavour];
     const wanted = this.wanted();
     return [
@@ -71,7 +75,7 @@ export class ManagedConfig {
       ...this.placement(this.#paths.dataDir),
       ['bind_address', this.#options.listen.host],
       ['port', String(this.#options.listen.port)],
-      ['server_id', String(this.#options.serverId)],
+      ['server_id', String(serverId)],
       ['socket', this.#paths.socket],
       ['pid_file', this.#paths.pidFile],
       ['tmpdir', this.#paths.temporary],
@@ -102,7 +106,7 @@ export class ManagedConfig {
    *
    * @throws EngineError `ENGINE_DATA_REFUSED` when the user's own file sets what only Understudy may set.
    */
-  async prepareStart(): Promise<void> {
+  async prepareStart(serverId = this.#options.serverId): Promise<void> {
     await makeFolder(this.#paths.runDir, this.#owner);
     await makeFolder(this.#paths.temporary, this.#owner);
     await refuseUserSettings(this.#options.userConfig, this.#programs);
@@ -112,7 +116,7 @@ export class ManagedConfig {
     this.#started = this.wanted();
     await replaceFile(
       this.#paths.config,
-      renderConfig(this.#options.userConfig, this.settings(), this.#started),
+      renderConfig(this.#options.userConfig, this.settings(serverId), this.#started),
       this.#owner,
     );
   }
@@ -134,9 +138,13 @@ export class ManagedConfig {
     return result;
   }
 
-  /** Arguments of the server's command line: no more than the file with everything else. */
-  startArguments(): readonly string[] {
-    return [`--defaults-file=${this.#paths.config}`];
+  /**
+   * Arguments of the server's command line: no more than the file with everything else.
+   *
+   * @param recovery `cut`: it rolls back what is in MariaDB's log and not in its tables, and cuts it off the log. For one start.
+   */
+  startArguments(recovery: 'whole' | 'cut' = 'whole'): readonly string[] {
+    return [`--defaults-file=${this.#paths.config}`, ...(recovery === 'cut' ? ['--init-rpl-role=SLAVE'] : [])];
   }
 }
 

@@ -89,6 +89,8 @@ const mariadb: SettingsProfile = {
     ['rpl_semi_sync_master_wait_no_slave', 'ON', acks],
     ['rpl_semi_sync_master_timeout', '4294967295', acks],
     ['rpl_semi_sync_slave_enabled', 'OFF', acks],
+    // What a recovery keeps of the log. The agent says otherwise for a single start.
+    ['init_rpl_role', 'MASTER', durable],
   ],
   defaults: [
     ['slave_parallel_threads', '4'],

@@ -3,6 +3,7 @@ import { decodePosition, encodePosition, type Position, type SystemId, systemId 
 import { identityName, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { Flavour } from '../programs.ts';
+import { writers } from './writer.ts';
 
 const endSchema = z.object({
   position: z.object({
@@ -23,6 +24,13 @@ const identitySchema = z.object({
   systemId: z.uuid(),
   /** `unknown`: what was received before the last start may not have been applied yet, so the position is not known. */
   received: z.enum(['applied', 'unknown']),
+  /** MariaDB: see `serverIdOf`. */
+  writer: z.enum(writers).default('first'),
+  /** The last leadership for which this data was opened, as long as nothing was received since; null: none, or not known. */
+  opened: z
+    .object({ epoch: z.int().min(1), writer: z.enum(writers) })
+    .nullable()
+    .default(null),
   /** Where the last run ended, if it was shut down in order; null while the server runs, and after a crash. */
   end: endSchema.nullable(),
 });
@@ -57,6 +65,34 @@ export async function readIdentity(dataDir: string): Promise<DataIdentity | null
 export async function writeIdentity(dataDir: string, identity: DataIdentity, owner: Owner): Promise<void> {
   await replaceFile(join(dataDir, identityName), `${JSON.stringify(identity, null, 2)}\n`, owner);
 }
+
+const turns = new Map<string, Promise<unknown>>();
+
+/**
+ * Changes the identity of a data directory, one change after the other.
+ *
+ * @param change of what is there when its turn comes; null: nothing is changed. A directory without an identity keeps having none.
+ */
+export async function changeIdentity(
+  dataDir: string,
+  owner: Owner,
+  change: (identity: DataIdentity) => DataIdentity | null,
+): Promise<void> {
+  const turn = (turns.get(dataDir) ?? Promise.resolve()).then(async () => {
+    const identity = await readIdentity(dataDir);
+    const next = identity === null ? null : change(identity);
+    if (next !== null) await writeIdentity(dataDir, next, owner);
+  });
+  turns.set(
+    dataDir,
+    turn.catch(() => undefined),
+  );
+  await turn;
+}
+
+/** Notes that something may be received from now on, and acknowledged: it lies in the same log as what was written before. */
+export const noteReceiving = (dataDir: string, owner: Owner): Promise<void> =>
+  changeIdentity(dataDir, owner, (identity) => (identity.opened === null ? null : { ...identity, opened: null }));
 
 /** How an end is written. */
 export function encodeEnd(position: Position, log: { name: string; sizeBytes: number } | null): DataIdentity['end'] {

@@ -134,9 +134,15 @@ const isThere = (path: string): Promise<boolean> =>
 /** `cached`: of what is thrown away soon; otherwise it survives a loss of power. */
 type Durability = 'durable' | 'cached';
 
-/** Gives a file to its owner. */
-async function settle(path: string, owner: Owner, durability: Durability): Promise<void> {
-  const handle = await open(path, 'r');
+/** Copies one file for `owner`; blocks are shared where the file system can. */
+export async function copyFileFor(
+  source: string,
+  target: string,
+  owner: Owner,
+  durability: Durability = 'durable',
+): Promise<void> {
+  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  const handle = await open(target, 'r');
   try {
     if (owner !== null) await handle.chown(owner.uid, owner.gid);
     if (durability === 'durable') await handle.sync();
@@ -156,10 +162,7 @@ export async function copyFolder(
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) await copyFolder(source, target, owner, durability);
-    else if (entry.isFile()) {
-      await copyFile(source, target, constants.COPYFILE_FICLONE);
-      await settle(target, owner, durability);
-    }
+    else if (entry.isFile()) await copyFileFor(source, target, owner, durability);
   }
   if (durability === 'durable') await syncFolder(to);
 }

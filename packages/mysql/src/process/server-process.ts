@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EngineError } from '@understudy/engine';
 import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
@@ -10,6 +10,7 @@ import { serverProcesses, startTicks } from './proc.ts';
 /** How long a killed server may take to disappear: on a busy machine it waits for a processor to die on. */
 const killPatienceMs = 10_000;
 const logBytesMax = 16 * 1024 * 1024;
+const startLogBytes = 256 * 1024;
 /** How often an adopted server, whose end nobody tells us, is looked for. */
 const adoptedPollMs = 100;
 
@@ -38,6 +39,7 @@ export class ServerProcess {
   #running: RunningServer | null = null;
   #poll: NodeJS.Timeout | null = null;
   #exit: string | null = null;
+  #logStart = 0;
 
   constructor(options: ServerProcessOptions) {
     this.#options = options;
@@ -113,7 +115,9 @@ export class ServerProcess {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
-    return openSync(logFile, 'a', 0o600);
+    const log = openSync(logFile, 'a', 0o600);
+    this.#logStart = fstatSync(log).size;
+    return log;
   }
 
   /** Looks whether the server is still there, and tells the listeners when it is not. */
@@ -171,6 +175,17 @@ export class ServerProcess {
   detach(): void {
     if (this.#poll !== null) clearInterval(this.#poll);
     this.#poll = null;
+  }
+
+  /** What the server that we started last has said while it started. */
+  async startLog(): Promise<string> {
+    const handle = await open(this.#options.logFile, 'r');
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(startLogBytes), 0, startLogBytes, this.#logStart);
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await handle.close();
+    }
   }
 
   /** The last lines of the server's log that say something, for error messages. */

@@ -1,5 +1,6 @@
 import { type GtidSet, gtidContains, type Member, type Position } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
+import { serverIdOf, writers } from '../disk/writer.ts';
 import { lineOf, type MariadbGtid, mariadbHistory, parseMariadbGtids, placeOnLine } from '../gtid/mariadb.ts';
 import { parseMysqlGtids } from '../gtid/mysql.ts';
 import { LineBook } from '../lines.ts';
@@ -57,16 +58,17 @@ async function heldLines(session: Session, serverId: number): Promise<History | 
   const history = mariadbHistory(gtids, await new LineBook().upTo(session, lineOf(newest)));
   if (history === null) return null;
   // A position does not say who wrote: what was written on the wrong server has the numbers of the right one's.
-  return { isHeld: isOnLines(history.set, history.lineages.at(-1) ?? 0, serverId), holds: () => false };
+  const ids = writers.map((writer) => serverIdOf(serverId, writer));
+  return { isHeld: isOnLines(history.set, history.lineages.at(-1) ?? 0, ids), holds: () => false };
 }
 
 /**
  * @param set what a member of MariaDB holds of each line. @param line its own line, which nobody else writes on.
- * @param serverId of the server whose log is read.
+ * @param serverIds of the server whose log is read.
  */
-export function isOnLines(set: GtidSet, line: number, serverId: number): IsHeld {
+export function isOnLines(set: GtidSet, line: number, serverIds: readonly (number | null)[]): IsHeld {
   const isHeld = ({ server, sequence }: MariadbGtid): boolean => {
-    if (server === serverId && lineOf(sequence) === line) return false;
+    if (serverIds.includes(server) && lineOf(sequence) === line) return false;
     const place = placeOnLine(sequence);
     return (set.get(String(lineOf(sequence))) ?? []).some(({ first, last }) => first <= place && place <= last);
   };

@@ -34,17 +34,37 @@ export async function keepTail(instance: Instance, from: Member, aside: string, 
     const end = (await readIdentity(aside))?.end ?? null;
     if (end !== null && history.holds(positionOfEnd(end))) return;
     const { isHeld } = history;
-    const kept = [];
-    for (const name of [relayLogName, binlogName]) kept.push(...(await keepLog(instance, aside, name, isHeld, signal)));
-    const gtids = [...new Set(kept)];
-    if (gtids.length === 0) return await rm(folder, { recursive: true, force: true });
-    const names = gtids.length > 4 ? `${gtids.slice(0, 2).join(', ')} … ${gtids.at(-1)}` : gtids.join(', ');
-    const message = `What only this member held is written out in ${folder}: ${gtids.length} transaction${gtids.length === 1 ? '' : 's'} (${names}).`;
+    const gtids = await writeOut(instance, aside, isHeld, signal);
+    if (gtids.length === 0) return;
+    const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
     log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
   } catch (error) {
     const message = `What only this member held could not be written out; its logs are in ${aside}.`;
     log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
   }
+}
+
+/**
+ * Writes out what the logs in a folder hold and `isHeld` does not know, in a folder of theirs.
+ *
+ * @returns the GTIDs of that.
+ */
+export async function writeOut(
+  instance: Instance,
+  folder: string,
+  isHeld: IsHeld,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const kept = [];
+  for (const name of [relayLogName, binlogName]) kept.push(...(await keepLog(instance, folder, name, isHeld, signal)));
+  if (kept.length === 0) await rm(join(folder, tailFolder), { recursive: true, force: true });
+  return [...new Set(kept)];
+}
+
+/** Transactions as a message names them: how many, and some of them. */
+export function namesOf(gtids: readonly string[]): string {
+  const names = gtids.length > 4 ? `${gtids.slice(0, 2).join(', ')} … ${gtids.at(-1)}` : gtids.join(', ');
+  return `${gtids.length} transaction${gtids.length === 1 ? '' : 's'} (${names})`;
 }
 
 /** Goes back through the files until one has transactions and none of them is wanted. @returns the GTIDs that were kept, newest file first. */
