@@ -3,7 +3,7 @@ import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { keepAccounts } from '../accounts.ts';
 import type { Dialect } from '../dialect/dialect.ts';
-import { noteReceiving } from '../disk/identity.ts';
+import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
@@ -79,7 +79,8 @@ async function connect(
     return;
   }
   const known = await instance.upstream.of(running);
-  await noteReceiving(instance.options.dataDir, instance.owner);
+  // What is received may be acknowledged, and is not told from what was written here.
+  await forgetOpened(instance.options.dataDir, instance.owner);
   // A crash between here and the end leaves the server sealed.
   await instance.upstream.clear(running);
   const stopped = channel === null ? null : await stopReceiver(session, dialect);

@@ -2,7 +2,7 @@ import type { EngineCommand } from '@understudy/core';
 import { relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
-import { changeIdentity } from '../disk/identity.ts';
+import { changeIdentity, forgetOpened } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
 import { sequenceOf } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
@@ -43,6 +43,8 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
     instance.acks.forget();
     await instance.upstream.clear(running);
     await applyEverything(instance, session);
+    // An old record could let the new line's marker be cut off, and the line be begun a second time.
+    await forgetOpened(instance.options.dataDir, instance.owner);
     await beginLine(instance, session, command);
     await open(instance, session, running, command);
     await tellPrepared(instance, session);

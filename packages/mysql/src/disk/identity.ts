@@ -90,8 +90,8 @@ export async function changeIdentity(
   await turn;
 }
 
-/** Notes that something may be received from now on, and acknowledged: it lies in the same log as what was written before. */
-export const noteReceiving = (dataDir: string, owner: Owner): Promise<void> =>
+/** From now on the log may get something that must never be cut off, or not by an earlier leave: it lies behind what was written before. */
+export const forgetOpened = (dataDir: string, owner: Owner): Promise<void> =>
   changeIdentity(dataDir, owner, (identity) => (identity.opened === null ? null : { ...identity, opened: null }));
 
 /** How an end is written. */

@@ -72,7 +72,9 @@ export class GtidCommands {
         this.#drained(PROMOTE_DRAIN_MS, 'ENGINE_PROMOTE_FAILED'),
         this.#statement(() => dropRelayLog(server), 'everything received is applied; the relay log may go'),
         (next, end) => (this.#host.localNow() > command.notAfter ? end('ENGINE_DECISION_STALE') : next()),
+        this.#noted(null),
         this.#statement(() => writeMarker(server, command.lineage), `the marker of line ${command.lineage} is written`),
+        this.#noted(command.epoch),
         ...this.#installation(command.rule),
         this.#proven(command.rule),
         this.#statement(() => openOnLine(server, command.epoch), 'open for writes'),
@@ -91,6 +93,8 @@ export class GtidCommands {
       return;
     }
     const settled = server.flavour === 'mariadb' ? [this.#drained(FOLLOW_DRAIN_MS, 'ENGINE_BUSY')] : [];
+    // In the data directory, before anything can arrive.
+    server.opened = null;
     const change = this.#statement(() => {
       if (server.process !== 'replica') return;
       if (server.flavour === 'mariadb') dropRelayLog(server);
@@ -104,6 +108,14 @@ export class GtidCommands {
   #isNewLine(lineage: number): boolean {
     const { branch, lsn } = this.#server;
     return branch !== null && (lineageOf(toPosition(branch, lsn)) ?? 0) < lineage;
+  }
+
+  /** In the data directory: nothing before the marker, and before the first write this leadership; an older note must not stand for it. */
+  #noted(opened: Promote['epoch'] | null): Step {
+    return (next) => {
+      this.#server.opened = opened;
+      next();
+    };
   }
 
   #installation(rule: AckRule): readonly Step[] {

@@ -3,6 +3,7 @@ import { initialize, installCopy, rewindTo, startFenced, stopServer } from '../s
 import { dropRelayLog, keepApplying } from '../server/received.ts';
 import type { SimServer } from '../server/server.ts';
 import type { Ending, EngineHost } from './host.ts';
+import { recoveryOf } from './log-end.ts';
 import { indexOf } from './observe.ts';
 
 const COPY_POLL_MS = 200;
@@ -54,11 +55,11 @@ export class Jobs {
         this.#initialize(runMs);
         break;
       case 'start':
-        this.#start('start', runMs);
+        this.#start('start', runMs, recoveryOf(this.#server, command.end));
         break;
       case 'restart':
         stopServer(this.#server, 'fence');
-        this.#start('restart', runMs);
+        this.#start('restart', runMs, 'whole');
         break;
       case 'stop':
         this.#stop(command.mode, runMs);
@@ -106,14 +107,14 @@ export class Jobs {
     });
   }
 
-  #start(command: string, runMs: number): void {
+  #start(command: string, runMs: number, recovery: 'whole' | 'cut'): void {
     const server = this.#server;
     this.#running = { kind: 'start', since: runMs };
     if (server.running) this.#end(command, null);
     else if (server.disk !== 'data') this.#end(command, 'ENGINE_START_FAILED');
     else if (server.trouble.diskFull > 0) this.#end(command, 'ENGINE_DISK_FULL');
     else {
-      startFenced(server);
+      startFenced(server, recovery);
       this.#until(
         60_000,
         'ENGINE_START_FAILED',

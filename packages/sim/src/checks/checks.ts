@@ -1,6 +1,6 @@
 import { extentOf, type LeadershipRecord, type StoreContent } from '@understudy/core';
 import { memberName } from '../server/acks.ts';
-import type { ServerObserver, SimServer } from '../server/server.ts';
+import type { CopyChange, ServerObserver, SimServer } from '../server/server.ts';
 import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
 import { electableWithout, ruleHole } from './quorum.ts';
 
@@ -237,7 +237,7 @@ export class Checks implements ServerObserver {
   }
 
   /** No copy that is needed is thrown away. */
-  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound' | 'relay log dropped'): void {
+  onCopyChanged(server: SimServer, how: CopyChange): void {
     const record = this.#world.content().record?.value;
     const frontier = this.#frontier;
     if (frontier === null || record === undefined) return;

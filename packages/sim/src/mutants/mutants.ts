@@ -1,11 +1,18 @@
 import { CORE_MUTANTS } from './core-mutants.ts';
 import { GTID_MUTANTS } from './gtid-mutants.ts';
+import { LOG_END_MUTANTS } from './log-end-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { TREE_MUTANTS } from './tree-mutants.ts';
 
 /** Every mutant that the simulator must find. */
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SHELL_MUTANTS, ...GTID_MUTANTS, ...TREE_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...CORE_MUTANTS,
+  ...SHELL_MUTANTS,
+  ...GTID_MUTANTS,
+  ...LOG_END_MUTANTS,
+  ...TREE_MUTANTS,
+];
 
 /** The mutant of that name. Throws with the names there are. */
 export function mutantNamed(name: string): Mutant {

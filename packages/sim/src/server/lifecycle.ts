@@ -1,5 +1,5 @@
 import { ALONE, type Epoch, type SystemId } from '@understudy/core';
-import { commonEnd, forkBranch, rootBranch } from '../wal/branch.ts';
+import { branchAt, commonEnd, forkBranch, rootBranch } from '../wal/branch.ts';
 import { release } from './acks.ts';
 import { copyEnd } from './received.ts';
 import { commitWritten } from './semi-sync.ts';
@@ -17,6 +17,8 @@ export function initialize(server: SimServer, systemId: SystemId): void {
   server.branch = rootBranch(server.world.nextId(), systemId, server.world.startLsn, server.flavour, server.copyName);
   server.lsn = server.world.startLsn + CHECKPOINT_BYTES;
   server.appliedLsn = server.lsn;
+  server.tablesLsn = server.lsn;
+  server.opened = null;
   server.shutdown = 'clean';
   server.removedBelow = 0;
   server.configuredUpstream = null;
@@ -29,8 +31,12 @@ function nameCopy(server: SimServer): void {
   server.copyName = `n${server.index + 1}.${server.copies}`;
 }
 
-/** Starts the processes, always fenced: as a replica without upstream. Ready when the process is `replica`. */
-export function startFenced(server: SimServer): void {
+/**
+ * Starts the processes, always fenced: as a replica without upstream. Ready when the process is `replica`.
+ *
+ * @param recovery `cut`: MariaDB drops what is in its log and not in its tables, whoever wrote it.
+ */
+export function startFenced(server: SimServer, recovery: 'whole' | 'cut' = 'whole'): void {
   const { random } = server.world;
   server.endLife();
   server.process = 'starting';
@@ -51,6 +57,7 @@ export function startFenced(server: SimServer): void {
       exit(server, 'crashed');
       return;
     }
+    if (recovery === 'cut') cutLog(server);
     server.process = 'replica';
     server.changed();
     server.later(random.between(1, server.shutdown === 'crashed' ? 400 : 40), () => {
@@ -61,6 +68,18 @@ export function startFenced(server: SimServer): void {
     });
     server.shutdown = 'crashed';
   });
+}
+
+/** What an applier wrote goes too, and what was received and purged from the relay log can not be applied again. */
+function cutLog(server: SimServer): void {
+  const { world, branch, index } = server;
+  if (branch === null || server.tablesLsn >= server.lsn) return;
+  const cutBytes = server.lsn - server.tablesLsn;
+  if (world.trace.on) world.trace.note(`n${index + 1}`, `    ${cutBytes} bytes are cut off the end of its log`);
+  server.lsn = server.tablesLsn;
+  server.appliedLsn = server.lsn;
+  server.branch = branchAt(branch, server.lsn);
+  world.observer.onCopyChanged(server, 'cut back');
 }
 
 /** The processes end, in order or not. Whoever waits for a commit does not learn its outcome. */
@@ -169,6 +188,7 @@ export function writeMarker(server: SimServer, lineage: number): void {
   const { world, branch } = server;
   if (server.process !== 'replica' || branch === null) return;
   server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage, server.copyName);
+  server.tablesLsn = server.lsn;
   server.lsn += CHECKPOINT_BYTES;
   server.appliedLsn = server.lsn;
   for (const stream of server.senders) pump(stream);
@@ -222,6 +242,8 @@ export function write(server: SimServer, bytes: number): boolean {
   }
   server.later(server.flushDelayMs(), () => {
     if (server.process !== 'primary') return;
+    // Whatever is prepared makes durable what was committed before it.
+    server.tablesLsn = server.committedLsn;
     server.lsn += bytes;
     if (server.flavour === 'postgres') {
       server.waiters.push(server.lsn);
@@ -247,6 +269,8 @@ export function installCopy(server: SimServer, source: SimServer): void {
   server.lsn = source.flavour === 'postgres' ? source.lsn : copyEnd(source);
   server.removedBelow = server.lsn;
   server.appliedLsn = server.lsn;
+  server.tablesLsn = server.lsn;
+  server.opened = null;
   nameCopy(server);
   server.unlocked = source.unlocked;
   server.shutdown = 'crashed';

@@ -9,6 +9,7 @@ export function keepApplying(server: SimServer): void {
   server.applying = 'planned';
   server.later(0.3 + random.next() * 2 + random.next() * server.trouble.slowReloadMs, () => {
     server.applying = 'no';
+    server.tablesLsn = server.appliedLsn;
     server.appliedLsn = Math.max(server.appliedLsn, Math.min(end, server.lsn));
     server.passOn();
     keepApplying(server);

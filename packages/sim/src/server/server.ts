@@ -6,6 +6,8 @@ import type { Scheduler } from '../time/scheduler.ts';
 import type { Branch } from '../wal/branch.ts';
 import type { Flavour } from './flavour.ts';
 
+export type CopyChange = 'moved-aside' | 'rewound' | 'relay log dropped' | 'cut back';
+
 /** What the checks want to know of the servers. */
 export interface ServerObserver {
   /** A server has opened for writes. */
@@ -17,7 +19,7 @@ export interface ServerObserver {
   /** A receiver has connected. */
   onReceiver(server: SimServer): void;
   /** A copy was replaced or cut back. */
-  onCopyChanged(server: SimServer, how: 'moved-aside' | 'rewound' | 'relay log dropped'): void;
+  onCopyChanged(server: SimServer, how: CopyChange): void;
 }
 
 /** What every server shares. */
@@ -102,6 +104,10 @@ export class SimServer {
   checkpointed = false;
   /** MySQL, MariaDB: everything up to here is applied; what was received beyond it is in the relay log only. */
   appliedLsn = 0;
+  /** MariaDB: what its tables surely hold after a crash; its log may have more, committed or not. */
+  tablesLsn = 0;
+  /** MariaDB: the last leadership for which its engine noted that this data is opened; null once anything may have been received. */
+  opened: Epoch | null = null;
   /** MySQL, MariaDB: which copy of the data this is; each new one writes under a name of its own. */
   copyName = '';
   copies = 0;

@@ -1,0 +1,46 @@
+import type { Mutant } from './mutant.ts';
+
+/** Wrong ways to let go of the end of a server's own log. */
+export const LOG_END_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'recorded-leader-cut-back',
+    description:
+      'A fallen leader drops the end of its log although the record still names it: replicas acknowledged that.',
+    edits: [
+      {
+        file: 'core/src/protocol/leader.ts',
+        find: `[{ kind: 'start', end: KEEP_END }]`,
+        replace: `[
+    { kind: 'start', end: { kind: 'discard', before: (turn.record.value.epoch + 1) as typeof turn.record.value.epoch } },
+  ]`,
+      },
+    ],
+    hunt: { withinSeeds: 50, flavour: 'mariadb' },
+  },
+  {
+    name: 'cut-back-after-receiving',
+    description: 'A server that once led is cut back although it has received, and acknowledged, as a replica since.',
+    edits: [
+      {
+        file: 'sim/src/agent/gtid-commands.ts',
+        find: `    server.opened = null;
+`,
+        replace: '',
+      },
+    ],
+    hunt: { withinSeeds: 50, flavour: 'mariadb' },
+  },
+  {
+    name: 'cut-back-by-old-record',
+    description:
+      'A server is cut back because a record names another leader, although it was opened for a later epoch.',
+    edits: [
+      {
+        file: 'sim/src/agent/log-end.ts',
+        find: `server.opened !== null && server.opened < end.before ?`,
+        replace: `server.opened !== null ?`,
+      },
+    ],
+    hunt: { withinSeeds: 300, flavour: 'mariadb' },
+  },
+];
