@@ -39,6 +39,7 @@ describe('server_id', () => {
       () => refuseTakenServerId(snapshot, n1, 7),
       (error) => error instanceof AgentError && error.code === 'SERVER_ID_TAKEN' && /"n2"/.test(error.message),
     );
+    assert.deepEqual(claimOf(snapshot, n1, 7 + 2 ** 31), { kind: 'taken', by: 'n2' }, 'its second number');
     refuseTakenServerId(snapshot, n1, 8);
     refuseTakenServerId(snapshot, n1, null);
     refuseTakenServerId(null, n1, 7);

@@ -20,10 +20,11 @@ export type ServerIdClaim =
 
 /**
  * What the store says about a `server_id`. One entry a number, so that two members cannot have the same; the entry of a member that is
- * no longer registered may be taken over.
+ * no longer registered may be taken over. Numbers that differ by 2^31 have one entry: each is the other's second one (`serverIdOf` of the
+ * MariaDB engine).
  */
 export function claimOf(snapshot: Snapshot, self: MemberId, serverId: number): ServerIdClaim {
-  const key = `server-ids/${serverId}`;
+  const key = `server-ids/${serverId & 0x7fff_ffff}`;
   const write: Write = { kind: 'put', key, value: encodeStoreValue(self) };
   const present = snapshot.entries.get(key);
   if (present === undefined) return { kind: 'free', compare: { kind: 'absent', key }, write };
@@ -52,7 +53,7 @@ export function serverIdTaken(serverId: number, by: string): AgentError {
   return new AgentError(
     'SERVER_ID_TAKEN',
     'unsafe',
-    `engine.serverId ${serverId} is that of member "${by}"; servers with the same server_id ignore each other's transactions. ` +
+    `engine.serverId ${serverId} is that of member "${by}", or 2147483648 away from it; servers with the same server_id ignore each other's transactions. ` +
       'Give this member a number of its own.',
   );
 }
