@@ -48,7 +48,7 @@ describe('the end of a log', () => {
   });
 });
 
-const never = { kind: 'gtid', set: {}, lineages: [], bytesPerTransaction: 1 } as const;
+const never = { kind: 'gtid' as const, set: {}, lineages: [], bytesPerTransaction: 1 };
 
 describe('the number that a server writes under', () => {
   it('is the given one or another one, by turns', () => {
