@@ -7,8 +7,7 @@ import { epoch, KEEP_END } from '@understudy/core';
 import { filesToRecover, firstCheckpoint } from '../src/disk/checkpoint.ts';
 import { changeIdentity, type DataIdentity, forgetOpened, parseIdentity, readIdentity } from '../src/disk/identity.ts';
 import { otherWriter, serverIdOf } from '../src/disk/writer.ts';
-import { parseMariadbGtids } from '../src/gtid/mariadb.ts';
-import { canCut, isInState, mayCut } from '../src/tail/cut.ts';
+import { canCut, mayCut } from '../src/tail/cut.ts';
 
 const opened = { epoch: 3, writer: 'first' } as const;
 const before = (value: number) => ({ kind: 'discard', before: epoch(value) }) as const;
@@ -40,11 +39,6 @@ describe('the end of a log', () => {
       assert.equal(canCut({ flavour: 'mariadb', version }), false, version);
     }
     assert.equal(canCut({ flavour: 'mysql', version: '9.7.4' }), false);
-  });
-
-  it('is what the state of the log does not reach', () => {
-    const isHeld = isInState(parseMariadbGtids('0-1-7,0-2-9') ?? []);
-    assert.deepEqual(['0-1-7', '0-1-8', '0-2-9', '0-3-1'].map(isHeld), [true, false, true, false]);
   });
 });
 

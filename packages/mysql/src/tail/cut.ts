@@ -2,16 +2,15 @@ import { rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LogEnd } from '@understudy/core';
 import { keepWithinBudget, makeFolder, siblingPath, syncFolder } from '@understudy/engine/host';
+import { binlogName, logFiles } from '../disk/binlog-files.ts';
 import { filesToRecover } from '../disk/checkpoint.ts';
 import type { DataIdentity } from '../disk/identity.ts';
 import { copyFileFor } from '../disk/template.ts';
 import { otherWriter, serverIdOf, type Writer } from '../disk/writer.ts';
 import { reasonOf } from '../errors.ts';
-import { parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { isNewer, type ServerPrograms } from '../programs.ts';
-import type { IsHeld } from './history.ts';
-import { namesOf, tailFolder, writeOut } from './keep.ts';
+import { type LogPlace, namesOf, tailFolder, writeOut } from './keep.ts';
 
 /** How a server is started. */
 export type StartPlan =
@@ -19,10 +18,10 @@ export type StartPlan =
   /** Its recovery cuts off what is in the log and not in the tables; `kept` has the files of the log as they were. */
   | { readonly kind: 'cut'; readonly writer: Writer; readonly kept: string };
 
-const queryTimeoutMs = 10_000;
+/** Where the events of a file begin. */
+const firstPosition = 4;
 /** The first version of each series whose recovery cuts when it is told that this is a replica (MDEV-33465); of 11.0 and 11.3 none does. */
 const cutsSince = ['10.11.9', '11.1.6', '11.2.5', '11.4.3', '11.5.2'] as const;
-const hasCut = /Successfully truncated binlog file/;
 const couldNotCut = /Cannot truncate the binary log/;
 
 /** Whether the recovery of these programs can cut off the end of the log. MySQL's only goes on with it. */
@@ -90,12 +89,11 @@ async function keepFiles({ options, owner }: Instance): Promise<string | null> {
  * What became of the log in a start that failed; the copy goes when that was nothing. `refused`: a change that cannot be rolled back (of a
  * table that is not InnoDB's, or of a definition) lies behind the cut, so the server did not start, and has changed nothing.
  */
-export async function endOfCut({ process: server }: Instance, plan: StartPlan): Promise<'cut' | 'refused' | 'none'> {
+export async function endOfCut(instance: Instance, plan: StartPlan): Promise<'cut' | 'refused' | 'none'> {
   if (plan.kind === 'whole') return 'none';
-  const said = await server.startLog();
-  if (hasCut.test(said)) return 'cut';
+  if ((await cutPoint(instance, plan.kept)) !== null) return 'cut';
   await forgetCopy(plan);
-  return couldNotCut.test(said) ? 'refused' : 'none';
+  return couldNotCut.test(await instance.process.startLog()) ? 'refused' : 'none';
 }
 
 /** Removes the copy of a log that was not cut. */
@@ -103,16 +101,29 @@ export async function forgetCopy(plan: StartPlan): Promise<void> {
   if (plan.kind === 'cut') await rm(plan.kept, { recursive: true, force: true });
 }
 
+/** Where the log was cut: the first of its files that has become shorter. A server never writes on in a file of an earlier run. */
+async function cutPoint({ options }: Instance, kept: string): Promise<LogPlace | null> {
+  for (const file of await logFiles(kept, binlogName)) {
+    const before = (await stat(join(kept, file))).size;
+    const now = (await stat(join(options.dataDir, file)).catch(() => null))?.size ?? 0;
+    if (now < before) return { file, position: Math.max(firstPosition, now) };
+  }
+  return null;
+}
+
 /** Looks, once the server answers, what recovery has cut off, and writes that out. Failures are logged: the files are there all the same. */
 export async function tellCut(instance: Instance, plan: StartPlan, signal: AbortSignal): Promise<void> {
   if (plan.kind === 'whole') return;
-  if (!hasCut.test(await instance.process.startLog())) return forgetCopy(plan);
+  const from = await cutPoint(instance, plan.kept);
+  if (from === null) return forgetCopy(plan);
   const { log, options } = instance;
   const folder = join(plan.kept, tailFolder);
   const cut = 'The end of the log, which the tables did not hold yet, was cut off, as another member leads since.';
   const back = 'What was acknowledged of it comes back from the leader.';
   try {
-    const gtids = await writeOut(instance, plan.kept, await isStillHeld(instance), signal);
+    const gtids = await writeOut(instance, plan.kept, { isHeld: () => false, from }, signal);
+    // Half an event at the very end goes with every recovery.
+    if (gtids.length === 0) return await forgetCopy(plan);
     const message = `${cut} It is written out in ${folder}: ${namesOf(gtids)}. ${back}`;
     log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
   } catch (error) {
@@ -120,21 +131,4 @@ export async function tellCut(instance: Instance, plan: StartPlan, signal: Abort
     log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
   }
   await keepWithinBudget(options.dataDir, options.aside);
-}
-
-/** What the log holds after it was cut: of each server that ever wrote in it, everything up to a number. */
-async function isStillHeld({ sql }: Instance): Promise<IsHeld> {
-  const query = 'SELECT @@global.gtid_binlog_state AS state';
-  const [row] = await sql.fresh(queryTimeoutMs, (session) => session.query(query, [], queryTimeoutMs));
-  const state = parseMariadbGtids(row?.state ?? '');
-  if (state === null) throw new Error(`the state of the log cannot be understood: ${row?.state}`);
-  return isInState(state);
-}
-
-/** @param state the newest transaction of each server in each domain. */
-export function isInState(state: NonNullable<ReturnType<typeof parseMariadbGtids>>): IsHeld {
-  return (gtid) =>
-    (parseMariadbGtids(gtid) ?? []).every(({ domain, server, sequence }) =>
-      state.some((each) => each.domain === domain && each.server === server && sequence <= each.sequence),
-    );
 }

@@ -34,7 +34,7 @@ export async function keepTail(instance: Instance, from: Member, aside: string, 
     const end = (await readIdentity(aside))?.end ?? null;
     if (end !== null && history.holds(positionOfEnd(end))) return;
     const { isHeld } = history;
-    const gtids = await writeOut(instance, aside, isHeld, signal);
+    const gtids = await writeOut(instance, aside, { isHeld, from: null }, signal);
     if (gtids.length === 0) return;
     const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
     log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
@@ -44,19 +44,31 @@ export async function keepTail(instance: Instance, from: Member, aside: string, 
   }
 }
 
+/** A place in the binary log. */
+export interface LogPlace {
+  readonly file: string;
+  readonly position: number;
+}
+
+/** Which transactions of the logs in a folder are wanted: those that are not held, of the binary log only from a place on. */
+interface Wanted {
+  readonly isHeld: IsHeld;
+  readonly from: LogPlace | null;
+}
+
 /**
- * Writes out what the logs in a folder hold and `isHeld` does not know, in a folder of theirs.
+ * Writes out what is wanted of the logs in a folder, in a folder of theirs.
  *
  * @returns the GTIDs of that.
  */
 export async function writeOut(
   instance: Instance,
   folder: string,
-  isHeld: IsHeld,
+  wanted: Wanted,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const kept = [];
-  for (const name of [relayLogName, binlogName]) kept.push(...(await keepLog(instance, folder, name, isHeld, signal)));
+  for (const name of [relayLogName, binlogName]) kept.push(...(await keepLog(instance, folder, name, wanted, signal)));
   if (kept.length === 0) await rm(join(folder, tailFolder), { recursive: true, force: true });
   return [...new Set(kept)];
 }
@@ -72,24 +84,37 @@ async function keepLog(
   instance: Instance,
   aside: string,
   name: string,
-  isHeld: IsHeld,
+  { isHeld, from }: Wanted,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const kept: string[] = [];
   for (const file of (await logFiles(aside, name)).slice(-filesMax).toReversed()) {
     signal.throwIfAborted();
     const filter = new TransactionFilter((gtid) => !isHeld(gtid));
-    await decode(instance, join(aside, file), join(aside, tailFolder, `${file}.sql`), filter, signal);
+    const position = from?.file === file ? from.position : null;
+    await decode(
+      instance,
+      { path: join(aside, file), position },
+      join(aside, tailFolder, `${file}.sql`),
+      filter,
+      signal,
+    );
     kept.push(...filter.kept);
-    if (filter.seen > 0 && filter.kept.length === 0) break;
+    if (position !== null || (filter.seen > 0 && filter.kept.length === 0)) break;
   }
   return kept;
+}
+
+/** A file of a log, and where to begin in it: null: at its beginning. */
+interface LogFile {
+  readonly path: string;
+  readonly position: number | null;
 }
 
 /** Runs the server's own program on one file of a log; `target` is there afterwards only when something was let through. */
 async function decode(
   { programs, owner }: Instance,
-  file: string,
+  { path, position }: LogFile,
   target: string,
   filter: TransactionFilter,
   signal: AbortSignal,
@@ -98,7 +123,8 @@ async function decode(
   if (binlog === null) throw new Error('there is no program that reads binary logs beside the server');
   await mkdir(join(target, '..'), { recursive: true, mode: 0o700 });
   const options = { home: join(target, '..', '..'), libraryPath, owner, timeoutMs, signal };
-  const child = spawnProgram(binlog, ['--no-defaults', '-vv', file], options);
+  const start = position === null ? [] : [`--start-position=${position}`];
+  const child = spawnProgram(binlog, ['--no-defaults', '-vv', ...start, path], options);
   let words = '';
   child.stderr.on('data', (chunk: Buffer) => {
     words = (words + chunk.toString('utf8')).slice(-4096);
@@ -127,6 +153,6 @@ async function decode(
   else await chmod(target, 0o600);
   // The end of a log that a crash cut off is an error to the program, after everything that can be read.
   if (ended.kind === 'late' || (ended.code !== 0 && filter.seen === 0)) {
-    throw new Error(`${basename(binlog)} could not read ${basename(file)}: ${lastWords(words)}`);
+    throw new Error(`${basename(binlog)} could not read ${basename(path)}: ${lastWords(words)}`);
   }
 }
