@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseBackupMessage } from '../src/clone/base-backup.ts';
+import { CopyDataFilter } from '../src/clone/copy-data.ts';
 import { manifestChecksum, type UnpackedFile, verifyManifest } from '../src/clone/manifest.ts';
 import { parseTarHeader, type TarEntry, TarProblem, TarReader } from '../src/clone/tar.ts';
+import { Unpacker } from '../src/clone/unpack.ts';
 import { crc32c } from '../src/disk/crc32c.ts';
 
 /** A header as PostgreSQL's `tarCreateHeader` writes it. */
@@ -28,29 +33,29 @@ function header(name: string, sizeBytes: number, type = '0'): Buffer {
 const padded = (content: Buffer): Buffer =>
   Buffer.concat([content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
 
-async function readAll(archive: Buffer, cuts: readonly number[]): Promise<readonly (readonly [TarEntry, string])[]> {
+function readAll(archive: Buffer, cuts: readonly number[]): readonly (readonly [TarEntry, string])[] {
   const found: [TarEntry, string][] = [];
   let content: Buffer[] = [];
   let entry: TarEntry | null = null;
   const reader = new TarReader({
-    begin: async (begun) => {
+    begin: (begun) => {
       entry = begun;
       content = [];
     },
-    data: async (bytes) => {
+    data: (bytes) => {
       content.push(Buffer.from(bytes));
     },
-    end: async () => {
+    end: () => {
       if (entry !== null) found.push([entry, Buffer.concat(content).toString('hex')]);
     },
   });
   let at = 0;
   for (const cut of [...cuts].sort((a, b) => a - b)) {
     const to = Math.min(Math.max(cut, at), archive.length);
-    await reader.push(archive.subarray(at, to));
+    reader.push(archive.subarray(at, to));
     at = to;
   }
-  await reader.push(archive.subarray(at));
+  reader.push(archive.subarray(at));
   reader.finish();
   return found;
 }
@@ -58,19 +63,19 @@ async function readAll(archive: Buffer, cuts: readonly number[]): Promise<readon
 describe('tar', () => {
   it('reads an archive however it is cut, with or without the end blocks', () =>
     fc.assert(
-      fc.asyncProperty(
+      fc.property(
         fc.array(fc.tuple(fc.stringMatching(/^[a-z]{1,8}(\/[a-z]{1,8})?$/), fc.uint8Array({ maxLength: 1500 })), {
           maxLength: 5,
         }),
         fc.array(fc.nat(8000), { maxLength: 8 }),
         fc.boolean(),
-        async (files, cuts, ended) => {
+        (files, cuts, ended) => {
           const parts = files.flatMap(([name, content]) => [
             header(name, content.length),
             padded(Buffer.from(content)),
           ]);
           const archive = Buffer.concat([...parts, ...(ended ? [Buffer.alloc(1024)] : [])]);
-          const found = await readAll(archive, cuts);
+          const found = readAll(archive, cuts);
           assert.deepEqual(
             found.map(([entry, content]) => [entry.name, entry.sizeBytes, content]),
             files.map(([name, content]) => [name, content.length, Buffer.from(content).toString('hex')]),
@@ -79,13 +84,13 @@ describe('tar', () => {
       ),
     ));
 
-  it('refuses damaged headers, names that lead outside, and an archive that is cut short', async () => {
+  it('refuses damaged headers, names that lead outside, and an archive that is cut short', () => {
     const damaged = header('file', 3);
     damaged[0] = 0x7a;
     assert.throws(() => parseTarHeader(damaged), TarProblem);
     for (const name of ['../x', '/etc/passwd', 'a/../../b'])
       assert.throws(() => parseTarHeader(header(name, 1)), /outside/);
-    await assert.rejects(readAll(Buffer.concat([header('file', 700), Buffer.alloc(100)]), []), /middle of an entry/);
+    assert.throws(() => readAll(Buffer.concat([header('file', 700), Buffer.alloc(100)]), []), /middle of an entry/);
     assert.equal(parseTarHeader(header('pg_tblspc/16385', 0, '2'))?.kind, 'link');
     assert.equal(parseTarHeader(header('base', 0, '5'))?.kind, 'folder');
     assert.equal(parseTarHeader(header('big', 9 * 1024 ** 3))?.sizeBytes, 9 * 1024 ** 3);
@@ -101,6 +106,100 @@ describe('backup messages', () => {
     progress.writeBigInt64BE(77n, 1);
     assert.deepEqual(parseBackupMessage(progress), { kind: 'progress', doneBytes: 77 });
     assert.equal(parseBackupMessage(Buffer.from('?')), null);
+  });
+});
+
+describe('copy data', () => {
+  const framed = (code: string, body: Buffer): Buffer => {
+    const head = Buffer.alloc(5);
+    head.write(code);
+    head.writeUInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+
+  it('is taken out of what a server sends, however it is cut; everything else goes on unchanged', () =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom('dd', 'dp', 'T', 'Z', 'N'), fc.uint8Array({ maxLength: 60 })), {
+          maxLength: 12,
+        }),
+        fc.array(fc.nat(700), { maxLength: 20 }),
+        (messages, cuts) => {
+          const stream: Buffer[] = [];
+          const [content, other, whole]: [Buffer[], Buffer[], string[]] = [[], [], []];
+          for (const [[code = '', kind = ''], body] of messages) {
+            const bytes = Buffer.concat([Buffer.from(kind), body]);
+            stream.push(framed(code, bytes));
+            if (code !== 'd') other.push(framed(code, bytes));
+            else if (kind === 'd') content.push(Buffer.from(body));
+            else whole.push(bytes.toString('hex'));
+          }
+          const [gotContent, gotOther, gotWhole]: [Buffer[], Buffer[], string[]] = [[], [], []];
+          const filter = new CopyDataFilter({
+            content: (bytes) => gotContent.push(Buffer.from(bytes)),
+            other: (bytes) => gotOther.push(Buffer.from(bytes)),
+            message: (bytes) => gotWhole.push(bytes.toString('hex')),
+          });
+          const all = Buffer.concat(stream);
+          // As the socket does it: the same memory again and again.
+          const memory = Buffer.alloc(Math.max(1, all.length));
+          const ends = [...cuts.map((cut) => Math.min(cut, all.length)), all.length].sort((a, b) => a - b);
+          let at = 0;
+          for (const end of ends) {
+            all.copy(memory, 0, at, end);
+            filter.push(memory.subarray(0, end - at));
+            at = end;
+          }
+          assert.deepEqual(Buffer.concat(gotContent), Buffer.concat(content));
+          assert.deepEqual(Buffer.concat(gotOther), Buffer.concat(other));
+          assert.deepEqual(gotWhole, whole);
+        },
+      ),
+    ));
+});
+
+describe('unpacking', () => {
+  const entry = (name: string, sizeBytes: number): TarEntry => ({ name, kind: 'file', sizeBytes });
+
+  it('writes what comes, whatever the size, with the checksum of it', async (t) => {
+    const root = await mkdtemp(join(tmpdir(), 'us-unpack-'));
+    t.after(() => rm(root, { recursive: true, force: true }));
+    const sizes = [0, 1, 8192, 1024 ** 2, 1024 ** 2 + 1, 34 * 1024 ** 2 + 77, 3];
+    const unpacker = new Unpacker(root, null);
+    const contents = sizes.map((size, i) => Buffer.alloc(size, `content ${i} of a file`));
+    for (const [i, content] of contents.entries()) {
+      unpacker.begin(entry(`folder/${i % 3}/file${i}`, content.length));
+      for (let at = 0; at < content.length; at += 300_007) {
+        const memory = Buffer.from(content.subarray(at, at + 300_007));
+        unpacker.data(memory);
+        memory.fill(0);
+        if (unpacker.isFull) await unpacker.room();
+      }
+      unpacker.end();
+    }
+    await unpacker.finish();
+    for (const [i, content] of contents.entries()) {
+      const name = `folder/${i % 3}/file${i}`;
+      assert.ok(content.equals(await readFile(join(root, name))), name);
+      assert.deepEqual(unpacker.files.get(name), { sizeBytes: content.length, checksum: crc32c(content) });
+    }
+  });
+
+  it('says what the file system refuses, and lets go of what it had begun', async (t) => {
+    const root = await mkdtemp(join(tmpdir(), 'us-unpack-'));
+    t.after(() => rm(root, { recursive: true, force: true }));
+    await writeFile(join(root, 'taken'), '');
+    const unpacker = new Unpacker(root, null);
+    for (const name of ['a', 'taken/b', 'c']) {
+      unpacker.begin(entry(name, 10));
+      unpacker.data(Buffer.alloc(10));
+      unpacker.end();
+    }
+    unpacker.begin(entry('in the middle', 3 * 1024 ** 2));
+    unpacker.data(Buffer.alloc(2 * 1024 ** 2));
+    await assert.rejects(unpacker.finish(), /ENOTDIR|EEXIST/);
+    await assert.rejects(unpacker.room(), /ENOTDIR|EEXIST/);
+    await unpacker.abandon();
   });
 });
 

@@ -1,12 +1,21 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
 import type pg from 'pg';
+import { readInstead } from '../sql/wide-socket.ts';
+import { CopyDataFilter } from './copy-data.ts';
 
-/** One piece of a base backup. */
-export type BackupEvent =
+/** What begins in a backup. */
+export type BackupMessage =
   | { readonly kind: 'archive'; readonly name: string }
   | { readonly kind: 'manifest' }
-  | { readonly kind: 'data'; readonly bytes: Buffer }
   | { readonly kind: 'progress'; readonly doneBytes: number };
+
+/** Receives a backup in the order in which it comes. What it throws ends the backup. */
+export interface BackupReceiver {
+  message(message: BackupMessage, tablespaces: readonly Tablespace[]): void;
+  /** Content of what began last. @param bytes must not be kept: their memory is used again */
+  content(bytes: Buffer): void;
+}
 
 export interface Tablespace {
   /** Null for the data directory itself. */
@@ -15,36 +24,68 @@ export interface Tablespace {
   readonly sizeKb: number | null;
 }
 
-const queueBytesMax = 16 * 1024 * 1024;
-
-interface CopyDataMessage {
-  readonly chunk: Buffer;
-}
 interface DataRowMessage {
   readonly fields: readonly (string | Buffer | null)[];
 }
 
 /**
- * The command `BASE_BACKUP` of the replication protocol (PostgreSQL 15 and later), as something that the driver can run: the
- * driver hands over each message, and this makes an iteration of it that slows the server down when the disk is slower.
+ * The command `BASE_BACKUP` of the replication protocol (PostgreSQL 15 and later), as something that the driver can run. The driver
+ * parses the answers; content goes past it, from the memory of the socket to the receiver.
  */
-export class BaseBackup implements pg.Submittable, AsyncIterable<BackupEvent> {
+export class BaseBackup implements pg.Submittable {
   readonly #sql: string;
+  readonly #to: BackupReceiver;
   readonly #results: (readonly (string | null)[])[][] = [];
   #rows: (readonly (string | null)[])[] = [];
-  readonly #queue: BackupEvent[] = [];
-  #queuedBytes = 0;
-  #stream: { pause(): unknown; resume(): unknown; destroy(): unknown } | null = null;
-  #end: { readonly error: Error | null } | null = null;
-  #wake: (() => void) | null = null;
+  #stream: Duplex | null = null;
+  #giveBack: () => void = () => undefined;
+  readonly #done = Promise.withResolvers<void>();
 
-  constructor(sql: string) {
+  constructor(sql: string, to: BackupReceiver) {
     this.#sql = sql;
+    this.#to = to;
+    // Whoever gives up may never ask.
+    this.#done.promise.catch(() => undefined);
+  }
+
+  /** Settles when the server has sent everything. Rejects with its error, the receiver's, or that of `abort`. */
+  get done(): Promise<void> {
+    return this.#done.promise;
   }
 
   submit(connection: pg.Connection): void {
     this.#stream = connection.stream;
+    this.#giveBack = readInstead(connection.stream, (toDriver) => {
+      const filter = new CopyDataFilter({
+        content: (bytes) => this.#to.content(bytes),
+        message: (bytes) => this.#message(bytes),
+        other: toDriver,
+      });
+      return (chunk) => this.#read(filter, chunk);
+    });
     connection.query(this.#sql);
+  }
+
+  #read(filter: CopyDataFilter, chunk: Buffer): void {
+    try {
+      filter.push(chunk);
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  #message(bytes: Buffer): void {
+    const message = parseBackupMessage(bytes);
+    if (message !== null) this.#to.message(message, this.#tablespaces());
+  }
+
+  /** Lets the server wait until `until` settles, e.g. because the disk is slower. */
+  pause(until: Promise<void>): void {
+    this.#stream?.pause();
+    until.then(
+      () => this.#stream?.resume(),
+      (error: unknown) => this.abort(error),
+    );
   }
 
   handleRowDescription(): void {
@@ -60,69 +101,34 @@ export class BaseBackup implements pg.Submittable, AsyncIterable<BackupEvent> {
     this.#rows = [];
   }
 
-  handleCopyData(message: CopyDataMessage): void {
-    const event = parseBackupMessage(message.chunk);
-    if (event === null) return;
-    if (event.kind === 'data') this.#queuedBytes += event.bytes.length;
-    this.#queue.push(event);
-    if (this.#queuedBytes > queueBytesMax) this.#stream?.pause();
-    this.#signal();
-  }
-
   handleReadyForQuery(): void {
-    this.#finish(null);
+    this.#giveBack();
+    this.#done.resolve();
   }
 
   handleError(error: Error): void {
-    this.#finish(error);
+    this.#giveBack();
+    this.#done.reject(error);
   }
 
   /** Gives up, e.g. because the disk is full: the server notices the cut connection and stops sending. */
-  abort(error: Error): void {
-    this.#finish(error);
+  abort(error: unknown): void {
+    this.#done.reject(error);
     this.#stream?.destroy();
   }
 
-  #finish(error: Error | null): void {
-    this.#end ??= { error };
-    this.#signal();
-  }
-
-  #signal(): void {
-    this.#wake?.();
-    this.#wake = null;
-  }
-
-  /** The tablespaces that the server announced; known as soon as the first event has come. */
-  tablespaces(): readonly Tablespace[] {
+  /** The tablespaces that the server announced, before anything else. */
+  #tablespaces(): readonly Tablespace[] {
     return (this.#results[1] ?? []).map(([oid, location, sizeKb]) => ({
       oid: oid ?? null,
       location: location ?? '',
       sizeKb: sizeKb === null || sizeKb === undefined ? null : Number(sizeKb),
     }));
   }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<BackupEvent> {
-    for (;;) {
-      const event = this.#queue.shift();
-      if (event !== undefined) {
-        if (event.kind === 'data') this.#queuedBytes -= event.bytes.length;
-        if (this.#queuedBytes < queueBytesMax / 2) this.#stream?.resume();
-        yield event;
-      } else if (this.#end !== null) {
-        if (this.#end.error !== null) throw this.#end.error;
-        return;
-      } else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
-  }
 }
 
-/** Reads one message of the backup stream (documentation, "Streaming Replication Protocol"); null for kinds of later versions. */
-export function parseBackupMessage(chunk: Buffer): BackupEvent | null {
+/** Reads one message of the backup stream that is no content (documentation, "Streaming Replication Protocol"); null for kinds of later versions. */
+export function parseBackupMessage(chunk: Buffer): BackupMessage | null {
   const rest = chunk.subarray(1);
   switch (String.fromCharCode(chunk[0] ?? 0)) {
     case 'n': {
@@ -131,9 +137,6 @@ export function parseBackupMessage(chunk: Buffer): BackupEvent | null {
     }
     case 'm':
       return { kind: 'manifest' };
-    case 'd':
-      // A copy: the driver uses its buffer again.
-      return { kind: 'data', bytes: Buffer.from(rest) };
     case 'p':
       return { kind: 'progress', doneBytes: rest.length >= 8 ? Number(rest.readBigInt64BE(0)) : 0 };
     default:

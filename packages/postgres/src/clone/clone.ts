@@ -19,10 +19,10 @@ import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
 import { identify } from '../observe/query.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
-import { BaseBackup } from './base-backup.ts';
+import { BackupContent } from './backup-content.ts';
+import { BaseBackup, type Tablespace } from './base-backup.ts';
 import { verifyManifest } from './manifest.ts';
 import { openMember } from './source.ts';
-import { TarReader } from './tar.ts';
 import { Unpacker } from './unpack.ts';
 
 export type Progress = (doneBytes: number, totalBytes: number | null) => void;
@@ -65,25 +65,17 @@ async function requireReplaceable(instance: Instance): Promise<void> {
 async function receive(instance: Instance, from: Member, target: string, progress: Progress, signal: AbortSignal) {
   const session = await openMember(instance, from, 'replication');
   const unpacker = new Unpacker(target, instance.owner);
-  const backup = new BaseBackup(backupSql);
-  const abort = (): void => backup.abort(new Error('it was interrupted'));
-  signal.addEventListener('abort', abort, { once: true });
   try {
     const source = await identify(session, timeoutMs);
     await requireSameMajor(instance, session, from);
     await reserveLog(session, instance);
-    const manifest = await unpackBackup(session.submit(backup), unpacker, target, progress);
+    const manifest = await unpackBackup(session, unpacker, target, progress, signal);
     const problem = verifyManifest(manifest, unpacker.files);
     if (problem !== null) throw new Error(`the copy is not identical to the source: ${problem}`);
     const control = await readControlFile(target);
     if (control.systemId !== source.systemId) throw new Error('the source changed while it was copied');
     signal.throwIfAborted();
-    await unpacker.sync(signal);
-  } catch (error) {
-    backup.abort(new Error('given up'));
-    throw error;
   } finally {
-    signal.removeEventListener('abort', abort);
     await unpacker.abandon();
     await session.close();
   }
@@ -123,38 +115,46 @@ async function reserveLog(session: PgSession, instance: Instance): Promise<void>
   }
 }
 
+/** Receives the backup and makes it durable. @returns its manifest */
 async function unpackBackup(
-  backup: BaseBackup,
+  session: PgSession,
   unpacker: Unpacker,
   target: string,
   progress: Progress,
+  signal: AbortSignal,
 ): Promise<Buffer> {
-  const manifest: Buffer[] = [];
-  let sink: 'none' | 'manifest' | TarReader = 'none';
-  let doneBytes = 0;
-  let totalBytes: number | null = null;
-  for await (const event of backup) {
-    if (event.kind === 'archive') {
-      refuseTablespaces(backup);
-      totalBytes = backup.tablespaces().reduce((sum, space) => sum + (space.sizeKb ?? 0) * 1024, 0);
-      await requireRoom(target, totalBytes);
-      sink = new TarReader(unpacker);
-    } else if (event.kind === 'manifest') {
-      if (sink instanceof TarReader) sink.finish();
-      sink = 'manifest';
-    } else if (event.kind === 'data') {
-      if (sink === 'manifest') manifest.push(event.bytes);
-      else if (sink !== 'none') await sink.push(event.bytes);
-      doneBytes += event.bytes.length;
-      progress(doneBytes, totalBytes === null ? null : Math.max(totalBytes, doneBytes));
-    }
+  const content = new BackupContent(unpacker);
+  const backup = new BaseBackup(backupSql, {
+    message: (message, tablespaces) => {
+      if (message.kind === 'archive') {
+        refuseTablespaces(tablespaces);
+        content.beginArchive(tablespaces);
+        backup.pause(requireRoom(target, content.totalBytes));
+      } else if (message.kind === 'manifest') content.beginManifest();
+    },
+    content: (bytes) => {
+      content.push(bytes);
+      progress(content.doneBytes, Math.max(content.totalBytes, content.doneBytes));
+      if (unpacker.isFull) backup.pause(unpacker.room());
+    },
+  });
+  const abort = (): void => backup.abort(new Error('it was interrupted'));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    await session.submit(backup).done;
+    await unpacker.finish();
+    return content.manifest();
+  } catch (error) {
+    backup.abort(error);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
-  if (manifest.length === 0) throw new Error('the source sent no manifest');
-  return Buffer.concat(manifest);
 }
 
-function refuseTablespaces(backup: BaseBackup): void {
-  const outside = backup.tablespaces().filter((space) => space.oid !== null);
+function refuseTablespaces(tablespaces: readonly Tablespace[]): void {
+  const outside = tablespaces.filter((space) => space.oid !== null);
   if (outside.length === 0) return;
   const where = outside.map((space) => space.location).join(', ');
   const text = `The database has tablespaces outside of its data directory (${where}), which cannot be copied yet.`;

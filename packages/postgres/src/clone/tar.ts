@@ -7,9 +7,10 @@ export interface TarEntry {
 
 /** Receives what a `TarReader` finds, in the order of the archive. */
 export interface TarSink {
-  begin(entry: TarEntry): Promise<void>;
-  data(bytes: Buffer): Promise<void>;
-  end(): Promise<void>;
+  begin(entry: TarEntry): void;
+  /** @param bytes a part of what was pushed, not a copy: must not be kept */
+  data(bytes: Buffer): void;
+  end(): void;
 }
 
 const blockBytes = 512;
@@ -31,12 +32,12 @@ export class TarReader {
     this.#sink = sink;
   }
 
-  async push(chunk: Buffer): Promise<void> {
+  push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length && this.#state !== 'finished') {
-      if (this.#state === 'header') at += await this.#takeHeader(chunk.subarray(at));
-      else if (this.#state === 'body') at += await this.#takeBody(chunk.subarray(at));
-      else at += await this.#takePadding(chunk.subarray(at));
+      if (this.#state === 'header') at += this.#takeHeader(chunk.subarray(at));
+      else if (this.#state === 'body') at += this.#takeBody(chunk.subarray(at));
+      else at += this.#takePadding(chunk.subarray(at));
     }
   }
 
@@ -46,7 +47,7 @@ export class TarReader {
     if (!clean) throw new TarProblem('the archive ends in the middle of an entry');
   }
 
-  async #takeHeader(chunk: Buffer): Promise<number> {
+  #takeHeader(chunk: Buffer): number {
     const taken = chunk.subarray(0, blockBytes - this.#header.length);
     this.#header = Buffer.concat([this.#header, taken]);
     if (this.#header.length < blockBytes) return taken.length;
@@ -57,28 +58,28 @@ export class TarReader {
       this.#state = 'finished';
       return taken.length;
     }
-    await this.#sink.begin(entry);
+    this.#sink.begin(entry);
     this.#left = entry.sizeBytes;
     this.#padding = (blockBytes - (entry.sizeBytes % blockBytes)) % blockBytes;
     this.#state = 'body';
-    if (this.#left === 0) await this.#endEntry();
+    if (this.#left === 0) this.#endEntry();
     return taken.length;
   }
 
-  async #takeBody(chunk: Buffer): Promise<number> {
+  #takeBody(chunk: Buffer): number {
     const taken = chunk.subarray(0, this.#left);
-    await this.#sink.data(taken);
+    this.#sink.data(taken);
     this.#left -= taken.length;
-    if (this.#left === 0) await this.#endEntry();
+    if (this.#left === 0) this.#endEntry();
     return taken.length;
   }
 
-  async #endEntry(): Promise<void> {
-    await this.#sink.end();
+  #endEntry(): void {
+    this.#sink.end();
     this.#state = this.#padding === 0 ? 'header' : 'padding';
   }
 
-  async #takePadding(chunk: Buffer): Promise<number> {
+  #takePadding(chunk: Buffer): number {
     const taken = Math.min(this.#padding, chunk.length);
     this.#padding -= taken;
     if (this.#padding === 0) this.#state = 'header';

@@ -1,35 +1,40 @@
-import { chown, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { chown, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '@understudy/engine';
 import { type Owner, syncFolder } from '@understudy/engine/host';
-import { crc32c } from '../disk/crc32c.ts';
 import type { UnpackedFile } from './manifest.ts';
 import type { TarEntry, TarSink } from './tar.ts';
+import { Buffers, FileInTheMaking } from './unpacked-file.ts';
 
-const syncAtOnce = 8;
-/** The server sends small pieces; each call of the system costs as much as writing one of them. */
-const writeBytes = 4 * 1024 * 1024;
+/** Node does this kind of work four at a time: the agent's own files must not wait behind a copy. */
+const filesAtOnce = 3;
+/** What may be in memory, before the source has to wait. */
+const unwrittenBytesMax = 16 * 1024 * 1024;
 
-/** Writes the files of a backup's archive below one folder, and remembers size and checksum of each. */
+/**
+ * Writes the files of a backup's archive below one folder, and remembers size and checksum of each. The disk works while the network
+ * brings more: whoever pushes waits for `room` when it is full.
+ */
 export class Unpacker implements TarSink {
   readonly files = new Map<string, UnpackedFile>();
-  readonly #folders = new Set<string>();
+  readonly #folders = new Map<string, Promise<void>>();
   readonly #root: string;
   readonly #owner: Owner;
-  #file: { readonly name: string; readonly handle: FileHandle } | null = null;
-  #sizeBytes = 0;
-  #checksum = 0;
-  #unwritten: Buffer[] = [];
+  readonly #buffers = new Buffers();
+  #file: FileInTheMaking | null = null;
+  readonly #waiting: FileInTheMaking[] = [];
+  readonly #writing = new Map<FileInTheMaking, Promise<void>>();
   #unwrittenBytes = 0;
+  #failure: { readonly error: unknown } | null = null;
+  #wake: () => void = () => undefined;
 
   constructor(root: string, owner: Owner) {
     this.#root = root;
     this.#owner = owner;
-    this.#folders.add(root);
+    this.#folders.set(root, Promise.resolve());
   }
 
-  async begin(entry: TarEntry): Promise<void> {
-    const path = join(this.#root, entry.name);
+  begin(entry: TarEntry): void {
     if (entry.kind === 'link') {
       const text = `The database has a tablespace outside of its data directory (${entry.name}), which cannot be copied yet.`;
       throw new EngineError(
@@ -38,72 +43,98 @@ export class Unpacker implements TarSink {
         'unsafe',
       );
     }
-    await this.#folder(entry.kind === 'folder' ? path : dirname(path));
-    if (entry.kind === 'folder') return;
-    const handle = await open(path, 'w', 0o600);
-    this.#file = { name: entry.name, handle };
-    this.#sizeBytes = 0;
-    this.#checksum = 0;
-    if (this.#owner !== null) await handle.chown(this.#owner.uid, this.#owner.gid);
+    if (entry.kind === 'folder') {
+      // Whoever needs it, and `finish`, meet its failure.
+      this.#folder(join(this.#root, entry.name)).catch(() => undefined);
+      return;
+    }
+    this.#file = new FileInTheMaking(entry.name, entry.sizeBytes, this.#buffers);
+    this.#waiting.push(this.#file);
+    this.#writeNext();
   }
 
-  async #folder(path: string): Promise<void> {
-    if (this.#folders.has(path)) return;
+  data(bytes: Buffer): void {
+    this.#unwrittenBytes += bytes.length;
+    this.#file?.add(bytes);
+  }
+
+  end(): void {
+    const file = this.#file;
+    if (file === null) return;
+    this.#file = null;
+    this.files.set(file.name, file.end());
+  }
+
+  /** More than enough is in memory: `room` says when that is over. */
+  get isFull(): boolean {
+    return this.#unwrittenBytes > unwrittenBytesMax || this.#failure !== null;
+  }
+
+  /** Waits until less is in memory. @throws what stopped a file from being written */
+  room(): Promise<void> {
+    return this.#until(() => this.#unwrittenBytes <= unwrittenBytesMax / 2);
+  }
+
+  /** Waits until everything survives a loss of power. @throws what stopped a file from being written */
+  async finish(): Promise<void> {
+    await this.#until(() => this.#writing.size === 0);
+    for (const [folder, made] of this.#folders) {
+      await made;
+      await syncFolder(folder);
+    }
+  }
+
+  /** Lets go of everything that is unfinished; does not fail. */
+  async abandon(): Promise<void> {
+    this.#waiting.length = 0;
+    for (const file of this.#writing.keys()) file.giveUp();
+    await Promise.all(this.#writing.values());
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (this.#failure === null && !isSo()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  #writeNext(): void {
+    if (this.#writing.size >= filesAtOnce || this.#failure !== null) return;
+    const file = this.#waiting.shift();
+    if (file !== undefined) this.#writing.set(file, this.#write(file));
+  }
+
+  /** Never rejects: a failure is for `room` and `finish`. */
+  async #write(file: FileInTheMaking): Promise<void> {
+    try {
+      const path = join(this.#root, file.name);
+      await this.#folder(dirname(path));
+      await file.write(path, this.#owner, (bytes) => {
+        this.#unwrittenBytes -= bytes;
+        this.#wake();
+      });
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#writing.delete(file);
+    this.#writeNext();
+    this.#wake();
+  }
+
+  /** Makes a folder, once. */
+  #folder(path: string): Promise<void> {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const made = this.#makeFolder(path);
+    this.#folders.set(path, made);
+    return made;
+  }
+
+  async #makeFolder(path: string): Promise<void> {
     await this.#folder(dirname(path));
     await mkdir(path, { mode: 0o700, recursive: true });
     if (this.#owner !== null) await chown(path, this.#owner.uid, this.#owner.gid);
-    this.#folders.add(path);
-  }
-
-  async data(bytes: Buffer): Promise<void> {
-    const file = this.#file;
-    if (file === null) return;
-    this.#unwritten.push(bytes);
-    this.#unwrittenBytes += bytes.length;
-    this.#sizeBytes += bytes.length;
-    this.#checksum = crc32c(bytes, this.#checksum);
-    if (this.#unwrittenBytes >= writeBytes) await this.#write(file.handle);
-  }
-
-  async #write(handle: FileHandle): Promise<void> {
-    const bytes = this.#unwritten.length === 1 ? this.#unwritten[0] : Buffer.concat(this.#unwritten);
-    this.#unwritten = [];
-    this.#unwrittenBytes = 0;
-    if (bytes !== undefined && bytes.length > 0) await handle.writeFile(bytes);
-  }
-
-  async end(): Promise<void> {
-    const file = this.#file;
-    if (file === null) return;
-    await this.#write(file.handle);
-    this.#file = null;
-    await file.handle.close();
-    this.files.set(file.name, { sizeBytes: this.#sizeBytes, checksum: this.#checksum });
-  }
-
-  /** Closes a file that was left in the middle. */
-  async abandon(): Promise<void> {
-    this.#unwritten = [];
-    this.#unwrittenBytes = 0;
-    await this.#file?.handle.close();
-    this.#file = null;
-  }
-
-  /** Makes everything survive a loss of power. */
-  async sync(signal: AbortSignal): Promise<void> {
-    const names = [...this.files.keys()];
-    const next = async (): Promise<void> => {
-      for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        signal.throwIfAborted();
-        const handle = await open(join(this.#root, name), 'r');
-        try {
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: syncAtOnce }, next));
-    for (const folder of this.#folders) await syncFolder(folder);
   }
 }

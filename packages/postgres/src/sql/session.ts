@@ -2,6 +2,7 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, withDeadline } from '@understudy/engine/host';
 import pg from 'pg';
 import { reasonOf } from '../errors.ts';
+import { wideSocket } from './wide-socket.ts';
 
 export type Row = Readonly<Record<string, string | null>>;
 
@@ -59,6 +60,8 @@ export class PgSession {
       types: asText,
       connectionTimeoutMillis: timeoutMs,
       ssl: tlsConfig(target.ssl),
+      // Encrypted, the driver makes a socket above its own.
+      ...(target.replication === 'physical' && target.ssl === null ? { stream: wideSocket } : {}),
       ...(target.replication === 'none'
         ? {}
         : { replication: target.replication === 'database' ? 'database' : 'true' }),
