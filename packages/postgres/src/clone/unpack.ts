@@ -26,7 +26,7 @@ export class Unpacker implements TarSink {
   readonly #writing = new Map<FileInTheMaking, Promise<void>>();
   #unwrittenBytes = 0;
   #failure: { readonly error: unknown } | null = null;
-  #wake: () => void = () => undefined;
+  readonly #waiters: (() => void)[] = [];
 
   constructor(root: string, owner: Owner) {
     this.#root = root;
@@ -94,10 +94,14 @@ export class Unpacker implements TarSink {
   async #until(isSo: () => boolean): Promise<void> {
     while (this.#failure === null && !isSo()) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#waiters.push(resolve);
       });
     }
     if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter();
   }
 
   #writeNext(): void {
