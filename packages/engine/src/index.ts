@@ -1,4 +1,6 @@
+import type { Writable } from 'node:stream';
 import type { AckRule, EngineCommand, EngineJob, EngineState, Member, MemberId, Ms, Position } from '@understudy/core';
+import type { CopyRequest } from './copy.ts';
 
 /** What the agent knows of the cluster when it gives a command: an engine needs addresses, names and slots. */
 export interface ClusterContext {
@@ -62,6 +64,13 @@ export interface Engine {
   maintain(context: ClusterContext): Promise<void>;
   /** Calls back at once when something that matters may have changed: process exit, job finished. */
   onChange(listener: () => void): void;
+  /**
+   * Writes a physical copy of this server to `output`, without ending it, for another member's engine. Resolves only when all of it is written
+   * and the copy is whole; one at a time. A command that the copy could keep waiting ends it. Left out by an engine whose copies come another way.
+   *
+   * @throws EngineError `ENGINE_COPY_UNAVAILABLE` when the other one has to be copied in another way, `ENGINE_BUSY`, `ENGINE_CLONE_FAILED`.
+   */
+  sendCopy?(request: CopyRequest, output: Writable, signal: AbortSignal): Promise<void>;
   /** Ends the observer's connections; `server` says what becomes of the server itself. */
   close(server: 'leave-running' | 'stop'): Promise<void>;
 }
@@ -85,6 +94,7 @@ export const engineErrorCodes = {
     'The server was not opened for writes, or not on the wanted history line (it was stopped then).',
   ENGINE_DECISION_STALE: 'The decision to promote was too old when it could be carried out; nothing was opened.',
   ENGINE_CLONE_FAILED: 'The copy failed and was removed; what was there before is as it was.',
+  ENGINE_COPY_UNAVAILABLE: 'The files of that member cannot be copied; the copy is made in another way.',
   ENGINE_REWIND_FAILED: 'The rewind failed; the data directory is copied anew.',
   ENGINE_LOGIN_FAILED: 'A server refused our login. Are the secrets the same on every member?',
   ENGINE_BUSY: 'Long work is under way; the command has to wait for it.',
@@ -110,4 +120,5 @@ export class EngineError extends Error {
   }
 }
 
+export type { CopyRequest, OpenCopy } from './copy.ts';
 export type { AckRule, Ms };

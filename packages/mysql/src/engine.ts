@@ -1,6 +1,13 @@
+import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineCommand, type EngineJob, type EngineState, KEEP_END } from '@understudy/core';
-import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
+import {
+  type ClusterContext,
+  type CopyRequest,
+  type Engine,
+  type EngineDetails,
+  EngineError,
+} from '@understudy/engine';
 import { type JobFailure, type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
@@ -115,6 +122,8 @@ export class MysqlEngine implements Engine {
 
   async #fence(): Promise<void> {
     this.#jobs.abort();
+    // Its program dies with it; the kill of the server does not wait for that.
+    void this.#instance.outgoing.end('fence');
     await fence(this.#instance);
   }
 
@@ -129,6 +138,11 @@ export class MysqlEngine implements Engine {
     const instance = this.#instance;
     instance.config.learn(context);
     await this.#makeWay(command);
+    return instance.outgoing.besides(command.kind, async () => this.#carryOut(command, context));
+  }
+
+  async #carryOut(command: EngineCommand, context: ClusterContext): Promise<void> {
+    const instance = this.#instance;
     switch (command.kind) {
       case 'initialize':
         return this.#begin('initialize', 'initialize', ({ signal }) => initialize(instance, signal));
@@ -218,9 +232,22 @@ export class MysqlEngine implements Engine {
     await this.#maintaining;
   }
 
+  async sendCopy(request: CopyRequest, output: Writable, signal: AbortSignal): Promise<void> {
+    const { options, process: server, outgoing } = this.#instance;
+    const job = this.job();
+    if (job !== null && !harmless.has(job.kind)) {
+      throw new EngineError('ENGINE_BUSY', `${options.member} is busy (${job.kind}); the copy has to wait.`, 'safe');
+    }
+    if (this.#life === 'closed' || server.running === null) {
+      throw new EngineError('ENGINE_CLONE_FAILED', `The server of ${options.member} does not run.`, 'safe');
+    }
+    await outgoing.send(request, output, signal);
+  }
+
   async close(server: 'leave-running' | 'stop'): Promise<void> {
     if (this.#life === 'closed') return;
     await this.#probe.stop();
+    await this.#instance.outgoing.end('close');
     await this.#jobs.cancel();
     if (server === 'stop') await stopInOrder(this.#instance, 'orderly').catch(() => this.#instance.process.kill());
     this.#life = 'closed';

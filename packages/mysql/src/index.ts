@@ -1,5 +1,6 @@
 import { type Engine, EngineError } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
+import { OutgoingCopy } from './clone/outgoing.ts';
 import { checkParameters, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { dialectOf } from './dialect/dialect.ts';
@@ -36,7 +37,7 @@ export type { Row, Session } from './sql/session.ts';
  * @throws EngineError `ENGINE_DATA_REFUSED` for wrong options, `ENGINE_BINARY_MISSING` when the programs cannot be run.
  */
 export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine> {
-  const { log = () => undefined, clock = monotonicMs, ...rest } = input;
+  const { log = () => undefined, clock = monotonicMs, openCopy = null, ...rest } = input;
   const options = parseOptions(rest);
   const programs = await findPrograms(options);
   const catalog = await readCatalog(programs, options);
@@ -47,26 +48,23 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
   const { flavour, version, libraryPath } = programs;
   const server = new ServerProcess({ program: programs.server, libraryPath, dataDir, logFile: paths.log, owner });
   const sql = new LocalSql(options, paths);
+  const parts = { options, paths, owner, programs, dialect, sql, log };
   const systemId = new SystemIdReader();
   const instance: Instance = {
-    options,
-    paths,
-    owner,
-    programs,
+    ...parts,
     expected: { cluster, flavour, version },
     process: server,
-    sql,
+    openCopy,
+    outgoing: new OutgoingCopy(parts),
     acks: new AckTracker(),
     nudge: new Nudge(sql, dialect),
     config: new ManagedConfig(options, paths, programs, catalog),
-    dialect,
     lines: new LineBook(),
     sizes: new TransactionSizes(),
     upstream: new UpstreamMemory(paths.runDir, owner),
     facts: new RunFacts(),
     lag: new LagWatch(),
     errant: new ErrantFinds(),
-    log,
     clockMs: clock,
     systemId: () => systemId.read(dataDir, server.running?.pid ?? null),
     seen: () => observer.seen,
@@ -74,6 +72,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
   };
   const probe = new Probe(instance);
   const observer = new Observer(instance, probe);
+  await instance.outgoing.killLeftovers();
   const running = await server.adopt();
   if (running !== null) {
     await instance.config.adopt();

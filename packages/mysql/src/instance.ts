@@ -1,5 +1,7 @@
 import type { EngineState, SystemId } from '@understudy/core';
+import type { OpenCopy } from '@understudy/engine';
 import type { Owner } from '@understudy/engine/host';
+import type { OutgoingCopy } from './clone/outgoing.ts';
 import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
@@ -37,6 +39,9 @@ export interface Instance {
   readonly lag: LagWatch;
   readonly errant: ErrantFinds;
   readonly log: Log;
+  /** How another member's files are got; null: not at all. */
+  readonly openCopy: OpenCopy | null;
+  readonly outgoing: OutgoingCopy;
   readonly clockMs: () => number;
   /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */
   readonly systemId: () => Promise<SystemId>;

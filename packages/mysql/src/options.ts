@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { EngineError } from '@understudy/engine';
+import { EngineError, type OpenCopy } from '@understudy/engine';
 import { z } from 'zod';
 
 const absolutePath = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -67,6 +67,8 @@ export type MysqlOptions = z.output<typeof mysqlOptionsSchema>;
 /** What `createMysqlEngine` takes. */
 export type MysqlEngineInput = z.input<typeof mysqlOptionsSchema> & {
   readonly log?: Log;
+  /** How the files of another member are got; without it every copy of a MariaDB is made as statements. */
+  readonly openCopy?: OpenCopy;
   /** The monotonic clock that `notAfter` of a promotion is read against; by default `process.hrtime`. In ms. */
   readonly clock?: () => number;
 };

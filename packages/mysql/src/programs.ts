@@ -20,6 +20,9 @@ export interface ServerPrograms {
   readonly installDb: string | null;
   readonly dump: string | null;
   readonly client: string | null;
+  /** `mariadb-backup`, which copies the files of a running server, and `mbstream`, which unpacks what it streams. */
+  readonly backup: string | null;
+  readonly unpack: string | null;
   /** Writes what binary logs hold as statements. */
   readonly binlog: string | null;
 }
@@ -68,13 +71,16 @@ export async function findPrograms(options: MysqlOptions): Promise<ServerProgram
   requireNewEnough(server, found);
   const own = found.flavour === 'mysql' ? 'mysql' : 'mariadb';
   const tool = (name: string): Promise<string | null> => firstProgram(candidates(baseDir, [`${own}${name}`]));
-  const [installDb, dump, client, binlog] = await Promise.all([
-    found.flavour === 'mariadb' ? tool('-install-db') : null,
+  const isMariadb = found.flavour === 'mariadb';
+  const [installDb, dump, client, binlog, backup, unpack] = await Promise.all([
+    isMariadb ? tool('-install-db') : null,
     tool(found.flavour === 'mysql' ? 'dump' : '-dump'),
     tool(''),
     tool(found.flavour === 'mysql' ? 'binlog' : '-binlog'),
+    isMariadb ? tool('-backup') : null,
+    isMariadb ? firstProgram(candidates(baseDir, ['mbstream'])) : null,
   ]);
-  return { ...found, server, baseDir, libraryPath, installDb, dump, client, binlog };
+  return { ...found, server, baseDir, libraryPath, installDb, dump, client, binlog, backup, unpack };
 }
 
 /** Reads what `--version` prints; null when it is something else. */

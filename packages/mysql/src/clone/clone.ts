@@ -1,6 +1,6 @@
 import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Member } from '@understudy/core';
+import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
   moveAside,
@@ -16,19 +16,39 @@ import { writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
+import { killProcessesWith } from '../process/proc.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
 import { keepTail } from '../tail/keep.ts';
+import { copyByBackup } from './by-backup.ts';
 import { copyByDump } from './by-dump.ts';
 import { baseName, copyByPlugin } from './by-plugin.ts';
 import type { CopyJob } from './copy-job.ts';
+import { unavailable } from './copyable.ts';
 import { askSource } from './source.ts';
 
 /** How a whole database comes from another member into a new folder. */
-type Copy = (instance: Instance, job: CopyJob) => Promise<void>;
+type Copy = (instance: Instance, job: CopyJob & { readonly from: Member }) => Promise<void>;
 
 /** MariaDB has no such plugin. */
-const copies: Readonly<Record<Flavour, Copy>> = { mysql: copyByPlugin, mariadb: copyByDump };
+const copies: Readonly<Record<Flavour, Copy>> = { mysql: copyByPlugin, mariadb: copyMariadb };
+
+/** By files where that is possible, which is many times as fast as by statements. */
+async function copyMariadb(instance: Instance, job: CopyJob & { readonly from: Member }): Promise<void> {
+  const { openCopy, options, programs, log } = instance;
+  const { from, target } = job;
+  const request = { member: memberId(options.member), engine: programs.flavour, version: programs.version };
+  try {
+    if (openCopy === null) throw unavailable('Nothing is there to get files of another member with.');
+    return await copyByBackup(instance, job, (signal) => openCopy(from, request, signal));
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'ENGINE_COPY_UNAVAILABLE') throw error;
+    const message = `${from.id} is copied as statements, which takes longer than its files would: ${error.message}`;
+    log({ level: 'warn', message });
+    await rm(target, { recursive: true, force: true });
+  }
+  await copyByDump(instance, job);
+}
 
 /**
  * Copies the whole database from another member into a folder beside the data directory; when it is complete and on disk, the present
@@ -91,6 +111,7 @@ async function requireReplaceable(instance: Instance): Promise<void> {
 async function removeUnfinished({ options, owner, programs, paths }: Instance): Promise<void> {
   const { server: program, libraryPath } = programs;
   for (const folder of await siblings(options.dataDir, 'clone')) {
+    await killProcessesWith(`--target-dir=${folder}`);
     for (const dataDir of [folder, join(folder, baseName)]) {
       await new ServerProcess({ program, libraryPath, dataDir, logFile: paths.log, owner }).killLeftovers();
     }

@@ -70,11 +70,15 @@ export function parametersOf(text: string): Parameters {
  *
  * @param ca file of the authority that must have signed the server's certificate; null: not encrypted.
  */
-export function renderClientConfig(settings: Readonly<Record<string, string>>, ca: string | null): string {
+export function renderClientConfig(
+  settings: Readonly<Record<string, string>>,
+  ca: string | null,
+  group: 'client' | 'mariadb-backup' = 'client',
+): string {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteValue(value)}`);
   // Certificates name no hosts that could be checked; the authority is the cluster's own.
   const tls = ca === null ? ['skip-ssl'] : [`ssl-ca = ${quoteValue(ca)}`, 'ssl-verify-server-cert = 0'];
-  return ['[client]', ...lines, ...tls, ''].join('\n');
+  return [`[${group}]`, ...lines, ...tls, ''].join('\n');
 }
 
 const units: Readonly<Record<string, bigint>> = { '': 1n, k: 1n << 10n, m: 1n << 20n, g: 1n << 30n, t: 1n << 40n };

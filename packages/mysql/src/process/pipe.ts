@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { Transform, type TransformCallback } from 'node:stream';
+import { basename } from 'node:path';
+import { type Readable, Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
 import type { Owner } from '@understudy/engine/host';
+import { engineError } from '../errors.ts';
 import { serverEnvironment } from './environment.ts';
 import { type End, endOf, tail } from './program.ts';
 
@@ -48,6 +50,45 @@ export async function pipePrograms(from: Part, to: Part, options: PipeOptions): 
   if (failures.length > 0) throw new EngineError(options.failure, failures.join(' '), 'safe');
 }
 
+/**
+ * Lets a program read a stream to its end, and waits for it.
+ *
+ * @param from who sends the stream, for messages. @param options.stalledAfterMs it is given up when nothing passes for so long.
+ * @throws EngineError of the stream, when it fails with one; `failure`, unless the program ended well; `ENGINE_BINARY_MISSING`.
+ */
+export async function feedProgram(
+  stream: Readable,
+  from: string,
+  to: Part,
+  options: PipeOptions & { readonly stalledAfterMs: number },
+): Promise<void> {
+  const { signal, failure, stalledAfterMs, onBytes } = options;
+  const reader = begin(to, options);
+  const ended = endOf(reader.child, to.program, options);
+  ended.catch(() => undefined);
+  const { stdin } = reader.child;
+  if (stdin === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', 'unknown');
+  reader.child.stdout?.resume();
+  const text = `For ${stalledAfterMs / 1000} s nothing went from ${from} to ${basename(to.program)}.`;
+  const timer = setTimeout(() => stream.destroy(new EngineError(failure, text, 'safe')), stalledAfterMs);
+  const count = (bytes: number): void => {
+    timer.refresh();
+    onBytes?.(bytes);
+  };
+  const broken = await pipeline(stream, new Counter(count), stdin, { signal }).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  clearTimeout(timer);
+  // What the stream says of its own failure tells more than the program that was left with half of it.
+  if (broken instanceof EngineError) reader.child.kill('SIGKILL');
+  const said = failureOf(reader, await ended);
+  signal.throwIfAborted();
+  if (broken instanceof EngineError) throw broken;
+  if (said !== null) throw engineError(failure, `Unpacking what ${from} sent`, new Error(said), 'safe');
+  if (broken !== null) throw engineError(failure, `Reading from ${from}`, broken, 'safe');
+}
+
 interface Begun {
   readonly program: string;
   readonly child: ChildProcess;
@@ -71,7 +112,8 @@ function failureOf({ program, errors }: Begun, end: End): string | null {
     : `${program} failed (exit code ${end.code ?? 'none'}): ${tail(errors()) || 'no message'}.`;
 }
 
-class Counter extends Transform {
+/** Passes everything on, and tells how many bytes have passed. */
+export class Counter extends Transform {
   #bytes = 0;
   readonly #count: (bytes: number) => void;
 

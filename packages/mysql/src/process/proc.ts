@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { codeOf, pollUntil } from '@understudy/engine/host';
+
+/** How long a killed process may take to disappear: on a busy machine it waits for a processor to die on. */
+export const killPatienceMs = 10_000;
 
 /**
  * When a living process was started, in ticks since boot: with its id it names one process for ever. Null when there is none, or only a
@@ -27,6 +31,38 @@ async function worksIn(pid: number, dataDir: string): Promise<boolean> {
     return args.some((arg) => /(^|\/)(mysqld|mariadbd)(\.elf)?$/.test(arg)) && startTicks(pid) !== null;
   } catch {
     return false;
+  }
+}
+
+/** Every living process that was started with exactly this argument. */
+async function processesWith(argument: string): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+      return Buffer.from(line, 'latin1').toString('utf8').split('\0').includes(argument) && startTicks(pid) !== null;
+    }),
+  );
+  return pids.filter((_, index) => found[index] === true);
+}
+
+/** Kills the programs that an agent before this one has left behind, known by an argument that no other has; waits until they are gone. */
+export async function killProcessesWith(argument: string): Promise<void> {
+  const check = async (): Promise<true | null> => {
+    const pids = await processesWith(argument);
+    for (const pid of pids) signalProcess(pid, 'SIGKILL');
+    return pids.length === 0 ? true : null;
+  };
+  if ((await pollUntil(check, { everyMs: 5, timeoutMs: killPatienceMs })) !== null) return;
+  throw new Error(`A program that was started with ${argument} does not end although it was killed.`);
+}
+
+/** Sends a signal; a process that is gone already is what was wanted. */
+export function signalProcess(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error;
   }
 }
 

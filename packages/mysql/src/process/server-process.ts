@@ -5,10 +5,8 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { serverEnvironment } from './environment.ts';
-import { serverProcesses, startTicks } from './proc.ts';
+import { killPatienceMs, serverProcesses, signalProcess, startTicks } from './proc.ts';
 
-/** How long a killed server may take to disappear: on a busy machine it waits for a processor to die on. */
-const killPatienceMs = 10_000;
 const logBytesMax = 16 * 1024 * 1024;
 const startLogBytes = 256 * 1024;
 /** How often an adopted server, whose end nobody tells us, is looked for. */
@@ -213,15 +211,6 @@ export async function lastBytes(path: string, bytes: number): Promise<string> {
 function unkillable(pids: readonly number[]): EngineError {
   const text = `Server processes ${pids.join(', ')} do not end although they were killed; they are probably stuck on a disk.`;
   return new EngineError('ENGINE_STOP_TIMEOUT', `${text} Repair the disk or reboot the host.`, 'safe');
-}
-
-/** Sends a signal; a process that is gone already is what was wanted. */
-function signalProcess(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error;
-  }
 }
 
 function spawned(child: ChildProcess, program: string): Promise<number> {

@@ -1,0 +1,108 @@
+import { type CopyRequest, EngineError } from '@understudy/engine';
+import { pollUntil } from '@understudy/engine/host';
+import type { Instance } from '../instance.ts';
+import { isNewer } from '../programs.ts';
+import type { Session } from '../sql/session.ts';
+
+const queryTimeoutMs = 4000;
+/** As long as acknowledgements of a busy leader can be apart. */
+const stalledAfterMs = 1000;
+
+/** Storage engines whose files `mariadb-backup` copies consistently. */
+const copiedEngines = [
+  'InnoDB',
+  'Aria',
+  'MyISAM',
+  'MRG_MyISAM',
+  'CSV',
+  'MEMORY',
+  'ARCHIVE',
+  'BLACKHOLE',
+  'SEQUENCE',
+  'PERFORMANCE_SCHEMA',
+];
+
+/** A copy of the files is of no use, or would do harm. `why` is a sentence. */
+export function unavailable(why: string, cause?: unknown): EngineError {
+  return new EngineError('ENGINE_COPY_UNAVAILABLE', why, 'safe', { cause });
+}
+
+/**
+ * Refuses a copy that the other one could not use.
+ *
+ * @throws EngineError `ENGINE_COPY_UNAVAILABLE`
+ */
+export function requireSameSeries({ programs, options }: Pick<Instance, 'programs' | 'options'>, request: CopyRequest) {
+  const own = `${programs.flavour} ${programs.version}`;
+  if (programs.flavour !== 'mariadb') throw unavailable(`${own} is copied by its own plugin, not by its files.`);
+  const { engine, version } = request;
+  const isSame =
+    engine === programs.flavour && !isNewer(version, programs.version, 2) && !isNewer(programs.version, version, 2);
+  if (!isSame) throw unavailable(`${options.member} runs ${own}, which does not fit ${engine} ${version}.`);
+}
+
+/**
+ * Looks whether the files of this server can be copied now.
+ *
+ * @throws EngineError `ENGINE_COPY_UNAVAILABLE` with the reason.
+ */
+export async function requireCopyable({ dialect }: Pick<Instance, 'dialect'>, session: Session): Promise<void> {
+  const [plugin] = await session.query(
+    "select plugin_name as name from information_schema.plugins where plugin_type = 'ENCRYPTION' and plugin_status = 'ACTIVE'",
+    [],
+    queryTimeoutMs,
+  );
+  if (plugin !== undefined)
+    throw unavailable(`Its files may be encrypted with keys of its own (plugin ${plugin.name}).`);
+  const [other] = await session.query(
+    `select engine as name from information_schema.engines where support in ('YES', 'DEFAULT') and engine not in (${copiedEngines.map(() => '?').join(', ')})`,
+    copiedEngines,
+    queryTimeoutMs,
+  );
+  if (other !== undefined)
+    throw unavailable(`mariadb-backup does not copy tables of its storage engine ${other.name}.`);
+  await requireCommits(session, dialect);
+}
+
+interface Waiting {
+  readonly acknowledgers: number;
+  readonly waiting: number;
+  readonly acknowledged: number;
+}
+
+/** How acknowledgements stand; null when commits wait for none. */
+async function readWaiting(session: Session, { semiSync }: Instance['dialect']): Promise<Waiting | null> {
+  const [row] = await session.query(`select @@global.${semiSync.sourceEnabled} as enabled`, [], queryTimeoutMs);
+  if (row?.enabled !== '1') return null;
+  const like = `${semiSync.figures.replaceAll('_', '\\_')}%`;
+  const figures = new Map<string, number>();
+  for (const { Variable_name: name, Value } of await session.query(
+    'show global status like ?',
+    [like],
+    queryTimeoutMs,
+  )) {
+    figures.set((name ?? '').slice(semiSync.figures.length), Number(Value));
+  }
+  const of = (name: string): number => figures.get(name) ?? 0;
+  return { acknowledgers: of('clients'), waiting: of('wait_sessions'), acknowledged: of('yes_tx') };
+}
+
+/**
+ * A backup has to wait for the commits under way before it can end, and new ones wait behind it: where nobody acknowledges, neither would ever
+ * end. Perhaps the one that could is the very member that asks for the copy.
+ */
+async function requireCommits(session: Session, dialect: Instance['dialect']): Promise<void> {
+  let first: number | null = null;
+  const goesOn = await pollUntil(
+    async () => {
+      const now = await readWaiting(session, dialect);
+      if (now === null) return true;
+      if (now.acknowledgers === 0)
+        throw unavailable('Nobody is there to acknowledge its commits, so a backup might never end.');
+      first ??= now.acknowledged;
+      return now.waiting === 0 || now.acknowledged !== first ? true : null;
+    },
+    { everyMs: 50, timeoutMs: stalledAfterMs },
+  );
+  if (goesOn === null) throw unavailable('Its commits wait for acknowledgements, so a backup might never end.');
+}
