@@ -24,7 +24,8 @@ async function initializeOnly(node: TestNode): Promise<void> {
   const config = await loadNodeConfig(node.configFile);
   const secrets = await loadSecrets(config.secretsFile);
   await mkdir(config.runDir, { recursive: true, mode: 0o711 });
-  const engine = await engineFactory({ config, secrets, log: pino({ level: 'silent' }), clock: monotonicMs });
+  const openCopy = async () => assert.fail('nothing is copied');
+  const engine = await engineFactory({ config, secrets, log: pino({ level: 'silent' }), clock: monotonicMs, openCopy });
   const { parameters, synchronousCommit } = DEFAULT_CONFIG;
   const self = memberId(node.name);
   const known = { members: new Map(), positions: new Map(), acknowledges: 'no' } as const;

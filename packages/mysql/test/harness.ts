@@ -1,11 +1,13 @@
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { chown, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { memberId } from '@understudy/core';
-import type { Engine } from '@understudy/engine';
+import { type Engine, EngineError, type OpenCopy } from '@understudy/engine';
 import type {
   ConformanceClient,
   ConformanceCluster,
@@ -255,6 +257,26 @@ export function nodeOf(node: ConformanceNode): TestNode {
   throw new Error(`${node.id} was not made by this harness`);
 }
 
+/** Streams between the engines of one process: what agents do over their API. A stream ends only when its copy is whole. */
+export function openCopyAmong(nodes: readonly TestNode[]): OpenCopy {
+  return async (from, request, signal) => {
+    const engine = nodes.find(({ id }) => id === from.id)?.engine();
+    if (engine?.sendCopy === undefined) throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'no such engine', 'safe');
+    const stream = new PassThrough();
+    const gone = new AbortController();
+    stream.once('close', () => gone.abort());
+    const work = engine.sendCopy(request, stream, AbortSignal.any([signal, gone.signal]));
+    const settled = work.then(
+      () => stream.end(),
+      (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
+    );
+    // As over the network: a refusal comes before the stream begins.
+    await Promise.race([once(stream, 'readable'), settled]);
+    if (stream.errored !== null) throw stream.errored;
+    return stream;
+  };
+}
+
 /** One server as the conformance suite wants it. */
 export function mysqlHarness(server: MysqlServer, more: Partial<MysqlEngineInput> = {}): ConformanceHarness {
   return {
@@ -264,7 +286,8 @@ export function mysqlHarness(server: MysqlServer, more: Partial<MysqlEngineInput
       const root = await makeRoot();
       const nodes: TestNode[] = [];
       for (let number = 1; number <= count; number++) {
-        const input = { ...(await engineInput(server, root, number)), ...more };
+        const openCopy = openCopyAmong(nodes);
+        const input = { ...(await engineInput(server, root, number)), openCopy, ...more };
         nodes.push(new TestNode(input, await createMysqlEngine(input)));
       }
       return {

@@ -93,7 +93,7 @@ export class Agent {
   #stalledMs = 0;
   #logged = '';
   /** For metrics. */
-  readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0 };
+  readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0, copies: 0 };
   #followed: ReadonlyMap<MemberId, Member> | null = null;
   readonly #listeners = new Set<() => void>();
 

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { incarnation } from '@understudy/core';
-import type { Engine } from '@understudy/engine';
+import type { Engine, OpenCopy } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
 import { type Listener, openListener } from '../api/listener.ts';
 import { unkeepable } from '../config/acks.ts';
@@ -12,6 +12,7 @@ import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecretLine, loadSecrets, type Secrets } from '../config/secrets.ts';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { GuardClient } from '../guard/client.ts';
+import { copyOpener } from '../peers/copy.ts';
 import type { PeerTls } from '../peers/stream.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { pause, withDeadline } from '../time/deadline.ts';
@@ -28,6 +29,8 @@ export interface EngineContext {
   readonly log: Logger;
   /** The clock of `promote`'s `notAfter`, in ms. */
   readonly clock: () => number;
+  /** How the files of another member's server are got, from its agent. */
+  readonly openCopy: OpenCopy;
 }
 
 /** Makes the engine that the configuration names. It must not touch the server yet. */
@@ -103,7 +106,8 @@ async function start(
   undo.push(() => log.flush());
   const store = await openStore(storeConfigOf(config));
   undo.push(() => store.close());
-  const engine = await engineFactory({ config, secrets, log: log.logger, clock: monotonicMs });
+  const openCopy = copyOpener({ tls, token, encryption: config.engine.tls === undefined ? 'as-it-is' : 'required' });
+  const engine = await engineFactory({ config, secrets, log: log.logger, clock: monotonicMs, openCopy });
   undo.push(() => engine.close('leave-running'));
   const agent = new Agent({
     config,

@@ -154,6 +154,13 @@ function ownMetrics(page: Page, agent: Agent): void {
   page.gauge('understudy_commands_total', 'Commands carried out.', counters.commands, {}, 'counter');
   page.gauge('understudy_command_failures_total', 'Commands that failed.', counters.failures, {}, 'counter');
   page.gauge('understudy_stalls_total', 'Times in which this process did not run.', counters.stalls, {}, 'counter');
+  page.gauge(
+    'understudy_copies_total',
+    'Copies of this server that were asked for and begun.',
+    counters.copies,
+    {},
+    'counter',
+  );
   page.gauge('understudy_stream_subscribers', 'Open event streams.', agent.hub.size);
 }
 

@@ -1,7 +1,9 @@
 /** `GET /openapi.json`, made from the table of paths. */
 
 import { z } from 'zod';
+import { COPY_PATH, COPY_TRAILER } from '../codec/copy-verdict.ts';
 import { HEALTH_CHECKS } from './patroni.ts';
+import { copyBodySchema } from './requests.ts';
 import { ROUTES, type Route } from './routes.ts';
 import { apiErrorSchema } from './views.ts';
 
@@ -51,6 +53,21 @@ export function openApiDocument(): unknown {
   };
   for (const path of Object.keys(HEALTH_CHECKS)) add(path, 'get', healthOperation(path));
   for (const route of ROUTES) add(route.path, route.method.toLowerCase(), operation(route));
+  add(COPY_PATH, 'post', {
+    summary: "The files of this member's server, as its engine copies them; for other agents.",
+    requestBody: { content: content(jsonSchema(copyBodySchema, 'input')) },
+    security: [{ token: [] }],
+    responses: {
+      200: {
+        description: `Stream. It is whole only if the trailer "${COPY_TRAILER}" says so.`,
+        content: { 'application/octet-stream': {} },
+      },
+      default: {
+        description: 'Not to be had; code, cause and next step.',
+        content: content({ $ref: '#/components/schemas/Error' }),
+      },
+    },
+  });
   add('/metrics', 'get', { summary: 'Metrics for Prometheus.', responses: { 200: { description: 'Text format.' } } });
   add('/events', 'get', {
     summary: "This agent's live state as server-sent events.",

@@ -37,6 +37,13 @@ export const memberBodySchema = z.looseObject({
   waitMs: waitMs.optional(),
 });
 
+/** `POST /understudy/copy`: who asks, and what its own server is. */
+export const copyBodySchema = z.strictObject({
+  member: memberNameSchema,
+  engine: z.string().max(40),
+  version: z.string().regex(/^\d{1,5}(\.\d{1,5}){0,3}$/, 'must be a version such as "11.8.6"'),
+});
+
 /** `POST /understudy/detach`: end the agent and leave the server running. */
 export const detachBodySchema = z.strictObject({ reason: z.string().max(200).optional() });
 

@@ -6,6 +6,7 @@ import type { Logger } from '../agent/logger.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { authorize } from './auth.ts';
+import { addCopyRoute } from './copy.ts';
 import { HttpProblem, problem } from './errors.ts';
 import type { Listener } from './listener.ts';
 import { metrics } from './metrics.ts';
@@ -103,6 +104,7 @@ function queryOf(request: FastifyRequest): Query {
 function addRoutes(server: FastifyInstance, options: ApiOptions): void {
   const { agent } = options;
   for (const route of ROUTES) addRoute(server, route, options);
+  addCopyRoute(server, options);
   server.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent)),
   );

@@ -19,7 +19,7 @@ export async function mysqlFor({ kind, version, binDir }: Settings): Promise<Mys
 
 /** Makes the engine of a MySQL or MariaDB node. Nothing is started. */
 export async function mysqlEngine(context: EngineContext, engine: Settings): Promise<Engine> {
-  const { config, secrets, log, clock } = context;
+  const { config, secrets, log, clock, openCopy } = context;
   const server = await mysqlFor(engine);
   const user = serverUser();
   // The server's user passes through the agent's run folder to its own below; it cannot list it.
@@ -46,5 +46,6 @@ export async function mysqlEngine(context: EngineContext, engine: Settings): Pro
     aside: { maxBytes: config.asideBudgetBytes, keep: 2 },
     log: ({ level, message, fields }) => log[level](fields ?? {}, message),
     clock,
+    openCopy,
   });
 }

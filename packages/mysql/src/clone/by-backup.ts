@@ -33,9 +33,11 @@ export async function copyByBackup(instance: CopyHost, job: CopyJob, open: OpenS
   const { from, target, totalBytes, progress, signal } = job;
   const { backup, unpack } = instance.programs;
   if (backup === null || unpack === null) throw unavailable('mariadb-backup or mbstream is not installed here.');
+  await makeFolder(target, instance.owner);
   const stream = await openWhenFree(job, open);
+  // Its failure is asked for when it is read.
+  stream.on('error', () => undefined);
   try {
-    await makeFolder(target, instance.owner);
     const count = (bytes: number): void => progress(bytes, totalBytes === null ? null : Math.max(totalBytes, bytes));
     const { libraryPath } = instance.programs;
     const part = { program: unpack, args: ['-x', '-C', target] };

@@ -77,7 +77,7 @@ export async function feedProgram(
   };
   const broken = await pipeline(stream, new Counter(count), stdin, { signal }).then(
     () => null,
-    (error: unknown) => error,
+    (error: unknown) => stream.errored ?? error,
   );
   clearTimeout(timer);
   // What the stream says of its own failure tells more than the program that was left with half of it.
