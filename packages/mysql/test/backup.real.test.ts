@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { PassThrough, Transform } from 'node:stream';
+import { PassThrough, Readable, Transform } from 'node:stream';
 import { describe, it } from 'node:test';
-import { type Member, memberId } from '@understudy/core';
+import { type Member, memberId, relation } from '@understudy/core';
 import { type CopyRequest, EngineError, type OpenCopy } from '@understudy/engine';
 import { eventually, onStage, type Stage } from '@understudy/engine/conformance';
 import { createMysqlEngine, type LogEntry } from '../src/index.ts';
@@ -43,7 +43,8 @@ async function halfWay(source: TestNode, version: string) {
     () => null,
     (error: unknown) => error,
   );
-  await once(output, 'readable');
+  const first = await Promise.race([once(output, 'readable'), ended]);
+  assert.ok(Array.isArray(first), String(first));
   return { output, ended, again: () => send(new PassThrough()) };
 }
 
@@ -97,14 +98,12 @@ for (const server of servers) {
         await stage.until(copy, 'stopped');
         assert.deepEqual(statements(lines), []);
         assert.deepEqual(
-          (await readdir(copy.input.dataDir)).filter((name) =>
-            /backup|xtrabackup|master\.info|relay|binlog\.0/.test(name),
-          ),
+          (await readdir(copy.input.dataDir)).filter((name) => /backup|^master\.info|relay|binlog\.0/.test(name)),
           [],
         );
         const state = await stage.state(leader);
         assert.ok(state.kind === 'primary');
-        assert.deepEqual(await stage.startFenced(copy), state.position);
+        assert.equal(relation(await stage.startFenced(copy), state.position), 'equal');
         assert.deepEqual(await copy.variables(['server_id']), ['2']);
         await stage.follow(copy, leader);
         await source.sql(["xa commit 'x'"]);
@@ -131,18 +130,9 @@ for (const server of servers) {
 
     it('is made as statements when it unpacks to something that cannot be used', () => {
       const lines: LogEntry[] = [];
-      const spoilt =
-        (open: OpenCopy): OpenCopy =>
-        async (...asked) => {
-          // The last file but a few tells at which GTID the copy stands.
-          const swap = new Transform({
-            transform(chunk: Buffer, _, done) {
-              done(null, Buffer.from(chunk.toString('latin1').replaceAll('_binlog_info', '_binlog_inf0'), 'latin1'));
-            },
-          });
-          return (await open(...asked)).pipe(swap);
-        };
-      return onStage(harnessWith(lines, spoilt), 2, async (stage) => {
+      // Whole, as far as the stream goes.
+      const empty = (): OpenCopy => async () => Readable.from([]);
+      return onStage(harnessWith(lines, empty), 2, async (stage) => {
         const leader = await stage.found();
         await stage.join(stage.node(2), leader);
         assert.match(statements(lines).join(), /at which GTID they stand/);

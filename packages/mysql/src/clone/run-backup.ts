@@ -49,13 +49,24 @@ export async function runBackup(host: Host, job: BackupJob): Promise<void> {
     words = (words + text).slice(-wordsKept);
     stages.read(text, monotonicMs());
   });
+  // A program that failed or was killed leaves behind what a slow reader has not taken: that is not waited for.
+  const given = new AbortController();
   const ended = endOf(child, 'mariadb-backup', { timeoutMs: longestMs, signal });
   // Awaited below.
   ended.catch(() => undefined);
-  const watch = watchOver(child, job);
+  child.once('exit', (code) => {
+    if (code !== 0) given.abort();
+  });
+  const watch = watchOver(job, () => {
+    child.kill('SIGKILL');
+    given.abort();
+  });
   try {
     if (child.stdout === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', 'unknown');
-    const broken = await pipeline(child.stdout, new Counter(watch.moved), output, { end: false }).then(
+    const broken = await pipeline(child.stdout, new Counter(watch.moved), output, {
+      end: false,
+      signal: AbortSignal.any([signal, given.signal]),
+    }).then(
       () => null,
       (error: unknown) => error,
     );
@@ -111,7 +122,7 @@ interface Watch {
   readonly stop: () => void;
 }
 
-function watchOver(child: ChildProcess, { stages, mayBlock, to, output }: BackupJob): Watch {
+function watchOver({ stages, mayBlock, to, output }: BackupJob, giveUp: () => void): Watch {
   let movedMs = monotonicMs();
   let problem: EngineError | null = null;
   const look = (): void => {
@@ -122,7 +133,7 @@ function watchOver(child: ChildProcess, { stages, mayBlock, to, output }: Backup
       const whom = output.writableNeedDrain ? `${to} took nothing` : 'it wrote nothing';
       problem ??= failed(`${whom} for ${stalledAfterMs / 1000} s`);
     }
-    if (problem !== null) child.kill('SIGKILL');
+    if (problem !== null) giveUp();
   };
   const timer = setInterval(look, watchEveryMs);
   return {

@@ -1,0 +1,45 @@
+// Goal: a member of a real MariaDB cluster is copied as files over the agents' API, and nobody gets them without the token.
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createLocalCluster, readinessOf, statusOf } from '../src/index.ts';
+import { pollUntil } from '../src/waiting.ts';
+import { understudyCommand } from './folders.ts';
+
+const timing = { everyMs: 100, timeoutMs: 60_000 };
+
+test('the second member of a MariaDB cluster is a copy of the files of the first', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'us-local-'));
+  const cluster = await createLocalCluster({
+    folder,
+    engine: 'mariadb',
+    version: '11.8',
+    nodes: 2,
+    command: understudyCommand,
+  });
+  t.after(() => cluster.destroy());
+  await cluster.start();
+  let seen = '';
+  const leader = await pollUntil(async () => {
+    const readiness = readinessOf(await statusOf(cluster.nodes), 2);
+    seen = readiness.kind === 'ready' ? '' : readiness.why;
+    return readiness.kind === 'ready' ? readiness.leader : null;
+  }, timing);
+  assert.ok(leader !== null, seen);
+  const url = (path: string): URL => new URL(path, cluster.node(leader).address.apiUrl);
+
+  const metrics = await (await fetch(url('/metrics'))).text();
+  assert.match(metrics, /^understudy_copies_total\{[^}]*\} 1$/m);
+  const logs = await Promise.all(
+    cluster.nodes.map(({ name }) => readFile(join(folder, 'logs', `${name}.log`), 'utf8')),
+  );
+  assert.match(logs.join(''), /A copy of the files is sent to n\d/);
+  assert.doesNotMatch(logs.join(''), /is copied as statements/);
+
+  const body = JSON.stringify({ member: 'n2', engine: 'mariadb', version: '11.8.1' });
+  const stranger = await fetch(url('/understudy/copy'), { method: 'POST', body });
+  assert.equal(stranger.status, 401);
+  assert.equal(stranger.headers.get('content-type')?.includes('octet-stream'), false);
+});
