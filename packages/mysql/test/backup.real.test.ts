@@ -98,7 +98,7 @@ for (const server of servers) {
         await stage.until(copy, 'stopped');
         assert.deepEqual(statements(lines), []);
         assert.deepEqual(
-          (await readdir(copy.input.dataDir)).filter((name) => /backup|^master\.info|relay|binlog\.0/.test(name)),
+          (await readdir(copy.input.dataDir)).filter((name) => /backup|^master\.info|relay|^binlog\.\d/.test(name)),
           [],
         );
         const state = await stage.state(leader);

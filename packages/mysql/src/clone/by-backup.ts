@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, pollUntil } from '@understudy/engine/host';
 import type { Settings } from '../config/settings.ts';
+import { writeBinlogState } from '../disk/binlog-files.ts';
 import { syncTree } from '../disk/sync.ts';
 import { isDiskFull, reasonOf } from '../errors.ts';
 import { parseMariadbGtids } from '../gtid/mariadb.ts';
@@ -59,6 +60,7 @@ export async function copyByBackup(instance: CopyHost, job: CopyJob, open: OpenS
   });
   progress(totalBytes ?? 0, totalBytes);
   await placeAt(instance, target, position, signal);
+  await writeBinlogState(target, position, instance.owner);
   await syncTree(target);
 }
 
