@@ -1,8 +1,9 @@
 import { type CopyRequest, EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
-import type { Instance } from '../instance.ts';
+import type { Dialect } from '../dialect/dialect.ts';
 import { isNewer } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
+import type { SendingHost } from './sending-host.ts';
 
 const queryTimeoutMs = 4000;
 /** As long as acknowledgements of a busy leader can be apart. */
@@ -32,7 +33,10 @@ export function unavailable(why: string, cause?: unknown): EngineError {
  *
  * @throws EngineError `ENGINE_COPY_UNAVAILABLE`
  */
-export function requireSameSeries({ programs, options }: Pick<Instance, 'programs' | 'options'>, request: CopyRequest) {
+export function requireSameSeries(
+  { programs, options }: Pick<SendingHost, 'programs' | 'options'>,
+  request: CopyRequest,
+) {
   const own = `${programs.flavour} ${programs.version}`;
   if (programs.flavour !== 'mariadb') throw unavailable(`${own} is copied by its own plugin, not by its files.`);
   const { engine, version } = request;
@@ -46,7 +50,7 @@ export function requireSameSeries({ programs, options }: Pick<Instance, 'program
  *
  * @throws EngineError `ENGINE_COPY_UNAVAILABLE` with the reason.
  */
-export async function requireCopyable({ dialect }: Pick<Instance, 'dialect'>, session: Session): Promise<void> {
+export async function requireCopyable({ dialect }: Pick<SendingHost, 'dialect'>, session: Session): Promise<void> {
   const [plugin] = await session.query(
     "select plugin_name as name from information_schema.plugins where plugin_type = 'ENCRYPTION' and plugin_status = 'ACTIVE'",
     [],
@@ -71,7 +75,7 @@ interface Waiting {
 }
 
 /** How acknowledgements stand; null when commits wait for none. */
-async function readWaiting(session: Session, { semiSync }: Instance['dialect']): Promise<Waiting | null> {
+async function readWaiting(session: Session, { semiSync }: Dialect): Promise<Waiting | null> {
   const [row] = await session.query(`select @@global.${semiSync.sourceEnabled} as enabled`, [], queryTimeoutMs);
   if (row?.enabled !== '1') return null;
   const like = `${semiSync.figures.replaceAll('_', '\\_')}%`;
@@ -91,7 +95,7 @@ async function readWaiting(session: Session, { semiSync }: Instance['dialect']):
  * A backup has to wait for the commits under way before it can end, and new ones wait behind it: where nobody acknowledges, neither would ever
  * end. Perhaps the one that could is the very member that asks for the copy.
  */
-async function requireCommits(session: Session, dialect: Instance['dialect']): Promise<void> {
+async function requireCommits(session: Session, dialect: Dialect): Promise<void> {
   let first: number | null = null;
   const goesOn = await pollUntil(
     async () => {

@@ -5,17 +5,15 @@ import type { EngineCommand } from '@understudy/core';
 import { type CopyRequest, EngineError } from '@understudy/engine';
 import { withDeadline } from '@understudy/engine/host';
 import { kill } from '../commands/readers.ts';
-import type { Instance } from '../instance.ts';
 import { killProcessesWith } from '../process/proc.ts';
 import { BackupStages } from './backup-stages.ts';
 import { requireCopyable, requireSameSeries } from './copyable.ts';
 import { runBackup } from './run-backup.ts';
+import type { SendingHost } from './sending-host.ts';
 
 const connectTimeoutMs = 3000;
 const queryTimeoutMs = 2000;
 const endTimeoutMs = 2000;
-
-type Host = Pick<Instance, 'options' | 'paths' | 'owner' | 'programs' | 'sql' | 'dialect' | 'log'>;
 
 /** Commands that no copy may outlive: the server is stopped, or what it holds changes under the copy. */
 const endsCopies = new Set<EngineCommand['kind']>([
@@ -38,12 +36,12 @@ interface Running {
 
 /** The one copy of this server's files that may be on its way to another member. */
 export class OutgoingCopy {
-  readonly #host: Host;
+  readonly #host: SendingHost;
   #running: Running | null = null;
   /** Commands that are being carried out. */
   readonly #commands = new Set<{ readonly kind: string }>();
 
-  constructor(host: Host) {
+  constructor(host: SendingHost) {
     this.#host = host;
   }
 
@@ -140,4 +138,4 @@ export class OutgoingCopy {
   }
 }
 
-const configOf = ({ paths }: Pick<Instance, 'paths'>): string => join(paths.runDir, 'copy.cnf');
+const configOf = ({ paths }: Pick<SendingHost, 'paths'>): string => join(paths.runDir, 'copy.cnf');

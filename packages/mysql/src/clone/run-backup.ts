@@ -6,13 +6,13 @@ import { EngineError } from '@understudy/engine';
 import { makeFolder, monotonicMs, replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { reasonOf } from '../errors.ts';
-import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { Counter } from '../process/pipe.ts';
 import { endOf, spawnProgram, tail } from '../process/program.ts';
 import { programOf } from '../programs.ts';
 import type { BackupStages } from './backup-stages.ts';
 import { unavailable } from './copyable.ts';
+import type { SendingHost } from './sending-host.ts';
 
 const longestMs = 7 * 24 * 3600 * 1000;
 const watchEveryMs = 50;
@@ -32,15 +32,13 @@ export interface BackupJob {
   readonly mayBlock: () => string | null;
 }
 
-type Host = Pick<Instance, 'options' | 'paths' | 'owner' | 'programs'>;
-
 /**
  * Runs `mariadb-backup` on this member's own server, and passes on what it writes. It is killed when `signal` fires, when the reader goes
  * away, when nothing moves any more, and when it keeps the server waiting for longer than it may.
  *
  * @throws EngineError `ENGINE_COPY_UNAVAILABLE` when the server would have had to wait, or without the program; `ENGINE_CLONE_FAILED`.
  */
-export async function runBackup(host: Host, job: BackupJob): Promise<void> {
+export async function runBackup(host: SendingHost, job: BackupJob): Promise<void> {
   const { output, signal, stages } = job;
   const child = await begin(host, job);
   let words = '';
@@ -90,7 +88,7 @@ export async function runBackup(host: Host, job: BackupJob): Promise<void> {
 const failed = (why: string): EngineError =>
   new EngineError('ENGINE_CLONE_FAILED', `mariadb-backup failed: ${why}.`, 'safe');
 
-async function begin({ options, paths, owner, programs }: Host, { config }: BackupJob): Promise<ChildProcess> {
+async function begin({ options, paths, owner, programs }: SendingHost, { config }: BackupJob): Promise<ChildProcess> {
   if (programs.backup === null) throw unavailable(`There is no program mariadb-backup on ${options.member}.`);
   const program = programOf(programs.backup, 'mariadb-backup');
   const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
