@@ -1,10 +1,12 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Engine } from '@understudy/engine';
 import { createMysqlEngine, mysqlAccounts } from '@understudy/mysql';
 import { findMysql, type MysqlServer, reachableMysql, serverUser } from '@understudy/servers';
 import mysql from 'mysql2/promise';
 import { freePort, type MakeEngine, type Pair } from './pair.ts';
+import { openCopyAmong } from './stream.ts';
 import type { ByHand, Subject } from './subject.ts';
 import { timeTool } from './tool.ts';
 
@@ -23,8 +25,9 @@ export async function binlogSubject(flavour: 'mysql' | 'mariadb', version?: stri
 
 function makerOf(server: MysqlServer): MakeEngine {
   const user = serverUser();
-  return (place, root, secret) =>
-    createMysqlEngine({
+  const engines = new Map<string, Engine>();
+  return async (place, root, secret) => {
+    const engine = await createMysqlEngine({
       cluster: 'bench',
       member: place.name,
       serverId: Number(place.name.slice(1)),
@@ -35,7 +38,11 @@ function makerOf(server: MysqlServer): MakeEngine {
       binaries: { baseDir: server.baseDir, server: server.tools.server },
       runAs: user === null ? null : { uid: user.uid, gid: user.gid },
       secrets: { admin: secret, replication: secret, clone: secret, monitor: secret },
+      openCopy: openCopyAmong(engines),
     });
+    engines.set(place.name, engine);
+    return engine;
+  };
 }
 
 const socketOf = (pair: Pair): string => join(pair.source.runDir, 'mysql.sock');
