@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -94,6 +95,7 @@ async function begin({ options, paths, owner, programs }: SendingHost, { config 
   const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
   await replaceFile(config, renderClientConfig(login, null, 'mariadb-backup'), owner, { durability: 'cached' });
   const temporary = join(paths.runDir, 'copy.tmp');
+  await rm(temporary, { recursive: true, force: true });
   await makeFolder(temporary, owner);
   const args = [
     `--defaults-file=${config}`,
@@ -125,8 +127,10 @@ function watchOver({ stages, mayBlock, to, output }: BackupJob, giveUp: () => vo
   let problem: EngineError | null = null;
   const look = (): void => {
     const nowMs = monotonicMs();
-    const why = stages.overdue(nowMs) ?? mayBlock();
-    if (why !== null) problem ??= unavailable(`mariadb-backup was ended: ${why}.`);
+    const [late, blocked] = [stages.overdue(nowMs), mayBlock()];
+    if (late !== null) problem ??= unavailable(`mariadb-backup was ended: ${late}.`);
+    // Next time there may be nothing in its way.
+    else if (blocked !== null) problem ??= failed(`it was ended, as ${blocked}`);
     else if (nowMs - movedMs >= stalledAfterMs) {
       const whom = output.writableNeedDrain ? `${to} took nothing` : 'it wrote nothing';
       problem ??= failed(`${whom} for ${stalledAfterMs / 1000} s`);
