@@ -94,6 +94,8 @@ const mariadb: SettingsProfile = {
   ],
   defaults: [
     ['slave_parallel_threads', '4'],
+    // The text of each statement is an event of its own, and a replica syncs its relay log once for each event: four for a row instead of five.
+    ['replicate_annotate_row_events', 'OFF'],
     ['slave_net_timeout', '4'],
     ['binlog_expire_logs_seconds', '604800'],
     ['innodb_buffer_pool_size', '64M'],
