@@ -34,6 +34,12 @@ async function programsOf({ input }: TestNode): Promise<readonly string[]> {
 const untilNone = (node: TestNode) =>
   eventually(`no program of a copy of ${node.id}`, async () => ((await programsOf(node)).length === 0 ? true : null));
 
+const untilCommitWaits = (leader: TestNode) =>
+  eventually('a commit that waits', async () => {
+    const [row] = await leader.ask("show global status like 'Rpl_semi_sync_master_wait_sessions'");
+    return Number(row?.Value) > 0 ? true : null;
+  });
+
 /** A copy whose reader has taken the first piece and takes no more until it is told to: the backup stands still in the middle. */
 async function halfWay(source: TestNode, version: string) {
   const output = new PassThrough({ highWaterMark: 1 });
@@ -148,10 +154,7 @@ for (const server of servers) {
         await acker.kill();
         await stage.until(acker, 'stopped');
         const waiting = client.write(1, 120_000);
-        await eventually('a commit that waits', async () => {
-          const [row] = await nodeOf(leader).ask("show global status like 'Rpl_semi_sync_master_wait_sessions'");
-          return Number(row?.Value) > 0 ? true : null;
-        });
+        await untilCommitWaits(nodeOf(leader));
         await stage.run(acker, { kind: 'clone', from: leader.id });
         await stage.until(acker, 'stopped');
         assert.match(statements(lines).join(), /Nobody is there to acknowledge/);
@@ -168,6 +171,7 @@ for (const server of servers) {
         const { output, ended } = await halfWay(source, server.version);
         await stage.node(2).freeze();
         const waiting = (await stage.connect(leader)).write(1, 120_000);
+        await untilCommitWaits(source);
         output.resume();
         const error = await ended;
         assert.equal(codeOf(error), 'ENGINE_COPY_UNAVAILABLE');
