@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LocalCluster, statusOf } from '@understudy/local';
+import { pollUntil } from '../time.ts';
 import type { ProgramRun } from './program.ts';
 
 /** A program of the engine's own world that reads and writes: pgbench, sysbench. */
@@ -32,6 +33,13 @@ export class Carried {
 
   start(): void {
     this.#loop ??= this.#work();
+  }
+
+  /** Waits until it has said that it made a transaction. It says so once a second, and not at all before a connection breaks. */
+  async atWork(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const look = async (): Promise<true | null> =>
+      this.#transactions + transactionsIn(this.#run?.text() ?? '') > 0 ? true : null;
+    await pollUntil(look, { everyMs: 50, timeoutMs, signal });
   }
 
   /** @returns how often it was started, and about how many transactions it says that it has made. */

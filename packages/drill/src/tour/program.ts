@@ -9,6 +9,8 @@ export interface ProgramEnd {
 /** A program at work. */
 export interface ProgramRun {
   readonly ended: Promise<ProgramEnd>;
+  /** The last lines of what it has said so far. */
+  readonly text: () => string;
   stop(): void;
 }
 
@@ -28,18 +30,19 @@ export function startProgram(
     const timer = setTimeout(() => child.kill('SIGKILL'), stopPatienceMs);
     child.once('close', () => clearTimeout(timer));
   };
-  return { ended: endOf(child), stop };
+  return { ...listen(child), stop };
 }
 
-function endOf(child: ChildProcess): Promise<ProgramEnd> {
+function listen(child: ChildProcess): Pick<ProgramRun, 'ended' | 'text'> {
   let text = '';
   const keep = (chunk: Buffer): void => {
     text = (text + chunk.toString('utf8')).slice(-outputCharsMax);
   };
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
-  return new Promise((resolve) => {
+  const ended = new Promise<ProgramEnd>((resolve) => {
     child.once('error', (error) => resolve({ code: null, text: error.message }));
     child.once('close', (code) => resolve({ code, text }));
   });
+  return { ended, text: () => text };
 }

@@ -154,6 +154,7 @@ class Tour {
       await pause(fault.holdMs, signal);
       await injected.heal();
       if ((await flow(performance.now())) === 'blocked') throw new Error('no orders were acknowledged after the fault');
+      await carried?.atWork(flowWithinMs, signal);
     } finally {
       const { ops } = await workload.stop();
       this.#tried.push(...ops);
