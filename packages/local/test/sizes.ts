@@ -9,7 +9,8 @@ import { pollUntil } from '../src/waiting.ts';
 import { understudyCommand } from './folders.ts';
 
 const timing = { everyMs: 100, timeoutMs: 60_000 };
-const queryMs = 10_000;
+/** A write may wait until a host is back, which takes as long as its server takes to start. */
+const queryMs = 60_000;
 
 const versions = { mysql: '9.7', mariadb: '11.8' } as const;
 type Flavour = Exclude<LocalEngine, 'postgres'>;
