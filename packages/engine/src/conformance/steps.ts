@@ -16,7 +16,7 @@ import {
   ms,
   type Position,
 } from '@understudy/core';
-import type { ClusterContext, MemberReport } from '../index.ts';
+import { type ClusterContext, EngineError, type MemberReport } from '../index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
 
 const waitMs = 60_000;
@@ -35,6 +35,17 @@ export async function eventually<T>(what: string, check: () => Promise<T | null>
     if (found !== null) return found;
     if (monotonicMs() > endMs) throw new Error(`never came: ${what}; last seen: ${await seen()}`);
     await delay(pollMs);
+  }
+}
+
+/** A server that does not answer in time, as on a starved machine, is asked again: so does an agent, whose next decision repeats the command. */
+async function insist(work: () => Promise<void>, attemptsLeft = 3): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const isLate = error instanceof EngineError && ['ENGINE_UNREACHABLE', 'ENGINE_TIMEOUT'].includes(error.code);
+    if (!isLate || error.retry !== 'safe' || attemptsLeft === 1) throw error;
+    await insist(work, attemptsLeft - 1);
   }
 }
 
@@ -72,7 +83,7 @@ export class Stage {
 
   async run(node: ConformanceNode, command: EngineCommand): Promise<void> {
     if (command.kind === 'set-ack-rule' || command.kind === 'promote') this.#rule = command.rule;
-    await node.engine().execute(command, this.context(node));
+    await insist(() => node.engine().execute(command, this.context(node)));
     if (command.kind === 'set-ack-rule') await this.#tellAckers(node);
   }
 
