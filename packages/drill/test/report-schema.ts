@@ -16,6 +16,7 @@ export const reportSchema = z.strictObject({
       phasesMs: z.record(z.enum(['detect', 'seal', 'choose', 'promote', 'reconnect']), milliseconds.nullable()),
       acked: z.number().int(),
       lost: z.number().int(),
+      notCompared: z.number().int(),
       resurrected: z.number().int(),
       unknown: z.number().int(),
       dualAck: z.number().int(),

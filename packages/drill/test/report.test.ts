@@ -15,7 +15,7 @@ const good: RunResult = {
   unprotected: 0,
   dualWritableMs: 0,
   convergence: { kind: 'converged', leader: 'n2', tookMs: 900 },
-  contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 2, problems: [] },
+  contents: { compared: 'all-nodes', lost: 0, resurrected: 0, unexpected: 0, recovered: 2, problems: [] },
   problems: [],
 };
 
@@ -43,6 +43,19 @@ test('anything lost, resurrected, unexpected or acknowledged twice is a violatio
   ]) {
     assert.equal(isViolated(faultReport('freeze', [good, bad])), true);
   }
+});
+
+test('what was not compared is no proof that nothing was lost, and is not shown as one', () => {
+  const blind: RunResult = { ...good, contents: { ...good.contents, compared: 'none' } };
+  const report = faultReport('freeze', [good, blind]);
+  assert.deepEqual([report.notCompared, isViolated(report)], [1, true]);
+  const table = (faults: readonly ReturnType<typeof faultReport>[]): string =>
+    renderTable(
+      { engine: 'mariadb', version: '11.8', store: 'local', durability: 'sync', machine: 'm', faults },
+      'plain',
+    );
+  assert.match(table([report]), /freeze .* 0\+\? +0\+\? /);
+  assert.match(table([faultReport('freeze', [blind])]), /freeze .* \? +\? /);
 });
 
 test('a cluster that is not whole, or whose nodes differ, has not converged', () => {

@@ -52,7 +52,8 @@ function runLine(fault: string, run: number, of: number, result: RunResult): str
   const split = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
   const whole =
     convergence.kind === 'converged' ? `whole after ${(convergence.tookMs / 1000).toFixed(1)} s` : 'NOT WHOLE';
-  const counts = `acked ${acked}, lost ${contents.lost}, resurrected ${contents.resurrected}, unknown ${unknown}, dual ack ${dualAck}, unprotected ${unprotected}`;
+  const rows = (count: number): string => (contents.compared === 'none' ? '?' : String(count));
+  const counts = `acked ${acked}, lost ${rows(contents.lost)}, resurrected ${rows(contents.resurrected)}, unknown ${unknown}, dual ack ${dualAck}, unprotected ${unprotected}`;
   const wait =
     outage.span === null
       ? `none (longest wait ${Math.round(outage.longestMs)} ms)`

@@ -12,6 +12,8 @@ export interface FaultReport {
   readonly phasesMs: Phases;
   readonly acked: number;
   readonly lost: number;
+  /** Runs in which nothing could be compared: lost and resurrected say nothing about them. */
+  readonly notCompared: number;
   readonly resurrected: number;
   /** Inserts of unknown outcome: sent, but their answer never came. */
   readonly unknown: number;
@@ -52,6 +54,7 @@ export function faultReport(fault: string, results: readonly RunResult[]): Fault
     phasesMs: middlePhases(results.filter((result) => result.outage.span !== null).map((result) => result.phases)),
     acked: total((result) => result.acked),
     lost: total((result) => result.contents.lost),
+    notCompared: results.filter(({ contents }) => contents.compared === 'none').length,
     resurrected: total((result) => result.contents.resurrected + result.contents.unexpected),
     unknown: total((result) => result.unknown),
     dualAck: total((result) => result.dualAck),
@@ -95,8 +98,8 @@ function middlePhases(all: readonly Phases[]): Phases {
 
 /** Whether anything was lost, resurrected, acknowledged by two or by nobody, or did not come together again. */
 export function isViolated(report: FaultReport): boolean {
-  const { lost, resurrected, dualAck, unprotected, converged } = report;
-  return lost > 0 || resurrected > 0 || dualAck > 0 || unprotected > 0 || !converged;
+  const { lost, notCompared, resurrected, dualAck, unprotected, converged } = report;
+  return notCompared > 0 || lost > 0 || resurrected > 0 || dualAck > 0 || unprotected > 0 || !converged;
 }
 
 /** The machine in one line. */

@@ -22,6 +22,10 @@ const headings = [
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
 
+/** A number of rows, with a mark when some runs could not be compared. */
+const known = (rows: number, { notCompared, runs }: FaultReport): string =>
+  notCompared === 0 ? String(rows) : notCompared === runs && rows === 0 ? '?' : `${rows}+?`;
+
 function cellsOf(report: FaultReport): string[] {
   const { outageMs, phasesMs, whole } = report;
   return [
@@ -32,8 +36,8 @@ function cellsOf(report: FaultReport): string[] {
     String(outageMs.max),
     ...phaseNames.map((name) => (phasesMs[name] === null ? '–' : String(phasesMs[name]))),
     String(report.acked),
-    String(report.lost),
-    String(report.resurrected),
+    known(report.lost, report),
+    known(report.resurrected, report),
     String(report.unknown),
     String(report.dualAck),
     String(report.unprotected),
@@ -45,7 +49,7 @@ function cellsOf(report: FaultReport): string[] {
 
 const legend = `
 outage: what the client that waited longest saw, of which detect, seal, choose, promote, reconnect (middle values)
-lost, resurrected, dual ack, unprotected must be 0; unknown: sent, and no answer came; whole: every run ended with all nodes there and equal, that long after the fault was healed (p50)`;
+lost, resurrected, dual ack, unprotected must be 0 (?: nothing could be compared in some runs); unknown: sent, and no answer came; whole: every run ended with all nodes there and equal, that long after the fault was healed (p50)`;
 
 /** The report as a table, and what was wrong below it. `colour` marks what is wrong. */
 export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): string {

@@ -12,7 +12,7 @@ import { waitUntilConverged } from './converge.ts';
 import { type RunContext, type RunResult, runOnce } from './one.ts';
 import { prepareDatabases } from './setup.ts';
 import { withAdmin } from './sql.ts';
-import { verifyContents } from './verify.ts';
+import { notCompared, verifyContents } from './verify.ts';
 
 /** What happens while a drill runs, for whoever shows it. */
 export type DrillEvent =
@@ -183,7 +183,10 @@ class Drill {
     this.#progress('comparing all nodes');
     const { cluster } = arena;
     const convergence = await waitUntilConverged(cluster, this.#options.convergeMs, this.#io.signal);
-    if (convergence.kind === 'not-converged') return null;
+    if (convergence.kind === 'not-converged') {
+      this.#violated = true;
+      return { contents: notCompared, problems: [`at the end not whole ${convergence.why}`, ...notCompared.problems] };
+    }
     const contents = await verifyContents(cluster, convergence.leader, tried, fromId);
     await withAdmin(cluster, convergence.leader, drillDatabase, (session) => session.rows('truncate table ids'));
     if (contents.problems.length === 0) return null;
@@ -212,7 +215,7 @@ function failedRun(why: string): RunResult {
     unprotected: 0,
     dualWritableMs: 0,
     convergence: { kind: 'not-converged', why },
-    contents: { lost: 0, resurrected: 0, unexpected: 0, recovered: 0, problems: [] },
+    contents: notCompared,
     problems: [why],
   };
 }

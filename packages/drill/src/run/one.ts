@@ -14,7 +14,7 @@ import { type History, Workload } from '../workload/workload.ts';
 import { type Convergence, waitUntilConverged } from './converge.ts';
 import { decisionsSince } from './decisions.ts';
 import { networkTargets, socketTargets } from './targets.ts';
-import { type Contents, verifyContents } from './verify.ts';
+import { type Contents, notCompared, verifyContents } from './verify.ts';
 import { writesFlow } from './writes-flow.ts';
 
 export interface RunContext {
@@ -155,14 +155,21 @@ async function judge(course: Course, history: History, context: RunContext): Pro
   };
 }
 
-/** A cluster that is not whole is read as far as it goes: its leader may still show what is lost. */
+/**
+ * Compares all nodes. A cluster that did not come together while clients wrote is given the same time again without them: being behind is
+ * one thing, having lost something another.
+ */
 async function contentsOf(
-  convergence: Convergence,
-  context: RunContext,
+  underLoad: Convergence,
+  { cluster, options, say, signal }: RunContext,
   { ops }: History,
   fromId: number,
 ): Promise<Contents> {
-  const nothing = { lost: 0, resurrected: 0, unexpected: 0, recovered: 0 };
-  if (convergence.kind === 'not-converged') return { ...nothing, problems: ['contents were not compared'] };
-  return verifyContents(context.cluster, convergence.leader, ops, fromId);
+  let convergence = underLoad;
+  if (convergence.kind === 'not-converged') {
+    say('not whole while clients wrote; they have stopped: waiting once more, to compare the nodes');
+    convergence = await waitUntilConverged(cluster, options.convergeMs, signal);
+  }
+  if (convergence.kind === 'not-converged') return notCompared;
+  return verifyContents(cluster, convergence.leader, ops, fromId);
 }

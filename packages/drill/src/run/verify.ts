@@ -7,6 +7,8 @@ import { withAdmin } from './sql.ts';
 
 /** What was found on the nodes after everything had been healed. */
 export interface Contents {
+  /** `none`: the cluster did not come together, so the numbers say nothing. */
+  readonly compared: 'all-nodes' | 'none';
   readonly lost: number;
   readonly resurrected: number;
   readonly unexpected: number;
@@ -14,6 +16,16 @@ export interface Contents {
   /** A sentence for each thing that is wrong. */
   readonly problems: readonly string[];
 }
+
+/** Of a cluster that could not be compared. */
+export const notCompared: Contents = {
+  compared: 'none',
+  lost: 0,
+  resurrected: 0,
+  unexpected: 0,
+  recovered: 0,
+  problems: ['contents were not compared'],
+};
 
 const readTimeoutMs = 60_000;
 const replayTimeoutMs = 30_000;
@@ -52,7 +64,7 @@ export async function verifyContents(
     expected ??= content;
     if (content !== expected) problems.push(`${node} differs from ${leader}: ${content}; ${expected}`);
   }
-  return { ...worst, problems };
+  return { compared: 'all-nodes', ...worst, problems };
 }
 
 /** Writes on the primary and returns where that ended: what a replica must have replayed before it is read. */
