@@ -4,7 +4,7 @@ import { ALONE, ackRule, type GtidPosition, memberId } from '@understudy/core';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ackAccount } from '../src/names.ts';
 import { type AckSample, AckTracker, countsBy } from '../src/observe/acks.ts';
-import { progressOf } from '../src/observe/replicas.ts';
+import { PastPositions, progressOf } from '../src/observe/replicas.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const [b, c] = [memberId('b'), memberId('c')];
@@ -68,9 +68,29 @@ describe('progress of replicas', () => {
       { position: position('1-9'), streamsFrom: from === null ? null : memberId(from), silentMs },
     ] as const;
 
+  const near = (): boolean => true;
+
+  it('is of somebody who catches up, until it is near or acknowledges', () => {
+    const reports = new Map([report('b', 'a'), report('c', 'a')]);
+    const kinds = (isNear: boolean): unknown =>
+      progressOf('a', [ackAccount(b), 'us_copy'], reports, () => isNear).map(({ member, kind }) => `${member} ${kind}`);
+    assert.deepEqual(kinds(false), ['b streaming', 'c catching-up']);
+    assert.deepEqual(kinds(true), ['b streaming', 'c streaming']);
+  });
+
+  it('is near where the leader was three seconds ago, or at its beginning', () => {
+    const past = new PastPositions();
+    const [first, second, third] = [position('1-1'), position('1-2'), position('1-3')];
+    assert.equal(past.at(first, 0), first);
+    assert.equal(past.at(second, 2000), first);
+    assert.equal(past.at(third, 4900), first);
+    assert.equal(past.at(third, 5000), second);
+    assert.equal(past.at(third, 60_000), third);
+  });
+
   it('is the word of those who receive from here', () => {
     const reports = new Map([report('b', 'a'), report('c', 'a'), report('d', 'x'), report('e', null)]);
-    const found = progressOf('a', [ackAccount(b), 'us_copy'], reports);
+    const found = progressOf('a', [ackAccount(b), 'us_copy'], reports, near);
     assert.deepEqual(
       found.map(({ member, silentMs }) => [member, silentMs]),
       [
@@ -81,8 +101,8 @@ describe('progress of replicas', () => {
   });
 
   it('leaves out who has no connection, or does not know its position', () => {
-    assert.deepEqual(progressOf('a', [], new Map([report('b', 'a')])), []);
+    assert.deepEqual(progressOf('a', [], new Map([report('b', 'a')]), near), []);
     const unknown = new Map([[b, { position: null, streamsFrom: memberId('a'), silentMs: 0 }]]);
-    assert.deepEqual(progressOf('a', [ackAccount(b)], unknown), []);
+    assert.deepEqual(progressOf('a', [ackAccount(b)], unknown, near), []);
   });
 });

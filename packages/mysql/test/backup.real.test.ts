@@ -2,6 +2,7 @@
 // Method: real servers, with the stream between two engines in the test's hand.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PassThrough, Readable, Transform } from 'node:stream';
@@ -32,7 +33,11 @@ async function programsOf({ input }: TestNode): Promise<readonly string[]> {
 }
 
 const untilNone = (node: TestNode) =>
-  eventually(`no program of a copy of ${node.id}`, async () => ((await programsOf(node)).length === 0 ? true : null));
+  eventually(`no program of a copy of ${node.id}, and no files of it`, async () => {
+    // One that has never run has no folder.
+    const files = existsSync(node.input.runDir) ? await readdir(node.input.runDir) : [];
+    return (await programsOf(node)).length === 0 && !files.some((name) => name.startsWith('copy.')) ? true : null;
+  });
 
 const untilCommitWaits = (leader: TestNode) =>
   eventually('a commit that waits', async () => {
@@ -107,6 +112,7 @@ for (const server of servers) {
           (await readdir(copy.input.dataDir)).filter((name) => /backup|^master\.info|relay|^binlog\.\d/.test(name)),
           [],
         );
+        await untilNone(source);
         const state = await stage.state(leader);
         assert.ok(state.kind === 'primary');
         assert.equal(relation(await stage.startFenced(copy), state.position), 'equal');

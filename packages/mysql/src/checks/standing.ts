@@ -16,7 +16,6 @@ const watched = [
   'binlog_row_image',
   'binlog_checksum',
   'sync_binlog',
-  'sync_relay_log',
   'innodb_flush_log_at_trx_commit',
   'replica_preserve_commit_order',
   'gtid_mode',

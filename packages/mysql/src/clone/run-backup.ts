@@ -40,8 +40,18 @@ export interface BackupJob {
  * @throws EngineError `ENGINE_COPY_UNAVAILABLE` when the server would have had to wait, or without the program; `ENGINE_CLONE_FAILED`.
  */
 export async function runBackup(host: SendingHost, job: BackupJob): Promise<void> {
+  const temporary = join(host.paths.runDir, 'copy.tmp');
+  try {
+    await passOn(await begin(host, job, temporary), job);
+  } finally {
+    // A program that was killed may still be on its way out.
+    await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Hands on what the program writes, until it has ended. */
+async function passOn(child: ChildProcess, job: BackupJob): Promise<void> {
   const { output, signal, stages } = job;
-  const child = await begin(host, job);
   let words = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     const text = chunk.toString('utf8');
@@ -89,12 +99,12 @@ export async function runBackup(host: SendingHost, job: BackupJob): Promise<void
 const failed = (why: string): EngineError =>
   new EngineError('ENGINE_CLONE_FAILED', `mariadb-backup failed: ${why}.`, 'safe');
 
-async function begin({ options, paths, owner, programs }: SendingHost, { config }: BackupJob): Promise<ChildProcess> {
+async function begin(host: SendingHost, { config }: BackupJob, temporary: string): Promise<ChildProcess> {
+  const { options, paths, owner, programs } = host;
   if (programs.backup === null) throw unavailable(`There is no program mariadb-backup on ${options.member}.`);
   const program = programOf(programs.backup, 'mariadb-backup');
   const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
   await replaceFile(config, renderClientConfig(login, null, 'mariadb-backup'), owner, { durability: 'cached' });
-  const temporary = join(paths.runDir, 'copy.tmp');
   await rm(temporary, { recursive: true, force: true });
   await makeFolder(temporary, owner);
   const args = [

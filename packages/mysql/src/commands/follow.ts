@@ -14,7 +14,8 @@ import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
 import { drained, keepApplying } from './received.ts';
-import { stopReceiver } from './receiver-control.ts';
+import { endReceiving } from './receiver-control.ts';
+import { keepSynced, receiveUnsynced, syncReceived } from './relay-sync.ts';
 
 const connectTimeoutMs = 3000;
 const queryTimeoutMs = 4000;
@@ -74,8 +75,8 @@ async function connect(
   const upstream = { member: target.leader.id, acknowledges: target.acknowledges };
   if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
     await upstreamIs(instance, running, upstream);
-    await keepDelay(session, dialect, channel, target);
     await keepApplying(session, dialect);
+    await keepSynced(instance, session, running, target.acknowledges);
     return;
   }
   const known = await instance.upstream.of(running);
@@ -83,7 +84,7 @@ async function connect(
   await forgetOpened(instance.options.dataDir, instance.owner);
   // A crash between here and the end leaves the server sealed.
   await instance.upstream.clear(running);
-  const stopped = channel === null ? null : await stopReceiver(session, dialect);
+  const stopped = channel === null ? null : await endReceiving(instance, session);
   if (known !== null && known.member !== target.leader.id) await requireCompared(instance, session);
   if (stopped === null || !isConfigured(stopped, target, instance)) await configure(instance, session, stopped, target);
   const enabled = target.acknowledges === 'yes' ? 'ON' : 'OFF';
@@ -91,12 +92,15 @@ async function connect(
   // MariaDB would throw the relay log away when the receiver is started while nothing runs.
   if (stopped !== null) await goOnApplying(instance, session);
   await instance.upstream.set(running, upstream);
+  // What waits on purpose has to survive, as a new copy of it would take as long.
+  if (target.acknowledges === 'no' && target.delayS === 0) await receiveUnsynced(instance, session, running);
+  else await syncReceived(instance, session);
   await session.query(startReceiver(dialect, target.user, instance.options.secrets.replication), [], queryTimeoutMs);
   if (stopped !== null) await keepDelay(session, dialect, stopped, target);
   await keepApplying(session, dialect);
 }
 
-/** MySQL keeps its relay log when the delay is changed while the receiver runs. MariaDB's is changed with the source, as nothing may run then. */
+/** MySQL keeps its relay log when the delay is changed while the receiver runs, so it is changed then. MariaDB's is changed with the source, as nothing may run then. */
 async function keepDelay(
   session: ServerSession,
   dialect: Dialect,
@@ -148,7 +152,8 @@ function isConfigured(channel: Channel, target: Target, instance: Instance): boo
 /** Connected, or on the way to it. One that was turned away waits a second by itself, and commits of the leader may wait for it meanwhile. */
 function isConnected(channel: Channel, target: Target, instance: Instance): boolean {
   if (channel.receiver === 'stopped' || isTurnedAway(channel)) return false;
-  return isSource(channel, target, instance) && channel.user === target.user;
+  // A member with another delay receives in another way.
+  return isSource(channel, target, instance) && channel.user === target.user && channel.delayS === target.delayS;
 }
 
 async function semiSyncIs(session: ServerSession, { dialect }: Instance, { acknowledges }: Target): Promise<boolean> {

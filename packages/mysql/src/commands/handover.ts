@@ -8,7 +8,7 @@ import { readPosition } from '../observe/position.ts';
 import type { ServerSession, Session } from '../sql/session.ts';
 import { kill } from './readers.ts';
 import { keepApplying } from './received.ts';
-import { stopReceiver } from './receiver-control.ts';
+import { endReceiving } from './receiver-control.ts';
 
 const connectTimeoutMs = 3000;
 const queryTimeoutMs = 4000;
@@ -38,7 +38,7 @@ export async function handOver(instance: Instance, mode: 'handover' | 'orderly')
 
 /** What lies unapplied in the relay log of MariaDB is applied, as its next start would need it; MySQL keeps and knows it. */
 async function endOfReplica(instance: Instance, session: ServerSession, timeoutMs: number): Promise<Position | null> {
-  await stopReceiver(session, instance.dialect);
+  await endReceiving(instance, session);
   if (instance.dialect.gtids === 'sets') return (await readPosition(instance, session)).position;
   await keepApplying(session, instance.dialect);
   return pollUntil(

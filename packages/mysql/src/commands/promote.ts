@@ -12,7 +12,7 @@ import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { count, installRule, proveRule, requireCountable } from './ack-rule.ts';
 import { drained, keepApplying } from './received.ts';
-import { stopReceiver } from './receiver-control.ts';
+import { endReceiving } from './receiver-control.ts';
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 
@@ -73,7 +73,7 @@ function requireFresh(instance: Instance, { notAfter }: Promote): void {
 /** Only then may the channel go, and its relay log with it. */
 async function applyEverything(instance: Instance, session: ServerSession): Promise<void> {
   const { dialect } = instance;
-  const channel = await stopReceiver(session, dialect);
+  const channel = await endReceiving(instance, session);
   if (channel === null) return;
   await keepApplying(session, dialect, { timeoutMs: drainTimeoutMs });
   const isDone = async (): Promise<boolean> => holdsNothingUnapplied(await readPosition(instance, session));

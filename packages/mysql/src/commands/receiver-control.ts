@@ -2,9 +2,11 @@ import { EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
+import type { Instance } from '../instance.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 import { letGoOfSilent, removeLetGo, type SilenceMs } from './let-go.ts';
+import { syncReceived } from './relay-sync.ts';
 
 const queryTimeoutMs = 3000;
 const stopTimeoutMs = 3000;
@@ -46,6 +48,21 @@ export async function stopReceiver(
     throw unproven(reasonOf(error), error);
   }
   throw unproven(`its receiver thread still runs after ${stopTimeoutMs} ms`);
+}
+
+/**
+ * Stops receiving as `stopReceiver` does, and makes what was received durable: from here on others count on all of it.
+ *
+ * @throws EngineError `ENGINE_SEAL_UNPROVEN`.
+ */
+export async function endReceiving(
+  instance: Pick<Instance, 'dialect' | 'options'>,
+  session: Session,
+  silentMs: SilenceMs = null,
+): Promise<Channel | null> {
+  const channel = await stopReceiver(session, instance.dialect, silentMs);
+  await syncReceived(instance, session);
+  return channel;
 }
 
 function unproven(cause: string, error?: unknown): EngineError {

@@ -2,7 +2,7 @@ import { EngineError } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
 import type { SilenceMs } from './let-go.ts';
 import { keepApplying } from './received.ts';
-import { stopReceiver } from './receiver-control.ts';
+import { endReceiving } from './receiver-control.ts';
 
 const connectTimeoutMs = 3000;
 
@@ -24,7 +24,7 @@ export async function seal(instance: Instance): Promise<void> {
   const silentMs = silenceOf(instance);
   await upstream.clear(running);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
-    const channel = await stopReceiver(session, dialect, silentMs);
+    const channel = await endReceiving(instance, session, silentMs);
     // Only where both threads are stopped this may take long; `maintain` does it then.
     if (channel?.applier === 'stopped' && dialect.gtids === 'sets') await keepApplying(session, dialect);
   });

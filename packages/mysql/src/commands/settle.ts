@@ -12,6 +12,7 @@ import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { type Flavour, programOf } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
+import { syncRelayLog } from './relay-sync.ts';
 
 const applyTimeoutMs = 24 * 3600 * 1000;
 const queryTimeoutMs = 10_000;
@@ -23,8 +24,8 @@ interface Settling {
 }
 
 const settlings: Readonly<Record<Flavour, Settling>> = {
-  // Its relay log is read at the start, and counts as received until it is applied.
-  mysql: { apply: async () => undefined, resume: async () => undefined },
+  // Its relay log is read at the start, and counts as received until it is applied; in its last run it may not have synced it.
+  mysql: { apply: ({ options }) => syncRelayLog(options.dataDir), resume: async () => undefined },
   // With GTIDs, it throws its relay log away as soon as replication is started again after a restart of the server (MDEV-4698).
   mariadb: { apply: applyRelayLog, resume: startApplier },
 };

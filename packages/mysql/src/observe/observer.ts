@@ -1,4 +1,12 @@
-import { type EngineState, type MemberId, type Receiver, relation, type SystemId } from '@understudy/core';
+import {
+  contains,
+  type EngineState,
+  type GtidPosition,
+  type MemberId,
+  type Receiver,
+  relation,
+  type SystemId,
+} from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { isOpen } from '../dialect/dialect.ts';
@@ -10,7 +18,7 @@ import type { RunningServer } from '../process/server-process.ts';
 import type { Session } from '../sql/session.ts';
 import { ApplierWatch, applierWarning, shortText } from './applier.ts';
 import type { Channel } from './channel.ts';
-import { type Reading, readPosition } from './position.ts';
+import { type Reading, readPosition, syncsEachEvent } from './position.ts';
 import type { Probe } from './probe.ts';
 import { ReceiverWatch } from './receiver.ts';
 import { ReplicaWatch } from './replicas.ts';
@@ -119,11 +127,12 @@ export class Observer {
     if (facts.life === 'serving') facts.role = isOpen(row?.ro ?? '') ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
     const reading = await readPosition(this.#instance, session);
-    const { position, applied, received, channel } = reading;
+    const { applied, received, channel } = reading;
     if (facts.role === 'replica') {
+      this.#replicas.reset();
       const { upstream, receiver: stream } = await this.#receiver.look(session, channel);
       // What was received before a crash counts too, and the server itself may not know of it.
-      const durable = facts.received === 'applied' ? position : null;
+      const durable = facts.received === 'applied' ? await this.#durable(session, reading, facts.synced) : null;
       this.#instance.lag.look(received, applied);
       const blocked = await this.#blocked(session, reading);
       const receiver = damaged(facts.damage ?? this.#applier.damage()) ?? stream;
@@ -135,6 +144,19 @@ export class Observer {
     const replicas = await this.#replicas.look(session, reports, applied);
     const acks = this.#instance.acks.state(running.pid);
     return { kind: 'primary', systemId, position: applied, acks, replicas };
+  }
+
+  /**
+   * What the server holds and would hold after a loss of power. Asked after its position was read: it is told to sync only when all that
+   * it has received is on the disk.
+   */
+  async #durable(
+    session: Session,
+    { position, applied }: Reading,
+    synced: GtidPosition | null,
+  ): Promise<GtidPosition | null> {
+    if (position === null || (await syncsEachEvent(session))) return position;
+    return synced !== null && contains(synced, applied) ? synced : applied;
   }
 
   /** Why the server cannot apply what it has received; null when it can. */

@@ -30,6 +30,12 @@ export async function readPosition(
     : readDomains(instance, session, channel);
 }
 
+/** Whether the server syncs its relay log after each event. */
+export async function syncsEachEvent(session: Session): Promise<boolean> {
+  const [row] = await session.query('SELECT @@global.sync_relay_log AS period', [], queryTimeoutMs);
+  return row?.period === '1';
+}
+
 async function readSets(
   instance: Pick<Instance, 'sizes' | 'systemId'>,
   session: Session,

@@ -1,3 +1,5 @@
+import type { GtidPosition } from '@understudy/core';
+
 /** What has been seen of the server since it started; forgotten when another process takes its place. */
 export class RunFacts {
   #pid: number | null = null;
@@ -8,6 +10,8 @@ export class RunFacts {
   received: 'applied' | 'unknown' = 'unknown';
   /** Why what it received before the start cannot be read: half a sentence; null when nothing is damaged. */
   damage: string | null = null;
+  /** Of a server that does not sync what it receives: up to where that was done for it; null: nowhere in this run. */
+  synced: GtidPosition | null = null;
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -19,6 +23,7 @@ export class RunFacts {
     this.role = 'unknown';
     this.received = 'unknown';
     this.damage = null;
+    this.synced = null;
     this.life = 'serving';
     return this;
   }
