@@ -9,6 +9,7 @@ import { Display } from './display.ts';
 import type { Outcome } from './events.ts';
 import { findTestFiles, type Group, type TestFile } from './find-files.ts';
 import { runFile } from './run-file.ts';
+import { scratchParent } from './scratch.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -41,7 +42,7 @@ interface Options {
   readonly jobs: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  readonly scratch: string;
+  readonly scratch: Readonly<Record<Group, string>>;
   readonly display: Display;
 }
 
@@ -90,8 +91,11 @@ async function runAll(
   const interruption = new AbortController();
   const onSignal = (): void => interruption.abort();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-  const scratch = await mkdtemp(join(tmpdir(), 'us-test-'));
-  await chmod(scratch, 0o755);
+  const [onDisk, inMemory] = [
+    await newFolder(join(tmpdir(), 'us-test-')),
+    await newFolder(join(await scratchParent(), 'us-test-')),
+  ];
+  const scratch = { value: onDisk, real: inMemory, alone: onDisk };
   const outcomes: Outcome[] = [];
   if (files.some(({ group }) => group !== 'value')) outcomes.push(...(await fetchServers()));
   const display = new Display(process.stdout);
@@ -106,7 +110,7 @@ async function runAll(
   outcomes.push(...(await runTasks(inGroup('alone'), 1, options)));
   outcomes.push(...(await againAlone(files, beside, options)));
   display.close();
-  await rm(scratch, { recursive: true, force: true });
+  for (const folder of [onDisk, inMemory]) await rm(folder, { recursive: true, force: true });
   return summarise(outcomes, interruption.signal.aborted, performance.now() - startedMs);
 }
 
@@ -141,11 +145,17 @@ async function againAlone(files: readonly TestFile[], beside: readonly Outcome[]
   });
 }
 
-async function runTestFile({ file, name }: TestFile, options: Options): Promise<Outcome> {
+/** A folder that servers, which run as another user, can go through. */
+async function newFolder(prefix: string): Promise<string> {
+  const folder = await mkdtemp(prefix);
+  await chmod(folder, 0o755);
+  return folder;
+}
+
+async function runTestFile({ file, name, group }: TestFile, options: Options): Promise<Outcome> {
   options.display.start(name);
   const { timeoutMs, signal } = options;
-  const scratch = await mkdtemp(join(options.scratch, 'f-'));
-  await chmod(scratch, 0o755);
+  const scratch = await newFolder(join(options.scratch[group], 'f-'));
   const outcome = await runFile({ root, file, name, scratch, timeoutMs, signal });
   options.display.end(outcome);
   return outcome;

@@ -249,6 +249,7 @@ export class MysqlEngine implements Engine {
     await this.#probe.stop();
     await this.#instance.outgoing.end('close');
     await this.#jobs.cancel();
+    await this.#instance.tails.end();
     if (server === 'stop') await stopInOrder(this.#instance, 'orderly').catch(() => this.#instance.process.kill());
     this.#life = 'closed';
     await this.#maintaining?.catch(() => undefined);

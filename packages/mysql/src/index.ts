@@ -22,6 +22,7 @@ import { pathsOf } from './paths.ts';
 import { ServerProcess } from './process/server-process.ts';
 import { findPrograms, type ServerPrograms } from './programs.ts';
 import { LocalSql } from './sql/local.ts';
+import { LaterWork } from './tail/later.ts';
 
 export { checkParameters, type VariableCatalog } from './config/catalog.ts';
 export { accounts as mysqlAccounts, ackAccount } from './names.ts';
@@ -56,6 +57,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     process: server,
     openCopy,
     outgoing: new OutgoingCopy(parts),
+    tails: new LaterWork(),
     acks: new AckTracker(),
     nudge: new Nudge(sql, dialect),
     config: new ManagedConfig(options, paths, programs, catalog),

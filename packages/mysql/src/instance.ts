@@ -18,6 +18,7 @@ import type { Paths } from './paths.ts';
 import type { ServerProcess } from './process/server-process.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { LocalSql } from './sql/local.ts';
+import type { LaterWork } from './tail/later.ts';
 
 /** The parts of one engine, as its commands use them. */
 export interface Instance {
@@ -42,6 +43,7 @@ export interface Instance {
   /** How another member's files are got; null: not at all. */
   readonly openCopy: OpenCopy | null;
   readonly outgoing: OutgoingCopy;
+  readonly tails: LaterWork;
   readonly clockMs: () => number;
   /** The cluster's id, from the data directory: a UUID in lower case. Throws when there is no data directory. */
   readonly systemId: () => Promise<SystemId>;

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { TransactionFilter } from '../src/tail/filter.ts';
 import { isInSet, isOnLines } from '../src/tail/history.ts';
+import { TransactionSearch } from '../src/tail/search.ts';
 
 const uuid = '11111111-1111-4111-8111-111111111111';
 
@@ -50,6 +51,30 @@ describe('the end of a history that nobody else has', () => {
     const filter = new TransactionFilter((gtid) => gtid === '0-2-7');
     assert.deepEqual(run(filter, text), text);
     assert.deepEqual(filter.kept, ['0-2-7']);
+  });
+
+  it('is found without reading all of it line by line, however the text is cut in pieces', () => {
+    const mariadbText = [
+      '# at 9',
+      '#261121  7:00:00 server id 2  end_log_pos 4 CRC32 0x1 \tGTID 0-2-77 trans',
+      '/*!*/;',
+      '',
+    ];
+    const cases = [
+      [mysqlText, `${uuid}:6`, 300, 2],
+      [mysqlText, `${uuid}:5`, 157, 2],
+      [mysqlText, `${uuid}:7`, null, 2],
+      [mariadbText, '0-2-77', 9, 1],
+      [mariadbText, '0-2-7', null, 1],
+    ] as const;
+    for (const [lines, wanted, firstAt, seen] of cases) {
+      const text = lines.join('\n');
+      for (let size = 1; size <= text.length; size += 1) {
+        const search = new TransactionSearch((gtid) => gtid === wanted);
+        for (let at = 0; at < text.length; at += size) search.push(text.slice(at, at + size));
+        assert.deepEqual([search.firstAt, search.seen], [firstAt, seen], `${wanted} in pieces of ${size}`);
+      }
+    }
   });
 
   it('is, on MariaDB, what lies beyond the lines of the other one, and what was written here on its own line', () => {

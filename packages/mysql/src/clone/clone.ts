@@ -81,6 +81,8 @@ export async function clone(instance: Instance, from: Member, progress: Progress
       end: null,
     };
     await writeIdentity(target, identity, instance.owner);
+    // It may read what has to make room now.
+    await instance.tails.end();
     const aside = await moveAside(options.dataDir, options.aside);
     if (aside !== null) {
       instance.log({
@@ -93,7 +95,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
-    if (aside !== null) await keepTail(instance, from, aside, signal);
+    if (aside !== null) instance.tails.begin((ending) => keepTail(instance, from, aside, ending));
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { constants, setPriority } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Member } from '@understudy/core';
+import { codeOf } from '@understudy/engine/host';
 import { binlogName, logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { positionOfEnd, readIdentity } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
@@ -12,10 +15,12 @@ import type { Instance } from '../instance.ts';
 import { endOf, tail as lastWords, spawnProgram } from '../process/program.ts';
 import { TransactionFilter } from './filter.ts';
 import { historyOf, type IsHeld } from './history.ts';
+import { TransactionSearch } from './search.ts';
 
 /** The folder, in a data directory that was moved aside, with what only that one held. */
 export const tailFolder = 'unacknowledged';
 
+const { priority } = constants;
 const timeoutMs = 600_000;
 /** Files without a transaction, as a restart leaves them, are passed over. */
 const filesMax = 64;
@@ -88,71 +93,114 @@ async function keepLog(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const kept: string[] = [];
+  const isWanted = (gtid: string): boolean => !isHeld(gtid);
   for (const file of (await logFiles(aside, name)).slice(-filesMax).toReversed()) {
     signal.throwIfAborted();
-    const filter = new TransactionFilter((gtid) => !isHeld(gtid));
-    const position = from?.file === file ? from.position : null;
-    await decode(
-      instance,
-      { path: join(aside, file), position },
-      join(aside, tailFolder, `${file}.sql`),
-      filter,
-      signal,
-    );
-    kept.push(...filter.kept);
-    if (position !== null || (filter.seen > 0 && filter.kept.length === 0)) break;
+    const path = join(aside, file);
+    if (from?.file === file) return [...kept, ...(await decode(instance, path, from.position, isWanted, signal))];
+    const { seen, firstAt } = await look(instance, path, isWanted, signal);
+    if (firstAt !== null) kept.push(...(await decode(instance, path, firstAt, isWanted, signal)));
+    else if (seen > 0) break;
   }
   return kept;
 }
 
-/** A file of a log, and where to begin in it: null: at its beginning. */
-interface LogFile {
-  readonly path: string;
-  readonly position: number | null;
+/** Looks for the first transaction that is wanted, without the rows of those before it. */
+async function look(
+  instance: Instance,
+  path: string,
+  isWanted: (gtid: string) => boolean,
+  signal: AbortSignal,
+): Promise<TransactionSearch> {
+  const search = new TransactionSearch(isWanted);
+  await readLog(instance, path, ['--base64-output=decode-rows'], signal, async (text) => {
+    for await (const piece of text) search.push(piece);
+    return search.seen;
+  });
+  return search;
 }
 
-/** Runs the server's own program on one file of a log; `target` is there afterwards only when something was let through. */
+/** Writes out what is wanted of one file from a place on, into a file that is there afterwards only when that was something. @returns its GTIDs. */
 async function decode(
-  { programs, owner }: Instance,
-  { path, position }: LogFile,
-  target: string,
-  filter: TransactionFilter,
+  instance: Instance,
+  path: string,
+  position: number,
+  isWanted: (gtid: string) => boolean,
   signal: AbortSignal,
+): Promise<readonly string[]> {
+  const target = join(dirname(path), tailFolder, `${basename(path)}.sql`);
+  const partial = `${target}.partial`;
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  const filter = new TransactionFilter(isWanted);
+  const out = createWriteStream(partial, { mode: 0o600 });
+  const written = finished(out);
+  // Awaited below.
+  written.catch(() => undefined);
+  // It comes out as it went in.
+  out.setDefaultEncoding('latin1');
+  const write = async (lines: readonly string[]): Promise<void> => {
+    if (lines.length === 0 || out.bytesWritten > bytesMax) return;
+    if (!out.write(`${lines.join('\n')}\n`)) await once(out, 'drain');
+  };
+  try {
+    await readLog(instance, path, ['-vv', `--start-position=${position}`], signal, async (text) => {
+      for await (const line of createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY })) {
+        await write(filter.push(line));
+      }
+      await write(filter.end());
+      return filter.seen;
+    });
+  } finally {
+    out.end();
+    await written.catch(() => undefined);
+    if (filter.kept.length === 0 || signal.aborted) await rm(partial, { force: true });
+  }
+  await written;
+  if (filter.kept.length > 0) await rename(partial, target);
+  return filter.kept;
+}
+
+/**
+ * Runs the server's own program on one file of a log, after everything else that this machine has to do.
+ *
+ * @param read reads what the program writes, and says how many transactions that were.
+ */
+async function readLog(
+  { programs, owner }: Instance,
+  path: string,
+  choice: readonly string[],
+  signal: AbortSignal,
+  read: (text: Readable) => Promise<number>,
 ): Promise<void> {
   const { binlog, libraryPath } = programs;
   if (binlog === null) throw new Error('there is no program that reads binary logs beside the server');
-  await mkdir(join(target, '..'), { recursive: true, mode: 0o700 });
-  const options = { home: join(target, '..', '..'), libraryPath, owner, timeoutMs, signal };
-  const start = position === null ? [] : [`--start-position=${position}`];
-  const child = spawnProgram(binlog, ['--no-defaults', '-vv', ...start, path], options);
+  const options = { home: dirname(path), libraryPath, owner, timeoutMs, signal };
+  const child = spawnProgram(binlog, ['--no-defaults', ...choice, path], options);
+  if (child.pid !== undefined) makeModest(child.pid);
   let words = '';
   child.stderr.on('data', (chunk: Buffer) => {
     words = (words + chunk.toString('utf8')).slice(-4096);
   });
   const end = endOf(child, binlog, options);
   end.catch(() => undefined);
-  const out = createWriteStream(target, { mode: 0o600 });
-  const write = async (lines: readonly string[]): Promise<void> => {
-    if (lines.length === 0 || out.bytesWritten > bytesMax) return;
-    if (!out.write(`${lines.join('\n')}\n`)) await once(out, 'drain');
-  };
-  try {
-    // Text in any encoding: a byte is a character here, and comes out as it went in.
-    child.stdout.setEncoding('latin1');
-    out.setDefaultEncoding('latin1');
-    for await (const line of createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY })) {
-      await write(filter.push(line));
-    }
-    await write(filter.end());
-  } finally {
-    out.end();
-    await finished(out).catch(() => child.kill('SIGKILL'));
-  }
+  // Text in any encoding: a byte is a character here.
+  const seen = await read(child.stdout.setEncoding('latin1')).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   const ended = await end;
-  if (filter.kept.length === 0) await rm(target, { force: true });
-  else await chmod(target, 0o600);
+  signal.throwIfAborted();
   // The end of a log that a crash cut off is an error to the program, after everything that can be read.
-  if (ended.kind === 'late' || (ended.code !== 0 && filter.seen === 0)) {
+  if (ended.kind === 'late' || ended.code === null || (ended.code !== 0 && seen === 0)) {
     throw new Error(`${basename(binlog)} could not read ${basename(path)}: ${lastWords(words)}`);
+  }
+}
+
+/** It may have ended already. */
+function makeModest(pid: number): void {
+  try {
+    setPriority(pid, priority.PRIORITY_LOW);
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_SYSTEM_ERROR') throw error;
   }
 }
