@@ -17,9 +17,8 @@ test('mariadb: a restart in place, the loss of all acknowledgers, a damaged rela
     '1',
     '--calm-ms',
     '500',
-    // A replica that comes back syncs what it receives event by event: on a slow disk it catches up only with few clients.
     '--writers',
-    '2',
+    '6',
     '--json',
   ];
   const { code, stdout, stderr, traces } = await drill(args);
