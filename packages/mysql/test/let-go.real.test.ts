@@ -22,6 +22,10 @@ for (const server of await testServers(['mariadb-10.11', 'mariadb-11.8'])) {
         const leader = await stage.build(1);
         const [next, other] = [stage.node(2), stage.node(3)];
         assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
+        // One of the two has acknowledged, and either may come next.
+        for (const node of [next, other]) {
+          await eventually('the row', async () => ((await rowsOf(node)).length === 1 ? true : null));
+        }
         await leader.freeze();
         for (const node of [next, other]) await silent(stage, node);
         for (const node of [next, other]) {
