@@ -48,10 +48,28 @@ async function whole(): Promise<StatusView> {
   return look();
 }
 
+/** What the agents wrote, in the order of time, short enough for a failure's text. */
+async function agentLogs(): Promise<string> {
+  const logs = (cluster?.nodes ?? []).map(({ name }) => readFile(join(folder, 'logs', `${name}.log`), 'utf8'));
+  const lines = (await Promise.all(logs)).flatMap((text) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  );
+  const short = lines.map(
+    ({ time, member, code, msg }) => `${time} ${member} ${code ?? ''} ${String(msg).slice(0, 100)}`,
+  );
+  return short.toSorted().join('\n');
+}
+
 const others = (view: StatusView): string[] => view.members.map(({ id }) => id).filter((id) => id !== view.leader);
 
 test('status: plain in a pipe, coloured on a terminal, whole', async () => {
   const text = await ok('status');
+  // Another epoch than the first has a cause, which only the agents' logs tell.
+  const { epoch } = await look();
+  assert.equal(epoch, 1, await agentLogs());
   assert.match(text, /^default: postgres 17\.\S+ · epoch 1 · n\d leads for /);
   assert.match(text, /^RPO +zero \(proven\)/m);
   assert.match(text, /^● n\d +leader +primary/m);
