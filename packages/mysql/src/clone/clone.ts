@@ -95,7 +95,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
-    if (aside !== null) instance.tails.begin((ending) => keepTail(instance, from, aside, ending));
+    if (aside !== null) await keepTail(instance, from, aside);
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');

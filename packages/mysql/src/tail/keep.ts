@@ -27,26 +27,37 @@ const filesMax = 64;
 const bytesMax = 1024 ** 3;
 
 /**
- * Writes out what a data directory that has been replaced held and `from` does not: the transactions of its binary log and of its relay log,
- * as statements that could be carried out again, with every row in comments. Failures are logged: the logs themselves are there all the same.
+ * Sees to it that what a data directory that has been replaced held and `from` does not is written out: the transactions of its binary log
+ * and of its relay log, as statements that could be carried out again, with every row in comments. Only `from` is asked now; the logs are
+ * read later. Failures are logged: the logs themselves are there all the same.
  */
-export async function keepTail(instance: Instance, from: Member, aside: string, signal: AbortSignal): Promise<void> {
-  const { log, options, dialect } = instance;
-  const folder = join(aside, tailFolder);
+export async function keepTail(instance: Instance, from: Member, aside: string): Promise<void> {
+  const { options, dialect, tails } = instance;
   try {
     const history = await historyOf(options, dialect, from);
     if (history === null) throw new Error(`what ${from.id} holds is not known`);
     const end = (await readIdentity(aside))?.end ?? null;
     if (end !== null && history.holds(positionOfEnd(end))) return;
     const { isHeld } = history;
-    const gtids = await writeOut(instance, aside, { isHeld, from: null }, signal);
-    if (gtids.length === 0) return;
-    const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
-    log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
+    tails.begin((signal) =>
+      writeTail(instance, aside, isHeld, signal).catch((error) => notKept(instance, aside, error)),
+    );
   } catch (error) {
-    const message = `What only this member held could not be written out; its logs are in ${aside}.`;
-    log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
+    notKept(instance, aside, error);
   }
+}
+
+function notKept({ log }: Instance, aside: string, error: unknown): void {
+  const message = `What only this member held could not be written out; its logs are in ${aside}.`;
+  log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
+}
+
+async function writeTail(instance: Instance, aside: string, isHeld: IsHeld, signal: AbortSignal): Promise<void> {
+  const gtids = await writeOut(instance, aside, { isHeld, from: null }, signal);
+  if (gtids.length === 0) return;
+  const folder = join(aside, tailFolder);
+  const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
+  instance.log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
 }
 
 /** A place in the binary log. */
