@@ -60,6 +60,6 @@ async function fromNodeFile(file: string, known: Omit<Login, 'ca'>): Promise<Log
 /** Says what to do when the database does not know the password. */
 export function loginRefused(user: string, cause: unknown): CliError {
   const next =
-    "Put the password into PGPASSWORD or PGPASSFILE (MySQL, MariaDB: MYSQL_PWD), or name the cluster by its folder or by a node's file.";
+    "Put the password into PGPASSWORD or PGPASSFILE (MySQL, MariaDB: MYSQL_PWD), or name the cluster by its folder or by a node's file. (On MySQL and MariaDB `understudy up` makes the account as its last step.)";
   return new CliError('REFUSED', `The database refused the login of "${user}".`, next, { cause });
 }
