@@ -1,7 +1,4 @@
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { codeOf, syncFolder } from '@understudy/engine/host';
-import { logFiles, relayLogName } from '../disk/binlog-files.ts';
+import { syncRelayLog } from '../disk/sync.ts';
 import type { Instance } from '../instance.ts';
 import { readPosition, syncsEachEvent } from '../observe/position.ts';
 import type { RunningServer } from '../process/server-process.ts';
@@ -46,21 +43,4 @@ export async function keepSynced(
   const { position } = await readPosition(parts, session);
   await syncRelayLog(parts.options.dataDir);
   parts.facts.of(running.pid).synced = position;
-}
-
-/** Puts on the disk whatever the relay log holds. */
-export async function syncRelayLog(dataDir: string): Promise<void> {
-  for (const name of [...(await logFiles(dataDir, relayLogName)), `${relayLogName}.index`]) {
-    const handle = await open(join(dataDir, name), 'r').catch((error: unknown) => {
-      // Applied to its end, and removed meanwhile.
-      if (codeOf(error) === 'ENOENT') return null;
-      throw error;
-    });
-    try {
-      await handle?.sync();
-    } finally {
-      await handle?.close();
-    }
-  }
-  await syncFolder(dataDir);
 }

@@ -5,6 +5,7 @@ import { replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { changeIdentity, readIdentity } from '../disk/identity.ts';
+import { syncRelayLog } from '../disk/sync.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
@@ -12,7 +13,6 @@ import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { type Flavour, programOf } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
-import { syncRelayLog } from './relay-sync.ts';
 
 const applyTimeoutMs = 24 * 3600 * 1000;
 const queryTimeoutMs = 10_000;

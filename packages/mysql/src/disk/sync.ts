@@ -1,6 +1,7 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '@understudy/engine/host';
+import { codeOf, syncFolder } from '@understudy/engine/host';
+import { logFiles, relayLogName } from './binlog-files.ts';
 
 /** Makes every file below `folder`, and the folders themselves, durable. */
 export async function syncTree(folder: string): Promise<void> {
@@ -10,6 +11,17 @@ export async function syncTree(folder: string): Promise<void> {
     else if (entry.isFile()) await syncFile(path);
   }
   await syncFolder(folder);
+}
+
+/** Puts on the disk whatever the relay log of a data directory holds, also while its server writes it. */
+export async function syncRelayLog(dataDir: string): Promise<void> {
+  for (const name of [...(await logFiles(dataDir, relayLogName)), `${relayLogName}.index`]) {
+    await syncFile(join(dataDir, name)).catch((error: unknown) => {
+      // Applied to its end, and removed meanwhile.
+      if (codeOf(error) !== 'ENOENT') throw error;
+    });
+  }
+  await syncFolder(dataDir);
 }
 
 async function syncFile(path: string): Promise<void> {
