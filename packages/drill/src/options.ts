@@ -15,6 +15,13 @@ export const defaultFaults: readonly FaultName[] = [
   'switchover',
 ];
 
+/** A whole number, with a message that says what is wanted: text that is none arrives as NaN. */
+const whole = (min: number, max: number): z.ZodInt =>
+  z
+    .int(`is not a whole number from ${min} to ${max}`)
+    .min(min, `is not a whole number from ${min} to ${max}`)
+    .max(max, `is not a whole number from ${min} to ${max}`);
+
 const shape = z.strictObject({
   engine: z.enum(['postgres', 'mysql', 'mariadb']).default('postgres'),
   faults: z
@@ -22,10 +29,10 @@ const shape = z.strictObject({
     .min(1)
     .default([...defaultFaults]),
   /** How often each fault is injected. */
-  runs: z.number().int().min(1).max(100_000).default(5),
+  runs: whole(1, 100_000).default(5),
   store: z.enum(['local', 'etcd']).default('local'),
-  etcdMembers: z.union([z.literal(1), z.literal(3)]).default(1),
-  nodes: z.number().int().min(2).max(9).default(3),
+  etcdMembers: z.literal([1, 3], 'is neither 1 nor 3').default(1),
+  nodes: whole(2, 9).default(3),
   durability: z.enum(['sync', 'async']).default('sync'),
   /** Version of the server; `pgVersion` is its older name, for PostgreSQL. */
   serverVersion: z
@@ -38,15 +45,15 @@ const shape = z.strictObject({
     .optional(),
   binDir: z.string().min(1).optional(),
   hosts: z.enum(['automatic', 'loopback', 'namespaces']).default('automatic'),
-  writers: z.number().int().min(1).max(200).default(20),
+  writers: whole(1, 200).default(20),
   /** Time between two inserts of one writer. */
-  everyMs: z.number().int().min(2).max(10_000).default(20),
+  everyMs: whole(2, 10_000).default(20),
   /** How long a client waits for an answer before it gives up on its connection. */
-  deadlineMs: z.number().int().min(50).max(60_000).default(500),
+  deadlineMs: whole(50, 60_000).default(500),
   /** Quiet time with writes before each fault. */
-  calmMs: z.number().int().min(200).max(60_000).default(2000),
+  calmMs: whole(200, 60_000).default(2000),
   /** How long the cluster may take to be whole again after a fault was healed. */
-  convergeMs: z.number().int().min(1000).max(600_000).default(60_000),
+  convergeMs: whole(1000, 600_000).default(60_000),
   folder: z.string().min(1).optional(),
   /** Whether the cluster's folder stays after a drill without violations. */
   keep: z.enum(['keep', 'remove']).default('remove'),
