@@ -7,14 +7,14 @@ import {
   type LeadershipRecord,
   recoveryPoint,
 } from '../src/index.ts';
-import { any, confirmed, n2, n3, primary, record } from './support/build.ts';
+import { any, confirmed, n1, n2, n3, primary, record, replica } from './support/build.ts';
 import { at } from './support/positions.ts';
 
 const point = (
   change: Partial<LeadershipRecord> = {},
   config: Partial<ClusterConfig> = {},
   engine: EngineState | null = primary(),
-) => recoveryPoint(record(change), { ...DEFAULT_CONFIG, ...config }, engine);
+) => recoveryPoint(record(change), { ...DEFAULT_CONFIG, ...config }, new Map(engine === null ? [] : [[n1, engine]]));
 
 test('sync with a proven rule loses nothing, also when nobody sees the leader', () => {
   assert.equal(point().kind, 'zero-proven');
@@ -50,4 +50,21 @@ test('what cannot be bounded says so', () => {
     const found = point({ durability: 'async', rule: any(0) }, {}, engine);
     assert.deepEqual([found.kind, found.kind === 'bounded' ? found.upToBytes : 0], ['bounded', null]);
   }
+});
+
+test('what a server says against the promise is named, whichever member it is', () => {
+  const pointOf = (...engines: [typeof n1, EngineState][]) => recoveryPoint(record(), DEFAULT_CONFIG, new Map(engines));
+  const assumed = { effect: 'assumed', text: 'fsync is off.' } as const;
+  const loss = { effect: 'loss', text: 'synchronous_commit is off for role app.' } as const;
+  const onReplica = pointOf([n1, primary()], [n2, replica({ voids: [assumed] })]);
+  assert.deepEqual([onReplica.kind, onReplica.why], ['zero-assumed', 'n2: fsync is off.']);
+  const onLeader = pointOf([n1, { ...primary(), voids: [assumed, loss] }], [n2, replica()]);
+  assert.deepEqual([onLeader.kind, onLeader.why], ['bounded', 'n1: synchronous_commit is off for role app.']);
+  assert.equal(pointOf([n1, primary()], [n2, replica({ voids: [] })]).kind, 'zero-proven');
+});
+
+test('a rule that the server cannot prove says why', () => {
+  const acks = { running: null, barrier: null, unproven: 'A foreign replica can acknowledge here: host 10.9.9.9.' };
+  const found = point({}, {}, primary({ acks }));
+  assert.deepEqual([found.kind, found.why], ['zero-assumed', acks.unproven]);
 });

@@ -122,7 +122,8 @@ export function rpoOf(seen: Picture): Rpo {
   const { record, config } = seen;
   if (record === null) return { kind: 'unknown', text: 'rpo: unknown; no leader was ever recorded' };
   const leader = seen.reports.get(record.leader) ?? null;
-  const point = recoveryPoint(record, config, leader?.live.engine ?? null);
+  const engines = new Map([...seen.reports].map(([member, report]) => [member, report.live.engine] as const));
+  const point = recoveryPoint(record, config, engines);
   switch (point.kind) {
     case 'zero-proven': {
       // A role or database that lowers synchronous_commit is outside of what the rule protects.

@@ -6,6 +6,7 @@ import {
   type EngineState,
   encodePosition,
   type LiveState,
+  type PromiseVoid,
   type Receiver,
   type ReplicaProgress,
 } from '@understudy/core';
@@ -35,7 +36,13 @@ const progressSchema: z.ZodType<ReplicaProgress> = z.object({
 const acksSchema: z.ZodType<AckState> = z.object({
   running: ackRuleSchema.nullable(),
   barrier: positionSchema.nullable(),
+  unproven: z.string().max(4000).optional(),
 });
+
+const voidsSchema: z.ZodType<readonly PromiseVoid[] | undefined> = z
+  .array(z.object({ effect: z.enum(['assumed', 'loss']), text: z.string().max(4000) }))
+  .max(64)
+  .optional();
 
 export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('absent') }),
@@ -56,6 +63,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     upstream: memberIdSchema.nullable(),
     receiver: receiverSchema,
     blocked: z.string().max(2000).optional(),
+    voids: voidsSchema,
   }),
   z.object({
     kind: z.literal('primary'),
@@ -63,6 +71,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     position: positionSchema,
     acks: acksSchema,
     replicas: z.array(progressSchema).max(256),
+    voids: voidsSchema,
   }),
   z.object({ kind: z.literal('unresponsive'), was: z.enum(['replica', 'primary', 'unknown']), sinceMs: silentMs }),
 ]);
@@ -92,7 +101,7 @@ export function encodeEngine(state: EngineState): object {
       return {
         ...state,
         position: encodePosition(state.position),
-        acks: { running: state.acks.running, barrier: encodeNullable(state.acks.barrier) },
+        acks: { ...state.acks, barrier: encodeNullable(state.acks.barrier) },
         replicas: state.replicas.map((replica) => ({ ...replica, confirmed: encodePosition(replica.confirmed) })),
       };
     default:

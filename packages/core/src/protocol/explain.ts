@@ -87,7 +87,7 @@ export function explainFailover(obs: Observation, memory: Memory = EMPTY_MEMORY)
     paused: content.paused ? 'yes' : 'no',
     proof: proofOutlook(turn, replicas, candidates),
     candidates: candidates.toSorted((a, b) => ORDER.indexOf(a.standing) - ORDER.indexOf(b.standing)),
-    rpo: recoveryPoint(content.record.value, turn.config, engineOf(turn, leader)),
+    rpo: recoveryPoint(content.record.value, turn.config, enginesOf(turn)),
   };
 }
 
@@ -99,6 +99,16 @@ type Sealable = Replica & { readonly position: Position };
 /** A member's engine as it says itself; null when nobody hears it. */
 function engineOf(turn: LedTurn, member: MemberId): EngineState | null {
   return member === turn.obs.self ? turn.obs.engine : (freshPeer(turn, member)?.engine ?? null);
+}
+
+/** Every member's engine that somebody hears. */
+function enginesOf(turn: LedTurn): ReadonlyMap<MemberId, EngineState> {
+  const found = new Map<MemberId, EngineState>([[turn.obs.self, turn.obs.engine]]);
+  for (const member of turn.obs.peers.keys()) {
+    const engine = engineOf(turn, member);
+    if (engine !== null) found.set(member, engine);
+  }
+  return found;
 }
 
 /** Everybody but the leader who could seal now: reachable, a replica, its log read to the end. */

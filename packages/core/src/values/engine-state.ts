@@ -34,6 +34,19 @@ export interface AckState {
   readonly running: AckRule | null;
   /** A log position written after `running` was proven: what is confirmed at or beyond it was counted by `running` alone. */
   readonly barrier: Position | null;
+  /** Why `running` is null, when the server itself says why: a sentence for people, such as who else can acknowledge here. */
+  readonly unproven?: string | undefined;
+}
+
+/**
+ * A setting, role, database, session default or plugin of one server that voids the promise, whatever the cluster's configuration says.
+ * `assumed`: nothing is lost as long as what the sentence names does not happen. `loss`: acknowledged writes can be lost by a fault that
+ * the promise covers.
+ */
+export interface PromiseVoid {
+  readonly effect: 'assumed' | 'loss';
+  /** A sentence for people: the setting, its value, what it can cost, and how to take it back. */
+  readonly text: string;
 }
 
 /** One database server, as its own agent sees it. */
@@ -63,6 +76,8 @@ export type EngineState =
       readonly receiver: Receiver;
       /** Why what it received cannot be applied, so that it cannot be opened now: half a sentence for people. Its position counts all the same. */
       readonly blocked?: string | undefined;
+      /** What of this server voids the promise, read from the server itself; left out: nothing. */
+      readonly voids?: readonly PromiseVoid[] | undefined;
     }
   | {
       readonly kind: 'primary';
@@ -70,6 +85,8 @@ export type EngineState =
       readonly position: Position;
       readonly acks: AckState;
       readonly replicas: readonly ReplicaProgress[];
+      /** As of a replica. */
+      readonly voids?: readonly PromiseVoid[] | undefined;
     }
   /** The process runs but does not answer. */
   | { readonly kind: 'unresponsive'; readonly was: 'replica' | 'primary' | 'unknown'; readonly sinceMs: number };
