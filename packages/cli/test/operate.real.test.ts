@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type HistoryView, type StatusView, statusViewSchema } from '@understudy/agent/client';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
+import { parse, stringify } from 'yaml';
 import { ownCommand } from '../src/invocation.ts';
 import { cli, cliOnTerminal, type Ran, startOnTerminal } from './support/cli.ts';
 import { eventually } from './support/eventually.ts';
@@ -126,18 +127,21 @@ test('config: show, set with the difference, dry run, back to the default', asyn
   assert.equal((await ok('config', 'set', 'switchoverTimeoutMs=9000')).trim(), 'Nothing to change.');
 });
 
-const badSettings: readonly (readonly [string, RegExp])[] = [
+const badSettings: readonly (readonly [string, RegExp, number?])[] = [
+  ['parameters.wrok_mem=64MB', /wrok_mem is not known to this version of PostgreSQL; .*Did you mean "work_mem"\?/, 3],
+  ['parameters.full_page_writes=off', /full_page_writes is set by Understudy itself/, 3],
+  ['parameters.work_mem=null', /work_mem.*found null.*write NAME=default/],
   ['requiredAks=2', /requiredAks: is not a setting\. Did you mean "requiredAcks"\?/],
   ['requiredAcks=many', /requiredAcks: .*\(found "many"\)/],
   ['maximum_lag_on_failover=1', /maximum_lag_on_failover: is not a setting\. Here it is maxLagOnFailoverBytes/],
   ['synchronousCommit=local', /"local" acknowledges without any replica/],
   ['nonsense', /"nonsense" is not NAME=VALUE/],
 ];
-for (const [setting, cause] of badSettings) {
+for (const [setting, cause, code = 2] of badSettings) {
   test(`config set refuses ${setting}, with the fix, and changes nothing`, async () => {
     const before = await ok('config', 'show');
     const ran = await here('config', 'set', setting);
-    assert.equal(ran.code, 2);
+    assert.equal(ran.code, code);
     assert.match(ran.stderr, cause);
     assert.equal(await ok('config', 'show'), before);
   });
@@ -339,6 +343,14 @@ test('agent --check: everything an agent would find out, without starting one', 
     ['secrets', 'server'],
   );
   for (const { what, next } of wrong) assert.notEqual(next, '', what);
+  const node = parse(text);
+  Object.assign(node.engine, { dataDir: '/proc/understudy/data', parameters: { max_connection: 5 } });
+  await writeFile(broken, stringify(node));
+  const fresh = await cli(['agent', '--config', broken, '--check']);
+  assert.equal(fresh.code, 2);
+  assert.match(fresh.stdout, /engine\.parameters\.max_connection is not known .*Did you mean "max_connections"\?/s);
+  // Root may write anywhere as far as `access` knows.
+  if (process.getuid?.() !== 0) assert.match(fresh.stdout, /install -d -o \d+ -m 0700 \/proc\/understudy$/m);
 });
 
 test('a second agent of the same folder, and one whose port is taken, end with the reason', async () => {

@@ -24,6 +24,13 @@ export interface MemberReport {
   readonly silentMs: number;
 }
 
+/** A server parameter that an operator wants for the cluster, and that this member's server would not take. */
+export interface ParameterProblem {
+  readonly name: string;
+  /** The rest of a sentence that begins with the name: what is wrong, and what to do. */
+  readonly problem: string;
+}
+
 /** What `observe` returns beside the state: facts for people and for metrics, never for decisions of safety. */
 export interface EngineDetails {
   readonly version: string | null;
@@ -60,6 +67,13 @@ export interface Engine {
   execute(command: EngineCommand, context: ClusterContext): Promise<void>;
   /** Failures of background jobs since the last call. */
   takeFailures(): readonly { readonly command: string; readonly error: EngineError }[];
+  /**
+   * What is wrong with these server parameters, before they are stored for the whole cluster: names that the server does not know, names that are not
+   * the operator's to set, values with which it would not start. The present server is not touched. Parameters that are right are left out.
+   *
+   * @throws EngineError `ENGINE_TIMEOUT`, `ENGINE_BINARY_MISSING` when it cannot be found out.
+   */
+  checkParameters(parameters: Readonly<Record<string, string>>): Promise<readonly ParameterProblem[]>;
   /** Keeps the standing things in order (slots for every member, retention, parameters). Called every second or so while nothing else happens. */
   maintain(context: ClusterContext): Promise<void>;
   /** Calls back at once when something that matters may have changed: process exit, job finished. */

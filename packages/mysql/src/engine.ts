@@ -7,6 +7,7 @@ import {
   type Engine,
   type EngineDetails,
   EngineError,
+  type ParameterProblem,
 } from '@understudy/engine';
 import { type JobFailure, type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
@@ -99,6 +100,10 @@ export class MysqlEngine implements Engine {
 
   takeFailures(): readonly JobFailure[] {
     return this.#jobs.takeFailures();
+  }
+
+  async checkParameters(parameters: Readonly<Record<string, string>>): Promise<readonly ParameterProblem[]> {
+    return this.#instance.config.check(parameters);
   }
 
   onChange(listener: () => void): void {

@@ -1,7 +1,7 @@
-import { type Engine, EngineError } from '@understudy/engine';
+import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import { OutgoingCopy } from './clone/outgoing.ts';
-import { checkParameters, readCatalog, type VariableCatalog } from './config/catalog.ts';
+import { checkParameters, parameterProblems, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { dialectOf } from './dialect/dialect.ts';
 import { readIdentity } from './disk/identity.ts';
@@ -81,6 +81,18 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     instance.facts.of(running.pid).received = (await readIdentity(dataDir))?.received ?? 'unknown';
   }
   return new MysqlEngine(instance, observer, probe, dialect.requiredAcksMax);
+}
+
+/**
+ * What is wrong with a node's own parameters, by what its server's program says of itself. Nothing is started.
+ *
+ * @throws EngineError `ENGINE_BINARY_MISSING` when the program does not answer.
+ */
+export async function checkNodeParameters(
+  options: Pick<MysqlOptions, 'binaries' | 'runAs' | 'parameters'>,
+): Promise<readonly ParameterProblem[]> {
+  const programs = await findPrograms(options);
+  return parameterProblems(options.parameters, await readCatalog(programs, options), programs.flavour);
 }
 
 /** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */

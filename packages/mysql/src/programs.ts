@@ -50,7 +50,7 @@ const candidates = (baseDir: string, names: readonly string[]): readonly string[
  *
  * @throws EngineError `ENGINE_BINARY_MISSING` when there is none, it does not run, or it is too old.
  */
-export async function findPrograms(options: MysqlOptions): Promise<ServerPrograms> {
+export async function findPrograms(options: Pick<MysqlOptions, 'binaries' | 'runAs'>): Promise<ServerPrograms> {
   const { baseDir, libraryPath } = options.binaries;
   const server = options.binaries.server ?? (await firstProgram(candidates(baseDir, ['mariadbd', 'mysqld'])));
   if (server === null) {

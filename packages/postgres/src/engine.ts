@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCommand, EngineJob, EngineState } from '@understudy/core';
-import { type ClusterContext, type Engine, type EngineDetails, EngineError } from '@understudy/engine';
+import {
+  type ClusterContext,
+  type Engine,
+  type EngineDetails,
+  EngineError,
+  type ParameterProblem,
+} from '@understudy/engine';
 import { type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
@@ -84,6 +90,10 @@ export class PostgresEngine implements Engine {
 
   takeFailures(): readonly { readonly command: string; readonly error: EngineError }[] {
     return this.#jobs.takeFailures();
+  }
+
+  async checkParameters(parameters: Readonly<Record<string, string>>): Promise<readonly ParameterProblem[]> {
+    return this.#instance.config.check(parameters);
   }
 
   onChange(listener: () => void): void {

@@ -1,8 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Engine, EngineError } from '@understudy/engine';
+import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
-import { checkParameters, type ParameterCatalog, readCatalog } from './config/catalog.ts';
+import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
@@ -66,6 +66,17 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     await recallArmed(instance, running);
   }
   return new PostgresEngine(instance, observer, probe);
+}
+
+/**
+ * What is wrong with a node's own parameters, by what its server's program says of itself. Nothing is started.
+ *
+ * @throws EngineError `ENGINE_BINARY_MISSING` when the program does not answer.
+ */
+export async function checkNodeParameters(
+  options: Pick<PostgresOptions, 'binaries' | 'runAs' | 'parameters'>,
+): Promise<readonly ParameterProblem[]> {
+  return parameterProblems(options.parameters, await readCatalog(options));
 }
 
 /** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */

@@ -11,7 +11,7 @@ import { encodeStoreValue } from '../codec/store-values.ts';
 import { unkeepable } from '../config/acks.ts';
 import { parseClusterConfig, patchClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/problems.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { problem } from './errors.ts';
 import type { failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
 import { requestView } from './status.ts';
@@ -226,6 +226,7 @@ export async function changeConfig(
     const present = agent.link.decoded?.content.config ?? null;
     const wanted = checkedConfig(how, agent.clusterConfig, body);
     refuseUnkeepable(agent, wanted);
+    await refuseParameters(agent, wanted);
     const compare =
       present === null
         ? ({ kind: 'absent', key: 'config' } as const)
@@ -242,6 +243,28 @@ function refuseUnkeepable({ engine }: Agent, config: ClusterConfig): void {
   const wrong = unkeepable(engine, config);
   if (wrong.length === 0) return;
   throw problem(422, 'CONFIG_INVALID', `${wrong.join('; ')}.`, 'Correct the named settings; nothing was changed.');
+}
+
+/**
+ * A parameter with which a server would not start must not get into the store: every server would meet it at its next start. Only what is
+ * new is looked at, so that something wrong from before does not stand in the way of its own repair.
+ */
+async function refuseParameters(agent: Agent, { parameters }: ClusterConfig): Promise<void> {
+  const before = agent.clusterConfig.parameters;
+  const changed = Object.fromEntries(Object.entries(parameters).filter(([name, value]) => before[name] !== value));
+  if (Object.keys(changed).length === 0) return;
+  const found = await agent.engine.checkParameters(changed).catch((error: unknown) => {
+    throw problem(
+      503,
+      codeOf(error, 'INTERNAL'),
+      messageOf(error),
+      'Nothing was changed. Ask again, or ask another agent.',
+    );
+  });
+  if (found.length === 0) return;
+  const text = found.map(({ name, problem: wrong }) => `The parameter ${name} ${wrong}`).join('\n');
+  const next = 'Nothing was changed. To take a parameter of your own away, write parameters.NAME=default.';
+  throw problem(412, 'PARAMETERS_REFUSED', text, next);
 }
 
 function checkedConfig(how: 'patch' | 'replace', current: ClusterConfig, body: unknown): ClusterConfig {

@@ -1,8 +1,8 @@
 /** Turns what zod found wrong into problems that people can act on: where, what, and how to put it right. */
 
+import { nearest } from '@understudy/engine/host';
 import type { z } from 'zod';
 import { AgentError } from '../errors.ts';
-import { nearest } from './nearest.ts';
 
 /** One wrong setting. */
 export interface ConfigProblem {
@@ -81,7 +81,7 @@ function explainIssue(schema: z.ZodType, issue: z.core.$ZodIssue, input: unknown
       line: locate(issue.path),
       value: missing || SECRET_KEY.test(key) ? null : shorten(found),
       message: missing ? 'is missing' : issue.message,
-      fix: missing ? `Add "${key}": ${expected(issue)}.` : fixFor(issue, key),
+      fix: missing ? `Add "${key}": ${expected(issue)}.` : fixFor(issue, key, found),
     },
   ];
 }
@@ -106,14 +106,17 @@ function expected(issue: z.core.$ZodIssue): string {
   return issue.code === 'invalid_type' ? `a ${issue.expected}` : issue.message;
 }
 
-function fixFor(issue: z.core.$ZodIssue, key: string): string {
+/** An empty value is mostly meant to take a setting back. */
+const TO_DEFAULT = ' To take a setting back with `config set`, write NAME=default.';
+
+function fixFor(issue: z.core.$ZodIssue, key: string, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `Write a ${issue.expected} there.`;
+      return `Write a ${issue.expected} there.${value === null || value === '' ? TO_DEFAULT : ''}`;
     case 'invalid_value':
       return `Use one of ${issue.values.map(String).join(', ')}.`;
     case 'invalid_union':
-      return `Use one of the documented forms of "${key}".`;
+      return `Use one of the documented forms of "${key}".${value === null || value === '' ? TO_DEFAULT : ''}`;
     case 'too_small':
       return `Use ${issue.minimum} or more.`;
     case 'too_big':

@@ -1,9 +1,11 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent/client';
+import type { ParameterProblem } from '@understudy/engine';
+import { serverUser } from '@understudy/servers';
 import { type Context, print, printJson } from '../context.ts';
 import { engineFacts } from '../engine/facts.ts';
-import { codeOf } from '../errors.ts';
+import { CliError, codeOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { failureOf } from '../failure.ts';
 
@@ -32,7 +34,7 @@ export async function checkNode(context: Context, file: string, config: NodeConf
       return `${tokenFile} is private`;
     }),
     look('api', async () => `listens on ${formatAddress(config.api.listen)}, ${await certificates(config)}`),
-    look('server', () => serverText(config)),
+    look('server', async () => `${await serverText(config)}; ${await parametersText(config)}`),
     look('data', () => dataText(config)),
     look('store', () => storeText(config)),
   ]);
@@ -79,6 +81,33 @@ async function serverText({ engine }: NodeConfig): Promise<string> {
   return `PostgreSQL ${version} in ${binDir}; ${rewind}`;
 }
 
+/** The server parameters of this node's own: an agent refuses to start with a wrong one. */
+async function parametersText({ engine }: NodeConfig): Promise<string> {
+  const problems = await parameterProblemsOf(engine);
+  if (problems.length > 0) {
+    const text = problems.map(({ name, problem }) => `engine.parameters.${name} ${problem}`).join(' ');
+    throw new CliError('USAGE', text, 'Correct engine.parameters in the file.');
+  }
+  const count = Object.keys(engine.parameters).length;
+  return count === 0 ? 'no parameters of its own' : `${count} parameter${count === 1 ? '' : 's'} of its own`;
+}
+
+async function parameterProblemsOf(engine: NodeConfig['engine']): Promise<readonly ParameterProblem[]> {
+  const user = serverUser();
+  const runAs = user === null ? null : { uid: user.uid, gid: user.gid };
+  const { parameters } = engine;
+  if (engine.kind === 'postgres') {
+    const { postgresFor } = await import('../engine/postgres.ts');
+    const { checkNodeParameters } = await import('@understudy/postgres');
+    const { binDir } = await postgresFor(engine);
+    return checkNodeParameters({ binaries: { binDir }, runAs, parameters });
+  }
+  const { mysqlFor } = await import('../engine/mysql.ts');
+  const { checkNodeParameters } = await import('@understudy/mysql');
+  const { baseDir, tools } = await mysqlFor(engine);
+  return checkNodeParameters({ binaries: { baseDir, server: tools.server }, runAs, parameters });
+}
+
 async function dataText(config: NodeConfig): Promise<string> {
   const { dataDir } = config.engine;
   try {
@@ -87,7 +116,14 @@ async function dataText(config: NodeConfig): Promise<string> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
-  await access(await nearestFolder(dataDir), constants.W_OK);
+  const nearest = await nearestFolder(dataDir);
+  await access(nearest, constants.W_OK).catch((error: unknown) => {
+    const folder = dirname(dataDir);
+    const text = `${dataDir} cannot be made: ${nearest} does not let this user write (${codeOf(error)}).`;
+    const owner = process.getuid?.() ?? 0;
+    const next = `Make its folder for the agent's user, and leave ${nearest} as it is: install -d -o ${owner} -m 0700 ${folder}`;
+    throw new CliError('FILE_UNREADABLE', text, next, { cause: error });
+  });
   return `${dataDir} will be made`;
 }
 

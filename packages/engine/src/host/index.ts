@@ -15,4 +15,5 @@ export { codeOf } from './errors.ts';
 export { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from './files.ts';
 export { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from './incomplete.ts';
 export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts';
+export { nearest } from './nearest.ts';
 export { monotonicMs, pollUntil, withDeadline } from './waiting.ts';

@@ -1,4 +1,5 @@
-import { EngineError } from '@understudy/engine';
+import { EngineError, type ParameterProblem } from '@understudy/engine';
+import { nearest } from '@understudy/engine/host';
 import type { MysqlOptions } from '../options.ts';
 import { runProgram, tail } from '../process/program.ts';
 import type { Flavour, ServerPrograms } from '../programs.ts';
@@ -12,7 +13,10 @@ export type VariableCatalog = ReadonlySet<string>;
  *
  * @throws EngineError `ENGINE_BINARY_MISSING` when the program does not answer.
  */
-export async function readCatalog(programs: ServerPrograms, options: MysqlOptions): Promise<VariableCatalog> {
+export async function readCatalog(
+  programs: ServerPrograms,
+  options: Pick<MysqlOptions, 'runAs'>,
+): Promise<VariableCatalog> {
   const args = ['--no-defaults', `--basedir=${programs.baseDir}`, '--verbose', '--help'];
   const asRoot = process.getuid?.() === 0 && options.runAs === null ? ['--user=root'] : [];
   const { code, output } = await runProgram(programs.server, [...args, ...asRoot], {
@@ -55,6 +59,24 @@ export function checkParameters(
     else problems.push(`The parameter ${name} of ${where} ${problem}`);
   }
   return { good, problems };
+}
+
+/** What is wrong with parameters that are wanted for the whole cluster, by name. */
+export function parameterProblems(
+  given: Readonly<Record<string, string>>,
+  catalog: VariableCatalog,
+  flavour: Flavour,
+): readonly ParameterProblem[] {
+  return Object.entries(given).flatMap(([name, value]) => {
+    const problem = problemOf(name, value, catalog, flavour);
+    return problem === null ? [] : [{ name, problem: problem + nearby(name, problem, catalog) }];
+  });
+}
+
+/** The name that was probably meant. */
+function nearby(name: string, problem: string, catalog: VariableCatalog): string {
+  const meant = problem.includes('correct the name') ? nearest(canonicalName(name), [...catalog]) : null;
+  return meant === null ? '' : ` Did you mean "${meant}"?`;
 }
 
 function problemOf(name: string, value: string, catalog: VariableCatalog, flavour: Flavour): string | null {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { MemberId } from '@understudy/core';
-import type { ClusterContext } from '@understudy/engine';
+import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { engineError, reasonOf } from '../errors.ts';
@@ -8,7 +8,7 @@ import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { ServerPrograms } from '../programs.ts';
 import { accountStatements } from './accounts.ts';
-import { checkParameters, type VariableCatalog } from './catalog.ts';
+import { checkParameters, parameterProblems, type VariableCatalog } from './catalog.ts';
 import { type Parameters, parametersOf, renderConfig, serverSettings } from './file.ts';
 import { reservedReason, type Settings, settingsProfiles } from './settings.ts';
 
@@ -40,6 +40,11 @@ export class ManagedConfig {
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
   problems(): readonly string[] {
     return checkParameters(this.#cluster, 'the cluster', this.#catalog, this.#programs.flavour).problems;
+  }
+
+  /** What is wrong with parameters that are not the cluster's yet. */
+  check(parameters: Parameters): readonly ParameterProblem[] {
+    return parameterProblems(parameters, this.#catalog, this.#programs.flavour);
   }
 
   /** The parameters that are wanted now and may be set by anybody: those of the cluster win over this node's. */

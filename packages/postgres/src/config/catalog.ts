@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { EngineError } from '@understudy/engine';
+import { EngineError, type ParameterProblem } from '@understudy/engine';
+import { nearest } from '@understudy/engine/host';
 import type { PostgresOptions } from '../options.ts';
 import { runProgram, tail } from '../process/program.ts';
 import { reservedSettings } from './settings.ts';
@@ -13,7 +14,7 @@ export type ParameterKind = 'BOOLEAN' | 'INTEGER' | 'REAL' | 'STRING' | 'ENUM';
  *
  * @throws EngineError `ENGINE_BINARY_MISSING` when the program does not answer.
  */
-export async function readCatalog(options: PostgresOptions): Promise<ParameterCatalog> {
+export async function readCatalog(options: Pick<PostgresOptions, 'binaries' | 'runAs'>): Promise<ParameterCatalog> {
   const { code, output } = await runProgram(join(options.binaries.binDir, 'postgres'), ['--describe-config'], {
     home: '/',
     libraryPath: options.binaries.libraryPath,
@@ -66,6 +67,23 @@ export function checkParameters(
     else problems.push(`The parameter ${name} of ${where} ${problem}`);
   }
   return { good, problems };
+}
+
+/** What is wrong with parameters that are wanted for the whole cluster, by name. */
+export function parameterProblems(
+  given: Readonly<Record<string, string>>,
+  catalog: ParameterCatalog,
+): readonly ParameterProblem[] {
+  return Object.entries(given).flatMap(([name, value]) => {
+    const problem = problemOf(name.toLowerCase(), value, catalog);
+    return problem === null ? [] : [{ name, problem: problem + nearby(name, problem, catalog) }];
+  });
+}
+
+/** The name that was probably meant. */
+function nearby(name: string, problem: string, catalog: ParameterCatalog): string {
+  const meant = problem.includes('correct the name') ? nearest(name.toLowerCase(), [...catalog.keys()]) : null;
+  return meant === null ? '' : ` Did you mean "${meant}"?`;
 }
 
 function problemOf(name: string, value: string, catalog: ParameterCatalog): string | null {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ClusterContext } from '@understudy/engine';
+import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { engineError } from '../errors.ts';
 import { blockingStandbyNames } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 import { hbaName, includeName, type Paths } from '../paths.ts';
-import { checkParameters, type ParameterCatalog } from './catalog.ts';
+import { checkParameters, type ParameterCatalog, parameterProblems } from './catalog.ts';
 import { passwordFileContent } from './conninfo.ts';
 import { renderHba } from './hba.ts';
 import {
@@ -84,6 +84,11 @@ export class ManagedConfig {
           `The parameter ${name} stays at ${this.#limits?.[name]}: every server here starts as a standby, and a standby cannot start with less than its primary had.`,
       );
     return [...problems, ...raised];
+  }
+
+  /** What is wrong with parameters that are not the cluster's yet. */
+  check(parameters: Readonly<Record<string, string>>): readonly ParameterProblem[] {
+    return parameterProblems(parameters, this.#catalog);
   }
 
   /** Reads what an earlier agent wrote, when its server is still running. */
