@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { epoch, incarnation, type LiveState, lsn, memberId, type Position, systemId } from '@understudy/core';
 import fc from 'fast-check';
 import { EventHub } from '../src/peers/hub.ts';
+import { introduction, subscriberOf } from '../src/peers/introduction.ts';
 import type { PeerReport } from '../src/peers/report.ts';
 import { SseParser } from '../src/peers/sse.ts';
 import { PeerStream } from '../src/peers/stream.ts';
@@ -39,6 +41,7 @@ function report(offset: number, member = N1): PeerReport {
       version: null,
       pendingRestart: [],
       warnings: [],
+      retainedBytes: {},
       serves: 'replica',
       replayLagMs: null,
     },
@@ -46,7 +49,10 @@ function report(offset: number, member = N1): PeerReport {
 }
 
 async function serve(context: TestContext, hub: EventHub): Promise<{ readonly url: string; readonly server: Server }> {
-  const server = createServer((_request, response) => hub.subscribe(response, performance.now()));
+  const server = createServer((request, response) => {
+    const subscriber = subscriberOf(request, TOKEN);
+    if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   context.after(() => {
     hub.close();
@@ -58,11 +64,12 @@ async function serve(context: TestContext, hub: EventHub): Promise<{ readonly ur
   return { url: `http://127.0.0.1:${address.port}`, server };
 }
 
-function listen(context: TestContext, url: string, member = N1): PeerStream {
+function listen(context: TestContext, url: string, member = N1, headers: Record<string, string> = {}): PeerStream {
   const stream = new PeerStream({
     member,
     apiUrl: url,
     tls: null,
+    headers,
     runningMs: () => performance.now(),
     freshMs: () => 5_000,
     onChange: () => undefined,
@@ -76,6 +83,8 @@ const positionOf = (stream: PeerStream): Position | null => {
   const view = stream.view();
   return view.kind === 'fresh' && view.live.engine.kind === 'replica' ? view.live.engine.position : null;
 };
+
+const TOKEN = 'token-of-the-cluster';
 
 describe('peer stream', () => {
   it('gives the whole report at once to whoever connects, and positions with the beats', async (context) => {
@@ -114,7 +123,10 @@ describe('peer stream', () => {
     await eventually('refusing', () => (stream.view().kind === 'refusing' ? true : null));
     const hub = new EventHub();
     hub.publish(report(4), performance.now());
-    const server = createServer((_request, response) => hub.subscribe(response, performance.now()));
+    const server = createServer((request, response) => {
+      const subscriber = subscriberOf(request, TOKEN);
+      if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
+    });
     await new Promise<void>((resolve) => server.listen(Number(port), '127.0.0.1', resolve));
     context.after(() => {
       server.closeAllConnections();
@@ -139,11 +151,35 @@ describe('peer stream', () => {
     assert.equal(stream.view().kind, 'silent');
   });
 
+  it('streams to members however many streams others hold, and to no one who only says that he is one', async (context) => {
+    const hub = new EventHub();
+    const { url } = await serve(context, hub);
+    hub.publish(report(1), performance.now());
+    const { port } = new URL(url);
+    let refused = 0;
+    const open = (headers: string): void => {
+      const socket = connect(Number(port), '127.0.0.1');
+      context.after(() => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.once('data', (data) => {
+        if (!data.toString().startsWith('HTTP/1.1 200')) refused++;
+      });
+      socket.write(`GET /events HTTP/1.1\r\nhost: x\r\n${headers}\r\n`);
+    };
+    const impostor = `x-understudy-member: n3 ${'0'.repeat(64)}\r\n`;
+    for (let i = 0; i < 60; i++) open(i % 2 === 0 ? '' : impostor);
+    await eventually('one address has all that it may have', () => (refused >= 28 && hub.size === 32 ? true : null));
+    const member = listen(context, url, N1, introduction(memberId('n2'), TOKEN));
+    await eventually('the member is served all the same', () => positionOf(member));
+    listen(context, url, N1, introduction(memberId('n2'), TOKEN));
+    listen(context, url, N1, introduction(memberId('n2'), TOKEN));
+    await eventually('its oldest stream makes room', () => (hub.size === 34 ? true : null));
+  });
+
   it('drops a subscriber that does not read', async (context) => {
     const hub = new EventHub();
     const { url } = await serve(context, hub);
     hub.publish(report(1), performance.now());
-    const { connect } = await import('node:net');
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     context.after(() => socket.destroy());
     socket.on('error', () => undefined);

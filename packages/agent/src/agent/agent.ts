@@ -50,6 +50,8 @@ export interface AgentParts {
   readonly engine: Engine;
   readonly store: Store;
   readonly peerTls: PeerTls | null;
+  /** The bearer token of the API; null: none. */
+  readonly token: string | null;
   /** Null when the configuration says `guard.mode: off`. */
   readonly makeGuard: ((runningMs: () => number) => GuardClient) | null;
   readonly log: Logger;
@@ -124,6 +126,7 @@ export class Agent {
     this.peers = new PeerSet({
       self: this.self,
       tls: parts.peerTls,
+      token: parts.token,
       runningMs,
       freshMs: () => Math.min(3 * this.#clock.tickMs, this.clusterConfig.suspectAfterMs),
       onChange,

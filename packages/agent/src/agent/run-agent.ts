@@ -115,6 +115,7 @@ async function start(
     predecessors: lock.predecessors,
     engine,
     store,
+    token,
     peerTls: tls,
     makeGuard: config.guard.mode === 'off' ? null : (runningMs) => makeGuard(config, log.logger, runningMs),
     log: log.logger,

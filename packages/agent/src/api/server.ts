@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Agent } from '../agent/agent.ts';
 import type { Logger } from '../agent/logger.ts';
 import { codeOf, messageOf } from '../errors.ts';
+import { subscriberOf } from '../peers/introduction.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { authorize } from './auth.ts';
 import { addCopyRoute } from './copy.ts';
@@ -109,9 +110,10 @@ function addRoutes(server: FastifyInstance, options: ApiOptions): void {
     reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent)),
   );
   server.get('/openapi.json', (_request, reply) => reply.send(openApiDocument()));
-  server.get('/events', (_request, reply) => {
+  server.get('/events', (request, reply) => {
     reply.hijack();
-    if (!agent.hub.subscribe(reply.raw, monotonicMs())) reply.raw.writeHead(503).end();
+    const subscriber = subscriberOf(request.raw, options.token);
+    if (!agent.hub.subscribe(reply.raw, monotonicMs(), subscriber)) reply.raw.writeHead(503).end();
   });
 }
 

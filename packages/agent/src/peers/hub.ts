@@ -4,16 +4,21 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EngineState, Position } from '@understudy/core';
 import { encodePosition } from '@understudy/core';
+import type { Subscriber } from './introduction.ts';
 import { type Beat, formatBeat, formatReport, type PeerReport } from './report.ts';
 
 /** A subscriber that has not taken this much is dropped: it would only get old news. */
 const MAX_UNSENT_BYTES = 256 * 1024;
-const MAX_SUBSCRIBERS = 256;
+/** Streams of those who are no members: in all, and from one address. */
+const MAX_ANONYMOUS = 256;
+const MAX_PER_ADDRESS = 32;
+/** An agent has one stream; a second one for a moment, while the first has not been noticed to be dead. */
+const MAX_PER_MEMBER = 2;
 /** Even without change a whole report goes out this often, so that small things (counts of silence) get about. */
 const REFRESH_MS = 5_000;
 
 export class EventHub {
-  readonly #subscribers = new Set<Socket>();
+  readonly #subscribers = new Map<Socket, Subscriber>();
   #report: PeerReport | null = null;
   #shape = '';
   #sentReportAtMs = Number.NEGATIVE_INFINITY;
@@ -24,11 +29,14 @@ export class EventHub {
     return this.#subscribers.size;
   }
 
-  /** Starts streaming to `response`, whose head this writes. @returns whether there was room for another subscriber */
-  subscribe(response: ServerResponse, nowMs: number): boolean {
-    if (this.#subscribers.size >= MAX_SUBSCRIBERS) return false;
+  /**
+   * Starts streaming to `response`, whose head this writes. Members always get a stream: what others open cannot keep an agent from being heard.
+   *
+   * @returns whether there was room for another subscriber
+   */
+  subscribe(response: ServerResponse, nowMs: number, subscriber: Subscriber): boolean {
     const { socket } = response;
-    if (socket === null) return false;
+    if (socket === null || !this.#makeRoom(subscriber)) return false;
     // The stream ends with its connection: it needs no chunks, and can be written past the machinery of HTTP.
     response.useChunkedEncodingByDefault = false;
     response.shouldKeepAlive = false;
@@ -37,10 +45,28 @@ export class EventHub {
     socket.setNoDelay(true);
     socket.on('close', () => this.#subscribers.delete(socket));
     socket.on('error', () => socket.destroy());
-    this.#subscribers.add(socket);
+    this.#subscribers.set(socket, subscriber);
     // Without a report yet the head alone is sent, so that the subscriber knows that it is connected.
     socket.write(this.#report === null ? ': no report yet\n\n' : formatReport(nowMs, this.#report));
     return true;
+  }
+
+  #makeRoom(subscriber: Subscriber): boolean {
+    if (subscriber.kind === 'member') {
+      const own = this.#streams((other) => other.kind === 'member' && other.member === subscriber.member);
+      // The oldest is the one whose other end is gone.
+      if (own.length >= MAX_PER_MEMBER) own[0]?.destroy();
+      return true;
+    }
+    const others = this.#streams(({ kind }) => kind === 'anonymous');
+    const { address } = subscriber;
+    const same = this.#streams((other) => other.kind === 'anonymous' && other.address === address);
+    return others.length < MAX_ANONYMOUS && same.length < MAX_PER_ADDRESS;
+  }
+
+  /** The sockets of those subscribers, oldest first. */
+  #streams(wanted: (subscriber: Subscriber) => boolean): readonly Socket[] {
+    return [...this.#subscribers].filter(([, subscriber]) => wanted(subscriber)).map(([socket]) => socket);
   }
 
   /** Sends the whole report if anything but positions and counters changed, otherwise nothing: the next beat has the positions. */
@@ -61,7 +87,7 @@ export class EventHub {
   }
 
   close(): void {
-    for (const socket of this.#subscribers) socket.end();
+    for (const socket of this.#subscribers.keys()) socket.end();
     this.#subscribers.clear();
   }
 
@@ -81,7 +107,7 @@ export class EventHub {
   }
 
   #send(text: string): void {
-    for (const socket of this.#subscribers) {
+    for (const socket of this.#subscribers.keys()) {
       if (socket.writableLength > MAX_UNSENT_BYTES) socket.destroy();
       else socket.write(text);
     }
@@ -101,7 +127,12 @@ function positionsOf(engine: EngineState): { readonly position: Position | null;
 function shapeOf({ live, extra }: PeerReport): string {
   return JSON.stringify([
     { ...live, engine: engineShape(live.engine), leaderPosition: null },
-    { ...extra, replayLagMs: null, job: extra.job === null ? null : extra.job.kind },
+    {
+      ...extra,
+      replayLagMs: null,
+      retainedBytes: Object.keys(extra.retainedBytes),
+      job: extra.job === null ? null : extra.job.kind,
+    },
   ]);
 }
 

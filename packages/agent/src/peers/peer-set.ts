@@ -1,12 +1,15 @@
 /** The streams of all other members. */
 
 import type { Member, MemberId, PeerView, Position } from '@understudy/core';
+import { introduction } from './introduction.ts';
 import type { PeerReport, StreamMessage } from './report.ts';
 import { PeerStream, type PeerTls } from './stream.ts';
 
 export interface PeerSetOptions {
   readonly self: MemberId;
   readonly tls: PeerTls | null;
+  /** The cluster's token, by which this agent shows that it is a member where there is no TLS; null: none. */
+  readonly token: string | null;
   readonly runningMs: () => number;
   readonly freshMs: () => number;
   readonly onChange: () => void;
@@ -30,13 +33,14 @@ export class PeerSet {
     }
     for (const { id, apiUrl } of members.values()) {
       if (id === this.#options.self || this.#streams.has(id)) continue;
-      const { tls, runningMs, freshMs, onChange, onMessage } = this.#options;
+      const { self, token, tls, runningMs, freshMs, onChange, onMessage } = this.#options;
       this.#streams.set(
         id,
         new PeerStream({
           member: id,
           apiUrl,
           tls,
+          headers: introduction(self, token),
           runningMs,
           freshMs,
           onChange,

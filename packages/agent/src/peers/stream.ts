@@ -20,6 +20,8 @@ export interface PeerStreamOptions {
   readonly member: MemberId;
   readonly apiUrl: string;
   readonly tls: PeerTls | null;
+  /** What shows the peer that a member asks. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Running time of this process. */
   readonly runningMs: () => number;
   /** How long a peer may be silent and still be taken at its word. */
@@ -90,9 +92,9 @@ export class PeerStream {
 
   #connect(): void {
     this.#timer = null;
-    const { apiUrl, tls } = this.#options;
+    const { apiUrl, tls, headers } = this.#options;
     const url = new URL('/events', apiUrl);
-    const common = { agent: false, headers: { accept: 'text/event-stream' } } as const;
+    const common = { agent: false, headers: { ...headers, accept: 'text/event-stream' } } as const;
     const request =
       url.protocol === 'https:'
         ? httpsRequest(url, { ...common, ...(tls === null ? {} : { ca: tls.ca, cert: tls.cert, key: tls.key }) })
