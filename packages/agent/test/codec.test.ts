@@ -120,6 +120,7 @@ const EXTRA: ReportExtra = {
   version: '17.10',
   pendingRestart: [],
   warnings: [],
+  retainedBytes: {},
   serves: 'replica',
   replayLagMs: 3,
 };
@@ -224,6 +225,51 @@ describe('peer messages', () => {
         });
       }),
     );
+  });
+
+  it('are taken however much there is to say', () => {
+    const long = 'x'.repeat(10_000);
+    const voids = Array.from(
+      { length: 200 },
+      (_, i) => ({ effect: i === 199 ? 'loss' : 'assumed', text: long }) as const,
+    );
+    const position: Position = { kind: 'wal', timeline: 1, lsn: lsn(1n), history: [] };
+    const engines: readonly EngineState[] = [
+      { kind: 'refused', problem: long },
+      {
+        kind: 'replica',
+        systemId: systemId('1'),
+        position,
+        replayed: position,
+        upstream: null,
+        receiver: { kind: 'broken', cause: 'unknown', detail: long },
+        blocked: long,
+        voids,
+      },
+      {
+        kind: 'primary',
+        systemId: systemId('1'),
+        position,
+        acks: { running: null, barrier: null, unproven: long },
+        replicas: [],
+        voids,
+      },
+    ];
+    for (const engine of engines) {
+      const live = {
+        member: memberId('n1'),
+        incarnation: incarnation('a'),
+        epoch: null,
+        engine,
+        suspects: null,
+        leaderPosition: null,
+      };
+      const message = throughTheWire(formatReport(7, { live, extra: EXTRA }));
+      assert.ok(message?.kind === 'report');
+      const seen = message.report.live.engine;
+      if (seen.kind !== 'refused' && 'voids' in seen)
+        assert.equal(seen.voids?.[0]?.effect, 'loss', 'the worst is said first');
+    }
   });
 
   it('carry beats, which move positions and nothing else', () => {

@@ -34,6 +34,7 @@ function member(id: string, given: Partial<MemberView> = {}): MemberView {
     version: '17.10',
     pendingRestart: [],
     warnings: [],
+    retainedBytes: {},
     ...given,
   };
 }

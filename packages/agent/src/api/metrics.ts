@@ -122,6 +122,9 @@ function ownMetrics(page: Page, agent: Agent): void {
   page.gauge('understudy_replay_lag_bytes', 'What this replica has not replayed.', behind);
   const { hopLagBytes } = hopLag(seen, agent.self);
   page.gauge('understudy_hop_lag_bytes', 'What this replica has not received from whom it follows.', hopLagBytes);
+  for (const [slot, bytes] of Object.entries(latest?.report.extra.retainedBytes ?? {})) {
+    page.gauge('understudy_slot_retained_bytes', 'Log that is kept back for a replication slot.', bytes, { slot });
+  }
   const required = seen.record?.rule.required ?? null;
   page.gauge('understudy_required_acks', 'Acknowledgements that a commit waits for.', required);
   page.gauge('understudy_ackers', 'Replicas whose acknowledgement counts.', seen.record?.rule.members.length ?? null);

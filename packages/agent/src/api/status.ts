@@ -106,6 +106,7 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
     version: report?.extra.version ?? null,
     pendingRestart: [...(report?.extra.pendingRestart ?? [])],
     warnings: [...(report?.extra.warnings ?? [])],
+    retainedBytes: report?.extra.retainedBytes ?? {},
   };
 }
 

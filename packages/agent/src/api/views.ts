@@ -79,6 +79,8 @@ export const memberViewSchema = z.object({
   version: z.string().nullable(),
   pendingRestart: z.array(z.string()),
   warnings: z.array(z.string()),
+  /** Log that its server keeps back for replication slots, by slot, in bytes. */
+  retainedBytes: z.record(z.string(), z.number()).default({}),
 });
 
 export const rpoSchema = z.discriminatedUnion('kind', [

@@ -16,12 +16,28 @@ import { ackRuleSchema, epochSchema, incarnationSchema, memberIdSchema, systemId
 
 const silentMs = z.number().min(0);
 
+/** The longest sentence, and the most of a kind, that a report carries. A peer refuses a report with more, so what is said is cut to it. */
+export const SENTENCE_CHARS = 2000;
+export const SENTENCES = 64;
+
+const sentence = z.string().max(2 * SENTENCE_CHARS);
+
+/** A sentence that every peer takes. */
+export const clipped = (text: string): string =>
+  text.length <= SENTENCE_CHARS ? text : `${text.slice(0, SENTENCE_CHARS - 1)}…`;
+
+/** As many entries as every peer takes; `rest` says how many were left out. */
+export function fewEnough<T>(entries: readonly T[], rest: (left: number) => T): readonly T[] {
+  if (entries.length <= SENTENCES) return entries;
+  return [...entries.slice(0, SENTENCES - 1), rest(entries.length - SENTENCES + 1)];
+}
+
 const receiverSchema: z.ZodType<Receiver> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('none') }),
   z.object({
     kind: z.literal('broken'),
     cause: z.enum(['unknown', 'refused', 'wal-removed', 'history', 'damaged', 'slot', 'login']),
-    detail: z.string().max(4000).optional(),
+    detail: sentence.optional(),
   }),
   z.object({ kind: z.literal('streaming'), silentMs }),
 ]);
@@ -36,18 +52,18 @@ const progressSchema: z.ZodType<ReplicaProgress> = z.object({
 const acksSchema: z.ZodType<AckState> = z.object({
   running: ackRuleSchema.nullable(),
   barrier: positionSchema.nullable(),
-  unproven: z.string().max(4000).optional(),
+  unproven: sentence.optional(),
 });
 
 const voidsSchema: z.ZodType<readonly PromiseVoid[] | undefined> = z
-  .array(z.object({ effect: z.enum(['assumed', 'loss']), text: z.string().max(4000) }))
-  .max(64)
+  .array(z.object({ effect: z.enum(['assumed', 'loss']), text: sentence }))
+  .max(SENTENCES)
   .optional();
 
 export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('absent') }),
   z.object({ kind: z.literal('incomplete') }),
-  z.object({ kind: z.literal('refused'), problem: z.string().max(4000) }),
+  z.object({ kind: z.literal('refused'), problem: sentence }),
   z.object({
     kind: z.literal('stopped'),
     shutdown: z.enum(['clean', 'crashed']),
@@ -62,7 +78,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     replayed: positionSchema,
     upstream: memberIdSchema.nullable(),
     receiver: receiverSchema,
-    blocked: z.string().max(2000).optional(),
+    blocked: sentence.optional(),
     voids: voidsSchema,
   }),
   z.object({
@@ -93,20 +109,49 @@ export function encodeLive(live: LiveState): object {
 /** An engine's state in JSON-safe form. */
 export function encodeEngine(state: EngineState): object {
   switch (state.kind) {
+    case 'refused':
+      return { ...state, problem: clipped(state.problem) };
     case 'stopped':
       return { ...state, position: encodeNullable(state.position) };
     case 'replica':
-      return { ...state, position: encodeNullable(state.position), replayed: encodePosition(state.replayed) };
+      return {
+        ...state,
+        position: encodeNullable(state.position),
+        replayed: encodePosition(state.replayed),
+        receiver: clippedReceiver(state.receiver),
+        ...(state.blocked === undefined ? {} : { blocked: clipped(state.blocked) }),
+        ...(state.voids === undefined ? {} : { voids: clippedVoids(state.voids) }),
+      };
     case 'primary':
       return {
         ...state,
         position: encodePosition(state.position),
-        acks: { ...state.acks, barrier: encodeNullable(state.acks.barrier) },
+        acks: {
+          ...state.acks,
+          barrier: encodeNullable(state.acks.barrier),
+          ...(state.acks.unproven === undefined ? {} : { unproven: clipped(state.acks.unproven) }),
+        },
         replicas: state.replicas.map((replica) => ({ ...replica, confirmed: encodePosition(replica.confirmed) })),
+        ...(state.voids === undefined ? {} : { voids: clippedVoids(state.voids) }),
       };
     default:
       return state;
   }
+}
+
+function clippedReceiver(receiver: Receiver): Receiver {
+  if (receiver.kind !== 'broken' || receiver.detail === undefined) return receiver;
+  return { ...receiver, detail: clipped(receiver.detail) };
+}
+
+/** What can cost an acknowledged write comes first, so that it is not what is left out. */
+function clippedVoids(voids: readonly PromiseVoid[]): readonly PromiseVoid[] {
+  const sorted = [
+    ...voids.filter(({ effect }) => effect === 'loss'),
+    ...voids.filter(({ effect }) => effect !== 'loss'),
+  ];
+  const short = sorted.map(({ effect, text }) => ({ effect, text: clipped(text) }));
+  return fewEnough(short, (left) => ({ effect: 'assumed', text: `There are ${left} more.` }));
 }
 
 export type { EncodedPosition };

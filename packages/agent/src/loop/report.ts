@@ -9,7 +9,11 @@ import {
   type StoreContent,
 } from '@understudy/core';
 import type { EngineDetails } from '@understudy/engine';
+import { clipped, fewEnough, SENTENCES } from '../codec/live.ts';
 import type { PeerReport, ReportExtra } from '../peers/report.ts';
+
+const REASONS = 32;
+const PENDING = 256;
 
 export function contentOf(observation: Observation): StoreContent | null {
   return observation.store.kind === 'never' ? null : observation.store.content;
@@ -37,7 +41,7 @@ export function makeReport(
   return {
     live,
     extra: {
-      reasons: [...decision.reasons],
+      reasons: decision.reasons.slice(0, REASONS).map(({ code, text }) => ({ code, text: clipped(text) })),
       job:
         job === null
           ? null
@@ -48,8 +52,9 @@ export function makeReport(
               totalBytes: job.progress?.totalBytes ?? null,
             },
       version: details.version,
-      pendingRestart: [...details.pendingRestart],
-      warnings: [...details.warnings],
+      pendingRestart: details.pendingRestart.slice(0, PENDING),
+      warnings: [...fewEnough(details.warnings.map(clipped), (left) => `There are ${left} more warnings.`)],
+      retainedBytes: Object.fromEntries(Object.entries(details.retainedBytes).slice(0, SENTENCES)),
       serves: serves(observation, decision),
       replayLagMs,
     },

@@ -26,6 +26,8 @@ export const reportExtraSchema = z.object({
   version: z.string().max(100).nullable(),
   pendingRestart: z.array(z.string().max(200)).max(256),
   warnings: z.array(z.string().max(4000)).max(64),
+  /** Log kept back for slots, by slot, in bytes. */
+  retainedBytes: z.record(z.string().max(64), z.number()).default({}),
   /** May this member answer writes right now, by record and deadline? Routers send writes only to `primary`. */
   serves: z.enum(['primary', 'replica', 'nothing']),
   /** Replay lag of a replica in ms; null when it does not know. */

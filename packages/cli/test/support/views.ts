@@ -32,6 +32,7 @@ export function member(id: string, change: Partial<MemberView> = {}): MemberView
     version: '17.10',
     pendingRestart: [],
     warnings: [],
+    retainedBytes: {},
     ...change,
   };
 }
