@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { historyViewSchema } from '../src/api/views.ts';
 import { isAlive, killTree, signal } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
 import { TestCluster, type TestNode, TOKEN } from './support/nodes.ts';
@@ -111,6 +112,29 @@ describe('three nodes', { timeout: 240_000 }, () => {
       signal(agent, 'SIGKILL');
       await eventually('killed', () => (isAlive(agent) ? null : true));
     }));
+
+  it('hand over when the agent of their leader is told to end, with its server', async () => {
+    const old = cluster.node((await cluster.status(cluster.node('n1'))).leader ?? '');
+    const agent = await cluster.agentProcess(old);
+    assert.ok(agent !== null);
+    const before = (await cluster.log(old)).length;
+    signal(agent, 'SIGTERM');
+    await eventually('its end', () => (isAlive(agent) ? null : true));
+    const others = cluster.nodes.filter((node) => node !== old);
+    const successor = await eventually('a successor', async () => {
+      const seen = await cluster.status(others[0] ?? old);
+      return seen.phase === 'open' && seen.leader !== old.name ? seen : null;
+    });
+    const response = await fetch(`${others[0]?.apiUrl}/understudy/history`);
+    const entries = historyViewSchema.parse(await response.json());
+    assert.equal(entries.find(({ epoch }) => epoch === successor.epoch)?.cause, 'planned-stop');
+    const said = (await cluster.log(old)).slice(before);
+    assert.match(said, /"code":"handed-over"/);
+    assert.doesNotMatch(said, /guard: it does not answer/);
+    assert.equal(await cluster.serverProcess(old).catch(() => null), null, 'its server is gone');
+    cluster.start(old);
+    await allIsThere(await cluster.ready(old, 2));
+  });
 
   it('do not mind the freeze of an agent beside a healthy server', async () => {
     const status = await cluster.status(cluster.node('n1'));

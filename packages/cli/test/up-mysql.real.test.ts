@@ -2,6 +2,7 @@
 // the death of the primary's server, whole again, and nothing left behind. Method: the real command, real servers, the real driver.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import mysql from 'mysql2/promise';
@@ -78,6 +79,14 @@ async function query(url: string, sql: string): Promise<unknown> {
   }
 }
 
+/** How often an agent has written that it was chosen. */
+async function electedIn(folder: string): Promise<number> {
+  const logs = await Promise.all(
+    ['n1', 'n2', 'n3'].map((name) => readFile(join(folder, 'logs', `${name}.log`), 'utf8')),
+  );
+  return (logs.join('').match(/"code":"elected"/g) ?? []).length;
+}
+
 for (const [engine, version, title] of [
   ['mysql', '9.7', 'MySQL'],
   ['mariadb', '11.8', 'MariaDB'],
@@ -126,8 +135,33 @@ for (const [engine, version, title] of [
         return ran.code === 0 && String(JSON.parse(ran.stdout)[0].rows[0].n) === '2' ? true : null;
       });
     }
+
+    const status = JSON.parse((await cli(['status', '--json', '--data-dir', folder])).stdout);
+    const agents = (await processesIn(join(folder, status.leader))).filter(({ command }) =>
+      / agent --config /.test(command),
+    );
+    assert.equal(agents.length, 1);
+    process.kill(agents[0]?.pid ?? 0, 'SIGTERM');
+    const causes = await eventually(
+      'the history to tell of the planned stop',
+      async () => {
+        const { stdout } = await cli(['history', '--json', '--data-dir', folder]);
+        const entries: { epoch: number; cause: string }[] = JSON.parse(stdout || '[]');
+        return entries.some(({ epoch }) => epoch > status.epoch) ? entries.map(({ cause }) => cause) : null;
+      },
+      recoveryMs,
+    );
+    assert.ok(causes.includes('planned-stop'), causes.join(', '));
+    const third = await urlOf(folder);
+    assert.ok(third !== null && third !== second);
+    assert.deepEqual(await query(third, 'select n from kept order by n'), [{ n: 1 }, { n: 2 }]);
+
+    const elections = () => electedIn(folder);
+    const before = await elections();
+    assert.ok(before > 0);
     child.kill('SIGINT');
     assert.equal(await ended, 0, output());
+    assert.equal(await elections(), before, 'nobody takes over in a cluster that is stopped as a whole');
     assert.deepEqual(await processesIn(folder), []);
   });
 }

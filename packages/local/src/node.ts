@@ -8,7 +8,7 @@ import { Supervised, type SupervisedEvent } from './supervised.ts';
 import { pollUntil } from './waiting.ts';
 
 /** How long an agent may take to stop its server in order before everything of the node is killed. */
-const stopGraceMs = 20_000;
+const stopGraceMs = 40_000;
 /** The guard starts a dead agent again by itself; only when it has not, we do. */
 const guardHeadStartMs = 2000;
 

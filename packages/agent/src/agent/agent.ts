@@ -93,6 +93,7 @@ export class Agent {
   #pulse: NodeJS.Timeout | null = null;
   readonly #upkeep = new Upkeep();
   #stalledMs = 0;
+  #leaving: 'yes' | 'no' = 'no';
   #logged = '';
   /** For metrics. */
   readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0, copies: 0 };
@@ -194,6 +195,26 @@ export class Agent {
     this.#runner.trigger();
   }
 
+  /**
+   * Hands over what this member leads, as far as that is possible within `limitMs`, and takes nothing on any more. Everything goes on as
+   * before meanwhile: turns, pulse, streams, guard.
+   */
+  async leave(limitMs: number): Promise<void> {
+    this.#leaving = 'yes';
+    await new Promise<void>((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        stop();
+        resolve();
+      };
+      const timer = setTimeout(finish, limitMs);
+      const stop = this.onChange(() => {
+        if (this.latest?.decision.reasons[0]?.code === 'left') finish();
+      });
+      this.#runner.trigger();
+    });
+  }
+
   /** No decision is taken after this resolves. */
   async halt(): Promise<void> {
     await this.#runner.stop();
@@ -283,6 +304,7 @@ export class Agent {
     return {
       self: this.self,
       incarnation: this.incarnation,
+      leaving: this.#leaving,
       tags: this.config.tags,
       engine: this.engine,
       link: this.link,

@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly configFile?: string;
 }
 
+/** How long handing over may take: a short checkpoint, the engine's orderly stop, and one write to the store. */
+const LEAVE_LIMIT_MS = 20_000;
 /** How long an orderly stop of the server may take before the agent ends without it. */
 const STOP_LIMIT_MS = 60_000;
 /** The longest that callers of the API wait for an agent that starts. */
@@ -311,6 +313,8 @@ class Lifetime implements RunningAgent {
         log.logger.warn({ code: codeOf(failure, 'INTERNAL') }, `${what}: ${messageOf(failure)}`);
       }
     };
+    // An agent that gives way to another of its name has nothing to hand over.
+    if (server === 'stop' && error === null) await agent.leave(LEAVE_LIMIT_MS);
     await quietly('last turn', () => agent.halt(), STOP_LIMIT_MS);
     // The guard first: from here on nothing is killed and nobody is started again.
     await quietly('guard', () => this.#dismissGuard(server), 2_000);

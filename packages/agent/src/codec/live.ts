@@ -98,6 +98,7 @@ export const liveStateSchema: z.ZodType<LiveState> = z.object({
   epoch: epochSchema.nullable(),
   engine: engineStateSchema,
   suspects: epochSchema.nullable(),
+  leaving: z.literal('yes').exactOptional(),
   leaderPosition: positionSchema.nullable(),
 });
 

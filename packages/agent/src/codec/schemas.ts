@@ -63,6 +63,7 @@ export const sealSchema: z.ZodType<Seal> = z.object({
   epoch: epochSchema,
   incarnation: incarnationSchema,
   position: positionSchema,
+  planned: z.literal('yes').exactOptional(),
 });
 
 export const tagsSchema = z.object({

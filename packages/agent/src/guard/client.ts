@@ -67,7 +67,7 @@ export class GuardClient {
   /** Tells the guard that this agent lives, and what to enforce. To be called once a tick and at every change. */
   beat(charge: Charge): void {
     this.#charge = charge;
-    if (this.#welcome === null) return;
+    if (this.#welcome === null || this.#closed) return;
     const now = this.#options.runningMs();
     if (this.#askedAtMs !== null && now - this.#askedAtMs > ANSWER_MS) {
       this.#replace('it does not answer');

@@ -11,6 +11,7 @@ import type { Failures } from './failures.ts';
 export interface Sources {
   readonly self: MemberId;
   readonly incarnation: Incarnation;
+  readonly leaving: 'yes' | 'no';
   readonly tags: MemberTags;
   readonly engine: Engine;
   readonly link: StoreLink;
@@ -61,6 +62,7 @@ export async function observe(sources: Sources): Promise<Observed> {
     wallMs: Date.now(),
     self: sources.self,
     incarnation: sources.incarnation,
+    ...(sources.leaving === 'yes' ? { leaving: 'yes' } : {}),
     tags: sources.tags,
     engineName: engine.name,
     store: link.view(),

@@ -35,6 +35,7 @@ export function makeReport(
     epoch: contentOf(observation)?.record?.value.epoch ?? null,
     engine: observation.engine,
     suspects: decision.suspects,
+    ...(observation.leaving === 'yes' ? { leaving: 'yes' } : {}),
     leaderPosition: decision.memory.leaderPosition,
   };
   const { job } = observation;

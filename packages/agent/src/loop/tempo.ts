@@ -46,5 +46,6 @@ export function isBusy(observation: Observation, decision: Decision): 'yes' | 'n
   const isElecting = record !== null && [...seals.values()].some((seal) => seal.value.epoch === record.value.epoch);
   const isOpening = record?.value.phase === 'promoting' && record.value.leader === observation.self;
   const isStarting = observation.engine.kind === 'starting';
-  return hasRequest || isElecting || isOpening || isStarting || decision.suspects !== null ? 'yes' : 'no';
+  const isLeaving = observation.leaving === 'yes';
+  return isLeaving || hasRequest || isElecting || isOpening || isStarting || decision.suspects !== null ? 'yes' : 'no';
 }

@@ -10,6 +10,7 @@ import { elect } from './election.ts';
 import { follow, rememberRefusal, replaceUnopened } from './follow.ts';
 import { fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
+import { leave, nothingToLeave } from './leave.ts';
 import { memberRequests } from './requests.ts';
 import { sealWhenSuspected, staySealed } from './seal.ts';
 import { suspicion } from './suspicion.ts';
@@ -38,20 +39,28 @@ import {
  *   a primary here may go on without hearing from its agent again.
  */
 export function decide(obs: Observation, memory: Memory): Decision {
-  if (obs.store.kind === 'never') return finish(memory, decideBlind(obs));
+  if (obs.store.kind === 'never') return finish(memory, nothingToLeave(obs) ?? decideBlind(obs));
   const content = obs.store.content;
   const turn: Turn = { obs, memory, content, config: configOf(content) };
   const stranger = refuseStranger(turn);
-  if (content.record === null) return finish(memory, stranger ?? bootstrap(turn));
+  if (content.record === null) return finish(memory, nothingToLeave(obs) ?? stranger ?? bootstrap(turn));
   const seen: LedTurn = { ...turn, record: content.record };
   const led: LedTurn = { ...seen, memory: remember(seen) };
-  if (stranger !== null) return finish(led.memory, replaceUnopened(led) ?? stranger);
+  if (stranger !== null) return finish(led.memory, nothingToLeave(obs) ?? replaceUnopened(led) ?? stranger);
   const step = firstOf(led, RULES) ?? follow(led);
   const suspects = suspicion(led).kind === 'suspects' && !isPaused(led) ? led.record.value.epoch : null;
   return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
 }
 
-const RULES: readonly Rule<LedTurn>[] = [fenceAlways, lead, memberRequests, leaderDown, replicaInElection, sealing];
+const RULES: readonly Rule<LedTurn>[] = [
+  fenceAlways,
+  leave,
+  lead,
+  memberRequests,
+  leaderDown,
+  replicaInElection,
+  sealing,
+];
 
 /** A primary that must not be one, or whose time has run out. */
 function fenceAlways(turn: LedTurn): Step | null {
@@ -142,6 +151,7 @@ function remember(turn: LedTurn): Memory {
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
     request,
+    leaving: obs.leaving === 'yes' ? (memory.leaving ?? null) : null,
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
     cascade: rememberCascade(turn),
     refusedSince: rememberRefusal(turn),

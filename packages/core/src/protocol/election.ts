@@ -253,7 +253,7 @@ function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidate
   if (tagsOf(turn, wanted).nofailover) return false;
   const live = freshPeer(turn, wanted);
   if (live === null) return isNewAndUnheard(turn, wanted);
-  return live.engine.kind === 'replica' && live.engine.blocked === undefined;
+  return live.engine.kind === 'replica' && live.leaving !== 'yes' && live.engine.blocked === undefined;
 }
 
 /** An agent that was just started: the leader heard it before it stopped, and the connection to it from here is still to come. */
@@ -275,7 +275,7 @@ function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
   for (const member of turn.content.members.keys()) {
     if (member === turn.obs.self || tagsOf(turn, member).nofailover) continue;
     const live = freshPeer(turn, member);
-    if (live?.engine.kind !== 'replica' || live.engine.blocked !== undefined) continue;
+    if (live?.engine.kind !== 'replica' || live.leaving === 'yes' || live.engine.blocked !== undefined) continue;
     const sealed = currentSeals(turn).get(member)?.value.position;
     const position = sealed ?? (proof.kind === 'leader' ? live.engine.position : null);
     if (position === null || !proof.base.every((base) => contains(position, base))) continue;
@@ -349,6 +349,9 @@ function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {
   if (proof.kind === 'override') return 'operator-override';
   if (request?.kind === 'switchover' && proof.kind === 'leader') return 'switchover';
   if (request?.kind === 'failover') return 'operator-failover';
+  const { leader } = turn.record.value;
+  const planned = proof.kind === 'leader' && currentSeals(turn).get(leader)?.value.planned === 'yes';
+  if (planned && leader !== turn.obs.self) return 'planned-stop';
   return proof.kind === 'leader' ? 'leader-restarted' : proof.kind === 'lease' ? 'lease-expired' : 'leader-lost';
 }
 
@@ -365,7 +368,7 @@ function firstRule(turn: LedTurn, own: Position): AckRule {
   });
   const ready = eligible.filter((member) => {
     const live = freshPeer(turn, member);
-    const position = live?.engine.kind === 'replica' ? live.engine.position : null;
+    const position = live?.engine.kind === 'replica' && live.leaving !== 'yes' ? live.engine.position : null;
     return position !== null && contains(own, position);
   });
   if (ready.length >= config.requiredAcks) return ackRule(countedBy(turn, obs.self, ready), config.requiredAcks);

@@ -219,7 +219,7 @@ function hasOpened(turn: LedTurn, engine: Replica): boolean {
 }
 
 /** Whether `position` is on the history that this node's leadership wrote: a server whose data was put back from elsewhere proves nothing. */
-function belongs(turn: LedTurn, position: Parameters<typeof contains>[0]): boolean {
+export function belongs(turn: LedTurn, position: Parameters<typeof contains>[0]): boolean {
   const { opened, chosenAt } = turn.record.value;
   const start = opened ?? chosenAt;
   return start === null || contains(position, start);

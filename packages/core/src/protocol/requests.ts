@@ -167,7 +167,7 @@ function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: S
 }
 
 /** Why a switchover would not succeed now; null when it would. */
-function preflight(turn: LedTurn, to: MemberId | null): string | null {
+export function preflight(turn: LedTurn, to: MemberId | null): string | null {
   if (to === null) {
     const anyone = [...turn.content.members.keys()].some((member) => objectionTo(turn, member) === null);
     return anyone ? null : 'No replica is fit to lead now: see `understudy explain`.';
@@ -196,6 +196,7 @@ function objectionTo(turn: LedTurn, member: MemberId): string | null {
   if (tagsOf(turn, member).nofailover) return `${member} is tagged nofailover.`;
   const peer = freshPeer(turn, member);
   if (peer === null) return `${member}'s agent does not answer.`;
+  if (peer.leaving === 'yes') return `${member}'s agent is ending.`;
   if (peer.engine.kind === 'replica' && peer.engine.blocked !== undefined) {
     return `${member} cannot open: ${peer.engine.blocked}.`;
   }

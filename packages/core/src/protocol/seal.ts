@@ -2,7 +2,7 @@ import { formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
 import type { ReasonCode } from '../values/reason.ts';
-import { ruleToStop } from '../values/record.ts';
+import { ruleToStop, type Seal } from '../values/record.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
 import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from './turn.ts';
 
@@ -58,7 +58,13 @@ function asyncReady(turn: LedTurn): Step | null {
  * Publishes this node's seal, on condition that the record, an earlier seal of ours and our session are what they were when read. The
  * session keeps out what a dead agent of this name sent and what arrives only now.
  */
-export function publishSeal(turn: LedTurn, position: Position, code: ReasonCode, text: string): Step {
+export function publishSeal(
+  turn: LedTurn,
+  position: Position,
+  code: ReasonCode,
+  text: string,
+  planned: Pick<Seal, 'planned'> = {},
+): Step {
   const { obs, record } = turn;
   const session = heldSession(turn);
   if (session === null) return missingSession();
@@ -72,7 +78,7 @@ export function publishSeal(turn: LedTurn, position: Position, code: ReasonCode,
       { key: `seals/${obs.self}`, is: basis },
       { key: `sessions/${obs.self}`, is: session.revision },
     ],
-    put: [{ key: `seals/${obs.self}`, value: { epoch, incarnation: obs.incarnation, position } }],
+    put: [{ key: `seals/${obs.self}`, value: { epoch, incarnation: obs.incarnation, position, ...planned } }],
   };
   return act(code, text, [commit], { sealedSince: { epoch, since: obs.now }, sealAttempt: { epoch, basis } });
 }

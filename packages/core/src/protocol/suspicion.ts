@@ -1,6 +1,7 @@
 import { lineageOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
+import type { LiveState } from '../values/observation.ts';
 import type { Reason, ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, sealsSuffice } from '../values/record.ts';
 import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
@@ -29,7 +30,7 @@ export function suspicion(turn: LedTurn): Suspicion {
     return suspects('operator-failover', `An operator asked to replace ${leader}.`);
   }
   const peer = obs.peers.get(leader);
-  if (peer?.kind === 'fresh') return judgeReport(turn, peer.live.engine, leader);
+  if (peer?.kind === 'fresh') return judgeReport(turn, peer.live, leader);
   const receiver = receiverFrom(leader, obs.engine);
   if (peer?.kind === 'refusing' && peer.forMs >= REFUSED_FOR_MS && receiver.kind !== 'streaming') {
     return suspects('leader-gone', `${leader}'s address refuses connections and its replication stream has ended.`);
@@ -47,7 +48,7 @@ export function suspicion(turn: LedTurn): Suspicion {
 const suspects = (code: ReasonCode, text: string): Suspicion => ({ kind: 'suspects', reason: reason(code, text) });
 
 /** The leader's own agent speaks: it is believed about its own server. */
-function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Suspicion {
+function judgeReport(turn: LedTurn, { engine, leaving }: LiveState, leader: MemberId): Suspicion {
   const { phase } = turn.record.value;
   switch (engine.kind) {
     case 'primary':
@@ -61,7 +62,7 @@ function judgeReport(turn: LedTurn, engine: EngineState, leader: MemberId): Susp
       return suspects('leader-not-primary', `${leader}'s agent says that its server is not a primary.`);
     }
     case 'stopped':
-      if (isHandingOver(turn, leader)) return { kind: 'trusts' };
+      if (isHandingOver(turn, leader, leaving)) return { kind: 'trusts' };
       return suspects('leader-down', `${leader}'s agent says that its server has stopped.`);
     default:
       return suspects('leader-down', `${leader}'s agent says that its server is ${engine.kind}.`);
@@ -76,8 +77,9 @@ function isFromBeforeOpening(turn: LedTurn, engine: EngineState): boolean {
   return engine.kind === 'replica' && lineageOf(engine.position ?? engine.replayed) !== turn.record.value.lineage;
 }
 
-/** During a planned handover a stopped server is what was asked for, for a moment. */
-function isHandingOver(turn: LedTurn, leader: MemberId): boolean {
+/** During a planned handover, or when the leader's agent was told to end, a stopped server is what was asked for, for a moment. */
+function isHandingOver(turn: LedTurn, leader: MemberId, leaving: LiveState['leaving']): boolean {
+  if (leaving === 'yes') return notOpenForMs(turn) < HANDOVER_PATIENCE_MS;
   const request = dueHandover(turn);
   if (request?.kind !== 'switchover' || (request.from !== null && request.from !== leader)) return false;
   return notOpenForMs(turn) < HANDOVER_PATIENCE_MS;

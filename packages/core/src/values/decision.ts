@@ -32,6 +32,8 @@ export interface Memory {
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
   readonly request: { readonly id: string; readonly since: Ms; readonly step: string } | null;
+  /** How far this leader has come with handing over, after it was told to end. */
+  readonly leaving: { readonly since: Ms; readonly step: 'checkpoint' | 'stop' | 'stopped' } | null;
   /** Since when the recorded leader of this epoch has reported a server that is not open. */
   readonly leaderNotOpenSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** Newest position of the leader that this agent has seen, for the loss bound of `async`. */
@@ -58,6 +60,7 @@ export const EMPTY_MEMORY: Memory = {
   promotionEnded: null,
   downSince: null,
   request: null,
+  leaving: null,
   leaderNotOpenSince: null,
   leaderPosition: null,
   cascade: null,

@@ -39,6 +39,8 @@ export interface LiveState {
   readonly engine: EngineState;
   /** The epoch whose leader it takes for dead; null when it does not. */
   readonly suspects: Epoch | null;
+  /** Its agent was told to end, and its server with it: it takes nothing on any more. */
+  readonly leaving?: 'yes';
   /** The leader's position as this member last saw it, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
 }
@@ -63,6 +65,8 @@ export interface Observation {
   readonly wallMs: number;
   readonly self: MemberId;
   readonly incarnation: Incarnation;
+  /** This agent was told to end, and its server with it. */
+  readonly leaving?: 'yes';
   readonly tags: MemberTags;
   readonly engineName: string;
   readonly store: StoreView;

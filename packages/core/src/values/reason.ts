@@ -53,7 +53,9 @@ export const REASON_CODES = [
   'leading',
   'leading-without-store',
   'lease-not-expired',
+  'leaving',
   'leaving-upstream',
+  'left',
   'log-removed',
   'opened',
   'operator-failover',
@@ -108,6 +110,7 @@ export const LEADERSHIP_CAUSES = [
   'lease-expired',
   'operator-failover',
   'operator-override',
+  'planned-stop',
   'switchover',
 ] as const;
 

@@ -77,6 +77,8 @@ export interface Seal {
   readonly epoch: Epoch;
   readonly incarnation: Incarnation;
   readonly position: Position;
+  /** Of a leader that was told to end: the others take over as planned. */
+  readonly planned?: 'yes';
 }
 
 /** What an operator asked for. One at a time. */

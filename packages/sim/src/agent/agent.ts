@@ -40,6 +40,7 @@ const RUN_CAP_MS = 500;
 const HOUSEKEEPING_MS = 1000;
 const FAILURES_KEPT_MS = 5000;
 const PROBE_DEADLINE_MS = 300;
+const LEAVE_LIMIT_MS = 20_000;
 
 /** Faults that strike at a command. */
 export interface CommandHooks {
@@ -82,6 +83,8 @@ export class SimAgent {
   #lastReason = '';
   #housekeptAtRun = 0;
   #starts = 0;
+  /** Told to end: called when nothing is left to hand over. */
+  #left: (() => void) | null = null;
 
   constructor(host: AgentHost) {
     this.#host = host;
@@ -110,6 +113,7 @@ export class SimAgent {
     this.#wakePlanned = false;
     this.#lastReason = '';
     this.#housekeptAtRun = 0;
+    this.#left = null;
     this.#engine = this.#newEngine();
     this.#session = new StoreSession({
       store,
@@ -131,6 +135,19 @@ export class SimAgent {
     this.process.end();
     this.#session = null;
     this.#host.peers.agentEnded(this.#host.index);
+  }
+
+  /** SIGTERM: hands over what it leads, then `left`, once; after a while in any case. */
+  leave(left: () => void): void {
+    if (!this.process.alive || this.#left !== null) return;
+    const once = (): void => {
+      if (this.#left !== once) return;
+      this.#left = null;
+      left();
+    };
+    this.#left = once;
+    this.process.later(LEAVE_LIMIT_MS, once);
+    this.wake();
   }
 
   /** Something that matters may have changed: look in a moment. */
@@ -197,6 +214,10 @@ export class SimAgent {
     this.#host.onDecision(decision);
     this.#publish(observation.engine, decision, observation);
     this.#explain(decision);
+    if (this.#left !== null && decision.reasons[0]?.code === 'left') {
+      this.#left();
+      return;
+    }
     if (decision.commands.length > 0) this.#run(decision.commands, 0);
     else if (this.#host.server.flavour !== 'postgres') this.#housekeep();
   }
@@ -227,6 +248,7 @@ export class SimAgent {
       wallMs: host.clock.wall(host.scheduler.now),
       self: host.member,
       incarnation: this.#incarnation,
+      ...(this.#left === null ? {} : { leaving: 'yes' }),
       tags: host.tags(),
       engineName: host.server.flavour,
       store: session === null ? { kind: 'never' } : session.view(this.#runMs),
@@ -269,6 +291,7 @@ export class SimAgent {
       epoch: epochOf(observation),
       engine,
       suspects: decision.suspects,
+      ...(observation.leaving === 'yes' ? { leaving: 'yes' } : {}),
       leaderPosition: decision.memory.leaderPosition,
     });
   }

@@ -10,6 +10,8 @@ export type FaultAction =
   | { readonly kind: 'kill-database'; readonly node: Target }
   | { readonly kind: 'kill-agent'; readonly node: Target }
   | { readonly kind: 'kill-guard'; readonly node: Target }
+  /** SIGTERM to the agent: it hands over, its server stops in order, both are started again later. */
+  | { readonly kind: 'stop-agent'; readonly node: Target; readonly forMs: number }
   | { readonly kind: 'kill-host'; readonly node: Target; readonly forMs: number }
   | { readonly kind: 'freeze-agent'; readonly node: Target; readonly forMs: number }
   | { readonly kind: 'freeze-guard'; readonly node: Target; readonly forMs: number }
@@ -84,6 +86,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'kill-database',
   'kill-agent',
   'kill-guard',
+  'stop-agent',
   'kill-host',
   'freeze-agent',
   'freeze-guard',

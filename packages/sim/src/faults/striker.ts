@@ -1,10 +1,13 @@
 import type { MemberTags, OperatorRequest } from '@understudy/core';
 import { nameOf } from '../agent/observe.ts';
 import type { SimNode, World } from '../run/world.ts';
-import { freezeServer, thawServer } from '../server/lifecycle.ts';
+import { freezeServer, kill, stopServer, thawServer } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
 import { type Random, randomFor } from '../time/random.ts';
 import type { FaultAction, Target } from './fault.ts';
+
+/** What an engine gives an orderly stop before it kills. */
+const ORDERLY_STOP_MS = 6000;
 
 /** What faults are made of: each begins something and, where it lasts, ends it after its time or when everything is healed. */
 export class Striker {
@@ -86,6 +89,25 @@ export class Striker {
       if (guard.process.life !== life || !node.server.hostUp) return;
       guard.impairedAt = this.world.scheduler.now;
       guard.start('restart');
+    });
+  }
+
+  /** The agent hands over; then the guard goes, and the server stops in order, or is killed when it does not. */
+  stopAgent(node: SimNode, forMs: number): void {
+    const { agent, guard, server } = node;
+    agent.leave(() => {
+      guard.process.end();
+      guard.impairedAt = this.world.scheduler.now;
+      const { life } = server;
+      if (server.running) stopServer(server, 'orderly');
+      agent.crash();
+      this.world.scheduler.after(ORDERLY_STOP_MS, () => {
+        if (server.life === life && server.running) kill(server);
+      });
+      this.during(Math.max(forMs, ORDERLY_STOP_MS), () => {
+        if (server.life === life && server.running) kill(server);
+        if (!agent.process.alive) this.world.bootHost(node);
+      });
     });
   }
 

@@ -11,6 +11,7 @@ export const STRIKES: Strikes = {
   'kill-database': (it, { node }) => kill(it.node(node).server),
   'kill-agent': (it, { node }) => it.node(node).agent.crash(),
   'kill-guard': (it, { node }) => it.killGuard(it.node(node)),
+  'stop-agent': (it, { node, forMs }) => it.stopAgent(it.node(node), forMs),
   'kill-host': (it, { node, forMs }) => it.killHost(it.node(node), forMs),
   'freeze-agent': (it, { node, forMs }) => it.freezeProcess(it.node(node).agent.process, forMs),
   'freeze-guard': (it, { node, forMs }) => it.freezeGuard(it.node(node), forMs),

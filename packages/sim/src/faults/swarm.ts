@@ -112,7 +112,20 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     faults: [],
   };
   const planned = { ...scenario, faults: planFaults(scenario, options) };
-  return options.course === null ? asTree(planned, options.faults) : planned;
+  return options.course === null ? withStops(asTree(planned, options.faults), options.faults) : planned;
+}
+
+/** Agents that are told to end, as for a reboot. Drawn apart, so that one seed means the same other faults with and without. */
+function withStops(scenario: Scenario, only: readonly FaultKind[] | null): Scenario {
+  const random = randomFor(scenario.seed, 'planned stops');
+  const stops = only === null ? random.pick([0, 0, 0, 2, 6]) : 0;
+  const faults: readonly Fault[] = Array.from({ length: stops }, () => ({
+    at: Math.round(random.between(8000, scenario.durationMs)),
+    kind: 'stop-agent',
+    node: drawTarget(random, scenario.nodes),
+    forMs: drawDuration(random),
+  }));
+  return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
 }
 
 /**
@@ -190,6 +203,7 @@ function drawFaults(random: Random, scenario: Scenario, only: readonly FaultKind
 function drawKinds(random: Random): readonly FaultKind[] {
   const weights = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
+    if (kind === 'stop-agent') continue;
     if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
   }
   if (weights.size === 0) weights.set('kill-database', 1);
@@ -243,6 +257,7 @@ function drawFault(random: Random, kind: FaultKind, scenario: Scenario): FaultAc
     case 'reinit':
     case 'restart':
       return { kind, node };
+    case 'stop-agent':
     case 'kill-host':
     case 'freeze-agent':
     case 'freeze-guard':

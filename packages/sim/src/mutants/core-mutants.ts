@@ -81,6 +81,19 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     hunt: { withinSeeds: 400 },
   },
   {
+    name: 'end-published-before-the-stop',
+    description: 'A leader that is told to end publishes where it is, and only then stops.',
+    edits: [
+      {
+        file: 'core/src/protocol/leave.ts',
+        find: `  if (step === null) {`,
+        replace: `  if (step === null && obs.engine.kind === 'primary') return publishSeal(turn, obs.engine.position, 'handed-over', '');
+  if (step === null) {`,
+      },
+    ],
+    hunt: { withinSeeds: 200 },
+  },
+  {
     name: 'lsn-as-text',
     description: 'Log positions are compared as the text that people read.',
     edits: [
