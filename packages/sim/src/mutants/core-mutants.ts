@@ -91,7 +91,16 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   if (step === null) {`,
       },
     ],
-    hunt: { withinSeeds: 200 },
+    hunt: {
+      withinSeeds: 100,
+      course: {
+        everyMs: 25_000,
+        faults: [
+          { at: 0, kind: 'store-lossy', forMs: 4000, loseRequest: 0, loseReply: 0.5, loseWatch: 0.5, extraMs: 700 },
+          { at: 200, kind: 'stop-agent', node: 'leader', forMs: 5000 },
+        ],
+      },
+    },
   },
   {
     name: 'lsn-as-text',
