@@ -120,7 +120,7 @@ test('three agents found a cluster in which nothing is lost and everything is en
   await client.connect();
   const { rows } = await client.query(
     // Each agent has a session of its own to its server, over a Unix socket.
-    'select application_name as name, ssl from pg_stat_ssl join pg_stat_replication using (pid) where client_addr is not null order by 1',
+    "select split_part(application_name, '.', 1) as name, ssl from pg_stat_ssl join pg_stat_replication using (pid) where client_addr is not null order by 1",
   );
   await client.end();
   const followers = names.filter((name) => name !== leader);

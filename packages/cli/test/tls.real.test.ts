@@ -19,7 +19,7 @@ interface Sender {
 
 const senders =
   // Each agent has a session of its own to its server, over a Unix socket.
-  'select application_name as name, ssl from pg_stat_ssl join pg_stat_replication using (pid) where client_addr is not null';
+  "select split_part(application_name, '.', 1) as name, ssl from pg_stat_ssl join pg_stat_replication using (pid) where client_addr is not null";
 
 async function connected<T>(
   cluster: LocalCluster,

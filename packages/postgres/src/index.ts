@@ -8,6 +8,7 @@ import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { AckTracker } from './observe/ack-tracker.ts';
 import { recallArmed } from './observe/armed.ts';
+import { Notices } from './observe/notices.ts';
 import { Observer } from './observe/observer.ts';
 import { Probe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
@@ -53,7 +54,9 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     sql: new LocalSql(options),
     config: new ManagedConfig(options, paths, owner, catalog),
     facts: new RunFacts(),
-    acks: new AckTracker(),
+    acks: new AckTracker(options.cluster),
+    notices: new Notices(log),
+    memberSlots: new Set(),
     log,
     clockMs: clock,
     observe: () => observer.observe(),

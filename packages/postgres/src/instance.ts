@@ -3,6 +3,7 @@ import type { Owner } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { ExpectedData } from './disk/inspect.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
+import type { Notices } from './observe/notices.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { Log, PostgresOptions } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -22,6 +23,10 @@ export interface Instance {
   readonly config: ManagedConfig;
   readonly facts: RunFacts;
   readonly acks: AckTracker;
+  /** What was seen lately that an operator must know of, although it is over. */
+  readonly notices: Notices;
+  /** Names of the slots that belong to members, or did when this agent last saw them. */
+  readonly memberSlots: Set<string>;
   readonly log: Log;
   readonly clockMs: () => number;
   /** The newest state, without waiting. */

@@ -47,7 +47,8 @@ export class Maintenance {
 
   /** Facts as of the last look. */
   details(): Pick<EngineDetails, 'retainedBytes' | 'warnings' | 'pendingRestart'> {
-    return { retainedBytes: this.#retained, warnings: this.#warnings, pendingRestart: this.#pendingRestart };
+    const warnings = [...this.#warnings, ...this.#instance.notices.recent()];
+    return { retainedBytes: this.#retained, warnings, pendingRestart: this.#pendingRestart };
   }
 
   async run(context: ClusterContext): Promise<void> {
@@ -65,7 +66,7 @@ export class Maintenance {
     const session = await sql.monitor(queryTimeoutMs);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
-      this.#retained = await keepSlots(session, role, context, queryTimeoutMs);
+      this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
     }
     if (nowMs - this.#warningsMs >= warningsEveryMs) {
       this.#warningsMs = nowMs;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AckRule, MemberId } from '@understudy/core';
-import { ackRule, memberId } from '@understudy/core';
+import { memberId } from '@understudy/core';
 
 /** The roles that Understudy keeps in every cluster; each may do only what its name says. */
 export const roles = {
@@ -19,30 +19,31 @@ export function slotName(member: MemberId): string {
   return `${slotPrefix}${plain}_${createHash('sha256').update(member).digest('hex').slice(0, 6)}`;
 }
 
-/** Whether a slot is one that Understudy made for a member. */
-export function isMemberSlot(name: string): boolean {
-  return name.startsWith(slotPrefix);
-}
-
 /** A list that no real standby is in: commits wait. Keeps synchronous replication switched on in a server that does not lead. */
 export const blockingStandbyNames = 'ANY 1 ("understudy nobody")';
 
-/** A rule in the language of `synchronous_standby_names`. */
-export function formatStandbyNames(rule: AckRule): string {
-  if (rule.required === 0) return '';
-  return `ANY ${rule.required} (${rule.members.map((member) => `"${member}"`).join(',')})`;
+/**
+ * The `application_name` of a member's receiver. PostgreSQL takes an acknowledgement from any connection whose name is listed, and compares
+ * names without case: so a plain member name would also count a `pg_receivewal` or a standby of somebody's that happens to be called so, and
+ * `DB1` for `db1`. The digest keeps all of them apart. It is no secret (everybody may read the list): who copies it is found by `isOwnStream`.
+ */
+export function standbyName(cluster: string, member: MemberId): string {
+  const digest = createHash('sha256').update(`understudy standby\0${cluster}\0${member}`).digest('hex').slice(0, 16);
+  return `${member}.${digest}`;
 }
 
-/** Reads back what `formatStandbyNames` wrote; null for anything else. */
-export function parseStandbyNames(text: string): AckRule | null {
-  if (text === '') return ackRule([], 0);
-  const match = /^ANY (\d+) \(("[A-Za-z0-9_-]{1,40}"(?:,"[A-Za-z0-9_-]{1,40}")*)\)$/.exec(text);
-  const [, required, list] = match ?? [];
-  if (required === undefined || list === undefined) return null;
-  return ackRule(
-    list.split(',').map((name) => memberId(name.slice(1, -1))),
-    Number(required),
-  );
+/** Whose receiver has that name; null when it is nobody's of this cluster. */
+export function memberOfStandby(cluster: string, name: string): MemberId | null {
+  const plain = /^([A-Za-z0-9_-]{1,40})\.[0-9a-f]{16}$/.exec(name)?.[1];
+  if (plain === undefined) return null;
+  const member = memberId(plain);
+  return standbyName(cluster, member) === name ? member : null;
+}
+
+/** A rule in the language of `synchronous_standby_names`. */
+export function formatStandbyNames(cluster: string, rule: AckRule): string {
+  if (rule.required === 0) return '';
+  return `ANY ${rule.required} (${rule.members.map((member) => `"${standbyName(cluster, member)}"`).join(',')})`;
 }
 
 /** Quotes a value for a PostgreSQL configuration file or an SQL string (`standard_conforming_strings`). */

@@ -12,7 +12,7 @@ const parameterName = z
 export const postgresOptionsSchema = z.strictObject({
   /** Name of the cluster: written into the data directory, so that a directory of another cluster is refused. */
   cluster: z.string().min(1).max(80),
-  /** Name of this member; also the `application_name` of its replication stream. */
+  /** Name of this member; its replication stream is called `standbyName`. */
   member: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'must be letters, digits, "-" or "_", at most 40'),
   dataDir: absolutePath,
   /** Private folder for the socket, the server's log and the password file of the receiver. Short: a socket path holds 107 bytes. */

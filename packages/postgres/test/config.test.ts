@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ackRule, memberId, sameRule } from '@understudy/core';
+import { ackRule, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import fc from 'fast-check';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
@@ -10,12 +10,13 @@ import { mergeParameters, renderInclude, stateOfInclude } from '../src/config/se
 import {
   blockingStandbyNames,
   formatStandbyNames,
-  isMemberSlot,
-  parseStandbyNames,
+  memberOfStandby,
   quoteSetting,
   slotName,
+  standbyName,
 } from '../src/names.ts';
 import { causeInLog } from '../src/observe/receiver-log.ts';
+import { isForeignAcker, memberOfStream } from '../src/observe/senders.ts';
 import { SilenceMeter } from '../src/observe/silence.ts';
 import { parseOptions } from '../src/options.ts';
 import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
@@ -23,24 +24,60 @@ import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
 const anyMember = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/).map(memberId);
 
 describe('names', () => {
-  it('write an acknowledgement rule so that it can be read back', () => {
+  it('give every member a standby name that no other has, also where case does not count', () => {
     fc.assert(
-      fc.property(fc.array(anyMember, { minLength: 1, maxLength: 5 }), fc.nat(5), (members, required) => {
-        const rule = ackRule(required === 0 ? [] : members, required);
-        const back = parseStandbyNames(formatStandbyNames(rule));
-        assert(back !== null && sameRule(back, rule));
+      fc.property(anyMember, anyMember, (a, b) => {
+        const name = standbyName('c', a);
+        assert(Buffer.byteLength(name) < 64, 'PostgreSQL cuts off what is longer');
+        assert.equal(memberOfStandby('c', name), a);
+        assert.equal(memberOfStandby('another', name), null);
+        if (a !== b) assert.notEqual(standbyName('c', b).toLowerCase(), name.toLowerCase());
       }),
+      { examples: [[memberId('db1'), memberId('DB1')]] },
     );
-    assert.equal(formatStandbyNames(ackRule(['n2', 'n3'].map(memberId), 1)), 'ANY 1 ("n2","n3")');
-    assert.equal(parseStandbyNames('*'), null);
-    assert.equal(parseStandbyNames(blockingStandbyNames), null, 'nobody can have that name');
+    assert.match(
+      formatStandbyNames('c', ackRule(['n2', 'n3'].map(memberId), 1)),
+      /^ANY 1 \("n2\.\w{16}","n3\.\w{16}"\)$/,
+    );
+    assert.equal(formatStandbyNames('c', ackRule([], 0)), '');
+    assert.equal(memberOfStandby('c', 'n2'), null);
+    assert(!blockingStandbyNames.includes('.'), 'nobody can have that name');
+  });
+
+  it('tell the stream of a member from one that only looks like it', () => {
+    const name = standbyName('c', memberId('n2'));
+    const listed = formatStandbyNames('c', ackRule([memberId('n2')], 1));
+    const own = {
+      pid: '7',
+      usename: 'understudy_replication',
+      application_name: name,
+      slot_name: slotName(memberId('n2')),
+      sync_priority: '1',
+      flush_lsn: '0/1',
+      replay_lsn: '0/1',
+    };
+    assert.equal(memberOfStream('c', own), 'n2');
+    assert(!isForeignAcker('c', own, listed));
+    assert(
+      !isForeignAcker('c', { ...own, sync_priority: '0', flush_lsn: null, replay_lsn: null }, listed),
+      'has just begun',
+    );
+    const strangers = [
+      { ...own, slot_name: null },
+      { ...own, slot_name: slotName(memberId('n3')) },
+      { ...own, usename: 'app' },
+      { ...own, application_name: name.toUpperCase(), sync_priority: '0' },
+      { ...own, application_name: 'whoever', sync_priority: '1' },
+      { ...own, replay_lsn: null },
+    ];
+    for (const row of strangers) assert(isForeignAcker('c', row, listed), JSON.stringify(row));
+    assert(!isForeignAcker('c', { ...own, application_name: 'n2', sync_priority: '0', slot_name: null }, listed));
   });
 
   it('give every member a slot of its own that PostgreSQL takes', () => {
     fc.assert(
       fc.property(anyMember, anyMember, (a, b) => {
         assert.match(slotName(a), /^[a-z0-9_]{1,63}$/);
-        assert(isMemberSlot(slotName(a)));
         if (a !== b) assert.notEqual(slotName(a), slotName(b));
       }),
       {

@@ -6,6 +6,7 @@ import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
 import { forgetArmed, rememberArmed } from '../observe/armed.ts';
 import { identify } from '../observe/query.ts';
+import { foreignText, isForeignAcker, sendersQuery } from '../observe/senders.ts';
 import { missing } from '../sql/local.ts';
 import type { PgSession } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';
@@ -26,6 +27,8 @@ export async function setAckRule(instance: Instance, rule: AckRule): Promise<voi
     throw new EngineError('ENGINE_RULE_UNPROVEN', `The server is not a running primary (it is ${state.kind}).`, 'safe');
   }
   if (state.acks.running !== null && sameRule(state.acks.running, rule)) return;
+  await endForeignAckers(instance, formatStandbyNames(instance.options.cluster, rule));
+  if (instance.acks.provenRule !== null && (await isOnlyWaiting(instance, rule))) return;
   instance.acks.forget();
   const facts = instance.facts.of(running.pid);
   if (rule.required > 0 && facts.waiting === 'unknown') {
@@ -38,9 +41,46 @@ export async function setAckRule(instance: Instance, rule: AckRule): Promise<voi
   await proveRule(instance, rule);
 }
 
+/**
+ * Ends the connections that are no member's and could acknowledge. They are told to go, and gone when the server does not list them.
+ *
+ * @throws EngineError `ENGINE_RULE_UNPROVEN` when one stays.
+ */
+async function endForeignAckers(instance: Instance, listed: string): Promise<void> {
+  const monitor = await instance.sql.monitor(queryTimeoutMs);
+  const { cluster } = instance.options;
+  const foreign = async () => {
+    const { names = '' } = await monitor.row(
+      "select current_setting('synchronous_standby_names') as names",
+      queryTimeoutMs,
+    );
+    const senders = await monitor.rows(sendersQuery, queryTimeoutMs);
+    return senders.filter((row) => isForeignAcker(cluster, row, `${listed} ${names}`));
+  };
+  const ended = await pollUntil(
+    async () => {
+      const there = await foreign();
+      if (there.length > 0) instance.notices.add(foreignText(there));
+      for (const { pid } of there) await monitor.rows(`select pg_terminate_backend(${pid})`, queryTimeoutMs);
+      return there.length === 0 ? true : null;
+    },
+    { everyMs: 10, timeoutMs: proofTimeoutMs },
+  );
+  if (ended === null) throw new EngineError('ENGINE_RULE_UNPROVEN', foreignText(await foreign()), 'safe');
+}
+
+/** Whether the rule is in force already, and only what somebody else let through has still to reach the members. */
+async function isOnlyWaiting(instance: Instance, rule: AckRule): Promise<boolean> {
+  const { provenRule } = instance.acks;
+  const wanted = formatStandbyNames(instance.options.cluster, rule);
+  if (provenRule === null || !sameRule(provenRule, rule)) return false;
+  const running = await instance.sql.freshSettings(['synchronous_standby_names'], queryTimeoutMs);
+  return running.synchronous_standby_names === wanted;
+}
+
 /** Writes the rule into the configuration and proves that a new process has it. */
 export async function install(instance: Instance, rule: AckRule): Promise<void> {
-  const standbyNames = formatStandbyNames(rule);
+  const standbyNames = formatStandbyNames(instance.options.cluster, rule);
   await instance.config.write({ upstream: null, standbyNames });
   await reloadOrThrow(instance, { synchronous_standby_names: standbyNames }, 'ENGINE_RULE_UNPROVEN');
 }

@@ -3,7 +3,7 @@ import { type ClusterContext, EngineError } from '@understudy/engine';
 import { receiverConninfo } from '../config/conninfo.ts';
 import { fenced } from '../config/managed.ts';
 import type { Instance } from '../instance.ts';
-import { slotName } from '../names.ts';
+import { slotName, standbyName } from '../names.ts';
 import { reloadOrThrow } from './reload.ts';
 
 /**
@@ -29,7 +29,12 @@ export async function follow(
     throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
   }
   const tls = instance.options.tls === null ? null : { ...instance.options.tls, ...instance.paths.tls };
-  const conninfo = receiverConninfo(member, context.self, instance.paths.passwordFile, tls);
+  const conninfo = receiverConninfo(
+    member,
+    standbyName(instance.options.cluster, context.self),
+    instance.paths.passwordFile,
+    tls,
+  );
   const upstream = { member: leader, conninfo, slot: slotName(context.self) };
   const present = instance.config.replication.upstream;
   const same = present?.conninfo === conninfo && present.slot === upstream.slot && present.member === leader;

@@ -48,7 +48,8 @@ export async function promote(
   await requireFreeTimeline(instance, before.timeline, command.lineage);
   instance.acks.forget();
   // A standby never has an empty list, not even for a moment: that commits wait is armed once, at its start.
-  const standbyNames = command.rule.required > 0 ? formatStandbyNames(command.rule) : blockingStandbyNames;
+  const standbyNames =
+    command.rule.required > 0 ? formatStandbyNames(instance.options.cluster, command.rule) : blockingStandbyNames;
   instance.config.learn(context);
   await instance.config.write({ upstream: null, standbyNames });
   const expected = { primary_conninfo: '', synchronous_standby_names: standbyNames };

@@ -25,7 +25,7 @@ export async function provision(instance: Instance, context: ClusterContext): Pr
       // These commits are repeated by the next leader if they are lost, so they wait for no replica (there may be none yet).
       await session.rows("set synchronous_commit = local; set client_min_messages = 'error'", statementTimeoutMs);
       await session.rows('set statement_timeout = 0; set default_transaction_read_only = off', statementTimeoutMs);
-      await keepSlots(session, 'primary', context, statementTimeoutMs);
+      await keepSlots(instance, session, 'primary', context, statementTimeoutMs);
       await keepRoles(session, instance);
     },
     'ordinary',

@@ -1,6 +1,7 @@
 import { formatLsn, type MemberId } from '@understudy/core';
 import type { ClusterContext } from '@understudy/engine';
-import { isMemberSlot, quoteLiteral, slotName } from '../names.ts';
+import type { Instance } from '../instance.ts';
+import { quoteLiteral, slotName } from '../names.ts';
 import type { PgSession, Row } from '../sql/session.ts';
 
 const slotsQuery = `select slot_name, active, wal_status, restart_lsn,
@@ -32,21 +33,24 @@ async function dropSlot(session: PgSession, name: string, timeoutMs: number): Pr
 
 /**
  * Keeps the slots of the members in order: makes missing ones, makes lost ones anew, drops those of members that are gone, and
- * on a node that does not lead moves them on to what the member is known to have, so that they hold no log for nothing.
+ * on a node that does not lead moves them on to what the member is known to have, so that they hold no log for nothing. A slot of
+ * somebody else's is never touched, whatever its name begins with: those count as members' whose member this agent has seen.
  *
  * @returns log kept back by each slot, in bytes.
  */
 export async function keepSlots(
+  { memberSlots }: Pick<Instance, 'memberSlots'>,
   session: PgSession,
   role: 'primary' | 'replica',
   context: ClusterContext,
   timeoutMs: number,
 ): Promise<Readonly<Record<string, number>>> {
   const wanted = wantedSlots(context);
+  for (const name of wanted.keys()) memberSlots.add(name);
   const rows = await session.rows(slotsQuery, timeoutMs);
   const present = new Map(rows.map((row) => [row.slot_name ?? '', row]));
   for (const [name, row] of present) {
-    if (row.active === 't' || !isMemberSlot(name)) continue;
+    if (row.active === 't' || !memberSlots.has(name)) continue;
     const gone = !wanted.has(name) && context.members.size > 1;
     const lost = row.wal_status === 'lost' || row.restart_lsn === null;
     if (gone || lost) await dropSlot(session, name, timeoutMs);

@@ -12,7 +12,7 @@ import { inspectDisk } from '../disk/inspect.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { slotName } from '../names.ts';
+import { slotName, standbyName } from '../names.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -105,7 +105,7 @@ export async function startRewound(instance: Instance, from: Member, signal: Abo
   const { options, paths, postmaster } = instance;
   const self = memberId(options.member);
   const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
-  const conninfo = receiverConninfo(from, self, paths.passwordFile, tls);
+  const conninfo = receiverConninfo(from, standbyName(options.cluster, self), paths.passwordFile, tls);
   const upstream = { member: from.id, conninfo, slot: slotName(self) };
   await begin(instance, await readControlFile(options.dataDir), { ...fenced, upstream }, signal);
   try {

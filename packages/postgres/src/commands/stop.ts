@@ -1,7 +1,7 @@
 import { EngineError } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
-import { roles } from '../names.ts';
+import { isForeignAcker, memberOfStream, sendersQuery } from '../observe/senders.ts';
 
 const queryTimeoutMs = 1000;
 /** After a fast stop has taken too long, an immediate one (crash recovery at the next start) gets this long. */
@@ -52,11 +52,10 @@ export async function stopReplica(instance: Instance): Promise<void> {
 
 async function cutForeignReaders(instance: Instance): Promise<void> {
   const monitor = await instance.sql.monitor(queryTimeoutMs);
-  await monitor.rows(
-    `select pg_terminate_backend(pid) from pg_stat_replication
-     where pid <> pg_backend_pid() and (usename is distinct from '${roles.replication}' or state = 'backup')`,
-    queryTimeoutMs,
-  );
+  const { cluster } = instance.options;
+  const senders = await monitor.rows(sendersQuery, queryTimeoutMs);
+  const foreign = senders.filter((row) => memberOfStream(cluster, row) === null || isForeignAcker(cluster, row, ''));
+  for (const { pid } of foreign) await monitor.rows(`select pg_terminate_backend(${pid})`, queryTimeoutMs);
 }
 
 function tooLate(instance: Instance): EngineError {

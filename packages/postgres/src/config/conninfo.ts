@@ -1,4 +1,4 @@
-import type { Member, MemberId } from '@understudy/core';
+import type { Member } from '@understudy/core';
 import { quoteConninfo, roles } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 
@@ -8,7 +8,7 @@ import type { PostgresOptions } from '../options.ts';
  */
 export function receiverConninfo(
   upstream: Member,
-  self: MemberId,
+  applicationName: string,
   passwordFile: string,
   tls: PostgresOptions['tls'],
 ): string {
@@ -16,7 +16,7 @@ export function receiverConninfo(
     host: upstream.host,
     port: String(upstream.port),
     user: roles.replication,
-    application_name: self,
+    application_name: applicationName,
     passfile: passwordFile,
     connect_timeout: '2',
     keepalives: '1',

@@ -30,6 +30,7 @@ import {
   waitsQuery,
 } from './query.ts';
 import { ReceiverLog } from './receiver-log.ts';
+import { foreignText, isForeignAcker, memberOfStream } from './senders.ts';
 import { SilenceMeter } from './silence.ts';
 
 /** A server that is not up yet has no socket, refuses, or says so (57P03); anything else is silence. */
@@ -191,18 +192,27 @@ export class Observer {
       else if (progress.confirmed.lsn >= (replicas[twin]?.confirmed.lsn ?? 0n)) replicas[twin] = progress;
     }
     this.#replicas.keep(new Set(replicas.map((replica) => replica.member)));
-    const acks = this.#instance.acks.state(running.pid, rows[0]?.names ?? '');
+    const names = rows[0]?.names ?? '';
+    const { acks: tracker, options } = this.#instance;
+    const foreign = rows.filter((row) => isForeignAcker(options.cluster, row, names));
+    if (foreign.length > 0) this.#instance.notices.add(foreignText(foreign));
+    tracker.noteForeign(running.pid, foreign.length > 0 ? foreignText(foreign) : null, position, (until) => {
+      const rule = tracker.provenRule;
+      const holding = replicas.filter(
+        ({ member, confirmed }) => rule?.members.includes(member) === true && contains(confirmed, until),
+      );
+      return rule !== null && holding.length >= rule.required;
+    });
+    const acks = tracker.state(running.pid, names);
     return { kind: 'primary', systemId: systemId(identified.systemId), position, acks, replicas };
   }
 
   #progress(row: Row, primary: WalPosition): WalProgress | null {
-    const name = row.application_name;
-    if (name === null || name === undefined || !/^[A-Za-z0-9_-]{1,40}$/.test(name)) return null;
-    if (name === this.#instance.options.member) return null;
+    const member = memberOfStream(this.#instance.options.cluster, row);
+    if (member === null || member === this.#instance.options.member) return null;
     const columns = { on: 'flush_lsn', remote_apply: 'replay_lsn', remote_write: 'write_lsn', local: 'flush_lsn' };
     const confirmed = parseLsn(row[columns[this.#instance.config.synchronousCommit]] ?? '');
     if (confirmed === null) return null;
-    const member = memberId(name);
     return {
       member,
       kind: row.state === 'streaming' ? 'streaming' : 'catching-up',

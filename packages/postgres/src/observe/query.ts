@@ -1,5 +1,4 @@
 import { type Lsn, parseLsn } from '@understudy/core';
-import { roles } from '../names.ts';
 import { missing } from '../sql/local.ts';
 import type { PgSession, Row } from '../sql/session.ts';
 
@@ -28,11 +27,12 @@ export const replicaQuery = `select pg_is_in_recovery() as recovery,
 export const waitsQuery = `select backend_type, wait_event from pg_stat_activity
   where backend_type in ('startup', 'checkpointer')`;
 
-/** One sample of a primary: its own row, then one for every replica that follows by our replication role. */
+/** One sample of a primary: its own row, then one for every connection that is sent the log. */
 export const primaryQuery = `select pg_is_in_recovery() as recovery, current_setting('synchronous_standby_names') as names,
-  s.application_name, s.state, s.write_lsn, s.flush_lsn, s.replay_lsn,
+  s.pid, s.usename, s.client_addr, s.application_name, s.state, s.sync_priority, s.write_lsn, s.flush_lsn, s.replay_lsn, l.slot_name,
   concat_ws(' ', s.pid, s.write_lsn, s.flush_lsn, s.replay_lsn, s.reply_time) as signature
-  from (values (1)) one left join pg_stat_replication s on s.usename = '${roles.replication}'`;
+  from (values (1)) one left join pg_stat_replication s on s.pid <> pg_backend_pid()
+  left join pg_replication_slots l on l.active_pid = s.pid`;
 
 /** Waits that the startup process enters only after it has read all local log. */
 const endOfLocalLog = new Set(['RecoveryWalStream', 'RecoveryRetrieveRetryInterval']);
