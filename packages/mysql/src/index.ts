@@ -38,7 +38,7 @@ export type { Row, Session } from './sql/session.ts';
  * @throws EngineError `ENGINE_DATA_REFUSED` for wrong options, `ENGINE_BINARY_MISSING` when the programs cannot be run.
  */
 export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine> {
-  const { log = () => undefined, clock = monotonicMs, openCopy = null, ...rest } = input;
+  const { log = () => undefined, clock = monotonicMs, openCopy = null, seam, ...rest } = input;
   const options = parseOptions(rest);
   const programs = await findPrograms(options);
   const catalog = await readCatalog(programs, options);
@@ -48,7 +48,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
   const { dataDir, runAs: owner, cluster } = options;
   const { flavour, version, libraryPath } = programs;
   const server = new ServerProcess({ program: programs.server, libraryPath, dataDir, logFile: paths.log, owner });
-  const sql = new LocalSql(options, paths);
+  const sql = new LocalSql(options, paths, seam);
   const parts = { options, paths, owner, programs, dialect, sql, log };
   const systemId = new SystemIdReader();
   const instance: Instance = {
@@ -63,7 +63,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     config: new ManagedConfig(options, paths, programs, catalog),
     lines: new LineBook(),
     sizes: new TransactionSizes(),
-    upstream: new UpstreamMemory(paths.runDir, owner),
+    upstream: new UpstreamMemory(paths.runDir, owner, seam),
     facts: new RunFacts(),
     lag: new LagWatch(),
     errant: new ErrantFinds(),

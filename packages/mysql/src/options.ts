@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { EngineError, type OpenCopy } from '@understudy/engine';
 import { z } from 'zod';
+import type { Seam } from './seam.ts';
 
 const absolutePath = z.string().refine(isAbsolute, 'must be an absolute path');
 const secret = z
@@ -71,6 +72,8 @@ export type MysqlEngineInput = z.input<typeof mysqlOptionsSchema> & {
   readonly openCopy?: OpenCopy;
   /** The monotonic clock that `notAfter` of a promotion is read against; by default `process.hrtime`. In ms. */
   readonly clock?: () => number;
+  /** For tests: where a command is stopped. */
+  readonly seam?: Seam | undefined;
 };
 
 /**

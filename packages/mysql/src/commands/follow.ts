@@ -7,14 +7,15 @@ import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
-import { type Channel, readChannel, waitsOnPurpose } from '../observe/channel.ts';
+import { type Channel, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
 import { readPosition } from '../observe/position.ts';
 import { isTurnedAway } from '../observe/receiver.ts';
+import type { Upstream } from '../observe/upstream.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
 import { drained, keepApplying } from './received.ts';
-import { endReceiving } from './receiver-control.ts';
+import { endReceiving, stopOther } from './receiver-control.ts';
 import { keepSynced, receiveUnsynced, syncReceived } from './relay-sync.ts';
 
 const connectTimeoutMs = 3000;
@@ -71,10 +72,13 @@ async function connect(
   target: Target,
 ): Promise<void> {
   const { dialect } = instance;
-  const channel = await readChannel(session, dialect, queryTimeoutMs);
-  const upstream = { member: target.leader.id, acknowledges: target.acknowledges };
+  const { own: channel, others } = await readChannels(session, dialect, queryTimeoutMs);
+  const { id: member, host, port } = target.leader;
+  const upstream = { member, acknowledges: target.acknowledges, host, port };
   if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
     await upstreamIs(instance, running, upstream);
+    // Nobody knows what they bring, and a receiver acknowledges to whomever it receives from.
+    for (const other of others) await stopOther(session, dialect, other);
     await keepApplying(session, dialect);
     await keepSynced(instance, session, running, target.acknowledges);
     return;
@@ -82,10 +86,10 @@ async function connect(
   const known = await instance.upstream.of(running);
   // What is received may be acknowledged, and is not told from what was written here.
   await forgetOpened(instance.options.dataDir, instance.owner);
-  // A crash between here and the end leaves the server sealed.
+  const stopped = await endReceiving(instance, session);
   await instance.upstream.clear(running);
-  const stopped = channel === null ? null : await endReceiving(instance, session);
-  if (known !== null && known.member !== target.leader.id) await requireCompared(instance, session);
+  const isSame = known?.member === target.leader.id && (channel === null || isSource(channel, target, instance));
+  if (!isSame) await requireCompared(instance, session);
   if (stopped === null || !isConfigured(stopped, target, instance)) await configure(instance, session, stopped, target);
   const enabled = target.acknowledges === 'yes' ? 'ON' : 'OFF';
   await session.query(`SET GLOBAL ${dialect.semiSync.replicaEnabled} = ${enabled}`, [], queryTimeoutMs);
@@ -127,12 +131,11 @@ async function requireCompared(instance: Instance, session: ServerSession): Prom
 async function upstreamIs(
   instance: Instance,
   running: RunningServer,
-  wanted: { member: MemberId; acknowledges: 'yes' | 'no' },
+  wanted: Upstream,
 ) {
   const known = await instance.upstream.of(running);
-  if (known?.member !== wanted.member || known.acknowledges !== wanted.acknowledges) {
-    await instance.upstream.set(running, wanted);
-  }
+  const isKnown = known?.member === wanted.member && known.acknowledges === wanted.acknowledges;
+  if (!isKnown || known.host !== wanted.host || known.port !== wanted.port) await instance.upstream.set(running, wanted);
 }
 
 function isSource(channel: Channel, { leader, delayS }: Target, { options, dialect }: Instance): boolean {

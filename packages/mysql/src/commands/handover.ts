@@ -5,6 +5,7 @@ import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { readPosition } from '../observe/position.ts';
+import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession, Session } from '../sql/session.ts';
 import { kill } from './readers.ts';
 import { keepApplying } from './received.ts';
@@ -29,16 +30,21 @@ export async function handOver(instance: Instance, mode: 'handover' | 'orderly')
   const timeoutMs = instance.options.stopTimeoutMs * 0.6;
   return instance.sql.fresh(connectTimeoutMs, async (session) => {
     if (instance.facts.of(running.pid).role !== 'primary') {
-      await instance.upstream.clear(running);
-      return endOfReplica(instance, session, timeoutMs);
+      return endOfReplica(instance, session, running, timeoutMs);
     }
     return endOfPrimary(instance, session, mode, timeoutMs);
   });
 }
 
 /** What lies unapplied in the relay log of MariaDB is applied, as its next start would need it; MySQL keeps and knows it. */
-async function endOfReplica(instance: Instance, session: ServerSession, timeoutMs: number): Promise<Position | null> {
+async function endOfReplica(
+  instance: Instance,
+  session: ServerSession,
+  running: RunningServer,
+  timeoutMs: number,
+): Promise<Position | null> {
   await endReceiving(instance, session);
+  await instance.upstream.clear(running);
   if (instance.dialect.gtids === 'sets') return (await readPosition(instance, session)).position;
   await keepApplying(session, instance.dialect);
   return pollUntil(

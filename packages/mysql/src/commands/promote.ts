@@ -41,8 +41,7 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
     requireNewLine(before.position.lineages, command.lineage);
     requireFresh(instance, command);
     instance.acks.forget();
-    await instance.upstream.clear(running);
-    await applyEverything(instance, session);
+    await applyEverything(instance, session, running);
     // An old record could let the new line's marker be cut off, and the line be begun a second time.
     await forgetOpened(instance.options.dataDir, instance.owner);
     await beginLine(instance, session, command);
@@ -71,9 +70,10 @@ function requireFresh(instance: Instance, { notAfter }: Promote): void {
 }
 
 /** Only then may the channel go, and its relay log with it. */
-async function applyEverything(instance: Instance, session: ServerSession): Promise<void> {
+async function applyEverything(instance: Instance, session: ServerSession, running: RunningServer): Promise<void> {
   const { dialect } = instance;
   const channel = await endReceiving(instance, session);
+  await instance.upstream.clear(running);
   if (channel === null) return;
   await keepApplying(session, dialect, { timeoutMs: drainTimeoutMs });
   const isDone = async (): Promise<boolean> => holdsNothingUnapplied(await readPosition(instance, session));

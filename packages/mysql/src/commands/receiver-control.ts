@@ -3,7 +3,8 @@ import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { type Channel, readChannel } from '../observe/channel.ts';
+import { type Channel, type OtherChannel, readChannels } from '../observe/channel.ts';
+import { quoteLiteral } from '../names.ts';
 import type { Session } from '../sql/session.ts';
 import { letGoOfSilent, removeLetGo, type SilenceMs } from './let-go.ts';
 import { syncReceived } from './relay-sync.ts';
@@ -12,8 +13,9 @@ const queryTimeoutMs = 3000;
 const stopTimeoutMs = 3000;
 
 /**
- * Stops the thread that receives, and that one alone, so that the relay log stays and is applied to its end. Proven in two ways: the
- * channel says so, and no such thread is among the server's.
+ * Stops every thread that receives, and those alone, so that the relay log stays and is applied to its end. Proven in two ways: the
+ * channels say so, and no such thread is among the server's. Channels that somebody else made are stopped too, as they acknowledge like
+ * the agent's own, and stay configured.
  *
  * @param silentMs for how long nothing has arrived from the source, as far as that is known: one that is frozen or cut off would be waited for.
  * @returns the channel after that; null when there is none.
@@ -26,20 +28,22 @@ export async function stopReceiver(
 ): Promise<Channel | null> {
   try {
     await removeLetGo(session, dialect);
-    if ((await readChannel(session, dialect, queryTimeoutMs)) !== null) {
+    const { own, others } = await readChannels(session, dialect, queryTimeoutMs);
+    if (own !== null || others.length > 0) {
       const { endTimeout, replicaEnabled } = dialect.semiSync;
       if (endTimeout !== null) await session.query(`SET GLOBAL ${endTimeout} = 1`, [], queryTimeoutMs);
       await session.query(`SET GLOBAL ${replicaEnabled} = OFF`, [], queryTimeoutMs);
       await letGoOfSilent(session, dialect, silentMs);
-      await session.query(`STOP ${dialect.replica} IO_THREAD`, [], stopTimeoutMs);
+      if (own !== null) await session.query(stopOwn(dialect), [], stopTimeoutMs);
+      for (const other of others) await stopOther(session, dialect, other);
       await removeLetGo(session, dialect);
     }
     const gone = await pollUntil(
       async () => {
-        const channel = await readChannel(session, dialect, queryTimeoutMs);
-        if (channel !== null && channel.receiver !== 'stopped') return null;
+        const now = await readChannels(session, dialect, queryTimeoutMs);
+        if ([now.own, ...now.others].some((each) => each !== null && each.receiver !== 'stopped')) return null;
         const threads = await session.query(dialect.receiverThreads, [], queryTimeoutMs);
-        return threads.length === 0 ? { channel } : null;
+        return threads.length === 0 ? { channel: now.own } : null;
       },
       { everyMs: 3, timeoutMs: stopTimeoutMs },
     );
@@ -48,6 +52,23 @@ export async function stopReceiver(
     throw unproven(reasonOf(error), error);
   }
   throw unproven(`its receiver thread still runs after ${stopTimeoutMs} ms`);
+}
+
+/** Without a name, MySQL would stop all channels and MariaDB the one without a name. */
+const stopOwn = ({ replica, gtids }: Dialect): string =>
+  `STOP ${replica} IO_THREAD${gtids === 'sets' ? " FOR CHANNEL ''" : ''}`;
+
+/** Stops one that somebody else made. */
+export async function stopOther(
+  session: Session,
+  { replica, gtids }: Dialect,
+  { name, receiver }: OtherChannel,
+): Promise<void> {
+  if (receiver === 'stopped') return;
+  const quoted = quoteLiteral(name);
+  const statement =
+    gtids === 'sets' ? `STOP ${replica} IO_THREAD FOR CHANNEL ${quoted}` : `STOP ${replica} ${quoted} IO_THREAD`;
+  await session.query(statement, [], stopTimeoutMs);
 }
 
 /**

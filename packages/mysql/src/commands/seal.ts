@@ -22,9 +22,9 @@ export async function seal(instance: Instance): Promise<void> {
     throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
   }
   const silentMs = silenceOf(instance);
-  await upstream.clear(running);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
     const channel = await endReceiving(instance, session, silentMs);
+    await upstream.clear(running);
     // Only where both threads are stopped this may take long; `maintain` does it then.
     if (channel?.applier === 'stopped' && dialect.gtids === 'sets') await keepApplying(session, dialect);
   });

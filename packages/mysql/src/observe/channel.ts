@@ -50,16 +50,47 @@ const filterNames = [
   'Replicate_Rewrite_DB',
 ];
 
-/** The channel; null when the server is not configured to receive from anybody. */
-export async function readChannel(
+/** A channel that somebody else made, beside the agent's own, which has no name. */
+export interface OtherChannel {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly receiver: Channel['receiver'];
+}
+
+export interface Channels {
+  /** Null when the server is not configured to receive from anybody. */
+  readonly own: Channel | null;
+  readonly others: readonly OtherChannel[];
+}
+
+/** Every channel of a server: whoever receives by any of them may acknowledge. */
+export async function readChannels(
   session: Session,
   { channelStatus, columns }: Pick<Dialect, 'channelStatus' | 'columns'>,
   deadlineMs: number,
-): Promise<Channel | null> {
+): Promise<Channels> {
   const rows = await session.query(channelStatus, [], deadlineMs);
-  // MariaDB may have others, which have names.
-  const row = rows.find(({ Connection_name: name }) => (name ?? '') === '');
-  return row === undefined ? null : channelOf(row, columns);
+  const own = rows.find((row) => nameOf(row) === '');
+  const others = rows.filter((row) => nameOf(row) !== '');
+  return {
+    own: own === undefined ? null : channelOf(own, columns),
+    others: others.map((row) => {
+      const { host, port, receiver } = channelOf(row, columns);
+      return { name: nameOf(row), host, port, receiver };
+    }),
+  };
+}
+
+const nameOf = (row: Row): string => row.Channel_Name ?? row.Connection_name ?? '';
+
+/** The channel; null when the server is not configured to receive from anybody. */
+export async function readChannel(
+  session: Session,
+  dialect: Pick<Dialect, 'channelStatus' | 'columns'>,
+  deadlineMs: number,
+): Promise<Channel | null> {
+  return (await readChannels(session, dialect, deadlineMs)).own;
 }
 
 /** What one row of the status says. Names that were never changed have one spelling only. */

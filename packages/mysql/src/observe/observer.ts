@@ -56,7 +56,7 @@ export class Observer {
   get warnings(): readonly string[] {
     if (this.#instance.process.running === null) return [];
     const { error } = this.#applier;
-    return [this.#receiver.warning, error === null ? null : applierWarning(error)].filter((text) => text !== null);
+    return [...this.#receiver.warnings, ...(error === null ? [] : [applierWarning(error)])];
   }
 
   /** The running replica as it was when it was looked at last; null when it is none. */
@@ -111,7 +111,7 @@ export class Observer {
     }
     this.#failingSinceMs ??= nowMs;
     const failingMs = nowMs - this.#failingSinceMs;
-    return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : (last ?? starting);
+    return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : stale(last ?? starting, failingMs);
   }
 
   #unresponsive(sinceMs: number): EngineState {
@@ -127,15 +127,17 @@ export class Observer {
     if (facts.life === 'serving') facts.role = isOpen(row?.ro ?? '') ? 'primary' : 'replica';
     const systemId = await this.#instance.systemId();
     const reading = await readPosition(this.#instance, session);
-    const { applied, received, channel } = reading;
+    const { applied, received, channel, others } = reading;
     if (facts.role === 'replica') {
       this.#replicas.reset();
-      const { upstream, receiver: stream } = await this.#receiver.look(session, channel);
+      const { upstream, receiver: stream } = await this.#receiver.look(session, channel, others);
       // What was received before a crash counts too, and the server itself may not know of it.
       const durable = facts.received === 'applied' ? await this.#durable(session, reading, facts.synced) : null;
       this.#instance.lag.look(received, applied);
       const blocked = await this.#blocked(session, reading);
-      const receiver = damaged(facts.damage ?? this.#applier.damage()) ?? stream;
+      // What may still receive is never hidden behind what is damaged.
+      const isCutOrKnown = upstream !== null || stream.kind !== 'streaming';
+      const receiver = (isCutOrKnown ? damaged(facts.damage ?? this.#applier.damage()) : null) ?? stream;
       const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
       return blocked === null ? state : { ...state, blocked };
     }
@@ -175,6 +177,14 @@ export class Observer {
     const text = row?.text ?? '';
     return text === '' ? channel : { ...channel, applierError: { number: Number(row?.number), text } };
   }
+}
+
+/**
+ * A state that could not be looked at again. That nothing is received is not among what it may say: a receiver may have been started since.
+ */
+function stale(last: EngineState, failingMs: number): EngineState {
+  if (last.kind !== 'replica' || last.receiver.kind !== 'none') return last;
+  return { ...last, receiver: { kind: 'streaming', silentMs: Math.round(failingMs) } };
 }
 
 /** A replica whose relay log is damaged needs a new copy, whether or not more arrives. */

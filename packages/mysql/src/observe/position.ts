@@ -4,7 +4,7 @@ import { lineOf, mariadbHistory, newestSequence, parseMariadbGtids } from '../gt
 import { mysqlLineages, parseMysqlGtids } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
-import { type Channel, readChannel, waitsOnPurpose } from './channel.ts';
+import { type Channel, type OtherChannel, readChannels, waitsOnPurpose } from './channel.ts';
 
 const queryTimeoutMs = 500;
 
@@ -17,6 +17,8 @@ export interface Reading {
   /** What it has received and applied, as far as the server says it now. */
   readonly received: GtidPosition | null;
   readonly channel: Channel | null;
+  /** Channels that somebody else made. */
+  readonly others: readonly OtherChannel[];
 }
 
 /** Reads what a server holds. What was received is read before what is applied, so that nothing falls between the two. */
@@ -24,10 +26,9 @@ export async function readPosition(
   instance: Pick<Instance, 'dialect' | 'lines' | 'sizes' | 'systemId'>,
   session: Session,
 ): Promise<Reading> {
-  const channel = await readChannel(session, instance.dialect, queryTimeoutMs);
-  return instance.dialect.gtids === 'sets'
-    ? readSets(instance, session, channel)
-    : readDomains(instance, session, channel);
+  const { own, others } = await readChannels(session, instance.dialect, queryTimeoutMs);
+  const read = instance.dialect.gtids === 'sets' ? readSets : readDomains;
+  return { ...(await read(instance, session, own)), others };
 }
 
 /** Whether the server syncs its relay log after each event. */
@@ -40,7 +41,7 @@ async function readSets(
   instance: Pick<Instance, 'sizes' | 'systemId'>,
   session: Session,
   channel: Channel | null,
-): Promise<Reading> {
+): Promise<Omit<Reading, 'others'>> {
   const [row] = await session.query('SELECT @@global.gtid_executed AS executed', [], queryTimeoutMs);
   const executed = readable(parseMysqlGtids(row?.executed ?? ''), row?.executed);
   const cluster = await instance.systemId();
@@ -64,7 +65,7 @@ async function readDomains(
   instance: Pick<Instance, 'lines' | 'sizes'>,
   session: Session,
   channel: Channel | null,
-): Promise<Reading> {
+): Promise<Omit<Reading, 'others'>> {
   const [row] = await session.query(
     'SELECT @@global.gtid_binlog_pos AS written, @@global.gtid_slave_pos AS replicated',
     [],

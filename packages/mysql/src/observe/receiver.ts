@@ -3,8 +3,10 @@ import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
 import { shortText } from './applier.ts';
-import type { Channel, ThreadError } from './channel.ts';
+import { letGoConnection } from '../commands/let-go.ts';
+import type { Channel, OtherChannel, ThreadError } from './channel.ts';
 import { SignOfLife } from './silence.ts';
+import type { Upstream } from './upstream.ts';
 
 type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
 
@@ -64,6 +66,28 @@ export function receiverWarning({ number, text }: ThreadError): string {
 export const isTurnedAway = ({ receiver, receiverError }: Channel): boolean =>
   receiver === 'connecting' && receiverError !== null && lockedNumbers.has(receiverError.number);
 
+/** Whether the channel receives from another place than the server was told to. */
+function leadsElsewhere({ host, port, receiver }: Channel, told: Upstream | null): boolean {
+  if (receiver === 'stopped') return false;
+  return told === null || (told.host !== undefined && (told.host !== host || told.port !== port));
+}
+
+/** Receivers that somebody else than the agent has started, each in a sentence. */
+function foreignReceivers(
+  channel: Channel | null,
+  others: readonly OtherChannel[],
+  told: Upstream | null,
+): readonly string[] {
+  const own = channel !== null && leadsElsewhere(channel, told) ? [{ ...channel, name: '' }] : [];
+  const running = [...own, ...others.filter(({ receiver }) => receiver !== 'stopped')];
+  return running.map(({ name, host, port }) => {
+    // A crash in the middle of letting go leaves it; the next cut removes it.
+    if (name === letGoConnection) return `The connection ${name} still runs. It is removed.`;
+    const which = name === '' ? 'This server' : `The channel ${name} of this server`;
+    return `${which} was told from outside to receive from ${host}:${port}. Its agent stops that: use \`understudy switchover\` or \`understudy topology\` for what you want, or \`understudy pause\` first.`;
+  });
+}
+
 /** A replica's look at the stream from its upstream. */
 export class ReceiverWatch {
   readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>;
@@ -71,12 +95,19 @@ export class ReceiverWatch {
   #runningSinceMs: number | null = null;
   #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
   #error: ThreadError | null = null;
+  /** Receivers that somebody else has started, in words. */
+  #foreign: readonly string[] = [];
 
   constructor(instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>) {
     this.#instance = instance;
   }
 
   /** Why nothing can be received, for people; null when it can, when the source is only away, or when something is done about it. */
+  get warnings(): readonly string[] {
+    const { warning } = this;
+    return warning === null ? this.#foreign : [warning, ...this.#foreign];
+  }
+
   get warning(): string | null {
     const cause = this.#broken?.cause;
     if (this.#error === null || (cause !== 'unknown' && cause !== 'login')) return null;
@@ -86,15 +117,20 @@ export class ReceiverWatch {
   async look(
     session: Session,
     channel: Channel | null,
+    others: readonly OtherChannel[],
   ): Promise<{ readonly upstream: MemberId | null; readonly receiver: Receiver }> {
     const { upstream: memory, process: server } = this.#instance;
-    const upstream = server.running === null ? null : ((await memory.of(server.running))?.member ?? null);
+    const told = server.running === null ? null : await memory.of(server.running);
+    this.#foreign = foreignReceivers(channel, others, told);
+    // Whoever receives from anybody else than it was told to follows nobody, and has something to cut.
+    const upstream = channel !== null && leadsElsewhere(channel, told) ? null : (told?.member ?? null);
     if (upstream === null || channel === null) {
       this.#life.reset();
       this.#broken = null;
       this.#error = null;
       this.#runningSinceMs = null;
-      return { upstream, receiver: { kind: 'none' } };
+      const isCut = this.#foreign.length === 0 && (await this.#mayAcknowledge(session)) === 'no';
+      return { upstream, receiver: isCut ? { kind: 'none' } : { kind: 'streaming', silentMs: 0 } };
     }
     const errant = server.running === null ? null : this.#instance.errant.of(server.running.pid);
     if (errant !== null) return { upstream, receiver: { kind: 'broken', cause: 'history', detail: errant } };
@@ -106,6 +142,20 @@ export class ReceiverWatch {
     this.#life.reset();
     this.#runningSinceMs = null;
     return { upstream, receiver: { kind: 'broken', cause: this.#lasting(channel) } };
+  }
+
+  /**
+   * The server's own word on what its channels do not show: a thread that receives, or counting of acknowledgements that is switched on, as
+   * it was left by an opening that did not come to its end. Neither is a server that has stopped for good.
+   */
+  async #mayAcknowledge(session: Session): Promise<'yes' | 'no'> {
+    const { receiverThreads, semiSync } = this.#instance.dialect;
+    const [row] = await session.query(
+      `SELECT (SELECT COUNT(*) FROM (${receiverThreads}) AS threads) AS receivers, @@global.${semiSync.sourceEnabled} AS source`,
+      [],
+      queryTimeoutMs,
+    );
+    return row?.receivers === '0' && row.source === '0' ? 'no' : 'yes';
   }
 
   /** A receiver that was started again runs for a moment before its source refuses it once more. */

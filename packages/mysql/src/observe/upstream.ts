@@ -1,66 +1,51 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type MemberId, memberId } from '@understudy/core';
-import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import type { Owner } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { RunningServer } from '../process/server-process.ts';
+import type { Seam } from '../seam.ts';
+import { RunNote } from './run-note.ts';
 
-/** Whom a server was told to follow, and with which of its two accounts. */
+/** Whom a server was told to follow, where, and with which of its two accounts. */
 export interface Upstream {
   readonly member: MemberId;
   readonly acknowledges: 'yes' | 'no';
+  /** Left out in notes of earlier versions. */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
 }
 
-const fileSchema = z.object({
-  process: z.string().max(80),
-  member: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/),
+const schema: z.ZodType<Upstream> = z.object({
+  member: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,40}$/)
+    .transform((text) => memberId(text)),
   acknowledges: z.enum(['yes', 'no']),
+  host: z.string().max(300).optional(),
+  port: z.int().optional(),
 });
 
-const nameOf = ({ pid, startTicks }: RunningServer): string => `${pid} ${startTicks ?? ''}`;
-
 /**
- * Remembers whom the server follows, in a file beside its socket, so that an agent which takes the server over knows it too. It is true
- * for one process of the server only: every start is sealed.
+ * Remembers whom the server was told to follow, for one process of the server: every start is sealed. It says who the source is. That
+ * nobody is followed is never taken from it alone: a receiver may run whatever is noted here.
  */
 export class UpstreamMemory {
-  readonly #file: string;
-  readonly #owner: Owner;
-  #known: { readonly process: string; readonly upstream: Upstream | null } | null = null;
+  readonly #note: RunNote<Upstream>;
 
-  constructor(runDir: string, owner: Owner) {
-    this.#file = join(runDir, 'upstream.json');
-    this.#owner = owner;
+  constructor(runDir: string, owner: Owner, seam?: Seam) {
+    this.#note = new RunNote({ runDir, name: 'upstream.json', owner }, schema, seam);
   }
 
-  async of(running: RunningServer): Promise<Upstream | null> {
-    const process = nameOf(running);
-    if (this.#known?.process !== process) this.#known = { process, upstream: await this.#read(process) };
-    return this.#known.upstream;
-  }
-
-  async #read(process: string): Promise<Upstream | null> {
-    const text = await readIfThere(this.#file);
-    if (text === null) return null;
-    try {
-      const parsed = fileSchema.safeParse(JSON.parse(text));
-      if (!parsed.success || parsed.data.process !== process) return null;
-      return { member: memberId(parsed.data.member), acknowledges: parsed.data.acknowledges };
-    } catch {
-      return null;
-    }
+  of(running: RunningServer): Promise<Upstream | null> {
+    return this.#note.of(running);
   }
 
   /** Called before the receiver is started. */
-  async set(running: RunningServer, upstream: Upstream): Promise<void> {
-    const process = nameOf(running);
-    await replaceFile(this.#file, `${JSON.stringify({ process, ...upstream })}\n`, this.#owner);
-    this.#known = { process, upstream };
+  set(running: RunningServer, upstream: Upstream): Promise<void> {
+    return this.#note.set(running, upstream);
   }
 
-  /** Called before the receiver is cut. */
-  async clear(running: RunningServer): Promise<void> {
-    this.#known = { process: nameOf(running), upstream: null };
-    await rm(this.#file, { force: true });
+  /** Called once the receiver is proven to be gone. Before, whoever comes next would not know that there is something to cut. */
+  clear(running: RunningServer): Promise<void> {
+    return this.#note.clear(running);
   }
 }

@@ -4,6 +4,7 @@ import { engineError } from '../errors.ts';
 import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
+import type { Seam } from '../seam.ts';
 import { ServerSession, type SessionTarget } from './session.ts';
 
 /** A handover has three connections at a time, and the probe has one. They are also what is left when clients have filled the server. */
@@ -18,12 +19,13 @@ export class LocalSql {
   /** Grows whenever everything is closed. */
   #age = 0;
 
-  constructor(options: Pick<MysqlOptions, 'secrets'>, paths: Pick<Paths, 'socket'>) {
+  constructor(options: Pick<MysqlOptions, 'secrets'>, paths: Pick<Paths, 'socket'>, seam?: Seam) {
     this.#target = {
       at: { kind: 'socket', path: paths.socket },
       user: accounts.admin,
       password: options.secrets.admin,
       ca: null,
+      seam,
     };
   }
 

@@ -2,6 +2,7 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, withDeadline } from '@understudy/engine/host';
 import mysql from 'mysql2';
 import { reasonOf, serverErrorOf } from '../errors.ts';
+import { passSeam, type Seam } from '../seam.ts';
 
 /** One row of an answer: every value as the server writes it, null for NULL. */
 export type Row = Readonly<Record<string, string | null>>;
@@ -27,6 +28,8 @@ export interface SessionTarget {
   readonly password: string;
   /** PEM text of the authority that must have signed the server's certificate; null: not encrypted. */
   readonly ca: string | null;
+  /** For tests; see `Seam`. */
+  readonly seam?: Seam | undefined;
 }
 
 export const defaultDeadlineMs = 2000;
@@ -38,14 +41,16 @@ const sessionSetup = `set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBS
 export class ServerSession implements Session {
   readonly #connection: mysql.Connection;
   readonly #where: string;
+  readonly #seam: Seam | undefined;
   #state: 'open' | 'closed' = 'open';
   #onClose: (() => void) | undefined;
   /** Statements under way: the driver never answers those of a connection that we cut ourselves. */
   readonly #pending = new Set<(reason: Error) => void>();
 
-  private constructor(connection: mysql.Connection, where: string) {
+  private constructor(connection: mysql.Connection, where: string, seam: Seam | undefined) {
     this.#connection = connection;
     this.#where = where;
+    this.#seam = seam;
   }
 
   /**
@@ -68,7 +73,7 @@ export class ServerSession implements Session {
       typeCast: (field) => field.string(),
     });
     const where = target.at.kind === 'socket' ? `the socket ${target.at.path}` : `${target.at.host}:${target.at.port}`;
-    const session = new ServerSession(connection, where);
+    const session = new ServerSession(connection, where, target.seam);
     connection.on('error', () => session.#closed());
     connection.on('end', () => session.#closed());
     try {
@@ -112,8 +117,12 @@ export class ServerSession implements Session {
     deadlineMs = defaultDeadlineMs,
   ): Promise<readonly Row[]> {
     if (this.#state === 'closed') throw lost(this.#where);
+    const fate = this.#seam?.(statement) ?? 'go';
+    if (fate === 'die') passSeam(() => fate, statement);
     try {
-      return await withDeadline(this.#run(statement, values), deadlineMs, () => {
+      const answer = this.#run(statement, values);
+      const waitMs = fate === 'lose' ? 0 : deadlineMs;
+      return await withDeadline(answer, waitMs, () => {
         const text = `The server at ${this.#where} did not answer a statement within ${deadlineMs} ms.`;
         return new EngineError('ENGINE_TIMEOUT', text, 'unknown');
       });
