@@ -1,6 +1,7 @@
 export * from './position/gtid.ts';
 export * from './position/position.ts';
 export * from './position/wal.ts';
+export { standingWarnings } from './protocol/ackers.ts';
 export { decide } from './protocol/decide.ts';
 export {
   type CandidateOutlook,
@@ -10,6 +11,7 @@ export {
 } from './protocol/explain.ts';
 export { describeCommand, explainMember, type MemberExplanation } from './protocol/explain-member.ts';
 export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
+export { type LossOutlook, lossOutlook } from './protocol/losses.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
 export { circleAmong, wantedUpstream } from './protocol/topology.ts';
 export * from './values/ack-rule.ts';

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AckRule, type Decision, type MemberId, type Memory, ms, type ReplicaProgress } from '../src/index.ts';
+import {
+  type AckRule,
+  type Decision,
+  type MemberId,
+  type Memory,
+  ms,
+  type ReplicaProgress,
+  standingWarnings,
+} from '../src/index.ts';
 import {
   any,
   codeOf,
@@ -8,19 +16,27 @@ import {
   commitOf,
   confirmed,
   decideOn,
+  fresh,
   kindsOf,
   member,
+  memory,
   NOW,
   n1,
   n2,
   n3,
   n4,
+  n5,
   type ObservationChange,
+  observation,
   primary,
   RECORD_REVISION,
   recordIn,
+  refusing,
+  replica,
   type StoreChange,
   seal,
+  silent,
+  tags,
 } from './support/build.ts';
 import { at } from './support/positions.ts';
 
@@ -36,8 +52,12 @@ interface Leading {
 }
 
 /** The leader's decision about its ackers. Four members; its log ends at 4500. */
-function leading({ rule, moving, running, barrier, replicas, store, memory }: Leading): Decision {
-  const change: ObservationChange = {
+function leading(given: Leading): Decision {
+  return decideOn(leadingChange(given), given.memory);
+}
+
+function leadingChange({ rule, moving, running, barrier, replicas, store }: Leading): ObservationChange {
+  return {
     self: n1,
     engine: primary({
       acks: {
@@ -48,8 +68,10 @@ function leading({ rule, moving, running, barrier, replicas, store, memory }: Le
     }),
     store: { members: [n1, n2, n3, n4], ...store, record: { rule, moving: moving ?? null, ...store?.record } },
   };
-  return decideOn(change, memory);
 }
+
+const withTags = (change: ObservationChange, zone: string | null): Decision =>
+  decideOn({ ...change, tags: tags({ zone }) });
 
 const away = (id: MemberId, forMs: number): Partial<Memory> => ({ ackersGoneSince: new Map([[id, ms(NOW - forMs)]]) });
 const unchanged = (decision: Decision): void => {
@@ -334,4 +356,110 @@ test('block: a locked record never lets the leader acknowledge alone', () => {
 test('neither rule can be fulfilled and nothing else is at hand: the change waits where it is', () => {
   const decision = leading({ rule: any(1, n2), moving: any(1, n3), running: any(1, n3), barrier: 4450, replicas: [] });
   assert.equal(codeOf(decision), 'rule-barrier');
+});
+
+// Who could not take part in an election is not counted on.
+
+const unfitFor = (id: MemberId, forMs: number): Partial<Memory> => ({
+  ackersUnfitSince: new Map([[id, ms(NOW - forMs)]]),
+});
+
+/** The leader's decision with three ackers, one of which (n3) shows what `change` says. */
+function withUnfit(change: ObservationChange, remembered: Partial<Memory> = {}, rule = any(1, n2, n3)): Decision {
+  const engine = primary({
+    acks: { running: rule, barrier: at(5, 4110) },
+    replicas: rule.members.map((id) => confirmed(id)),
+  });
+  return decideOn({ self: n1, engine, ...change, store: { ...change.store, record: { rule } } }, remembered);
+}
+
+const blockedReplica = fresh(n3, replica({ blocked: 'its applier has stopped' }));
+const kinds: readonly (readonly [string, ObservationChange])[] = [
+  ['whose agent has no session', { store: { sessions: [n1, n2] } }],
+  ['whose agent is not heard for the time of a lease', { peers: { [n3]: silent(6000) } }],
+  ['whose agent refuses for the time of a lease', { peers: { [n3]: refusing(6000) } }],
+  ['that cannot apply what it receives', { peers: { [n3]: blockedReplica } }],
+];
+
+for (const [name, change] of kinds) {
+  test(`an acker ${name} leaves the rule after its time of grace, if others are enough`, () => {
+    const first = withUnfit(change);
+    unchanged(first);
+    assert.deepEqual([...first.memory.ackersUnfitSince], [[n3, NOW]]);
+    unchanged(withUnfit(change, unfitFor(n3, 1499)));
+    assert.deepEqual(begun(withUnfit(change, unfitFor(n3, 1500))), any(1, n2));
+  });
+
+  test(`an acker ${name} stays where nobody can take its place, and is named`, () => {
+    const decision = withUnfit(change, unfitFor(n3, 60_000), any(2, n2, n3));
+    const both = withUnfit(
+      { ...change, store: { ...change.store, config: { requiredAcks: 2 } } },
+      unfitFor(n3, 60_000),
+      any(2, n2, n3),
+    );
+    assert.notDeepEqual(kindsOf(decision), []);
+    unchanged(both);
+    const obs = observation({
+      self: n1,
+      engine: primary({ acks: { running: any(2, n2, n3), barrier: at(5, 4110) } }),
+      ...change,
+      store: { ...change.store, config: { requiredAcks: 2 }, record: { rule: any(2, n2, n3) } },
+    });
+    const [warning, ...rest] = standingWarnings(obs, memory(unfitFor(n3, 60_000)));
+    assert.match(warning ?? '', /^n3 acknowledges, but .*: if n1 is lost now, n3 is missing in the election/);
+    assert.deepEqual(rest, []);
+  });
+
+  test(`a replica ${name} does not join`, () => {
+    const engine = primary({ acks: { running: any(1, n2), barrier: at(5, 4110) } });
+    unchanged(decideOn({ self: n1, engine, ...change, store: { ...change.store, record: { rule: any(1, n2) } } }));
+  });
+}
+
+test('an agent that is silent for less than a lease costs its member nothing', () => {
+  unchanged(withUnfit({ peers: { [n3]: silent(5999) } }, unfitFor(n3, 60_000)));
+});
+
+test('when all ackers are unfit the rule stays as it is', () => {
+  unchanged(
+    withUnfit(
+      { store: { sessions: [n1] } },
+      { ackersUnfitSince: new Map([n2, n3].map((id) => [id, ms(NOW - 60_000)] as const)) },
+    ),
+  );
+});
+
+// More replicas never mean less availability.
+
+const FIVE = [n1, n2, n3, n4, n5];
+
+test('no more acknowledge than twice as many as must; those of the present rule stay', () => {
+  assert.deepEqual(
+    begun(leading({ rule: any(1, n2), replicas: [n2, n3, n4, n5], store: { members: FIVE } })),
+    any(1, n2, n3),
+  );
+  unchanged(leading({ rule: any(1, n4, n5), replicas: [n2, n3, n4, n5], store: { members: FIVE } }));
+  const two = { members: FIVE, config: { requiredAcks: 2 } };
+  assert.deepEqual(
+    begun(leading({ rule: any(2, n2, n3), replicas: [n2, n3, n4, n5], store: two })),
+    any(2, n2, n3, n4, n5),
+  );
+});
+
+test('when an acker goes another one takes its place at once', () => {
+  const decision = leading({ rule: any(1, n2, n3), replicas: [n2, n4], store: { members: FIVE } });
+  assert.deepEqual(begun(decision), any(1, n2, n4));
+});
+
+test('ackers are of different zones, away from the leader where that is possible', () => {
+  const zoned = (zones: Readonly<Record<string, string | null>>): StoreChange => ({
+    members: FIVE.map((id) => member(id, { zone: zones[id] ?? null })),
+  });
+  const replicas = [n2, n3, n4, n5];
+  const rule = any(1, n2, n3);
+  const leadingIn = (zones: Readonly<Record<string, string | null>>) =>
+    withTags(leadingChange({ rule, replicas, store: zoned(zones) }), zones[n1] ?? null);
+  assert.deepEqual(begun(leadingIn({ [n1]: 'a', [n2]: 'a', [n3]: 'b', [n4]: 'b', [n5]: 'c' })), any(1, n3, n5));
+  unchanged(leadingIn({ [n1]: 'a', [n2]: 'b', [n3]: 'c', [n4]: 'b', [n5]: 'c' }));
+  unchanged(leadingIn({}));
 });

@@ -12,6 +12,7 @@ import {
   type Memory,
   memberId,
   type Position,
+  standingWarnings,
 } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
 import type { Store } from '@understudy/store';
@@ -334,7 +335,11 @@ export class Agent {
   #tell(observed: Observed, decision: Decision): void {
     const { observation } = observed;
     const { engine } = observation;
-    const warnings = [...observed.details.warnings, ...this.certificates.warnings(Date.now())];
+    const warnings = [
+      ...observed.details.warnings,
+      ...standingWarnings(observation, decision.memory),
+      ...this.certificates.warnings(Date.now()),
+    ];
     const details = { ...observed.details, warnings };
     const lag = engine.kind === 'replica' ? this.lag.lag(engine.replayed, this.runningMs()) : null;
     const report = makeReport(observation, decision, details, lag?.ms ?? null);

@@ -7,6 +7,7 @@ import {
   explainMember,
   formatPosition,
   lineageOf,
+  lossOutlook,
   type MemberId,
   type OperatorRequest,
   recoveryPoint,
@@ -57,6 +58,7 @@ export function statusView(agent: Agent): StatusView {
       problem: agent.link.problem,
     },
     rpo: rpoOf(seen),
+    losses: agent.latest === null ? null : (lossOutlook(agent.latest.observation)?.text ?? null),
     members,
     request: content === null || content.request === null ? null : requestView(content.request.value),
     lastOutcome: lastOutcome(agent),
@@ -222,8 +224,12 @@ function outlookOf(agent: Agent): Outlook {
   const outlook = explainFailover(latest.observation, latest.decision.memory);
   if (outlook.kind === 'unknown') return outlook;
   const { proof } = outlook;
+  const losses = lossOutlook(latest.observation);
   return {
     ...outlook,
+    ...(losses === null
+      ? {}
+      : { losses: { ...losses, one: [...losses.one], two: losses.two.map((pair) => [...pair]) } }),
     candidates: outlook.candidates.map((candidate) => ({ ...candidate })),
     proof:
       proof.kind === 'seals'

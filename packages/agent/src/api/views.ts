@@ -130,6 +130,8 @@ export const statusViewSchema = z.object({
     problem: z.string().nullable(),
   }),
   rpo: rpoSchema,
+  /** Which hosts could be lost now, in a few words; null before the first decision, absent where an older agent answers. */
+  losses: z.string().nullable().optional(),
   members: z.array(memberViewSchema),
   request: requestViewSchema.nullable(),
   lastOutcome: outcomeViewSchema.nullable(),
@@ -175,6 +177,8 @@ export const outlookSchema = z.discriminatedUnion('kind', [
         behindBytes: z.number().nullable(),
       }),
     ),
+    /** Which hosts could be lost at one moment: absent where an older agent answers. */
+    losses: z.object({ one: z.array(z.string()), two: z.array(z.array(z.string())), text: z.string() }).optional(),
   }),
 ]);
 

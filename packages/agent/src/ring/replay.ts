@@ -2,7 +2,7 @@
 
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { type Decision, decide, type Observation } from '@understudy/core';
+import { type Decision, decide, EMPTY_MEMORY, type Observation } from '@understudy/core';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { fromText, toText } from './json.ts';
 import { decisionShape, type RingEntry } from './ring.ts';
@@ -51,7 +51,8 @@ export async function replay(
 
 function replayOne(entry: RingEntry, line: number): ReplayedDecision {
   const { observation, memory, decision: recorded } = entry;
-  const again = decide(observation, memory);
+  // What an earlier version did not remember yet, it had not seen.
+  const again = decide(observation, { ...EMPTY_MEMORY, ...memory });
   const verdict =
     decisionShape(again) !== decisionShape(recorded)
       ? 'differs'

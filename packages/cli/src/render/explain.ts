@@ -61,6 +61,9 @@ function outlookLines(outlook: Outlook, { style, width }: RenderOptions): string
       const place = { first: style.green('next'), next: 'not first', out: style.red('no') }[standing];
       return line(member, place, `${why} (${code})`);
     }),
+    ...(outlook.losses === undefined
+      ? []
+      : hanging(`  ${style.dim('survives'.padEnd(11))}`, outlook.losses.text, width)),
   ];
 }
 

@@ -24,6 +24,7 @@ export function renderStatus(status: StatusView, { style, width }: RenderOptions
       rpoPainter(status, style),
       label('RPO'),
     ),
+    ...(status.losses === null || status.losses === undefined ? [] : hanging(label('Survives'), status.losses, width)),
     ...storeLines(status, style, width, label('Store')),
     '',
     ...memberTable(status, style, width),

@@ -2,10 +2,13 @@ import { contains, distanceBytes } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Commit } from '../values/command.ts';
+import type { Memory } from '../values/decision.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
+import type { Observation } from '../values/observation.ts';
 import type { LeadershipRecord } from '../values/record.ts';
+import { mostAckers, pickAckers, unfitness } from './acker-choice.ts';
 import { countedNow } from './topology.ts';
-import { act, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
+import { act, configOf, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
 
 type Primary = Extract<EngineState, { kind: 'primary' }>;
 
@@ -120,14 +123,13 @@ function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
 }
 
 /** The members that this leader could count on now: streaming, near, allowed, not sealed against it. */
-export function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
+function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
   const seals = currentSeals(turn);
-  const ready = engine.replicas
+  return engine.replicas
     .filter((replica) => isThere(turn, replica) && !seals.has(replica.member))
     .filter((replica) => isAllowed(turn, replica.member))
     .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= turn.config.ackerLagBytes)
     .map((replica) => replica.member);
-  return countedNow(turn, ready);
 }
 
 function isAllowed(turn: LedTurn, member: MemberId): boolean {
@@ -137,22 +139,75 @@ function isAllowed(turn: LedTurn, member: MemberId): boolean {
 
 /** The rule that this leader should have. */
 export function desiredRule(turn: LedTurn, engine: Primary): AckRule {
+  const { config } = turn;
+  if (config.durability === 'async') return ALONE;
+  const chosen = new Set(chosenAckers(turn, engine));
+  if (chosen.size >= config.requiredAcks) return ackRule(chosen, config.requiredAcks);
+  return shortRule(turn, chosen);
+}
+
+/**
+ * Those that could be elected come first, then those in their time of grace whose place no other one can take, and only where they are
+ * needed for an acknowledgement at all those that hold what they are sent and could not be elected.
+ */
+function chosenAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
   const { config, obs, memory } = turn;
   const { rule } = turn.record.value;
-  if (config.durability === 'async') return ALONE;
   const inGrace = rule.members.filter((member) => {
     const since = memory.ackersGoneSince.get(member);
     return isAllowed(turn, member) && since !== undefined && elapsedMs(since, obs.now) < config.ackerGoneMs;
   });
-  const counted = new Set([...readyAckers(turn, engine), ...inGrace]);
+  const present = new Set(readyAckers(turn, engine));
   // An acker of the present rule that is merely catching up stays: taking it out and in again would gain nothing.
   for (const replica of engine.replicas) {
     if (rule.members.includes(replica.member) && isThere(turn, replica) && isAllowed(turn, replica.member))
-      counted.add(replica.member);
+      present.add(replica.member);
   }
-  const chosen = new Set(countedNow(turn, [...counted]));
-  if (chosen.size >= config.requiredAcks) return ackRule(chosen, config.requiredAcks);
-  return shortRule(turn, chosen);
+  const all = [...present, ...inGrace.filter((member) => !present.has(member))];
+  const isFit = (member: MemberId): boolean => present.has(member) && !isUnfit(turn, member);
+  const direct = countedNow(turn, all);
+  const pool = direct.filter(isFit).length >= config.requiredAcks ? direct : all;
+  const limit = mostAckers(config.requiredAcks);
+  const fit = pickAckers(turn, pool.filter(isFit), limit);
+  const graced = pickAckers(
+    turn,
+    pool.filter((member) => !present.has(member)),
+    limit,
+    fit,
+  );
+  const needed = graced.length === 0 ? limit : config.requiredAcks;
+  return pickAckers(
+    turn,
+    direct.filter((member) => present.has(member) && !isFit(member)),
+    needed,
+    graced,
+  );
+}
+
+/** Whether a member is not to be counted on in an election. One that acknowledges gets its time of grace first. */
+function isUnfit(turn: LedTurn, member: MemberId): boolean {
+  if (unfitness(turn, member) === null) return false;
+  if (!turn.record.value.rule.members.includes(member)) return true;
+  const since = turn.memory.ackersUnfitSince.get(member);
+  return since !== undefined && elapsedMs(since, turn.obs.now) >= turn.config.ackerGoneMs;
+}
+
+/**
+ * What an operator should know of the ackers while this node leads, a sentence each: those that could not be elected and are still counted
+ * on, as nobody can take their place.
+ */
+export function standingWarnings(obs: Observation, memory: Memory): readonly string[] {
+  if (obs.store.kind !== 'current' || obs.store.content.record === null || obs.engine.kind !== 'primary') return [];
+  const { content } = obs.store;
+  const turn: LedTurn = { obs, memory, content, config: configOf(content), record: obs.store.content.record };
+  const { rule, leader } = turn.record.value;
+  if (leader !== obs.self) return [];
+  return rule.members
+    .filter((member) => isUnfit(turn, member))
+    .map(
+      (member) =>
+        `${member} acknowledges, but ${unfitness(turn, member)}: if ${leader} is lost now, ${member} is missing in the election. Nobody can take its place yet.`,
+    );
 }
 
 /** Fewer replicas than required acks. */
@@ -167,26 +222,31 @@ function shortRule(turn: LedTurn, counted: ReadonlySet<MemberId>): AckRule {
   return counted.size > 0 && counted.size >= rule.required ? ackRule(counted, counted.size) : rule;
 }
 
-/** Which ackers of the present rule are away, since when; kept from turn to turn. */
+/** Which ackers of the present rule are away, or could not be elected, since when; kept from turn to turn. */
 export function noteAbsences(turn: LedTurn): {
-  readonly gone: ReadonlyMap<MemberId, typeof turn.obs.now>;
-  readonly short: typeof turn.obs.now | null;
+  readonly gone: Memory['ackersGoneSince'];
+  readonly unfit: Memory['ackersUnfitSince'];
+  readonly short: Memory['shortSince'];
 } {
   const { obs, memory, record } = turn;
   if (obs.engine.kind !== 'primary' || record.value.leader !== obs.self) return NOBODY_GONE;
   const engine = obs.engine;
+  const { members } = record.value.rule;
   const present = new Set(engine.replicas.filter((replica) => isThere(turn, replica)).map((replica) => replica.member));
-  const gone = new Map(
-    record.value.rule.members
-      .filter((member) => !present.has(member))
-      .map((member) => [member, memory.ackersGoneSince.get(member) ?? obs.now] as const),
-  );
-  const enough = readyAckers(turn, engine).length >= turn.config.requiredAcks;
-  return { gone, short: enough ? null : (memory.shortSince ?? obs.now) };
+  const since = (known: Memory['ackersGoneSince'], those: readonly MemberId[]): Memory['ackersGoneSince'] =>
+    new Map(those.map((member) => [member, known.get(member) ?? obs.now] as const));
+  const gone = members.filter((member) => !present.has(member));
+  const unfit = members.filter((member) => unfitness(turn, member) !== null);
+  const enough = countedNow(turn, readyAckers(turn, engine)).length >= turn.config.requiredAcks;
+  return {
+    gone: since(memory.ackersGoneSince, gone),
+    unfit: since(memory.ackersUnfitSince, unfit),
+    short: enough ? null : (memory.shortSince ?? obs.now),
+  };
 }
 
 /** Of a node that does not lead: by far the most turns. */
-const NOBODY_GONE = { gone: new Map(), short: null } as const;
+const NOBODY_GONE = { gone: new Map(), unfit: new Map(), short: null } as const;
 
 /** The record with `change`, on condition that it has not changed since it was read. */
 export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {

@@ -132,7 +132,7 @@ function systemIdOf(engine: EngineState): SystemId | null {
 function remember(turn: LedTurn): Memory {
   const { obs, memory, record } = turn;
   const { leader, epoch } = record.value;
-  const { gone, short } = noteAbsences(turn);
+  const { gone, unfit, short } = noteAbsences(turn);
   const down = leader === obs.self && obs.engine.kind !== 'primary';
   const leaderLive = freshPeer(turn, leader);
   const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
@@ -141,6 +141,7 @@ function remember(turn: LedTurn): Memory {
     memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
   return {
     ackersGoneSince: gone,
+    ackersUnfitSince: unfit,
     finishing: memory.finishing?.revision === record.revision ? memory.finishing : null,
     ackEvidence: newestEvidence(turn),
     shortSince: short,

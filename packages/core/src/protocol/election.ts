@@ -13,6 +13,7 @@ import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
 import type { Commit, Expectation } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
+import { mostAckers, pickAckers } from './acker-choice.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import { countedBy } from './topology.ts';
 import {
@@ -368,10 +369,13 @@ function firstRule(turn: LedTurn, own: Position): AckRule {
   });
   const ready = eligible.filter((member) => {
     const live = freshPeer(turn, member);
-    const position = live?.engine.kind === 'replica' && live.leaving !== 'yes' ? live.engine.position : null;
-    return position !== null && contains(own, position);
+    if (live?.engine.kind !== 'replica' || live.engine.blocked !== undefined || live.leaving === 'yes') return false;
+    return live.engine.position !== null && contains(own, live.engine.position);
   });
-  if (ready.length >= config.requiredAcks) return ackRule(countedBy(turn, obs.self, ready), config.requiredAcks);
+  if (ready.length >= config.requiredAcks) {
+    const chosen = pickAckers(turn, countedBy(turn, obs.self, ready), mostAckers(config.requiredAcks));
+    return ackRule(chosen, config.requiredAcks);
+  }
   if (config.whenShort === 'degrade') return ackRule(ready, config.requiredAcks);
   const stay = eligible.length >= config.requiredAcks ? eligible : [...ready, ...eligible];
   return ackRule(stay, config.requiredAcks);

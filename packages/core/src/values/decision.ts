@@ -11,6 +11,8 @@ import type { Reason } from './reason.ts';
 export interface Memory {
   /** Since when each acker of the current rule has been away, for `ackerGoneMs`. */
   readonly ackersGoneSince: ReadonlyMap<MemberId, Ms>;
+  /** Since when each acker of the current rule could not have taken part in an election, though its stream goes on. */
+  readonly ackersUnfitSince: ReadonlyMap<MemberId, Ms>;
   /** The last commit by which this agent tried to end a change of the ack rule: the record's revision then, and the rule. */
   readonly finishing: { readonly revision: Revision; readonly rule: AckRule } | null;
   /** When enough ackers were last heard, by the rule that an election of that epoch would have had to stop. */
@@ -51,6 +53,7 @@ export interface Memory {
 
 export const EMPTY_MEMORY: Memory = {
   ackersGoneSince: new Map(),
+  ackersUnfitSince: new Map(),
   finishing: null,
   ackEvidence: null,
   shortSince: null,

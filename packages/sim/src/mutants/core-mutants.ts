@@ -296,4 +296,28 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     ],
     hunt: { withinSeeds: 100 },
   },
+  {
+    name: 'mute-acker-kept',
+    description: 'An acker whose agent is dead stays in the rule although others could acknowledge in its place.',
+    edits: [
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `  if (unfitness(turn, member) === null) return false;`,
+        replace: `  if (turn.obs.now > 0) return false;`,
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
+  },
+  {
+    name: 'everybody-acknowledges',
+    description: 'Every replica becomes an acker, so that each further one makes an election harder.',
+    edits: [
+      {
+        file: 'core/src/protocol/acker-choice.ts',
+        find: `2 * required;`,
+        replace: `20 * required;`,
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 5, durability: 'sync' },
+  },
 ];

@@ -1,11 +1,14 @@
 import type { Violation } from '../checks/checks.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { Injector } from '../faults/inject.ts';
+import { randomFor } from '../time/random.ts';
 import { Workload } from '../workload/workload.ts';
 import { loseOneHost } from './host-loss.ts';
 import type { Scenario } from './scenario.ts';
 import { type Settled, settledProblem } from './settled.ts';
+import { loseAgentThenLeader } from './silent-acker.ts';
 import type { TraceLine } from './trace.ts';
+import { loseTwoHosts } from './two-hosts.ts';
 import { World } from './world.ts';
 
 export interface RunResult {
@@ -51,7 +54,7 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
     if (world.trace.on) world.trace.note('fault', 'everything is healed');
     settledAfterMs = settle(world);
     if (settledAfterMs !== null) idle(world);
-    if (world.checks.violations.length === 0) loseOneHost(world, (until) => runUntil(world, until));
+    if (world.checks.violations.length === 0) endWithLosses(world);
   }
   workload.stop();
   return {
@@ -69,6 +72,14 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
     settledAfterMs,
     trace: world.trace.lines,
   };
+}
+
+/** What a settled cluster has to survive; drawn apart, so that one seed means the same faults before it. */
+function endWithLosses(world: World): void {
+  const { seed, nodes } = world.scenario;
+  const endings = nodes >= 5 ? [loseOneHost, loseAgentThenLeader, loseTwoHosts] : [loseOneHost, loseAgentThenLeader];
+  const ending = nodes >= 3 ? randomFor(seed, 'ending').pick(endings) : loseOneHost;
+  ending(world, (atMs) => runUntil(world, atMs));
 }
 
 /** Runs events until `until`, or until something is wrong. */
