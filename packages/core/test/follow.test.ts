@@ -222,6 +222,8 @@ test('a hung replica is restarted after ten seconds', () => {
   const hung = (sinceMs: number) => decideOn({ engine: { kind: 'unresponsive', was: 'replica', sinceMs } });
   assert.deepEqual(hung(9999).commands, []);
   assert.deepEqual(hung(10_000).commands, [{ kind: 'stop', mode: 'fence' }]);
+  const refusing = { kind: 'unresponsive', was: 'replica', sinceMs: 60_000, refusal: 'no (42501)' } as const;
+  assert.deepEqual(decideOn({ engine: refusing }).commands, [], 'one that answers no is alive');
 });
 
 test('data that is not ours is reported and left alone', () => {

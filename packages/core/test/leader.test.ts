@@ -59,6 +59,14 @@ test('a primary on another history line than the record says is fenced', () => {
   assert.equal(codeOf(led({ engine: primary({ position: at(4, 3900) }) })), 'fenced-wrong-lineage');
 });
 
+test('a server that lives and refuses its agent is no hung one', () => {
+  const refusal = 'database "postgres" is not currently accepting connections (55000)';
+  const engine = { kind: 'unresponsive', was: 'primary', sinceMs: 60_000, refusal } as const;
+  const decision = led({ engine });
+  assert.equal(codeOf(decision), 'server-closed');
+  assert.deepEqual(decision.commands, []);
+});
+
 test('the hung server of a leader is fenced after three seconds, not before', () => {
   assert.deepEqual(led({ engine: { kind: 'unresponsive', was: 'primary', sinceMs: 2999 } }).commands, []);
   const decision = led({ engine: { kind: 'unresponsive', was: 'primary', sinceMs: 3000 } });

@@ -54,7 +54,7 @@ export class PostgresEngine implements Engine {
       () => this.#changed(),
       (command, error) => engineError('ENGINE_INTERNAL', command, error),
     );
-    this.#maintenance = new Maintenance(instance);
+    this.#maintenance = new Maintenance(instance, probe);
     instance.postmaster.onExit(() => {
       probe.reset();
       this.#changed();

@@ -51,7 +51,7 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     expected: { cluster: options.cluster, major },
     version,
     postmaster,
-    sql: new LocalSql(options),
+    sql: new LocalSql(options, major),
     config: new ManagedConfig(options, paths, owner, catalog),
     facts: new RunFacts(),
     acks: new AckTracker(options.cluster),

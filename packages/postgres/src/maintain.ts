@@ -1,10 +1,13 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
+import { waitForNobody } from './commands/provision.ts';
 import { reload } from './commands/reload.ts';
+import { keepRoles } from './commands/roles.ts';
 import { keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import type { Instance } from './instance.ts';
+import type { Probe } from './observe/probe.ts';
 import { includeName } from './paths.ts';
 import type { PgSession } from './sql/session.ts';
 
@@ -26,6 +29,9 @@ const overriddenQuery = `select f.name, f.sourcefile, f.sourceline, o.sourcefile
   from pg_file_settings f join pg_file_settings o on o.name = f.name and o.applied and o.seqno > f.seqno
   where f.sourcefile like '%/${includeName}' and not f.applied and o.sourcefile not like '%/${includeName}'`;
 
+/** Where a session could be had if the usual databases took none. */
+const databasesQuery = `select datname from pg_database where datallowconn and datname not in ('postgres', 'template1') order by oid`;
+
 const pausedQuery = `select case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() = 'paused' else false end as paused`;
 
 const pausedWarning =
@@ -35,20 +41,26 @@ const pausedWarning =
 /** Standing work on a running server that no command asks for, and the facts for people that it finds on the way. */
 export class Maintenance {
   readonly #instance: Instance;
+  readonly #probe: Pick<Probe, 'trouble'>;
   #slotsMs = Number.NEGATIVE_INFINITY;
   #warningsMs = Number.NEGATIVE_INFINITY;
   #retained: Readonly<Record<string, number>> = {};
   #warnings: readonly string[] = [];
   #pendingRestart: readonly string[] = [];
 
-  constructor(instance: Instance) {
+  constructor(instance: Instance, probe: Pick<Probe, 'trouble'>) {
     this.#instance = instance;
+    this.#probe = probe;
   }
 
   /** Facts as of the last look. */
   details(): Pick<EngineDetails, 'retainedBytes' | 'warnings' | 'pendingRestart'> {
-    const warnings = [...this.#warnings, ...this.#instance.notices.recent()];
-    return { retainedBytes: this.#retained, warnings, pendingRestart: this.#pendingRestart };
+    const now = [this.#instance.sql.refused, this.#probe.trouble].filter((text) => text !== null);
+    return {
+      retainedBytes: this.#retained,
+      warnings: [...now, ...this.#warnings, ...this.#instance.notices.recent()],
+      pendingRestart: this.#pendingRestart,
+    };
   }
 
   async run(context: ClusterContext): Promise<void> {
@@ -63,20 +75,25 @@ export class Maintenance {
       this.#warningsMs = Number.NEGATIVE_INFINITY;
     }
     const nowMs = monotonicMs();
-    const session = await sql.monitor(queryTimeoutMs);
+    const isTimeToLook = nowMs - this.#warningsMs >= warningsEveryMs;
+    if (isTimeToLook) {
+      this.#warningsMs = nowMs;
+      await this.#boundLog();
+      if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
+    }
+    const session = await sql.worker(queryTimeoutMs);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
     }
-    if (nowMs - this.#warningsMs >= warningsEveryMs) {
-      this.#warningsMs = nowMs;
-      await sql.fresh(queryTimeoutMs, (fresh) => this.#look(fresh));
-      await this.#boundLog();
-      if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
-    }
+    if (isTimeToLook) await this.#look(session, role);
   }
 
-  async #look(session: PgSession): Promise<void> {
+  async #look(session: PgSession, role: 'primary' | 'replica'): Promise<void> {
+    await this.#instance.sql.learnDatabases(
+      (await session.rows(databasesQuery, queryTimeoutMs)).map((row) => row.datname ?? ''),
+    );
+    const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
     const pending = await session.rows('select name from pg_settings where pending_restart', queryTimeoutMs);
     this.#pendingRestart = pending.map((row) => row.name ?? '');
     const lowered = await session.rows(loweredCommitQuery, queryTimeoutMs);
@@ -84,6 +101,7 @@ export class Maintenance {
     const { paused } = await session.row(pausedQuery, queryTimeoutMs);
     this.#warnings = [
       ...this.#instance.config.problems(),
+      ...repairs,
       ...(paused === 't' ? [pausedWarning] : []),
       ...lowered.map(
         (row) =>
@@ -95,6 +113,13 @@ export class Maintenance {
         return `${row.name} is overridden in ${row.winner}:${row.winner_line}. ${effect} (ALTER SYSTEM RESET ${row.name}).`;
       }),
     ];
+  }
+
+  async #keepRoles(session: PgSession): Promise<readonly string[]> {
+    await session.rows(waitForNobody, queryTimeoutMs);
+    const repairs = await keepRoles(session, this.#instance);
+    for (const message of repairs) this.#instance.log({ level: 'warn', message });
+    return repairs;
   }
 
   /** Keeps the server's log from filling the disk: the server appends, so the file can be emptied under it. */

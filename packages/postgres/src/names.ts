@@ -5,6 +5,8 @@ import { memberId } from '@understudy/core';
 /** The roles that Understudy keeps in every cluster; each may do only what its name says. */
 export const roles = {
   superuser: 'postgres',
+  /** The agent's other way to its own server, when somebody locks or renames `postgres`: by the private socket alone, without a password. */
+  agent: 'understudy_agent',
   replication: 'understudy_replication',
   rewind: 'understudy_rewind',
   monitor: 'understudy_monitor',

@@ -19,6 +19,10 @@ export interface Paths {
 
 export const includeName = 'understudy.conf';
 export const hbaName = 'understudy_hba.conf';
+
+/** Names of databases that take connections, as of an agent's last look. */
+export const databasesFile = (runDir: string): string => join(runDir, 'databases.json');
+
 export function pathsOf(options: PostgresOptions): Paths {
   const { dataDir, runDir } = options;
   return {

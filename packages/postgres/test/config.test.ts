@@ -172,7 +172,17 @@ describe('access', () => {
     const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     for (const line of lines.filter((each) => each.startsWith('host'))) assert.doesNotMatch(line, /trust$/);
     assert(lines.includes('hostssl replication understudy_replication all scram-sha-256 clientcert=verify-ca'));
-    assert(lines.indexOf('host replication all all reject') < lines.indexOf('host all app 10.0.0.0/8 md5'));
+    const at = (line: string): number => lines.indexOf(line);
+    assert(at('host all understudy_replication all reject') < at('host all app 10.0.0.0/8 md5'));
+    assert(at('host all understudy_agent all reject') < at('host all app 10.0.0.0/8 md5'));
+  });
+
+  it('lets lines of the user decide who else may copy and stream, and nobody without one', () => {
+    const text = renderHba(['all'], 'plain', 'host replication barman 10.0.0.0/8 scram-sha-256\n');
+    const lines = text.split('\n');
+    const own = lines.indexOf('host replication barman 10.0.0.0/8 scram-sha-256');
+    assert(own > lines.indexOf('host replication understudy_replication all scram-sha-256'));
+    assert(own < lines.indexOf('host replication all all reject'));
   });
 
   it('keeps a password for libpq only while there is somebody to follow', () => {

@@ -89,7 +89,12 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     replicas: z.array(progressSchema).max(256),
     voids: voidsSchema,
   }),
-  z.object({ kind: z.literal('unresponsive'), was: z.enum(['replica', 'primary', 'unknown']), sinceMs: silentMs }),
+  z.object({
+    kind: z.literal('unresponsive'),
+    was: z.enum(['replica', 'primary', 'unknown']),
+    sinceMs: silentMs,
+    refusal: z.string().max(2000).optional(),
+  }),
 ]);
 
 export const liveStateSchema: z.ZodType<LiveState> = z.object({

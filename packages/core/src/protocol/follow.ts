@@ -45,6 +45,7 @@ export function follow(turn: LedTurn): Step {
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':
+      if (engine.refusal !== undefined) return wait('server-closed', closedText(engine.refusal));
       return engine.sinceMs < HUNG_REPLICA_MS
         ? wait('server-hung', 'The server does not answer.')
         : act('server-hung', `The server has not answered for ${engine.sinceMs} ms: restarting it.`, [
@@ -54,6 +55,9 @@ export function follow(turn: LedTurn): Step {
       return attach(turn, engine);
   }
 }
+
+const closedText = (refusal: string): string =>
+  `The server lives, but lets its agent ask nothing: ${refusal}. It is left as it is.`;
 
 /**
  * What this node wrote as a leader may go once another one was elected after it: whatever was acknowledged is in that one's history, and

@@ -61,7 +61,8 @@ function fenceReason(turn: LedTurn): Reason | null {
   }
   // A server that is stopping in order answers nobody either; and in a paused cluster nothing is stopped.
   const spared = obs.job?.kind === 'stop' || isPaused(turn);
-  if (obs.engine.kind === 'unresponsive' && obs.engine.sinceMs >= HUNG_PRIMARY_MS && !spared) {
+  const isHung = obs.engine.kind === 'unresponsive' && obs.engine.refusal === undefined;
+  if (isHung && obs.engine.sinceMs >= HUNG_PRIMARY_MS && !spared) {
     return { code: 'fenced-hung', text: `The server has not answered for ${obs.engine.sinceMs} ms.` };
   }
   return null;

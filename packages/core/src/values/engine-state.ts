@@ -89,7 +89,13 @@ export type EngineState =
       readonly voids?: readonly PromiseVoid[] | undefined;
     }
   /** The process runs but does not answer. */
-  | { readonly kind: 'unresponsive'; readonly was: 'replica' | 'primary' | 'unknown'; readonly sinceMs: number };
+  | {
+      readonly kind: 'unresponsive';
+      readonly was: 'replica' | 'primary' | 'unknown';
+      readonly sinceMs: number;
+      /** It does answer, and lets its agent ask nothing: what it says. Such a server is alive, and serves others perhaps. */
+      readonly refusal?: string | undefined;
+    };
 
 /** Long work in progress on the engine: only one at a time. */
 export interface EngineJob {

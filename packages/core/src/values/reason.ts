@@ -85,6 +85,7 @@ export const REASON_CODES = [
   'sealed',
   'sealing',
   'sealing-reads-log',
+  'server-closed',
   'server-hung',
   'session-missing',
   'start-fenced',

@@ -7,6 +7,8 @@ import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
 import { type Identification, identify } from '../observe/query.ts';
 import type { PostgresOptions } from '../options.ts';
+import { sessionOptions } from '../sql/defaults.ts';
+import { obstacleOf } from '../sql/doors.ts';
 import { missing } from '../sql/local.ts';
 import { PgSession } from '../sql/session.ts';
 
@@ -21,6 +23,11 @@ const rolesWithinMs = 10_000;
  * @throws EngineError `ENGINE_UNREACHABLE`, or `ENGINE_LOGIN_FAILED` when the role is still refused after a while.
  */
 export async function openMember(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
+  return (await enterMember(instance, from, role)).session;
+}
+
+/** As `openMember`, with what let us in: a database that takes connections, and the settings that the server took. */
+export async function enterMember(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<Entry> {
   let refusal: EngineError | null = null;
   const session = await pollUntil(
     async () => {
@@ -38,22 +45,52 @@ export async function openMember(instance: Instance, from: Member, role: 'replic
   throw refusal ?? new EngineError('ENGINE_LOGIN_FAILED', `${from.id} refuses the login of ${roles[role]}.`, 'safe');
 }
 
-async function open(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<PgSession> {
+export interface Entry {
+  readonly session: PgSession;
+  readonly database: string;
+  readonly options: string;
+}
+
+async function open(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<Entry> {
   const { options } = instance;
   const ssl = options.tls === null ? null : await certificatesOf(options.tls);
-  return PgSession.open(
-    {
+  const needs = { major: instance.expected.major, lockTimeoutMs: 0 };
+  const enter = async (database: string, privileges: 'ordinary' | 'granted'): Promise<Entry> => {
+    const target = {
       host: from.host,
       port: from.port,
       user: roles[role],
       password: options.secrets[role],
-      database: 'postgres',
-      replication: role === 'replication' ? 'physical' : 'none',
+      database,
+      replication: role === 'replication' ? ('physical' as const) : ('none' as const),
       applicationName: `understudy ${role} ${options.member}`,
+      // A stream for a copy belongs to no database, so that nothing of a database or a role applies to it.
+      options: role === 'replication' ? '' : sessionOptions({ ...needs, privileges }),
       ssl,
-    },
-    timeoutMs,
-  );
+    };
+    return { session: await PgSession.open(target, timeoutMs), database, options: target.options };
+  };
+  if (role === 'replication') return enter('postgres', 'ordinary');
+  return enterAnyDatabase(await instance.sql.databases(), enter);
+}
+
+/** The usual database may be closed to this role, or to everybody; and a leader of an older version has not granted the settings. */
+async function enterAnyDatabase(
+  databases: readonly string[],
+  enter: (database: string, privileges: 'ordinary' | 'granted') => Promise<Entry>,
+): Promise<Entry> {
+  let first: unknown = null;
+  for (const privileges of ['granted', 'ordinary'] as const) {
+    for (const database of databases) {
+      try {
+        return await enter(database, privileges);
+      } catch (error) {
+        first ??= error;
+        if (obstacleOf(error) !== 'database') throw error;
+      }
+    }
+  }
+  throw first;
 }
 
 async function certificatesOf({ ca, cert, key, verify }: NonNullable<PostgresOptions['tls']>) {

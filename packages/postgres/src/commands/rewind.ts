@@ -13,7 +13,7 @@ import {
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import type { Progress } from '../clone/clone.ts';
-import { memberPosition, openMember } from '../clone/source.ts';
+import { type Entry, enterMember, memberPosition, openMember } from '../clone/source.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
@@ -48,11 +48,11 @@ export async function rewind(instance: Instance, from: Member, progress: Progres
     await stopReplica(instance);
     const control = await ensureCleanShutdown(instance, signal);
     const source = await sourcePosition(instance, from);
-    await waitForCheckpoint(instance, from, source.timeline, signal);
+    const entry = await waitForCheckpoint(instance, from, source.timeline, signal);
     const fork = await keepForkedLog(instance, control, source);
     signal.throwIfAborted();
     await markIncomplete(instance.options.dataDir);
-    await runRewind(instance, program, from, progress, signal);
+    await runRewind(instance, program, from, entry, progress, signal);
     await reclaimDirectory(instance, control);
     await startRewound(instance, from, signal);
     await unmarkIncomplete(instance.options.dataDir);
@@ -102,8 +102,9 @@ async function waitForCheckpoint(
   from: Member,
   timeline: number,
   signal: AbortSignal,
-): Promise<void> {
-  const session = await openMember(instance, from, 'rewind');
+): Promise<Entry> {
+  const entry = await enterMember(instance, from, 'rewind');
+  const { session } = entry;
   try {
     const reached = await pollUntil(
       async () => {
@@ -113,6 +114,7 @@ async function waitForCheckpoint(
       { everyMs: 100, timeoutMs: checkpointWaitMs, signal },
     );
     if (reached === null) throw failure(`${from.id} made no checkpoint after its promotion`, 'safe');
+    return entry;
   } finally {
     await session.close();
   }
@@ -144,7 +146,14 @@ async function keepForkedLog(
   return { lsn: fork, folder };
 }
 
-async function runRewind(instance: Instance, program: string, from: Member, progress: Progress, signal: AbortSignal) {
+async function runRewind(
+  instance: Instance,
+  program: string,
+  from: Member,
+  entry: Entry,
+  progress: Progress,
+  signal: AbortSignal,
+) {
   const { options, paths, owner } = instance;
   const passwordFile = join(paths.runDir, 'rewind.pass');
   const password = options.secrets.rewind.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
@@ -153,7 +162,7 @@ async function runRewind(instance: Instance, program: string, from: Member, prog
     options.tls === null
       ? 'sslmode=disable'
       : `sslmode=verify-${options.tls.verify} sslrootcert=${quoteConninfo(paths.tls.ca)} sslcert=${quoteConninfo(paths.tls.cert)} sslkey=${quoteConninfo(paths.tls.key)}`;
-  const conninfo = `host=${quoteConninfo(from.host)} port=${from.port} user=${roles.rewind} dbname=postgres passfile=${quoteConninfo(passwordFile)} connect_timeout=10 gssencmode=disable ${tls}`;
+  const conninfo = `host=${quoteConninfo(from.host)} port=${from.port} user=${roles.rewind} dbname=${quoteConninfo(entry.database)} options=${quoteConninfo(entry.options)} passfile=${quoteConninfo(passwordFile)} connect_timeout=10 gssencmode=disable ${tls}`;
   const args = ['--target-pgdata', options.dataDir, '--source-server', conninfo, '--no-ensure-shutdown', '--progress'];
   try {
     const { code, output } = await runProgram(program, args, {

@@ -1,9 +1,10 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, makeFolder, pollUntil } from '@understudy/engine/host';
+import { codeOf, makeFolder, monotonicMs, pollUntil } from '@understudy/engine/host';
 import { receiverConninfo } from '../config/conninfo.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -13,6 +14,7 @@ import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName, standbyName } from '../names.ts';
+import { sqlStateOf } from '../sql/session.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -26,23 +28,50 @@ export async function start(instance: Instance, signal: AbortSignal): Promise<vo
   if (instance.postmaster.running === null) await launch(instance, signal);
   const running = instance.postmaster.running;
   if (running === null) throw await startFailure(instance);
-  const answered = await pollUntil(
-    async () => {
-      if (instance.postmaster.running === null) throw await startFailure(instance);
-      return (await answers(instance)) ? true : null;
-    },
-    { everyMs: 10, timeoutMs: startTimeoutMs, signal },
-  );
-  if (answered !== null) return;
+  if ((await untilItAnswers(instance, startTimeoutMs, signal)) !== null) return;
   throw new EngineError('ENGINE_START_FAILED', 'The server was still recovering after a day. Look at its log.', 'safe');
 }
 
-async function answers(instance: Instance): Promise<boolean> {
+/** A server that is quick is asked again at once; one that takes long writes a line into its log for each question. */
+const askEveryMs = 10;
+const askSlowlyAfterMs = 5000;
+const askSlowlyEveryMs = 250;
+/** Who is refused by a server that is up for this long will be refused later too: that is for people to see, not to wait for. */
+const refusedForMs = 3000;
+
+async function untilItAnswers(instance: Instance, timeoutMs: number, signal: AbortSignal): Promise<true | null> {
+  const beginMs = monotonicMs();
+  let refusedSinceMs: number | null = null;
+  const ask = async (): Promise<true | null> => {
+    if (instance.postmaster.running === null) throw await startFailure(instance);
+    const answer = await firstAnswer(instance);
+    refusedSinceMs = answer.kind === 'refused' ? (refusedSinceMs ?? monotonicMs()) : null;
+    if (answer.kind === 'refused' && monotonicMs() - (refusedSinceMs ?? 0) >= refusedForMs) throw answer.error;
+    return answer.kind === 'open' ? true : null;
+  };
+  const quick = { everyMs: askEveryMs, timeoutMs: Math.min(timeoutMs, askSlowlyAfterMs), signal };
+  const soon = await pollUntil(async () => {
+    const answer = await ask();
+    // A refusal may pass in a moment; twenty a second would fill the log.
+    if (answer === null && refusedSinceMs !== null) await delay(askSlowlyEveryMs);
+    return answer;
+  }, quick);
+  if (soon !== null) return soon;
+  const leftMs = timeoutMs - (monotonicMs() - beginMs);
+  return leftMs <= 0 ? null : pollUntil(ask, { everyMs: askSlowlyEveryMs, timeoutMs: leftMs, signal });
+}
+
+type FirstAnswer = { readonly kind: 'open' | 'not-yet' } | { readonly kind: 'refused'; readonly error: unknown };
+
+async function firstAnswer(instance: Instance): Promise<FirstAnswer> {
   try {
     await instance.sql.monitor(2000);
-    return true;
+    return { kind: 'open' };
   } catch (error) {
-    if (error instanceof EngineError && ['ENGINE_UNREACHABLE', 'ENGINE_TIMEOUT'].includes(error.code)) return false;
+    const state = sqlStateOf(error);
+    if (state !== undefined && !state.startsWith('57P')) return { kind: 'refused', error };
+    if (error instanceof EngineError && ['ENGINE_UNREACHABLE', 'ENGINE_TIMEOUT'].includes(error.code))
+      return { kind: 'not-yet' };
     throw error;
   }
 }
@@ -109,14 +138,7 @@ export async function startRewound(instance: Instance, from: Member, signal: Abo
   const upstream = { member: from.id, conninfo, slot: slotName(self) };
   await begin(instance, await readControlFile(options.dataDir), { ...fenced, upstream }, signal);
   try {
-    const answered = await pollUntil(
-      async () => {
-        if (postmaster.running === null) throw await startFailure(instance);
-        return (await answers(instance)) ? true : null;
-      },
-      { everyMs: 10, timeoutMs: consistencyTimeoutMs, signal },
-    );
-    if (answered !== null) return;
+    if ((await untilItAnswers(instance, consistencyTimeoutMs, signal)) !== null) return;
   } catch (error) {
     await postmaster.kill();
     throw error;

@@ -3,9 +3,10 @@ import { roles } from '../names.ts';
 /**
  * The text of the host-based access file: our lines first, then the user's own.
  *
- * Our superuser is trusted on the socket, which lies in a folder that only the server's user may enter. The roles of
+ * Our superusers are trusted on the socket, which lies in a folder that only the server's user may enter. The roles of
  * replication and rewind may do nothing else, and, when there is TLS, only encrypted and with a certificate of
- * the members' authority besides their password; everybody else needs a password.
+ * the members' authority besides their password; everybody else needs a password,
+ * and whoever copies or streams for the user a line of the user's own.
  */
 export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', usersOwn: string): string {
   const host = tls === 'tls' ? 'hostssl' : 'host';
@@ -13,15 +14,22 @@ export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', us
   const lines = [
     `local all ${roles.superuser} trust`,
     `local replication ${roles.superuser} trust`,
+    `local all ${roles.agent} trust`,
+    `local replication ${roles.agent} trust`,
+    `host all ${roles.agent} all reject`,
+    `host replication ${roles.agent} all reject`,
     ...allowFrom.flatMap((from) => [
       `${host} replication ${roles.replication} ${from} ${how}`,
       `host all ${roles.replication} ${from} reject`,
-      `${host} postgres ${roles.rewind} ${from} ${how}`,
+      // Any database: the usual one may be closed.
+      `${host} all ${roles.rewind} ${from} ${how}`,
       `host all ${roles.rewind} ${from} reject`,
-      `host replication all ${from} reject`,
     ]),
   ];
-  const after = allowFrom.map((from) => `host all all ${from} scram-sha-256`);
+  const after = allowFrom.flatMap((from) => [
+    `host replication all ${from} reject`,
+    `host all all ${from} scram-sha-256`,
+  ]);
   return `# Written by Understudy at every start. Put lines of your own into pg_hba.conf: they are copied below.
 ${lines.join('\n')}
 # ---- pg_hba.conf

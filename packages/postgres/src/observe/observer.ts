@@ -15,6 +15,7 @@ import {
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
+import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
 import { missing } from '../sql/local.ts';
@@ -37,6 +38,12 @@ import { SilenceMeter } from './silence.ts';
 function saysNotReady(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return sqlStateOf(error) === '57P03' || ['ENOENT', 'ECONNREFUSED'].includes(codeOf(cause) ?? '');
+}
+
+/** What a server says that lives and lets its agent in nowhere; null for silence, and for a server that starts or stops. */
+function refusalOf(error: unknown): string | null {
+  const state = sqlStateOf(error);
+  return state === undefined || state.startsWith('57P') ? null : `${reasonOf(error).slice(0, 500)} (${state})`;
 }
 
 const queryTimeoutMs = 500;
@@ -101,12 +108,13 @@ export class Observer {
     if (facts.life === 'ending' && last !== null) return last;
     this.#failingSinceMs ??= nowMs;
     const failingMs = nowMs - this.#failingSinceMs;
-    if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs);
+    if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs, refusalOf(error));
     return last ?? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
   }
 
-  #unresponsive(sinceMs: number): EngineState {
-    return { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) };
+  #unresponsive(sinceMs: number, refusal: string | null = null): EngineState {
+    const state = { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) } as const;
+    return refusal === null ? state : { ...state, refusal };
   }
 
   async #running(running: RunningServer): Promise<EngineState> {

@@ -19,6 +19,8 @@ export interface SessionTarget {
    */
   readonly replication: 'database' | 'physical' | 'none';
   readonly applicationName: string;
+  /** Settings that the session states, see `sessionOptions`. */
+  readonly options: string;
   /** PEM texts of the authority and of our own certificate and key, which the server asks for; null: not encrypted. */
   readonly ssl: {
     readonly ca: string;
@@ -57,6 +59,7 @@ export class PgSession {
       database: target.database,
       password: target.password ?? '',
       application_name: target.applicationName,
+      options: target.options,
       types: asText,
       connectionTimeoutMillis: timeoutMs,
       ssl: tlsConfig(target.ssl),
