@@ -2,6 +2,7 @@ import { Command, Help } from 'commander';
 import type { Context } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { stripStyle, visibleWidth } from './output/style.ts';
+import { addAsideCommands } from './tree/aside.ts';
 import { addCertCommands } from './tree/cert.ts';
 import { addConfigCommands } from './tree/config.ts';
 import type { Handler, Tree } from './tree/define.ts';
@@ -44,6 +45,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addPairCommands(tree);
   addOffsetCommands(tree);
   addTopologyCommands(tree);
+  addAsideCommands(tree);
   addConfigCommands(tree);
   addNodeCommands(tree);
   addCertCommands(tree);

@@ -10,6 +10,7 @@ export {
   type ProofOutlook,
 } from './protocol/explain.ts';
 export { describeCommand, explainMember, type MemberExplanation } from './protocol/explain-member.ts';
+export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './protocol/kept.ts';
 export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
 export { type LossOutlook, lossOutlook } from './protocol/losses.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';

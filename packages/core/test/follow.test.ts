@@ -260,3 +260,54 @@ test('long work is left to end', () => {
     assert.equal(codeOf(decideOn({ engine, job })), 'busy');
   }
 });
+
+const held = 'More is kept than the budget allows: /d/data.aside-1.';
+
+test('while too much is kept that may be the only copy, nothing is copied or rewound by itself', () => {
+  const removed = { ...cut(at(4, 3900)), upstream: n1, receiver: { kind: 'broken', cause: 'wal-removed' } } as const;
+  for (const engine of [cut(tail), removed]) {
+    const decision = decideOn({ engine, copiesHeld: held });
+    assert.equal(codeOf(decision), 'copy-held');
+    assert.deepEqual(decision.commands, []);
+    assert.match(decision.reasons[0]?.text ?? '', /data\.aside-1/);
+    assert.notDeepEqual(decideOn({ engine }).commands, [], 'with room in the budget something is done');
+  }
+  for (const engine of [absent, incomplete]) {
+    assert.deepEqual(
+      kindsOf(decideOn({ engine, copiesHeld: held })),
+      ['clone'],
+      'nothing is moved aside by it that matters',
+    );
+  }
+});
+
+const failing = (times: number, cause: 'data' | 'unknown' = 'data') =>
+  ({
+    kind: 'stopped',
+    shutdown: 'crashed',
+    position: null,
+    systemId: cut().systemId,
+    startFailures: { times, cause, words: 'could not locate a valid checkpoint record' },
+  }) as const;
+
+test('a replica whose server does not start over its data is copied anew, after a few tries', () => {
+  assert.deepEqual(kindsOf(decideOn({ engine: failing(2) })), ['start']);
+  const decision = decideOn({ engine: failing(3) });
+  assert.deepEqual(decision.commands, [{ kind: 'clone', from: n1 }]);
+  assert.match(decision.reasons[0]?.text ?? '', /valid checkpoint record/);
+  assert.deepEqual(kindsOf(decideOn({ engine: failing(9, 'unknown') })), ['start'], 'a copy would not start either');
+  const { config } = { config: { rejoin: 'manual' } as const };
+  assert.deepEqual(
+    kindsOf(decideOn({ engine: failing(3), store: { config } })),
+    ['start'],
+    'an operator wants to look first',
+  );
+  assert.deepEqual(kindsOf(decideOn({ engine: failing(3), peers: { [n1]: silent(500) } })), ['start']);
+});
+
+test('data of this member that is damaged is replaced by a copy; what is not its own is never touched', () => {
+  const damaged = { kind: 'refused', problem: 'global/pg_control is damaged.', data: 'damaged' } as const;
+  assert.deepEqual(decideOn({ engine: damaged }).commands, [{ kind: 'clone', from: n1 }]);
+  const { data: _, ...foreign } = damaged;
+  assert.equal(codeOf(decideOn({ engine: foreign })), 'data-refused');
+});

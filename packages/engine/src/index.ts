@@ -1,5 +1,15 @@
 import type { Writable } from 'node:stream';
-import type { AckRule, EngineCommand, EngineJob, EngineState, Member, MemberId, Ms, Position } from '@understudy/core';
+import type {
+  AckRule,
+  EngineCommand,
+  EngineJob,
+  EngineState,
+  KeptFolder,
+  Member,
+  MemberId,
+  Ms,
+  Position,
+} from '@understudy/core';
 import type { CopyRequest } from './copy.ts';
 
 /** What the agent knows of the cluster when it gives a command: an engine needs addresses, names and slots. */
@@ -31,6 +41,21 @@ export interface ParameterProblem {
   readonly problem: string;
 }
 
+/** One thing that is kept of replaced data, for an operator. */
+export interface KeptListing extends KeptFolder {
+  readonly path: string;
+  /** Why it is kept: half a sentence. */
+  readonly why: string;
+  readonly sinceWallMs: number;
+}
+
+export interface KeptSummary {
+  readonly folders: number;
+  readonly bytes: number;
+  /** Why no further copy is made by itself here, in sentences: what may be the only copy exceeds the budget. Null: nothing stands against one. */
+  readonly held: string | null;
+}
+
 /** What `observe` returns beside the state: facts for people and for metrics, never for decisions of safety. */
 export interface EngineDetails {
   readonly version: string | null;
@@ -39,6 +64,8 @@ export interface EngineDetails {
   /** Log kept back for slots, in bytes, by slot name. */
   readonly retainedBytes: Readonly<Record<string, number>>;
   readonly processId: number | null;
+  /** What is kept of replaced data, as of the last look. */
+  readonly kept: KeptSummary;
 }
 
 /**
@@ -85,6 +112,10 @@ export interface Engine {
    * @throws EngineError `ENGINE_COPY_UNAVAILABLE` when the other one has to be copied in another way, `ENGINE_BUSY`, `ENGINE_CLONE_FAILED`.
    */
   sendCopy?(request: CopyRequest, output: Writable, signal: AbortSignal): Promise<void>;
+  /** What is kept of replaced data beside the data directory, oldest first. */
+  listKept(): Promise<readonly KeptListing[]>;
+  /** Removes one of that, on an operator's word. @throws EngineError `ENGINE_DATA_REFUSED` when there is none of that name. */
+  removeKept(name: string): Promise<KeptListing>;
   /** Ends the observer's connections; `server` says what becomes of the server itself. */
   close(server: 'leave-running' | 'stop'): Promise<void>;
 }

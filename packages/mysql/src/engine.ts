@@ -7,6 +7,7 @@ import {
   type Engine,
   type EngineDetails,
   EngineError,
+  type KeptListing,
   type ParameterProblem,
 } from '@understudy/engine';
 import { type JobFailure, type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
@@ -83,11 +84,18 @@ export class MysqlEngine implements Engine {
 
   async observe(reports = noReports): Promise<{ readonly state: EngineState; readonly details: EngineDetails }> {
     const state = await this.#observer.observe(reports);
-    const { programs, process: server } = this.#instance;
+    const { programs, process: server, kept } = this.#instance;
+    kept.refresh();
+    const { summary } = kept;
     const { pendingRestart } = this.#maintenance;
-    const warnings = [...this.#observer.warnings, ...this.#maintenance.warnings];
+    const warnings = [
+      ...this.#observer.warnings,
+      ...this.#maintenance.warnings,
+      ...(summary.held === null ? [] : [summary.held]),
+    ];
     const processId = server.running?.pid ?? null;
-    return { state, details: { version: programs.version, processId, warnings, pendingRestart, retainedBytes: {} } };
+    const { version } = programs;
+    return { state, details: { version, processId, warnings, pendingRestart, retainedBytes: {}, kept: summary } };
   }
 
   job(): EngineJob | null {
@@ -249,12 +257,23 @@ export class MysqlEngine implements Engine {
     await outgoing.send(request, output, signal);
   }
 
+  listKept(): Promise<readonly KeptListing[]> {
+    return this.#instance.kept.list();
+  }
+
+  async removeKept(name: string): Promise<KeptListing> {
+    // It may be read just now.
+    await this.#instance.tails.end();
+    return this.#instance.kept.remove(name);
+  }
+
   async close(server: 'leave-running' | 'stop'): Promise<void> {
     if (this.#life === 'closed') return;
     await this.#probe.stop();
     await this.#instance.outgoing.end('close');
     await this.#jobs.cancel();
     await this.#instance.tails.end();
+    await this.#instance.kept.close();
     if (server === 'stop') await stopInOrder(this.#instance, 'orderly').catch(() => this.#instance.process.kill());
     this.#life = 'closed';
     await this.#maintaining?.catch(() => undefined);

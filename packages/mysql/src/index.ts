@@ -1,5 +1,5 @@
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
 import { OutgoingCopy } from './clone/outgoing.ts';
 import { checkParameters, parameterProblems, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
@@ -39,7 +39,8 @@ export type { Row, Session } from './sql/session.ts';
  */
 export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine> {
   const { log = () => undefined, clock = monotonicMs, openCopy = null, seam, ...rest } = input;
-  const options = parseOptions(rest);
+  const given = parseOptions(rest);
+  const options = { ...given, dataDir: await realDataDir(given.dataDir) };
   const programs = await findPrograms(options);
   const catalog = await readCatalog(programs, options);
   refuseParameters(options, catalog, programs);
@@ -58,6 +59,8 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     openCopy,
     outgoing: new OutgoingCopy(parts),
     tails: new LaterWork(),
+    kept: new KeptFolders(dataDir, options.aside, (message, fields) => log({ level: 'warn', message, fields })),
+    starts: new StartCount(),
     acks: new AckTracker(),
     nudge: new Nudge(sql, dialect),
     config: new ManagedConfig(options, paths, programs, catalog),
@@ -80,6 +83,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     await instance.config.adopt();
     instance.facts.of(running.pid).received = (await readIdentity(dataDir))?.received ?? 'unknown';
   }
+  instance.kept.refresh();
   return new MysqlEngine(instance, observer, probe, dialect.requiredAcksMax);
 }
 

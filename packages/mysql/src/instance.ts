@@ -1,6 +1,6 @@
 import type { EngineState, SystemId } from '@understudy/core';
 import type { OpenCopy } from '@understudy/engine';
-import type { Owner } from '@understudy/engine/host';
+import type { KeptFolders, Owner, StartCount } from '@understudy/engine/host';
 import type { OutgoingCopy } from './clone/outgoing.ts';
 import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
@@ -39,6 +39,8 @@ export interface Instance {
   readonly facts: RunFacts;
   readonly lag: LagWatch;
   readonly errant: ErrantFinds;
+  readonly kept: KeptFolders;
+  readonly starts: StartCount;
   readonly log: Log;
   /** How another member's files are got; null: not at all. */
   readonly openCopy: OpenCopy | null;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Position } from '@understudy/core';
-import { keepWithinBudget, markIncomplete, moveAside, siblingPath, unmarkIncomplete } from '@understudy/engine/host';
+import { KeptFolders, markIncomplete, moveAside, siblingPath, unmarkIncomplete } from '@understudy/engine/host';
 import { newestBinlog } from '../src/disk/binlog-files.ts';
 import { type DataIdentity, encodeEnd, writeIdentity } from '../src/disk/identity.ts';
 import { inspectDisk, stoppedState } from '../src/disk/inspect.ts';
@@ -112,30 +112,31 @@ describe('a data directory', () => {
     await unmarkIncomplete(dataDir);
     assert.equal((await look()).kind, 'stopped');
     await markIncomplete(dataDir);
-    await moveAside(dataDir, { maxBytes: 1e9, keep: 5 });
+    await moveAside(dataDir, { why: 'a test', history: 'unproven' });
     await makeData();
     assert.equal((await look()).kind, 'stopped', 'the mark names the directory that was there before');
   });
 });
 
 describe('what is kept aside', () => {
-  it('is the newest, within number and size', async () => {
-    for (const size of [40_000, 40_000, 40_000, 40_000]) {
+  it('has no note after a crash, and stays then', async () => {
+    for (const size of [40_000, 40_000]) {
       const path = siblingPath(dataDir, 'aside');
       await mkdir(path);
       await writeFile(join(path, 'file'), Buffer.alloc(size, 1));
     }
     const before = (await readdir(root)).sort();
-    await keepWithinBudget(dataDir, { keep: 3, maxBytes: 1e9 });
-    assert.deepEqual((await readdir(root)).sort(), before.slice(1));
-    await keepWithinBudget(dataDir, { keep: 3, maxBytes: 60_000 });
-    assert.deepEqual((await readdir(root)).sort(), before.slice(3));
+    const kept = new KeptFolders(dataDir, { keep: 0, maxBytes: 60_000 }, assert.fail);
+    await kept.tidy();
+    assert.deepEqual((await readdir(root)).sort(), before);
+    assert.equal(kept.summary.folders, 2);
+    assert.match(kept.summary.held ?? '', /may be the only copy/);
   });
 
   it('is never a directory that Understudy did not make', async () => {
     await makeData();
     await rm(join(dataDir, 'understudy.json'));
-    await assert.rejects(moveAside(dataDir, { keep: 1, maxBytes: 1e9 }), /not touched/);
+    await assert.rejects(moveAside(dataDir, { why: 'a test', history: 'unproven' }), /not touched/);
   });
 });
 

@@ -70,7 +70,10 @@ for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
           assert.ok(await receives(replica), `started: ${start.join('; ')}`);
           const { state, details } = await replica.engine().observe();
           assert.ok(!countsAsCut(state), `${start.join('; ')}: ${print(state)}`);
-          assert.match(details.warnings.join('\n'), /told from outside to receive from 127\.0\.0\.1:\d+\. .*understudy pause/);
+          assert.match(
+            details.warnings.join('\n'),
+            /told from outside to receive from 127\.0\.0\.1:\d+\. .*understudy pause/,
+          );
           await replica.reopen();
           assert.ok(!countsAsCut((await replica.engine().observe()).state), 'a new agent sees it too');
           await stage.run(replica, seal);
@@ -147,7 +150,10 @@ async function stopAtEach(
       for (let looks = 0; looks < 4; looks++) await look(replica, at);
       await eventually(`${at}: follows again`, async () => {
         const again = { kind: 'follow', upstream: stage.node(1).id, epoch: epoch(9) } as const;
-        await replica.engine().execute(again, stage.context(replica)).catch(() => undefined);
+        await replica
+          .engine()
+          .execute(again, stage.context(replica))
+          .catch(() => undefined);
         const { state } = await replica.engine().observe();
         return state.kind === 'replica' && state.receiver.kind === 'streaming' && state.upstream !== null ? true : null;
       });

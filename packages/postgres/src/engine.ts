@@ -5,6 +5,7 @@ import {
   type Engine,
   type EngineDetails,
   EngineError,
+  type KeptListing,
   type ParameterProblem,
 } from '@understudy/engine';
 import { type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
@@ -76,8 +77,13 @@ export class PostgresEngine implements Engine {
 
   async observe(): Promise<{ readonly state: EngineState; readonly details: EngineDetails }> {
     const state = await this.#observer.observe();
-    const { version, postmaster } = this.#instance;
-    return { state, details: { version, processId: postmaster.running?.pid ?? null, ...this.#maintenance.details() } };
+    const { version, postmaster, kept } = this.#instance;
+    kept.refresh();
+    const { summary } = kept;
+    const facts = this.#maintenance.details();
+    const warnings = [...facts.warnings, ...(summary.held === null ? [] : [summary.held])];
+    const processId = postmaster.running?.pid ?? null;
+    return { state, details: { version, processId, ...facts, warnings, kept: summary } };
   }
 
   job(): EngineJob | null {
@@ -232,10 +238,19 @@ export class PostgresEngine implements Engine {
     await this.#maintaining;
   }
 
+  listKept(): Promise<readonly KeptListing[]> {
+    return this.#instance.kept.list();
+  }
+
+  removeKept(name: string): Promise<KeptListing> {
+    return this.#instance.kept.remove(name);
+  }
+
   async close(server: 'leave-running' | 'stop'): Promise<void> {
     if (this.#life === 'closed') return;
     await this.#probe.stop();
     await this.#jobs.cancel();
+    await this.#instance.kept.close();
     if (server === 'stop') await stopInOrder(this.#instance, 'orderly').catch(() => this.#instance.postmaster.kill());
     this.#life = 'closed';
     await this.#maintaining?.catch(() => undefined);

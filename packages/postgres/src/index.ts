@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
@@ -31,7 +31,8 @@ export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgres
  */
 export async function createPostgresEngine(input: PostgresEngineInput): Promise<Engine> {
   const { log = () => undefined, clock = monotonicMs, ...rest } = input;
-  const options = parseOptions(rest);
+  const given = parseOptions(rest);
+  const options = { ...given, dataDir: await realDataDir(given.dataDir) };
   const { version, major } = await readVersion(options);
   const catalog = await readCatalog(options);
   refuseParameters(options, catalog);
@@ -57,6 +58,8 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     acks: new AckTracker(options.cluster),
     notices: new Notices(log),
     memberSlots: new Set(),
+    kept: new KeptFolders(options.dataDir, options.aside, (message, fields) => log({ level: 'warn', message, fields })),
+    starts: new StartCount(),
     log,
     clockMs: clock,
     observe: () => observer.observe(),
@@ -68,6 +71,7 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     await instance.config.adopt();
     await recallArmed(instance, running);
   }
+  instance.kept.refresh();
   return new PostgresEngine(instance, observer, probe);
 }
 

@@ -1,5 +1,5 @@
 import type { EngineState } from '@understudy/core';
-import type { Owner } from '@understudy/engine/host';
+import type { KeptFolders, Owner, StartCount } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { ExpectedData } from './disk/inspect.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
@@ -27,6 +27,8 @@ export interface Instance {
   readonly notices: Notices;
   /** Names of the slots that belong to members, or did when this agent last saw them. */
   readonly memberSlots: Set<string>;
+  readonly kept: KeptFolders;
+  readonly starts: StartCount;
   readonly log: Log;
   readonly clockMs: () => number;
   /** The newest state, without waiting. */

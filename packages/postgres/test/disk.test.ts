@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { compareLsn, lsn, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { isMarkedIncomplete, markIncomplete, moveAside, unmarkIncomplete } from '@understudy/engine/host';
+import { isMarkedIncomplete, KeptFolders, markIncomplete, moveAside, unmarkIncomplete } from '@understudy/engine/host';
 import fc from 'fast-check';
 import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
 import { crc32c } from '../src/disk/crc32c.ts';
@@ -187,20 +187,29 @@ describe('data directory', () => {
       assert.equal(await isMarkedIncomplete(dataDir), false);
     }));
 
-  it('is moved aside within the budget, oldest first; what is not ours is not touched', () =>
+  it('is moved aside: what may be the only copy stays whatever the budget says; the rest goes oldest first', () =>
     inFolder(async (folder) => {
       for (let round = 0; round < 4; round++) {
         const dataDir = await makeData(folder);
         await writeFile(join(dataDir, `round-${round}`), '');
-        await moveAside(dataDir, { keep: 2, maxBytes: 1024 ** 3 });
+        await moveAside(dataDir, { why: 'a test', history: round === 0 ? 'unproven' : 'contained' });
       }
+      const warned: string[] = [];
+      const kept = new KeptFolders(join(folder, 'data'), { keep: 1, maxBytes: 0 }, (text) => warned.push(text));
+      await kept.tidy();
       const asides = (await readdir(folder)).filter((name) => name.includes('aside')).sort();
       assert.equal(asides.length, 2);
+      assert((await readdir(join(folder, asides[0] ?? ''))).includes('round-0'), 'it may be the only copy');
       assert((await readdir(join(folder, asides[1] ?? ''))).includes('round-3'), 'the newest is kept');
+      assert.equal(warned.length, 2, 'what goes is named');
+      assert.match(kept.summary.held ?? '', new RegExp(asides[0] ?? 'none'));
+      await assert.rejects(kept.remove('data'), /Nothing of the name data is kept/);
+      await kept.remove(asides[0] ?? '');
+      assert.equal(kept.summary.held, null, 'an operator has let it go');
       const foreign = join(folder, 'data');
       await mkdir(foreign);
       await writeFile(join(foreign, 'precious'), 'x');
-      await assert.rejects(moveAside(foreign, { keep: 2, maxBytes: 1 }), EngineError);
+      await assert.rejects(moveAside(foreign, { why: 'a test', history: 'unproven' }), EngineError);
       assert.deepEqual(await readdir(foreign), ['precious']);
     }));
 });

@@ -141,6 +141,11 @@ function ownMetrics(page: Page, agent: Agent): void {
     const left = seconds(notAfterWallMs - Date.now());
     page.gauge('understudy_certificate_expiry_seconds', 'Until a certificate in use ends.', left, { use });
   }
+  const kept = latest?.details.kept ?? null;
+  page.gauge('understudy_kept_bytes', 'Size of what is kept of replaced data.', kept?.bytes ?? null);
+  page.gauge('understudy_kept_folders', 'How many folders are kept of replaced data.', kept?.folders ?? null);
+  const isHeld = kept === null ? null : kept.held !== null;
+  page.gauge('understudy_copies_held', '1 if no further copy is made by itself, as too much is kept.', isHeld);
   page.gauge(
     'understudy_suspects_leader',
     '1 if this member takes the leader for dead.',

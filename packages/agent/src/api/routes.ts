@@ -19,6 +19,7 @@ import {
   switchoverRequest,
 } from './changes.ts';
 import { problem } from './errors.ts';
+import { keptView, removeKept } from './kept.ts';
 import { clusterStatus, failsafeMembers, nodeStatus, timelineHistory } from './patroni.ts';
 import { reloadConfig } from './reload.ts';
 import { detachBodySchema, failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
@@ -26,6 +27,7 @@ import { explainView, historyView, statusView } from './status.ts';
 import {
   explainViewSchema,
   historyViewSchema,
+  keptViewSchema,
   type RequestState,
   reloadViewSchema,
   requestStateSchema,
@@ -229,6 +231,23 @@ export const ROUTES: readonly Route[] = [
     summary: 'All leaderships.',
     answer: historyViewSchema,
     handle: ({ agent }) => ok(historyView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/kept',
+    summary: 'What this member keeps of replaced data.',
+    answer: keptViewSchema,
+    handle: async ({ agent }) => ok(await keptView(agent)),
+  },
+  {
+    method: 'DELETE',
+    path: '/understudy/kept/:name',
+    summary: 'Remove one of that for good.',
+    answer: keptViewSchema,
+    handle: async ({ agent, params }) => {
+      await removeKept(agent, params.name ?? '');
+      return ok(await keptView(agent));
+    },
   },
   {
     method: 'GET',

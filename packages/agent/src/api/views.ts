@@ -183,6 +183,25 @@ export const outlookSchema = z.discriminatedUnion('kind', [
 ]);
 
 /** `GET /understudy/explain`: the latest decision of the member that answers. */
+/** What one member keeps of replaced data. */
+export const keptViewSchema = z.object({
+  member: z.string(),
+  /** Why no further copy is made by itself there; null: nothing stands against one. */
+  held: z.string().nullable(),
+  folders: z.array(
+    z.object({
+      name: z.string(),
+      path: z.string(),
+      kind: z.enum(['aside', 'fork']),
+      bytes: z.number(),
+      history: z.enum(['contained', 'unproven']),
+      why: z.string(),
+      sinceWallMs: z.number(),
+    }),
+  ),
+});
+export type KeptView = z.output<typeof keptViewSchema>;
+
 export const explainViewSchema = z.object({
   member: z.string(),
   wallMs: z.number(),

@@ -9,6 +9,7 @@ import {
   type PromiseVoid,
   type Receiver,
   type ReplicaProgress,
+  type StartFailures,
 } from '@understudy/core';
 import { z } from 'zod';
 import { encodeNullable, positionSchema } from './position.ts';
@@ -60,15 +61,26 @@ const voidsSchema: z.ZodType<readonly PromiseVoid[] | undefined> = z
   .max(SENTENCES)
   .optional();
 
+const startFailuresSchema: z.ZodType<StartFailures> = z.object({
+  times: z.number().int().min(1),
+  cause: z.enum(['data', 'unknown']),
+  words: sentence,
+});
+
 export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('absent') }),
   z.object({ kind: z.literal('incomplete') }),
-  z.object({ kind: z.literal('refused'), problem: sentence }),
+  z.object({
+    kind: z.literal('refused'),
+    problem: sentence,
+    data: z.literal('damaged').optional(),
+  }),
   z.object({
     kind: z.literal('stopped'),
     shutdown: z.enum(['clean', 'crashed']),
     position: positionSchema.nullable(),
     systemId: systemIdSchema,
+    startFailures: startFailuresSchema.optional(),
   }),
   z.object({ kind: z.literal('starting'), sinceMs: silentMs }),
   z.object({

@@ -159,7 +159,7 @@ export const nodeConfigSchema = z.strictObject({
   tags: tagsSchema.prefault({}),
   guard: guardSchema.prefault({}),
   logs: logsSchema.prefault({}),
-  /** How much of the disk copies of replaced data directories may take; the oldest go first. */
+  /** How much of the disk replaced data may take. What may be the only copy is never deleted for it; no further copy is made by itself then. */
   asideBudgetBytes: z
     .number()
     .int()

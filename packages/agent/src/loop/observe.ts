@@ -72,6 +72,7 @@ export async function observe(sources: Sources): Promise<Observed> {
     peers: sources.peers.views(),
     authority: { leaseUntil: sources.session.leaseUntil },
     failures: failures.recent(sources.runningMs()),
+    ...(details.kept.held === null ? {} : { copiesHeld: details.kept.held }),
   };
   return { observation, details, generation: link.generation };
 }

@@ -4,6 +4,8 @@ import {
   explainViewSchema,
   type HistoryView,
   historyViewSchema,
+  type KeptView,
+  keptViewSchema,
   type RequestState,
   requestStateSchema,
   type StatusView,
@@ -27,6 +29,8 @@ export interface SeenConfig {
 }
 
 const askTimeoutMs = 3000;
+/** A large folder is removed file by file. */
+const removeTimeoutMs = 600_000;
 /** What an answer that was waited for may take longer than the wait itself. */
 const answerSlackMs = 5000;
 const settings = z.record(z.string(), z.unknown());
@@ -133,6 +137,40 @@ export class ClusterClient {
   async post(method: 'POST' | 'DELETE', path: string): Promise<void> {
     const { url } = await this.look();
     await this.#change({ method, url: `${url}${path}`, timeoutMs: askTimeoutMs + answerSlackMs });
+  }
+
+  /** What the members keep of replaced data, as far as their agents answer; and who does not. */
+  async kept(): Promise<{ readonly views: readonly KeptView[]; readonly silent: readonly string[] }> {
+    const { status } = await this.look();
+    const asked = await Promise.all(
+      status.members.map(async ({ id, apiUrl }) => {
+        if (apiUrl === null) return id;
+        return this.#ask(apiUrl, '/understudy/kept', keptViewSchema).catch(() => id);
+      }),
+    );
+    const views = asked.filter((answer) => typeof answer !== 'string');
+    return { views, silent: asked.filter((answer) => typeof answer === 'string') };
+  }
+
+  /**
+   * Removes something that a member keeps. Only its own agent can, and it must be among those that the operator named: the call carries the token.
+   *
+   * @returns what that member still keeps.
+   * @throws CliError `USAGE` when it is not among them, `REFUSED` when there is no such thing.
+   */
+  async removeKept(member: string, name: string): Promise<KeptView> {
+    for (const url of this.target.urls) {
+      const view = await this.#ask(url, '/understudy/kept', keptViewSchema).catch(() => null);
+      if (view?.member !== member) continue;
+      const call = { method: 'DELETE', url: `${url}/understudy/kept/${encodeURIComponent(name)}` } as const;
+      return parse(await this.#change({ ...call, timeoutMs: removeTimeoutMs }), keptViewSchema, call.url);
+    }
+    const next = `Name it: --api URL of ${member}'s agent.`;
+    throw new CliError(
+      'USAGE',
+      `None of the agents that were named is that of ${member}, or it does not answer.`,
+      next,
+    );
   }
 
   /**

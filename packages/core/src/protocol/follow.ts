@@ -19,6 +19,8 @@ import {
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;
+/** So many starts must have failed over the data before it is given up: a disk may come back. */
+const DATA_FAILURES = 3;
 /** How long an open leader must have refused a stream for its history before a copy is made. Replicas try again every second. */
 const REFUSED_FOR_MS = 4000;
 
@@ -29,7 +31,8 @@ export function follow(turn: LedTurn): Step {
   const { obs, content } = turn;
   const { engine } = obs;
   if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
-  if (engine.kind === 'refused') return wait('data-refused', engine.problem);
+  if (engine.kind === 'refused')
+    return engine.data === 'damaged' ? renew(turn, engine.problem) : wait('data-refused', engine.problem);
   if (engine.kind === 'primary') return wait('fencing', 'A primary that must not be one is being stopped.');
   if (content.paused && engine.kind !== 'replica')
     return wait('paused', 'The cluster is paused: the server is left as it is.');
@@ -39,9 +42,12 @@ export function follow(turn: LedTurn): Step {
     case 'incomplete':
       return copy(turn, 'The last copy was not finished.');
     case 'stopped':
-      return act('start-fenced', 'Starting the server read-only, without upstream.', [
-        { kind: 'start', end: endOfLog(turn) },
-      ]);
+      return (
+        beyondRepair(turn, engine) ??
+        act('start-fenced', 'Starting the server read-only, without upstream.', [
+          { kind: 'start', end: endOfLog(turn) },
+        ])
+      );
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':
@@ -80,9 +86,27 @@ function copy(turn: LedTurn, why: string): Step {
   const seal = ownSeal(turn);
   if (seal !== null)
     return withdrawSeal(turn, seal.value.position, `${why} The seal that vouched for it is given back.`);
+  if (turn.obs.copiesHeld !== undefined && mayBeOnlyCopy(turn.obs.engine))
+    return wait('copy-held', `${why} ${turn.obs.copiesHeld}`);
   if (recentFailure(turn, 'clone'))
     return wait('copy-failed', `${why} The last attempt to copy failed; trying again soon.`);
   return act('copying', `${why} Copying from ${leader}.`, [{ kind: 'clone', from: leader }]);
+}
+
+/** Whether a copy would move something aside that may be the only copy of what it holds. */
+const mayBeOnlyCopy = ({ kind }: EngineState): boolean => kind !== 'absent' && kind !== 'incomplete';
+
+/** Data that no server starts with, by its own words and more than once, is replaced by a copy where that is done by itself. */
+function beyondRepair(turn: LedTurn, { startFailures }: Extract<EngineState, { kind: 'stopped' }>): Step | null {
+  if (startFailures?.cause !== 'data' || startFailures.times < DATA_FAILURES) return null;
+  // A copy that cannot be made now stands in the way of no further start.
+  if (turn.config.rejoin === 'manual' || turn.obs.copiesHeld !== undefined) return null;
+  const { leader, phase } = turn.record.value;
+  if (phase !== 'open' || leader === turn.obs.self || freshPeer(turn, leader)?.engine.kind !== 'primary') return null;
+  return copy(
+    turn,
+    `The server did not start ${startFailures.times} times, as its data is damaged: ${startFailures.words}`,
+  );
 }
 
 /**
@@ -179,6 +203,7 @@ function rejoin(turn: LedTurn, own: Position): Step {
   }
   if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary')
     return wait('diverged', `${where} Waiting for an open leader.`);
+  if (obs.copiesHeld !== undefined) return wait('copy-held', `${where} ${obs.copiesHeld}`);
   if (obs.canRewind === 'yes' && memory.rewindFailed !== epoch) {
     return act('rewinding', `${where} Rewinding; what only this node holds is kept aside.`, [
       { kind: 'rewind', from: leader },

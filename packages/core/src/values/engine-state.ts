@@ -49,20 +49,34 @@ export interface PromiseVoid {
   readonly text: string;
 }
 
+/** Starts that failed, one after the other. */
+export interface StartFailures {
+  readonly times: number;
+  /** `data`: by the server's own words, what lies in its data directory is damaged or missing. */
+  readonly cause: 'data' | 'unknown';
+  /** The server's own words, of the last one. */
+  readonly words: string;
+}
+
 /** One database server, as its own agent sees it. */
 export type EngineState =
   /** No data directory, or an empty one. */
   | { readonly kind: 'absent' }
   /** A copy that was not finished, or a rewind that failed: must never be started. */
   | { readonly kind: 'incomplete' }
-  /** Not ours, or of another cluster or version: nothing is touched. `problem` is a sentence for people. */
-  | { readonly kind: 'refused'; readonly problem: string }
+  /**
+   * Not ours, or of another cluster or version: nothing is touched. `problem` is a sentence for people. `damaged`: this member's own data,
+   * which no server starts with; a new copy may take its place.
+   */
+  | { readonly kind: 'refused'; readonly problem: string; readonly data?: 'damaged' | undefined }
   | {
       readonly kind: 'stopped';
       /** `clean`: shut down in order, `position` is its end. `crashed`: the end is known only after recovery. */
       readonly shutdown: 'clean' | 'crashed';
       readonly position: Position | null;
       readonly systemId: SystemId;
+      /** Absent when the last start did not fail. */
+      readonly startFailures?: StartFailures | undefined;
     }
   | { readonly kind: 'starting'; readonly sinceMs: number }
   | {

@@ -76,6 +76,8 @@ export interface Observation {
   readonly canRewind: 'yes' | 'no';
   readonly peers: ReadonlyMap<MemberId, PeerView>;
   readonly authority: AuthorityEvidence;
+  /** Why no further copy is made by itself here, in sentences: what is kept of replaced data exceeds its budget. */
+  readonly copiesHeld?: string | undefined;
   /** Commands that failed lately, newest last, so that a decision can choose another way. */
   readonly failures: readonly CommandFailure[];
 }

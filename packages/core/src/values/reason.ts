@@ -21,6 +21,7 @@ export const REASON_CODES = [
   'candidate-waits',
   'connecting',
   'copy-failed',
+  'copy-held',
   'copy-waits',
   'copying',
   'data-refused',

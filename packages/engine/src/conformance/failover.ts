@@ -178,6 +178,7 @@ export function failoverTests(harness: ConformanceHarness): void {
       await eventually('the end of the work', async () => (leader.engine().job() === null ? true : null));
       if ((await stage.state(leader)).kind === 'stopped') await stage.startFenced(leader);
       assert.equal((await leader.keptAside()).length, 1, 'the lost writes can still be looked at');
+      assert.deepEqual(await historiesOf(leader), ['unproven'], 'it stays until somebody says otherwise');
       await stage.follow(leader, replica);
       await stage.setRule(replica, ackRule([leader.id], 1));
       assert.equal(await (await stage.connect(replica)).write(101), 'acknowledged');
@@ -192,10 +193,16 @@ export function failoverTests(harness: ConformanceHarness): void {
       await stage.run(replica, { kind: 'clone', from: leader.id });
       await stage.until(replica, 'stopped');
       assert.equal((await replica.keptAside()).length, 1);
+      await eventually('the word that the leader holds all of it', async () =>
+        (await historiesOf(replica)).join() === 'contained' ? true : null,
+      );
       await stage.startFenced(replica);
       await stage.follow(replica, leader);
     }));
 }
+
+/** Of what a node keeps of replaced data: whether all of it is elsewhere. */
+const historiesOf = async (node: ConformanceNode) => (await node.engine().listKept()).map(({ history }) => history);
 
 /** A write by a client of its own that gives up after a moment. */
 async function connectAndWrite(stage: Stage, node: ConformanceNode, value: number): Promise<WriteOutcome> {

@@ -1,25 +1,29 @@
-import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../index.ts';
 import { codeOf } from './errors.ts';
-import { readIfThere, syncFolder } from './files.ts';
+import { readIfThere, replaceFile, syncFolder } from './files.ts';
 
 /** The file by which a data directory of ours is known. */
 export const identityName = 'understudy.json';
-
-/** How much may be kept of what was replaced. */
-export interface AsideBudget {
-  readonly maxBytes: number;
-  readonly keep: number;
-}
+/** In a folder that is kept: why, and whether all of it is elsewhere. */
+export const keptNoteName = 'understudy-kept.json';
+/** The log of a PostgreSQL server, which may be a link to another disk: what is there belongs to the directory. */
+export const linkedLog = 'pg_wal';
 
 /** What lies beside a data directory: a replaced one or a part of its log that is kept, or one that is being made. */
 export type SiblingKind = 'aside' | 'fork' | 'clone' | 'init';
 
+/** Why something is kept. `contained`: all of it is in the history of the member that the new copy comes from, by what both said. */
+export interface KeptNote {
+  readonly why: string;
+  readonly history: 'contained' | 'unproven';
+}
+
 let made = 0;
 
 /** The time, and a number for what one process makes within a millisecond: names sort by age. */
-function stamp(): string {
+export function stamp(): string {
   made += 1;
   const time = new Date().toISOString().replaceAll(/[:.]/g, '').replace('T', '-').replace('Z', '');
   return `${time}-${String(made).padStart(4, '0')}`;
@@ -35,6 +39,14 @@ export async function folderBytes(path: string): Promise<number> {
   let bytes = entry.blocks * 512;
   if (entry.isDirectory()) for (const name of await readdir(path)) bytes += await folderBytes(join(path, name));
   return bytes;
+}
+
+/** Where the log of a data directory is, when that is a link; null when it is not. */
+export async function linkedLogOf(dataDir: string): Promise<string | null> {
+  const path = join(dataDir, linkedLog);
+  const entry = await lstat(path).catch(() => null);
+  if (entry === null || !entry.isSymbolicLink()) return null;
+  return realpath(path).catch(() => null);
 }
 
 /** Folders beside the data directory that we made of it earlier, oldest first. */
@@ -53,16 +65,23 @@ export function siblingPath(dataDir: string, kind: SiblingKind): string {
 
 /** Removes what an interrupted `clone` or `init` left beside the data directory. */
 export async function removeLeftovers(dataDir: string, kind: 'clone' | 'init'): Promise<void> {
-  for (const leftover of await siblings(dataDir, kind)) await rm(leftover, { recursive: true, force: true });
+  for (const leftover of await siblings(dataDir, kind)) await removeData(leftover, dataDir);
+}
+
+/** Removes a data directory with its log, wherever that lies; that of `dataDir`, which is in use, is never touched. */
+export async function removeData(folder: string, dataDir: string): Promise<void> {
+  const log = await linkedLogOf(folder);
+  if (log !== null && log !== (await linkedLogOf(dataDir))) await rm(log, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 }
 
 /**
- * Moves a data directory aside instead of deleting it, and forgets the oldest ones that exceed the budget.
+ * Moves a data directory aside instead of deleting it. It is kept until the budget lets it go (when all of it is elsewhere) or an operator does.
  *
  * @returns where it is now; null when there was none, or an empty one.
  * @throws EngineError `ENGINE_DATA_REFUSED` when it is not one that Understudy made.
  */
-export async function moveAside(dataDir: string, budget: AsideBudget): Promise<string | null> {
+export async function moveAside(dataDir: string, note: KeptNote): Promise<string | null> {
   if ((await stat(dataDir).catch(() => null)) === null) return null;
   if ((await readdir(dataDir)).length === 0) {
     await rm(dataDir, { recursive: true });
@@ -75,23 +94,13 @@ export async function moveAside(dataDir: string, budget: AsideBudget): Promise<s
   const target = siblingPath(dataDir, 'aside');
   await rename(dataDir, target);
   await syncFolder(dirname(dataDir));
-  await keepWithinBudget(dataDir, budget);
+  // Only now: what has no note counts as what may be the only copy.
+  await noteKept(target, note);
   return target;
 }
 
-/** Removes the oldest of what is kept of a data directory, of each kind, until number and size are within the budget. */
-export async function keepWithinBudget(dataDir: string, budget: AsideBudget): Promise<void> {
-  for (const kind of ['aside', 'fork'] as const) await keepSome(await siblings(dataDir, kind), budget);
-}
-
-async function keepSome(paths: readonly string[], budget: AsideBudget): Promise<void> {
-  const sizes = new Map<string, number>();
-  for (const path of paths) sizes.set(path, await folderBytes(path));
-  let bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  for (const [path, size] of sizes) {
-    if (sizes.size <= budget.keep && bytes <= budget.maxBytes) return;
-    await rm(path, { recursive: true, force: true });
-    sizes.delete(path);
-    bytes -= size;
-  }
+/** Writes into a folder that is kept why it is. */
+export async function noteKept(folder: string, note: KeptNote): Promise<void> {
+  const text = { ...note, since: new Date().toISOString() };
+  await replaceFile(join(folder, keptNoteName), `${JSON.stringify(text, null, 2)}\n`, null);
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
+  linksIn,
   moveAside,
   type Progress,
   removeLeftovers,
@@ -12,14 +13,14 @@ import {
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import { stopReplica } from '../commands/stop.ts';
-import { writeIdentity } from '../disk/identity.ts';
+import { type DataIdentity, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { killProcessesWith } from '../process/proc.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
-import { keepTail } from '../tail/keep.ts';
+import { keepTail, lookAtReplaced } from '../tail/keep.ts';
 import { copyByBackup } from './by-backup.ts';
 import { copyByDump } from './by-dump.ts';
 import { baseName, copyByPlugin } from './by-plugin.ts';
@@ -65,48 +66,53 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     const source = await askSource(instance, from, signal);
     await requireRoom(target, source.bytes);
     signal.throwIfAborted();
+    await stopReplica(instance);
     await copies[programs.flavour](instance, { from, target, totalBytes: source.bytes, progress, signal });
     signal.throwIfAborted();
-    const { cluster, member } = options;
-    const { flavour, version } = programs;
-    const identity = {
-      cluster,
-      member,
-      flavour,
-      version,
-      systemId: source.systemId,
-      received: 'applied' as const,
-      writer: 'first' as const,
-      opened: null,
-      end: null,
-    };
-    await writeIdentity(target, identity, instance.owner);
+    await writeIdentity(target, newIdentity(instance, source.systemId), instance.owner);
     // It may read what has to make room now.
     await instance.tails.end();
-    const aside = await moveAside(options.dataDir, options.aside);
+    const replaced = await lookAtReplaced(instance, from);
+    const aside = await moveAside(options.dataDir, replaced.note);
     if (aside !== null) {
       instance.log({
         level: 'warn',
         message: `The data that the copy replaces is kept in ${aside}.`,
-        fields: { aside },
+        fields: { aside, why: replaced.note.why },
       });
     }
     await rename(target, options.dataDir);
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
-    if (aside !== null) await keepTail(instance, from, aside);
+    instance.starts.succeeded();
+    if (aside !== null) keepTail(instance, replaced, aside);
   } catch (error) {
     await rm(target, { recursive: true, force: true });
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');
+  } finally {
+    await instance.kept.tidy();
   }
 }
 
-/** Stops a running replica, and makes sure that what will be replaced is ours. */
-async function requireReplaceable(instance: Instance): Promise<void> {
-  await stopReplica(instance);
-  const disk = await inspectDisk(instance.options.dataDir, instance.expected);
-  if (disk.kind === 'refused') throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
+function newIdentity({ options, programs }: Instance, systemId: string): DataIdentity {
+  const { cluster, member } = options;
+  const { flavour, version } = programs;
+  const unopened = { writer: 'first', opened: null, end: null } as const;
+  return { cluster, member, flavour, version, systemId, received: 'applied', ...unopened };
+}
+
+/** Makes sure, before anything is stopped, that what will be replaced is ours and can be replaced. */
+async function requireReplaceable({ options, expected }: Instance): Promise<void> {
+  const { dataDir } = options;
+  const disk = await inspectDisk(dataDir, expected);
+  if (disk.kind === 'refused' && disk.data !== 'damaged') {
+    throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
+  }
+  const links = await linksIn(dataDir);
+  if (links.length === 0) return;
+  const text = `${links.join(', ')} in ${dataDir} lead to other places, and a copy would put what is there into ${dataDir} itself.`;
+  throw new EngineError('ENGINE_DATA_REFUSED', `${text} Move it back into ${dataDir}.`, 'unsafe');
 }
 
 /** Removes what an interrupted copy left, with the server that may still write it. */
@@ -125,6 +131,10 @@ async function requireRoom(target: string, neededBytes: number | null): Promise<
   const folder = dirname(target);
   const { bavail, bsize } = await statfs(folder);
   if (neededBytes === null || bavail * bsize > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes, and the disk of ${folder} has ${bavail * bsize} left.`;
-  throw new EngineError('ENGINE_DISK_FULL', `${text} Make room there (older copies are named *.aside-*).`, 'safe');
+  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${bavail * bsize} left.`;
+  throw new EngineError(
+    'ENGINE_DISK_FULL',
+    `${text} Make room there: \`understudy aside list\` shows what is kept of replaced data.`,
+    'safe',
+  );
 }

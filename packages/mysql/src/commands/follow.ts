@@ -128,14 +128,11 @@ async function requireCompared(instance: Instance, session: ServerSession): Prom
   throw new EngineError('ENGINE_BUSY', `${text} They are compared again.`, 'safe');
 }
 
-async function upstreamIs(
-  instance: Instance,
-  running: RunningServer,
-  wanted: Upstream,
-) {
+async function upstreamIs(instance: Instance, running: RunningServer, wanted: Upstream) {
   const known = await instance.upstream.of(running);
   const isKnown = known?.member === wanted.member && known.acknowledges === wanted.acknowledges;
-  if (!isKnown || known.host !== wanted.host || known.port !== wanted.port) await instance.upstream.set(running, wanted);
+  if (!isKnown || known.host !== wanted.host || known.port !== wanted.port)
+    await instance.upstream.set(running, wanted);
 }
 
 function isSource(channel: Channel, { leader, delayS }: Target, { options, dialect }: Instance): boolean {

@@ -44,7 +44,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       end: encodeEnd(empty, null),
     };
     await writeIdentity(target, identity, owner);
-    await moveAside(options.dataDir, options.aside);
+    await moveAside(options.dataDir, { why: 'unfinished when a new database was made', history: 'unproven' });
     await rename(target, options.dataDir);
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();

@@ -10,6 +10,7 @@ import type { Instance } from '../instance.ts';
 import { requireFreePort } from '../process/port.ts';
 import { endOfCut, forgetCopy, planStart, type StartPlan, tellCut } from '../tail/cut.ts';
 import { settleReceived } from './settle.ts';
+import { causeOf, saying } from './start-words.ts';
 
 /** Recovery after a crash may take long, and its progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -23,6 +24,19 @@ const answerTimeoutMs = 2000;
  * @throws EngineError `ENGINE_DATA_REFUSED`, `ENGINE_PORT_IN_USE`, `ENGINE_BINARY_MISSING`, `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
  */
 export async function start(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {
+  try {
+    await startServer(instance, end, signal);
+    instance.starts.succeeded();
+  } catch (error) {
+    if (!signal.aborted && error instanceof EngineError && error.code === 'ENGINE_START_FAILED') {
+      const words = await instance.process.startLog().catch(() => error.message);
+      instance.starts.failed(causeOf(words), saying(words) ?? error.message);
+    }
+    throw error;
+  }
+}
+
+async function startServer(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {
   if (instance.process.running !== null) return awaitAnswer(instance, signal);
   const plan = await launch(instance, end, signal);
   try {

@@ -11,7 +11,8 @@ import { type DataIdentity, type ExpectedData, parseIdentity, positionOfEnd, sys
 export type DiskState =
   | { readonly kind: 'absent' }
   | { readonly kind: 'incomplete' }
-  | { readonly kind: 'refused'; readonly problem: string }
+  /** `damaged`: of this member, and no server starts with it. */
+  | { readonly kind: 'refused'; readonly problem: string; readonly data?: 'damaged' }
   | { readonly kind: 'usable'; readonly identity: DataIdentity };
 
 const next = 'Move it away, or configure another data directory.';
@@ -32,8 +33,10 @@ export async function inspectDisk(dataDir: string, expected: ExpectedData): Prom
     if (text === null) return refused(strangerProblem(dataDir, names));
     const identity = parseIdentity(text);
     if (identity === null) return refused(`${join(dataDir, identityName)} is damaged. ${next}`);
-    const problem = foreignProblem(dataDir, identity, expected) ?? (await contentProblem(dataDir, names, expected));
-    return problem === null ? { kind: 'usable', identity } : refused(problem);
+    const problem = foreignProblem(dataDir, identity, expected) ?? (await writtenProblem(dataDir, expected));
+    if (problem !== null) return refused(problem);
+    const lack = contentProblem(dataDir, names);
+    return lack === null ? { kind: 'usable', identity } : { kind: 'refused', problem: lack, data: 'damaged' };
   } catch (error) {
     return refused(
       `The data directory ${dataDir} cannot be read: ${reasonOf(error)}. Repair the disk or its permissions.`,
@@ -67,16 +70,14 @@ function versionProblem(dataDir: string, version: string, expected: ExpectedData
   return `${text} Install version ${version} or a newer one.`;
 }
 
-async function contentProblem(
-  dataDir: string,
-  names: readonly string[],
-  expected: ExpectedData,
-): Promise<string | null> {
+function contentProblem(dataDir: string, names: readonly string[]): string | null {
   const missing = neededFiles.filter((name) => !names.includes(name));
-  if (missing.length > 0) {
-    const text = `${dataDir} lacks ${missing.join(' and ')}, without which there is no database.`;
-    return `${text} Restore what is missing, or move ${basename(dataDir)} away so that it is copied anew.`;
-  }
+  if (missing.length === 0) return null;
+  const text = `${dataDir} lacks ${missing.join(' and ')}, without which there is no database.`;
+  return `${text} Restore what is missing, or move ${basename(dataDir)} away so that it is copied anew.`;
+}
+
+async function writtenProblem(dataDir: string, expected: ExpectedData): Promise<string | null> {
   const version = await writtenVersion(dataDir);
   return version === null ? null : versionProblem(dataDir, version, expected);
 }

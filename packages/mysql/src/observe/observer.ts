@@ -86,7 +86,9 @@ export class Observer {
     this.#last = null;
     const { options, expected } = this.#instance;
     try {
-      return await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+      const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+      const { failures } = this.#instance.starts;
+      return state.kind === 'stopped' && failures !== undefined ? { ...state, startFailures: failures } : state;
     } catch (error) {
       const problem = `The data directory ${options.dataDir} cannot be read: ${reasonOf(error)}. Repair the disk.`;
       return { kind: 'refused', problem };

@@ -1,9 +1,9 @@
 import type { MemberId, Receiver } from '@understudy/core';
 import { monotonicMs } from '@understudy/engine/host';
+import { letGoConnection } from '../commands/let-go.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
 import { shortText } from './applier.ts';
-import { letGoConnection } from '../commands/let-go.ts';
 import type { Channel, OtherChannel, ThreadError } from './channel.ts';
 import { SignOfLife } from './silence.ts';
 import type { Upstream } from './upstream.ts';

@@ -1,7 +1,7 @@
 import { rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LogEnd } from '@understudy/core';
-import { keepWithinBudget, makeFolder, siblingPath, syncFolder } from '@understudy/engine/host';
+import { makeFolder, noteKept, siblingPath, syncFolder } from '@understudy/engine/host';
 import { binlogName, logFiles } from '../disk/binlog-files.ts';
 import { filesToRecover } from '../disk/checkpoint.ts';
 import type { DataIdentity } from '../disk/identity.ts';
@@ -76,6 +76,8 @@ async function keepFiles({ options, owner }: Instance): Promise<string | null> {
     for (const name of files) {
       await copyFileFor(join(dataDir, name), join(folder, name), owner);
     }
+    const why = 'the end of the log as it was before recovery cut off what another leader does not have';
+    await noteKept(folder, { why, history: 'unproven' });
     await syncFolder(folder);
     await syncFolder(dirname(folder));
     return folder;
@@ -116,7 +118,7 @@ export async function tellCut(instance: Instance, plan: StartPlan, signal: Abort
   if (plan.kind === 'whole') return;
   const from = await cutPoint(instance, plan.kept);
   if (from === null) return forgetCopy(plan);
-  const { log, options } = instance;
+  const { log } = instance;
   const folder = join(plan.kept, tailFolder);
   const cut = 'The end of the log, which the tables did not hold yet, was cut off, as another member leads since.';
   const back = 'What was acknowledged of it comes back from the leader.';
@@ -130,5 +132,5 @@ export async function tellCut(instance: Instance, plan: StartPlan, signal: Abort
     const message = `${cut} It could not be written out; the log is in ${plan.kept}. ${back}`;
     log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
   }
-  await keepWithinBudget(options.dataDir, options.aside);
+  await instance.kept.tidy();
 }

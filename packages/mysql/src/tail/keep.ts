@@ -6,15 +6,15 @@ import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import type { Member } from '@understudy/core';
-import { codeOf } from '@understudy/engine/host';
+import type { Member, MemberId } from '@understudy/core';
+import { codeOf, type KeptNote, noteKept } from '@understudy/engine/host';
 import { binlogName, logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { positionOfEnd, readIdentity } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { endOf, tail as lastWords, spawnProgram } from '../process/program.ts';
 import { TransactionFilter } from './filter.ts';
-import { historyOf, type IsHeld } from './history.ts';
+import { type History, historyOf, type IsHeld } from './history.ts';
 import { TransactionSearch } from './search.ts';
 
 /** The folder, in a data directory that was moved aside, with what only that one held. */
@@ -26,25 +26,41 @@ const timeoutMs = 600_000;
 const filesMax = 64;
 const bytesMax = 1024 ** 3;
 
+/** What is about to be replaced, and what the member that the copy comes from holds of it. */
+export interface Replaced {
+  readonly from: MemberId;
+  readonly note: KeptNote;
+  /** Null when that is not known. */
+  readonly history: History | null;
+}
+
+/** Asks `from` what it holds of the data directory of a stopped server. Failures are logged: then all of it is kept. */
+export async function lookAtReplaced(instance: Instance, from: Member): Promise<Replaced> {
+  const { options, dialect, log } = instance;
+  const history = await historyOf(options, dialect, from).catch((error: unknown) => {
+    log({ level: 'warn', message: `What ${from.id} holds is not known.`, fields: { reason: reasonOf(error) } });
+    return null;
+  });
+  const end = (await readIdentity(options.dataDir))?.end ?? null;
+  const isContained = end !== null && history?.holds(positionOfEnd(end)) === true;
+  const why = `replaced by a copy of ${from.id}, which ${isContained ? 'held all of it' : 'may not hold all of it'}`;
+  return { from: from.id, note: { why, history: isContained ? 'contained' : 'unproven' }, history };
+}
+
 /**
- * Sees to it that what a data directory that has been replaced held and `from` does not is written out: the transactions of its binary log
- * and of its relay log, as statements that could be carried out again, with every row in comments. Only `from` is asked now; the logs are
- * read later. Failures are logged: the logs themselves are there all the same.
+ * Sees to it that what a data directory that has been replaced held and the source does not is written out: the transactions of its binary
+ * log and of its relay log, as statements that could be carried out again, with every row in comments. That is read later. Failures are
+ * logged: the logs themselves are there all the same.
  */
-export async function keepTail(instance: Instance, from: Member, aside: string): Promise<void> {
-  const { options, dialect, tails } = instance;
-  try {
-    const history = await historyOf(options, dialect, from);
-    if (history === null) throw new Error(`what ${from.id} holds is not known`);
-    const end = (await readIdentity(aside))?.end ?? null;
-    if (end !== null && history.holds(positionOfEnd(end))) return;
-    const { isHeld } = history;
-    tails.begin((signal) =>
-      writeTail(instance, aside, isHeld, signal).catch((error) => notKept(instance, aside, error)),
-    );
-  } catch (error) {
-    notKept(instance, aside, error);
+export function keepTail(instance: Instance, { from, note, history }: Replaced, aside: string): void {
+  if (note.history === 'contained') return;
+  if (history === null) {
+    notKept(instance, aside, new Error(`what ${from} holds is not known`));
+    return;
   }
+  instance.tails.begin((signal) =>
+    writeTail(instance, aside, from, history.isHeld, signal).catch((error) => notKept(instance, aside, error)),
+  );
 }
 
 function notKept({ log }: Instance, aside: string, error: unknown): void {
@@ -52,12 +68,27 @@ function notKept({ log }: Instance, aside: string, error: unknown): void {
   log({ level: 'warn', message, fields: { reason: reasonOf(error) } });
 }
 
-async function writeTail(instance: Instance, aside: string, isHeld: IsHeld, signal: AbortSignal): Promise<void> {
+async function writeTail(
+  instance: Instance,
+  aside: string,
+  from: MemberId,
+  isHeld: IsHeld,
+  signal: AbortSignal,
+): Promise<void> {
   const gtids = await writeOut(instance, aside, { isHeld, from: null }, signal);
-  if (gtids.length === 0) return;
-  const folder = join(aside, tailFolder);
-  const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
-  instance.log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
+  if (gtids.length > 0) {
+    const folder = join(aside, tailFolder);
+    const message = `What only this member held is written out in ${folder}: ${namesOf(gtids)}.`;
+    instance.log({ level: 'warn', message, fields: { folder, transactions: gtids.length } });
+    return;
+  }
+  // On a line of MariaDB's what only one member has is at its end, where its logs were searched.
+  if (instance.dialect.gtids === 'sets') return;
+  await noteKept(aside, {
+    why: `replaced by a copy of ${from}, which held all that its logs name`,
+    history: 'contained',
+  });
+  await instance.kept.tidy();
 }
 
 /** A place in the binary log. */

@@ -2,13 +2,12 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { memberId } from '@understudy/core';
 import { syncFolder } from '@understudy/engine/host';
-import { copyByDump, copyByPlugin, siblingPath, siblings } from '@understudy/mysql/parts';
+import { copyByDump, copyByPlugin, siblingPath } from '@understudy/mysql/parts';
 import type { PairServer } from '../server/server.ts';
 
-const keptAside = 2;
-
 /**
- * Replaces a server's data by a new copy of the other's. The old data is moved aside; the two newest of such folders are kept.
+ * Replaces a server's data by a new copy of the other's. The old data is moved aside and stays there: it may be the only copy
+ * of what the two servers did not agree on.
  *
  * @returns where the old data is.
  * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_DISK_FULL`, `ENGINE_BINARY_MISSING`; the old data is in place then.
@@ -28,9 +27,6 @@ export async function copyAnew(server: PairServer, source: PairServer, signal: A
     await syncFolder(dirname(dataDir));
   } finally {
     await rm(target, { recursive: true, force: true });
-  }
-  for (const old of (await siblings(dataDir, 'aside')).slice(0, -keptAside)) {
-    await rm(old, { recursive: true, force: true });
   }
   return aside;
 }

@@ -1,28 +1,33 @@
-import { rename, rm, statfs } from 'node:fs/promises';
+import { rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
+  isMarkedIncomplete,
+  linkedLog,
   makeFolder,
   moveAside,
   pollUntil,
+  removeData,
+  removeLeftovers,
   replaceFile,
   siblingPath,
-  siblings,
+  syncFolder,
   unmarkIncomplete,
 } from '@understudy/engine/host';
-import { stopReplica } from '../commands/stop.ts';
 import { readControlFile } from '../disk/control-file.ts';
-import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
+import { writeIdentity } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
 import { identify } from '../observe/query.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { BackupContent } from './backup-content.ts';
-import { BaseBackup, type Tablespace } from './base-backup.ts';
+import { BaseBackup } from './base-backup.ts';
 import { verifyManifest } from './manifest.ts';
-import { openMember } from './source.ts';
+import { logFolderFor, noteOfReplaced, requireReplaceable, stopReplaced } from './replaced.ts';
+import { askSize, refuseTablespaces, requireRoom } from './room.ts';
+import { memberPosition, openMember } from './source.ts';
 import { Unpacker } from './unpack.ts';
 
 export type Progress = (doneBytes: number, totalBytes: number | null) => void;
@@ -33,41 +38,72 @@ const backupSql = `BASE_BACKUP (LABEL 'understudy clone', PROGRESS, CHECKPOINT '
 /**
  * Copies the whole database from another member, over the replication protocol, into a folder beside the data directory; when
  * every file is there with the checksum that the source names, and on disk, the present directory is moved aside and the copy
- * takes its place. A crash before that leaves the present directory as it was.
+ * takes its place. A crash before that leaves the present directory as it was. Nothing is stopped, and nothing asked of the source that
+ * costs it something, before it is known that there is room.
  *
  * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_DISK_FULL`, `ENGINE_UNREACHABLE`, `ENGINE_LOGIN_FAILED`; the unfinished copy is removed.
  */
 export async function clone(instance: Instance, from: Member, progress: Progress, signal: AbortSignal): Promise<void> {
   const { options, owner } = instance;
   await requireReplaceable(instance);
-  for (const leftover of await siblings(options.dataDir, 'clone')) await rm(leftover, { recursive: true, force: true });
+  await removeLeftovers(options.dataDir, 'clone');
   const target = siblingPath(options.dataDir, 'clone');
+  const session = await openMember(instance, from, 'replication');
   try {
+    await requireSameMajor(instance, session, from);
+    await requireFit(instance, from);
+    const own = await stopReplaced(instance);
+    const wasIncomplete = await isMarkedIncomplete(options.dataDir);
+    const note = wasIncomplete ? ofRewind : noteOfReplaced(from.id, own, await memberPosition(session));
     await makeFolder(target, owner);
-    await receive(instance, from, target, progress, signal);
+    await linkLog(instance, target);
+    await receive(instance, session, target, progress, signal);
     await adoptCopy(instance, target);
-    await moveAside(options.dataDir, options.aside);
+    const aside = await moveAside(options.dataDir, note);
     await rename(target, options.dataDir);
+    await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
+    instance.starts.succeeded();
+    if (aside !== null) {
+      instance.log({ level: 'warn', message: `The data that the copy replaces is kept in ${aside}: ${note.why}.` });
+    }
   } catch (error) {
-    await rm(target, { recursive: true, force: true });
+    await removeData(target, options.dataDir);
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');
+  } finally {
+    await session.close();
+    await instance.kept.tidy();
   }
 }
 
-/** Stops a running replica, and makes sure that what will be replaced is ours. */
-async function requireReplaceable(instance: Instance): Promise<void> {
-  await stopReplica(instance);
-  const disk = await inspectDisk(instance.options.dataDir, instance.expected);
-  if (disk.kind === 'refused') throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
+/** The log from where it left the history on was kept before the rewind began. */
+const ofRewind = {
+  why: 'a rewind of it was not finished; the log that only it had is kept apart',
+  history: 'contained',
+} as const;
+
+async function requireFit(instance: Instance, from: Member): Promise<void> {
+  const size = await askSize(instance, from);
+  if (size === null) return;
+  if (size.tablespaces > 0) refuseTablespaces([`${size.tablespaces} in pg_tblspc`]);
+  await requireRoom(instance.options.dataDir, size.bytes);
 }
 
-async function receive(instance: Instance, from: Member, target: string, progress: Progress, signal: AbortSignal) {
-  const session = await openMember(instance, from, 'replication');
+async function linkLog(instance: Instance, target: string): Promise<void> {
+  const folder = await logFolderFor(instance);
+  if (folder !== null) await symlink(folder, join(target, linkedLog));
+}
+
+async function receive(
+  instance: Instance,
+  session: PgSession,
+  target: string,
+  progress: Progress,
+  signal: AbortSignal,
+) {
   const unpacker = new Unpacker(target, instance.owner);
   try {
     const source = await identify(session, timeoutMs);
-    await requireSameMajor(instance, session, from);
     await reserveLog(session, instance);
     const manifest = await unpackBackup(session, unpacker, target, progress, signal);
     const problem = verifyManifest(manifest, unpacker.files);
@@ -77,7 +113,6 @@ async function receive(instance: Instance, from: Member, target: string, progres
     signal.throwIfAborted();
   } finally {
     await unpacker.abandon();
-    await session.close();
   }
 }
 
@@ -127,7 +162,7 @@ async function unpackBackup(
   const backup = new BaseBackup(backupSql, {
     message: (message, tablespaces) => {
       if (message.kind === 'archive') {
-        refuseTablespaces(tablespaces);
+        refuseTablespaces(tablespaces.filter(({ oid }) => oid !== null).map(({ location }) => location));
         content.beginArchive(tablespaces);
         backup.pause(requireRoom(target, content.totalBytes));
       } else if (message.kind === 'manifest') content.beginManifest();
@@ -151,25 +186,6 @@ async function unpackBackup(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-}
-
-function refuseTablespaces(tablespaces: readonly Tablespace[]): void {
-  const outside = tablespaces.filter((space) => space.oid !== null);
-  if (outside.length === 0) return;
-  const where = outside.map((space) => space.location).join(', ');
-  const text = `The database has tablespaces outside of its data directory (${where}), which cannot be copied yet.`;
-  throw new EngineError(
-    'ENGINE_CLONE_FAILED',
-    `${text} Move their tables into the default tablespace and drop them.`,
-    'unsafe',
-  );
-}
-
-async function requireRoom(target: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(target);
-  if (bavail * bsize > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes, and the disk of ${dirname(target)} has ${bavail * bsize} left.`;
-  throw new EngineError('ENGINE_DISK_FULL', `${text} Make room there (older copies are named *.aside-*).`, 'safe');
 }
 
 /** Turns the copy of another member's directory into our own. */

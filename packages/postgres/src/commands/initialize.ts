@@ -37,7 +37,10 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       major: instance.expected.major,
     };
     await writeIdentity(target, identity, owner);
-    await moveAside(options.dataDir, options.aside);
+    await moveAside(options.dataDir, {
+      why: 'a rewind here was not finished when a new database was made',
+      history: 'unproven',
+    });
     await rename(target, options.dataDir);
     await unmarkIncomplete(options.dataDir);
   } catch (error) {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
-  keepWithinBudget,
   makeFolder,
   markIncomplete,
+  noteKept,
   pollUntil,
   replaceFile,
   siblingPath,
@@ -56,6 +56,7 @@ export async function rewind(instance: Instance, from: Member, progress: Progres
     await reclaimDirectory(instance, control);
     await startRewound(instance, from, signal);
     await unmarkIncomplete(instance.options.dataDir);
+    await instance.kept.tidy();
     const fields = { from: from.id, fork: formatLsn(fork.lsn), keptIn: fork.folder };
     instance.log({ level: 'info', message: 'rewound', fields });
   } catch (error) {
@@ -126,7 +127,7 @@ async function keepForkedLog(
   control: ControlFile,
   source: WalPosition,
 ): Promise<{ readonly lsn: Lsn; readonly folder: string }> {
-  const { dataDir, aside } = instance.options;
+  const { dataDir } = instance.options;
   const own = await positionOf(dataDir, control.timeline, control.checkpoint);
   if (own === null) throw failure(`the history of timeline ${control.timeline} is missing here`, 'unsafe');
   const fork = forkPoint(own, source);
@@ -141,8 +142,9 @@ async function keepForkedLog(
   }
   const facts = { fork: formatLsn(fork), own: formatLsn(own.lsn), timeline: own.timeline, systemId: control.systemId };
   await replaceFile(join(folder, 'fork.json'), `${JSON.stringify(facts, null, 2)}\n`, instance.owner);
+  const why = `the log from ${facts.fork} on, which only this member had when it was rewound`;
+  await noteKept(folder, { why, history: 'unproven' });
   await syncFolder(folder);
-  await keepWithinBudget(dataDir, aside);
   return { lsn: fork, folder };
 }
 

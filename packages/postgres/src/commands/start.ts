@@ -11,10 +11,12 @@ import type { ReplicationSettings } from '../config/settings.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
+import { missingLog } from '../disk/wal.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName, standbyName } from '../names.ts';
 import { sqlStateOf } from '../sql/session.ts';
+import { causeOf, saying } from './start-words.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -25,6 +27,18 @@ const startTimeoutMs = 24 * 3600 * 1000;
  * @throws EngineError `ENGINE_DATA_REFUSED`, `ENGINE_PORT_IN_USE`, `ENGINE_BINARY_MISSING`, `ENGINE_DISK_FULL`, `ENGINE_START_FAILED`.
  */
 export async function start(instance: Instance, signal: AbortSignal): Promise<void> {
+  try {
+    await startServer(instance, signal);
+    instance.starts.succeeded();
+  } catch (error) {
+    if (!signal.aborted && error instanceof EngineError && error.code === 'ENGINE_START_FAILED') {
+      instance.starts.failed(causeOf(error.message), saying(error.message) ?? error.message);
+    }
+    throw error;
+  }
+}
+
+async function startServer(instance: Instance, signal: AbortSignal): Promise<void> {
   if (instance.postmaster.running === null) await launch(instance, signal);
   const running = instance.postmaster.running;
   if (running === null) throw await startFailure(instance);
@@ -81,7 +95,19 @@ async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
   if ((await postmaster.adopt()) !== null) return;
   const disk = await inspectDisk(options.dataDir, instance.expected);
   if (disk.kind !== 'usable') throw notStartable(options.dataDir, disk);
+  await requireLog(instance, disk.control);
   await begin(instance, disk.control, fenced, signal);
+}
+
+/** Without it the server would wait for what nobody brings, for ever and without a word: it starts without an upstream. */
+async function requireLog({ options, config }: Instance, control: ControlFile): Promise<void> {
+  if (config.restores === 'yes') return;
+  const missing = await missingLog(options.dataDir, control);
+  if (missing.length === 0) return;
+  const names =
+    missing.length > 3 ? `${missing.slice(0, 3).join(', ')} and ${missing.length - 3} more` : missing.join(', ');
+  const text = `pg_wal lacks the log file ${names}, which the server needs to be consistent.`;
+  throw new EngineError('ENGINE_START_FAILED', text, 'safe');
 }
 
 /** Writes the configuration and starts the process. */
@@ -182,7 +208,7 @@ function bindProblem(host: string | undefined, port: number): Promise<Error | nu
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
-  const log = await instance.postmaster.logTail(6);
+  const log = await instance.postmaster.logTail(12);
   const how = instance.postmaster.lastExit ?? 'unknown exit';
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
   return new EngineError(

@@ -74,6 +74,12 @@ export class ManagedConfig {
     return this.#written === JSON.stringify(this.#cluster) ? 'written' : 'behind';
   }
 
+  /** Whether the server fetches log that is not here from an archive. */
+  get restores(): 'yes' | 'no' {
+    const command = { ...this.#options.parameters, ...this.#cluster.parameters }.restore_command ?? '';
+    return command === '' ? 'no' : 'yes';
+  }
+
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
   problems(): readonly string[] {
     const { good, problems } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);

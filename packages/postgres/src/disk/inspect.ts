@@ -33,7 +33,8 @@ export interface ExpectedData {
 export type DiskState =
   | { readonly kind: 'absent' }
   | { readonly kind: 'incomplete' }
-  | { readonly kind: 'refused'; readonly problem: string }
+  /** `damaged`: of this member, and no server starts with it. */
+  | { readonly kind: 'refused'; readonly problem: string; readonly data?: 'damaged' }
   | { readonly kind: 'usable'; readonly control: ControlFile };
 
 /** Writes who a data directory belongs to. */
@@ -110,7 +111,7 @@ async function readUsable(dataDir: string): Promise<DiskState> {
     if (!(error instanceof ControlFileProblem) && codeOf(error) !== 'ENOENT') throw error;
     const what = error instanceof ControlFileProblem ? error.message : 'is missing';
     const next = `Restore it, or move ${basename(dataDir)} away so that it is copied anew.`;
-    return { kind: 'refused', problem: `${join(dataDir, 'global', 'pg_control')} ${what}. ${next}` };
+    return { kind: 'refused', problem: `${join(dataDir, 'global', 'pg_control')} ${what}. ${next}`, data: 'damaged' };
   }
 }
 

@@ -1,7 +1,7 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, lsn, parseLsn, type TimelineSwitch, type WalPosition } from '@understudy/core';
-import { codeOf } from '@understudy/engine/host';
+import { codeOf, readIfThere } from '@understudy/engine/host';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
 const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');
@@ -24,6 +24,27 @@ export async function newestTimelineAt(dataDir: string, position: Lsn): Promise<
   const names = (await readdir(join(dataDir, 'pg_wal'))).filter((name) => name.length === 24 && name.endsWith(wanted));
   const timelines = names.map((name) => Number.parseInt(name.slice(0, 8), 16));
   return timelines.length === 0 ? null : Math.max(...timelines);
+}
+
+/**
+ * Files of the log, by the part of their names that is the same on every timeline, that are not there and without which no server becomes
+ * consistent: from where recovery begins to the checkpoint, and to how far pages were written.
+ */
+export async function missingLog(dataDir: string, control: ControlFile): Promise<readonly string[]> {
+  // A copy that was never started: its label says where recovery begins, and it came with its log.
+  if ((await readIfThere(join(dataDir, 'backup_label'))) !== null) return [];
+  const names = await readdir(join(dataDir, 'pg_wal'));
+  const there = new Set(names.filter((name) => /^[0-9A-F]{24}$/.test(name)).map((name) => name.slice(8)));
+  const { redo, checkpoint, minRecovery, walSegmentBytes } = control;
+  // The byte before: what ends with a file needs nothing of the next one.
+  const last = minRecovery > checkpoint ? minRecovery - 1n : checkpoint;
+  const size = BigInt(walSegmentBytes);
+  const missing: string[] = [];
+  for (let number = redo / size; number <= last / size && missing.length < 16; number++) {
+    const name = segmentName(0, lsn(number * size), walSegmentBytes).slice(8);
+    if (!there.has(name)) missing.push(name);
+  }
+  return missing;
 }
 
 /** Name of the file that says from where a timeline came. */

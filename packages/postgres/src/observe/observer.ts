@@ -89,7 +89,9 @@ export class Observer {
     this.#histories.clear();
     const { options, expected } = this.#instance;
     try {
-      return await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+      const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+      const { failures } = this.#instance.starts;
+      return state.kind === 'stopped' && failures !== undefined ? { ...state, startFailures: failures } : state;
     } catch (error) {
       return { kind: 'refused', problem: `The data directory cannot be read: ${String(error)}` };
     }

@@ -1,0 +1,32 @@
+import { type Tree, withCommon, withExamples, withTarget } from './define.ts';
+
+/** `aside list|remove`. */
+export function addAsideCommands({ program, attach }: Tree): void {
+  const aside = program
+    .command('aside')
+    .summary('show, and let go of, what is kept of replaced data')
+    .helpGroup('Acting:');
+  aside.description(
+    'Data that a new copy or a rewind replaced is kept beside the data directory (docs/rejoin.md). What may be the only copy of something stays\nuntil it is removed here.',
+  );
+  withExamples(aside.helpOption('-h, --help', 'show this help'), [
+    ['understudy aside list', ''],
+    ['understudy aside remove n1 data.aside-2027-01-31-030000000-0001', ''],
+  ]);
+
+  const list = aside.command('list').description('Shows what is kept, how large it is, since when, and why.');
+  list.argument('[member]', 'only this one');
+  withExamples(withCommon(withTarget(list)), [
+    ['understudy aside list', ''],
+    ['understudy aside list n1 --json', ''],
+  ]);
+  attach(list, async () => (await import('../commands/aside.ts')).list);
+
+  const remove = aside.command('remove').description('Removes one of them for good. Asks you to type its name.');
+  remove.argument('<member>', 'whose').argument('<name>', 'as "aside list" shows it').option('-y, --yes', 'do not ask');
+  withExamples(withCommon(withTarget(remove)), [
+    ['understudy aside remove n1 data.aside-2027-01-31-030000000-0001', ''],
+    ['understudy aside remove n1 data.aside-2027-01-31-030000000-0001 --yes', 'in a script'],
+  ]);
+  attach(remove, async () => (await import('../commands/aside.ts')).remove);
+}
