@@ -7,6 +7,7 @@ import { addCertCommands } from './tree/cert.ts';
 import { addConfigCommands } from './tree/config.ts';
 import type { Handler, Tree } from './tree/define.ts';
 import { addLocalCommands } from './tree/local.ts';
+import { addMemberCommands } from './tree/member.ts';
 import { addNodeCommands } from './tree/node.ts';
 import { addOffsetCommands } from './tree/offset.ts';
 import { addOperateCommands } from './tree/operate.ts';
@@ -44,6 +45,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addOperateCommands(tree);
   addPairCommands(tree);
   addOffsetCommands(tree);
+  addMemberCommands(tree);
   addTopologyCommands(tree);
   addAsideCommands(tree);
   addConfigCommands(tree);

@@ -323,6 +323,48 @@ test('replay: the recorded decisions, decided again the same way', async () => {
   assert.equal(none.code, 2);
 });
 
+test('member: list, add and forget, with what is refused', async () => {
+  const view = await whole();
+  const leader = view.leader ?? '';
+  const [gone = '', alive = ''] = others(view);
+  assert.match(await ok('member', 'list'), /^MEMBER +ROLE.*\nn1 /m);
+  assert.deepEqual(
+    JSON.parse(await ok('member', 'list', '--json')).map(({ id }: { id: string }) => id),
+    ['n1', 'n2', 'n3'],
+  );
+  const refusals: readonly (readonly [string, RegExp])[] = [
+    [leader, /is the leader/],
+    [alive, /agent is alive/],
+    ['n9', /not a member .*Members are: n1, n2, n3/s],
+  ];
+  for (const [member, why] of refusals) {
+    const ran = await here('member', 'forget', member, '--yes');
+    assert.equal(ran.code, 3, ran.stderr);
+    assert.match(ran.stderr, why);
+  }
+  const like = join(folder, 'n1', 'node.yaml');
+  const out = join(folder, '..', 'n4.yaml');
+  const place = ['--like', like, '--agent', '127.0.0.1:18008', '--server', '127.0.0.1:15432', '--out', out];
+  const made = await cli(['member', 'add', 'n4', ...place]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(parse(await readFile(out, 'utf8')).member, 'n4');
+  const again = await cli(['member', 'add', 'n5', ...place]);
+  assert.match(again.stderr, /n4\.yaml: is there already/);
+  const taken = await cli(['member', 'add', 'N2', ...place]);
+  assert.equal(taken.code, 3);
+  assert.match(taken.stderr, /has a member "n2" already/);
+  await ok('config', 'set', 'leaseTtlMs=2000');
+  await cluster?.node(gone).killHost();
+  await eventually('its session has ended', async () =>
+    (await here('member', 'forget', gone, '--yes')).code === 0 ? true : null,
+  );
+  assert.doesNotMatch(await ok('member', 'list'), new RegExp(`^${gone} `, 'm'));
+  assert.equal((await ok('status', '--check')).includes(gone), false, 'whole without it');
+  await cluster?.node(gone).start();
+  await ok('config', 'set', 'leaseTtlMs=default');
+  await whole();
+});
+
 test('agent --check: everything an agent would find out, without starting one', async () => {
   const file = join(folder, 'n1', 'node.yaml');
   const good = await cli(['agent', '--config', file, '--check']);
