@@ -326,6 +326,19 @@ test('a server that has opened on the history line of its epoch never opens on i
   assert.equal(codeOf(led(opened, { promotionEnded: EPOCH_5 })), 'leader-sealed');
 });
 
+test('a promotion that failed stays given up when the server needs longer than failures are kept (B8)', () => {
+  const first = led({ ...promoting, ...failed('ENGINE_PROMOTE_FAILED') });
+  const down = led({ ...promoting, engine: stopped('crashed') }, first.memory);
+  const starting = led({ ...promoting, engine: { kind: 'starting', sinceMs: 60_000 } }, down.memory);
+  assert.equal(codeOf(led(promoting, starting.memory)), 'leader-sealed', 'not promoted once more');
+  const next = { ...CHOSEN, epoch: epoch(6) };
+  assert.equal(
+    codeOf(led({ ...promoting, store: { record: next } }, starting.memory)),
+    'promoting',
+    'another epoch is another order',
+  );
+});
+
 test('asking for a promotion forgets that an earlier one had ended', () => {
   assert.equal(led(promoting, { promotionEnded: EPOCH_5 }).memory.promotionEnded, null);
 });

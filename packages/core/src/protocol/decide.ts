@@ -8,7 +8,7 @@ import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
 import { follow, rememberRefusal, replaceUnopened } from './follow.ts';
-import { fence, lead, leaderDown } from './leader.ts';
+import { failedPromotion, fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { leave, nothingToLeave } from './leave.ts';
 import { memberRequests } from './requests.ts';
@@ -149,6 +149,7 @@ function remember(turn: LedTurn): Memory {
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
     sealAttempt: memory.sealAttempt?.epoch === epoch ? memory.sealAttempt : null,
     promotionEnded: down && obs.engine.kind === 'stopped' ? epoch : memory.promotionEnded === epoch ? epoch : null,
+    promotionFailed: failedPromotion(turn),
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
     request,

@@ -1,6 +1,7 @@
 import { contains, formatPosition, lineageOf } from '../position/position.ts';
 import { addMs, elapsedMs } from '../values/brand.ts';
 import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
+import type { Memory } from '../values/decision.ts';
 import type { Reason } from '../values/reason.ts';
 import type { HistoryEntry } from '../values/record.ts';
 import { commitRecord, manageAckers } from './ackers.ts';
@@ -191,10 +192,10 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   const { obs, record, memory } = turn;
   const { epoch, lineage, rule, incarnation } = record.value;
   if (memory.sealAttempt?.epoch === epoch) return null;
-  const failure = obs.failures.findLast((each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE');
-  if (failure !== undefined || hasOpened(turn, engine)) {
+  const failure = failedPromotion(turn);
+  if (failure !== null || hasOpened(turn, engine)) {
     if (memory.promotionEnded === epoch) return null;
-    const why = failure === undefined ? 'This server had opened already and was stopped.' : failure.message;
+    const why = failure === null ? 'This server had opened already and was stopped.' : failure.why;
     return act(
       'promotion-abandoned',
       `Giving up the promotion of epoch ${epoch}: ${why} The server is stopped first.`,
@@ -209,6 +210,15 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   if (incarnation === obs.incarnation) return act('promoting', `Opening for epoch ${epoch}.`, [promote], memoryAfter);
   const adoption = commitRecord(turn, 'adopt promotion', { incarnation: obs.incarnation });
   return act('adopted', 'This agent is new; the promotion goes on under it.', [adoption, promote], memoryAfter);
+}
+
+/** The failure of this epoch's own promotion, kept for as long as the epoch: a server that recovers for minutes would see it tried for ever. */
+export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promotionFailed'] {
+  const { epoch, leader, phase } = record.value;
+  if (leader !== obs.self || phase === 'open') return null;
+  if (memory.promotionFailed?.epoch === epoch) return memory.promotionFailed;
+  const failure = obs.failures.findLast((each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE');
+  return failure === undefined ? null : { epoch, why: failure.message };
 }
 
 /**

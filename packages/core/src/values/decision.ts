@@ -30,6 +30,8 @@ export interface Memory {
   readonly sealAttempt: { readonly epoch: Epoch; readonly basis: Revision | 'absent' } | null;
   /** The epoch of this node's own unfinished promotion for which its server was since seen stopped: no order to open is under way any more. */
   readonly promotionEnded: Epoch | null;
+  /** This node's own promotion that failed, and why: it is not ordered again, however long the server takes to come back. */
+  readonly promotionFailed: { readonly epoch: Epoch; readonly why: string } | null;
   /** When the leader's own server went away, for a restart in place. */
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
@@ -61,6 +63,7 @@ export const EMPTY_MEMORY: Memory = {
   sealedSince: null,
   sealAttempt: null,
   promotionEnded: null,
+  promotionFailed: null,
   downSince: null,
   request: null,
   leaving: null,

@@ -329,6 +329,7 @@ export const memory: fc.Arbitrary<Memory> = fc
       { freq: 2 },
     ),
     promotionEnded: fc.option(someEpoch, { freq: 2 }),
+    promotionFailed: fc.option(fc.record({ epoch: someEpoch, why: fc.constant('no') }), { freq: 2 }),
     downSince: fc.option(instant, { freq: 2 }),
     request: fc.option(
       fc.record({ id: fc.constant('r1'), since: instant, step: fc.constantFrom('seen', 'checkpoint', 'stop') }),
