@@ -232,7 +232,7 @@ export class PostgresEngine implements Engine {
 
   async maintain(context: ClusterContext): Promise<void> {
     if (this.#life === 'closed' || (this.job() !== null && !harmless.has(this.job()?.kind ?? ''))) return;
-    this.#maintaining ??= this.#maintenance.run(context).finally(() => {
+    this.#maintaining ??= this.#maintain(context).finally(() => {
       this.#maintaining = null;
     });
     await this.#maintaining;
@@ -244,6 +244,13 @@ export class PostgresEngine implements Engine {
 
   removeKept(name: string): Promise<KeptListing> {
     return this.#instance.kept.remove(name);
+  }
+
+  async #maintain(context: ClusterContext): Promise<void> {
+    const configured = this.#turn.then(() => (this.job() === null ? this.#maintenance.configure(context) : undefined));
+    this.#turn = configured.catch(() => undefined);
+    await configured;
+    await this.#maintenance.run(context);
   }
 
   async close(server: 'leave-running' | 'stop'): Promise<void> {

@@ -1,28 +1,27 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
+import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
+import { conninfoOf, follow } from './commands/follow.ts';
+import { keepStandbySignal } from './commands/promote.ts';
 import { waitForNobody } from './commands/provision.ts';
-import { reload } from './commands/reload.ts';
+import { reload, takeBack } from './commands/reload.ts';
 import { keepRoles } from './commands/roles.ts';
 import { keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import type { Instance } from './instance.ts';
 import type { Probe } from './observe/probe.ts';
+import { lookForVoids, unloggedWarnings } from './observe/voids.ts';
 import { includeName } from './paths.ts';
 import type { PgSession } from './sql/session.ts';
 
 const queryTimeoutMs = 2000;
 const reloadTimeoutMs = 1000;
-/** Warnings change rarely and cost a look at several catalogs. */
-const warningsEveryMs = 10_000;
+/** Warnings change rarely and cost a look at several catalogs; what voids the promise must be said within ten seconds. */
+const warningsEveryMs = 5000;
+const unloggedEveryMs = 60_000;
 const slotsEveryMs = 2000;
 const logBytesMax = 32 * 1024 * 1024;
-
-/** What lowers the durability of single roles or databases, and no setting of the server can forbid (P2). */
-const loweredCommitQuery = `select coalesce(d.datname, 'every database') as db, coalesce(r.rolname, 'every role') as role, c as setting
-  from pg_db_role_setting s cross join unnest(s.setconfig) c
-  left join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole
-  where c like 'synchronous_commit=%' and c not in ('synchronous_commit=on', 'synchronous_commit=remote_apply')`;
 
 /** Settings of our include that another file, or ALTER SYSTEM, overrides. */
 const overriddenQuery = `select f.name, f.sourcefile, f.sourceline, o.sourcefile as winner, o.sourceline as winner_line
@@ -38,6 +37,15 @@ const pausedWarning =
   'Replay is paused: reads here do not advance, and a promotion would have to replay what was received meanwhile. Somebody called ' +
   'pg_wal_replay_pause(), or the primary has parameters (max_connections and the like) that are higher than here: restart this member.';
 
+const signalNotice =
+  'Somebody had removed standby.signal; it was put back. With it, any start of this server, by anybody, is a standby. `understudy pause` keeps Understudy from electing, starting and stopping while you work on servers by hand.';
+
+/** Whether the receiver's connection string is not what it would be now: an address or a file has changed, or an older agent wrote it. */
+function isStale(instance: Instance, upstream: { member: string; conninfo: string }, context: ClusterContext): boolean {
+  const member = context.members.get(memberId(upstream.member));
+  return member !== undefined && conninfoOf(instance, member) !== upstream.conninfo;
+}
+
 /** Standing work on a running server that no command asks for, and the facts for people that it finds on the way. */
 export class Maintenance {
   readonly #instance: Instance;
@@ -46,6 +54,8 @@ export class Maintenance {
   #warningsMs = Number.NEGATIVE_INFINITY;
   #retained: Readonly<Record<string, number>> = {};
   #warnings: readonly string[] = [];
+  #unloggedMs = Number.NEGATIVE_INFINITY;
+  #unlogged: readonly string[] = [];
   #pendingRestart: readonly string[] = [];
 
   constructor(instance: Instance, probe: Pick<Probe, 'trouble'>) {
@@ -63,17 +73,33 @@ export class Maintenance {
     };
   }
 
+  /**
+   * Writes what the cluster wants of the server now. Run as a command among the others: what it keeps in force must not come after a seal
+   * that was given meanwhile.
+   */
+  async configure(context: ClusterContext): Promise<void> {
+    const { postmaster, facts, config } = this.#instance;
+    const running = postmaster.running;
+    if (running === null || facts.of(running.pid).role === 'unknown') return;
+    const { upstream } = config.replication;
+    if (upstream !== null && facts.of(running.pid).role === 'replica' && isStale(this.#instance, upstream, context)) {
+      await follow(this.#instance, memberId(upstream.member), context);
+      this.#warningsMs = Number.NEGATIVE_INFINITY;
+    } else if (config.learn(context) === 'behind') {
+      await config.write(config.replication);
+      await reload(this.#instance, { 'understudy.generation': config.generation }, reloadTimeoutMs);
+      this.#warningsMs = Number.NEGATIVE_INFINITY;
+    }
+  }
+
   async run(context: ClusterContext): Promise<void> {
     const { postmaster, facts, config, sql } = this.#instance;
     const running = postmaster.running;
     if (running === null) return;
     const { role } = facts.of(running.pid);
     if (role === 'unknown') return;
-    if (config.learn(context) === 'behind') {
-      await config.write(config.replication);
-      await reload(this.#instance, { 'understudy.generation': config.generation }, reloadTimeoutMs);
-      this.#warningsMs = Number.NEGATIVE_INFINITY;
-    }
+    if (facts.of(running.pid).voids === null) this.#warningsMs = Number.NEGATIVE_INFINITY;
+    if ((await keepStandbySignal(this.#instance)) === 'missing') this.#instance.notices.add(signalNotice);
     const nowMs = monotonicMs();
     const isTimeToLook = nowMs - this.#warningsMs >= warningsEveryMs;
     if (isTimeToLook) {
@@ -96,22 +122,27 @@ export class Maintenance {
     const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
     const pending = await session.rows('select name from pg_settings where pending_restart', queryTimeoutMs);
     this.#pendingRestart = pending.map((row) => row.name ?? '');
-    const lowered = await session.rows(loweredCommitQuery, queryTimeoutMs);
+    const { config, postmaster, facts } = this.#instance;
+    const found = await lookForVoids(session, config.synchronousCommit, queryTimeoutMs);
+    if (postmaster.running !== null) facts.of(postmaster.running.pid).voids = found.voids;
     const overridden = await session.rows(overriddenQuery, queryTimeoutMs);
+    const ours = overridden.map((row) => row.name ?? '').filter((name) => provenSettings.some((own) => own === name));
+    if (ours.length > 0 && (await takeBack(this.#instance, ours)).length > 0) postmaster.signal('SIGHUP');
+    await this.#lookAtUnlogged(session);
     const { paused } = await session.row(pausedQuery, queryTimeoutMs);
     this.#warnings = [
-      ...this.#instance.config.problems(),
+      ...config.problems(),
       ...repairs,
       ...(paused === 't' ? [pausedWarning] : []),
-      ...lowered.map(
-        (row) =>
-          `${row.setting} is set for ${row.role} in ${row.db}: commits there can be lost in a failover. Reset it if that is not wanted.`,
-      ),
-      ...overridden.map((row) => {
-        const proven = provenSettings.some((name) => name === row.name);
-        const effect = proven ? 'Failover cannot work until it is removed' : 'The value of the cluster has no effect';
-        return `${row.name} is overridden in ${row.winner}:${row.winner_line}. ${effect} (ALTER SYSTEM RESET ${row.name}).`;
-      }),
+      ...found.voids.map(({ text }) => text),
+      ...found.warnings,
+      ...this.#unlogged,
+      ...overridden
+        .filter((row) => !ours.includes(row.name ?? ''))
+        .map(
+          (row) =>
+            `${row.name} is overridden in ${row.winner}:${row.winner_line}. The value of the cluster has no effect (ALTER SYSTEM RESET ${row.name}).`,
+        ),
     ];
   }
 
@@ -120,6 +151,13 @@ export class Maintenance {
     const repairs = await keepRoles(session, this.#instance);
     for (const message of repairs) this.#instance.log({ level: 'warn', message });
     return repairs;
+  }
+
+  async #lookAtUnlogged(session: PgSession): Promise<void> {
+    const nowMs = monotonicMs();
+    if (nowMs - this.#unloggedMs < unloggedEveryMs) return;
+    this.#unloggedMs = nowMs;
+    this.#unlogged = await unloggedWarnings(session, queryTimeoutMs);
   }
 
   /** Keeps the server's log from filling the disk: the server appends, so the file can be emptied under it. */

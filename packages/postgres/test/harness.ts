@@ -83,8 +83,7 @@ export function engineInput(server: PostgresServer, root: string, member: string
     },
     runAs: user === null ? null : { uid: user.uid, gid: user.gid },
     secrets: testSecrets,
-    // Killed processes lose nothing that they wrote; only a loss of power would.
-    parameters: { fsync: 'off', shared_buffers: '16MB' },
+    parameters: { shared_buffers: '16MB' },
     initdbArgs: ['--no-sync'],
     stopTimeoutMs: 20_000,
   };

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { access, appendFile, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ackRule } from '@understudy/core';
+import { ALONE, ackRule, type EngineState, KEEP_END } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
-import { standbyName } from '../src/names.ts';
+import type { PostgresEngineInput } from '../src/index.ts';
+import { quoteLiteral, standbyName } from '../src/names.ts';
 import { childrenOf } from '../src/process/proc.ts';
-import { postgresHarness, serversOf } from './harness.ts';
+import { postgresHarness, serversOf, TestNode, testSecrets } from './harness.ts';
 import { sql } from './sql.ts';
 import { Stranger } from './stranger.ts';
 
@@ -57,6 +61,194 @@ describe('who may acknowledge', () => {
       await client.close();
     }));
 });
+
+describe('what somebody changes on a server', () => {
+  it('on the leader ends in the wanted value and a warning, and is proven by nothing meanwhile', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const { dataDir } = inputOf(leader);
+      const rule = ackRule([stage.node(2).id], 1);
+      const emptied = "synchronous_standby_names = ''\n";
+      const ways: readonly (readonly [string, () => Promise<unknown>])[] = [
+        ['ALTER SYSTEM', () => sql(leader, "alter system set synchronous_standby_names = ''")],
+        ['a line after our include', () => appendFile(join(dataDir, 'postgresql.conf'), emptied)],
+        ['our include', () => appendFile(join(dataDir, 'understudy.conf'), emptied)],
+      ];
+      for (const [way, change] of ways) {
+        await change();
+        await sql(leader, 'select pg_reload_conf()');
+        const { acks } = await stage.until(leader, 'primary', (state) => state.acks.running === null);
+        assert.match(acks.unproven ?? '', /synchronous_standby_names is "", which Understudy did not set/, way);
+        await stage.run(leader, { kind: 'set-ack-rule', rule });
+        assert.deepEqual((await stage.until(leader, 'primary')).acks.running, rule, way);
+      }
+      await stage.until(leader, 'primary');
+      await leader.engine().maintain(stage.context(leader));
+      const warnings = (await leader.engine().observe()).details.warnings.join('\n');
+      assert.match(warnings, /Somebody set synchronous_standby_names on this server \(.*auto\.conf:\d+\).*taken back/);
+      assert.match(warnings, /Somebody set synchronous_standby_names on this server \(.*postgresql\.conf:\d+\)/);
+      // Stopped by hand: others could start it as it is, so its end proves nothing until our own start has sealed it.
+      process.kill((await leader.engine().observe()).details.processId ?? 0, 'SIGINT');
+      assert.equal((await stage.until(leader, 'stopped')).position, null);
+      await startByHand(leader);
+      await stage.until(leader, 'replica', ({ upstream }) => upstream === null);
+      await rm(join(dataDir, 'standby.signal'));
+      process.kill((await leader.engine().observe()).details.processId ?? 0, 'SIGINT');
+      await stage.until(leader, 'stopped');
+      await startByHand(leader);
+      assert.equal(
+        (await stage.until(leader, 'primary')).acks.running,
+        null,
+        'open by hand: seen, and proven by nothing',
+      );
+      await leader.engine().maintain(stage.context(leader));
+      await access(join(dataDir, 'standby.signal'));
+    }));
+
+  it('on a replica never makes it look sealed, and is cut again', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const replica = stage.node(2);
+      await stage.run(leader, { kind: 'set-ack-rule', rule: ALONE });
+      await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.until(replica, 'replica', looksSealed);
+      const login = `user=understudy_replication password='${testSecrets.replication.replaceAll('\\', '\\\\')}'`;
+      const conninfo = `host=${leader.host} port=${leader.port} ${login} application_name=mine`;
+      await sql(replica, `alter system set primary_conninfo = ${quoteLiteral(conninfo)}`);
+      await sql(replica, 'select pg_reload_conf()');
+      await eventually('a stream of its own', async () => {
+        const rows = await sql(replica, 'select status from pg_stat_wal_receiver');
+        return rows[0]?.status === 'streaming' ? true : null;
+      });
+      const foreign = await stage.until(replica, 'replica', (state) => !looksSealed(state));
+      assert.equal(foreign.upstream, null);
+      await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.until(replica, 'stopped');
+      await stage.startFenced(replica);
+      assert(looksSealed(await stage.until(replica, 'replica')));
+      assert.deepEqual(await sql(replica, 'select pid from pg_stat_wal_receiver'), []);
+      // With an address that nobody answers there is never a stream, yet there may be one at any moment.
+      await sql(replica, "alter system set primary_conninfo = 'host=127.0.0.1 port=1'");
+      await sql(replica, 'select pg_reload_conf()');
+      await stage.until(replica, 'replica', (state) => !looksSealed(state));
+      await stage.follow(replica, leader);
+      const warnings = (await replica.engine().observe()).details.warnings.join('\n');
+      assert.match(warnings, /Somebody set primary_conninfo on this server/);
+      assert(!warnings.includes(testSecrets.replication), 'no secret in it');
+      // Our own include, emptied by hand: what the agent wrote last is not what the server does.
+      await appendFile(join(inputOf(replica).dataDir, 'understudy.conf'), "primary_conninfo = ''\n");
+      await sql(replica, 'select pg_reload_conf()');
+      await stage.until(replica, 'replica', ({ upstream }) => upstream === null);
+      await stage.follow(replica, leader);
+      await rm(join(inputOf(replica).dataDir, 'standby.signal'));
+      await replica.engine().maintain(stage.context(replica));
+      await access(join(inputOf(replica).dataDir, 'standby.signal'));
+      assert.match((await replica.engine().observe()).details.warnings.join('\n'), /had removed standby\.signal/);
+    }));
+
+  it('opening a replica by hand acknowledges nothing, and its data never counts again', () =>
+    onStage(harness, 3, async (stage) => {
+      const leader = await stage.build(2);
+      const [promoted, restarted] = [stage.node(2), stage.node(3)];
+      await sql(promoted, 'select pg_promote()');
+      process.kill((await restarted.engine().observe()).details.processId ?? 0, 'SIGINT');
+      await stage.until(restarted, 'stopped');
+      await rm(join(inputOf(restarted).dataDir, 'standby.signal'));
+      await startByHand(restarted);
+      for (const node of [promoted, restarted]) {
+        const open = await stage.until(node, 'primary');
+        assert.equal(open.acks.running, null);
+        const client = await node.connect();
+        const write = client.write(Number(node.id.slice(1)), 60_000);
+        await eventually('a commit that waits', async () => {
+          const rows = await sql(node, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'");
+          return rows[0]?.count === '1' ? true : null;
+        });
+        await node.engine().execute({ kind: 'stop', mode: 'fence' }, stage.context(node));
+        assert.equal(await write, 'unknown');
+        await client.close();
+        await node.reopen();
+        await stage.run(node, { kind: 'start', end: KEEP_END });
+        const spoiled = await stage.until(node, 'replica');
+        assert.equal(spoiled.position, null, 'it proves nothing');
+        assert(spoiled.receiver.kind === 'broken' && spoiled.receiver.cause === 'damaged');
+        assert.match(spoiled.receiver.detail ?? '', /opened for writes by hand/);
+      }
+      await Promise.all([promoted, restarted].map((node) => stage.join(node, leader)));
+      for (const node of [promoted, restarted]) {
+        await stage.position(node);
+        assert.equal((await node.keptAside()).length, 1);
+      }
+      // The line that was allocated meanwhile has the number that the one opened by hand took.
+      await stage.run(leader, { kind: 'stop', mode: 'handover' });
+      await stage.until(leader, 'stopped');
+      for (const node of [promoted, restarted]) await stage.run(node, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.promote(promoted, ALONE);
+      await stage.follow(restarted, promoted);
+    }));
+
+  it('settings that void the promise are named within one look, on whatever member they are', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const replica = stage.node(2);
+      await sql(
+        leader,
+        'create role hasty; alter role hasty set synchronous_commit = off; create unlogged table u (i int)',
+      );
+      await sql(leader, 'alter database postgres set synchronous_commit = local');
+      await sql(leader, 'alter database postgres set default_transaction_read_only = on');
+      for (const setting of ['fsync = off', 'zero_damaged_pages = on'])
+        await sql(replica, `alter system set ${setting}`);
+      await sql(replica, 'select pg_reload_conf()');
+      for (const node of [leader, replica]) await node.reopen();
+      for (const node of [leader, replica]) {
+        await stage.until(node, node === leader ? 'primary' : 'replica');
+        await node.engine().maintain(stage.context(node));
+      }
+      const led = await stage.until(leader, 'primary');
+      const texts = (led.voids ?? []).map(({ effect, text }) => `${effect}: ${text}`).join('\n');
+      assert.match(texts, /loss: synchronous_commit=off is set for hasty in every database/);
+      assert.match(texts, /loss: synchronous_commit=local is set for every role in postgres/);
+      const found = (await stage.until(replica, 'replica')).voids ?? [];
+      const own = found.map(({ effect, text }) => `${effect}: ${text}`).join('\n');
+      assert.match(
+        own,
+        /assumed: fsync=off is set in .*postgresql\.auto\.conf:\d+: .*loses power.*ALTER SYSTEM RESET fsync/,
+      );
+      assert.match(own, /assumed: zero_damaged_pages=on/);
+      const { warnings } = (await leader.engine().observe()).details;
+      assert.match(warnings.join('\n'), /default_transaction_read_only is on for every role in postgres/);
+      assert.match(warnings.join('\n'), /UNLOGGED tables in postgres/);
+    }));
+});
+
+type Replica = Extract<EngineState, { kind: 'replica' }>;
+
+/** What the protocol takes for "cut": from here on it would publish this node's position. */
+function looksSealed({ upstream, receiver }: Replica): boolean {
+  return upstream === null && receiver.kind !== 'streaming';
+}
+
+/** Starts the server as it was started last, as an operator or a service of the distribution would. */
+async function startByHand(node: ConformanceNode): Promise<void> {
+  const { dataDir, runAs } = inputOf(node);
+  const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8');
+  const [program = '', rest = ''] = [options.slice(0, options.indexOf(' "')), options.slice(options.indexOf(' "'))];
+  const args = [...rest.matchAll(/"([^"]*)"/g)].map(([, arg = '']) => arg);
+  const server = spawn(program, args, { cwd: dataDir, detached: true, stdio: 'ignore', ...(runAs ?? {}) });
+  server.unref();
+  await eventually('an answer', () =>
+    sql(node, 'select 1').then(
+      () => true,
+      () => null,
+    ),
+  );
+}
+
+function inputOf(node: object): PostgresEngineInput {
+  if (!(node instanceof TestNode)) throw new Error('not a node of this harness');
+  return node.input;
+}
 
 async function receiverOf(node: ConformanceNode): Promise<number> {
   return childOf(node, /walreceiver/);

@@ -17,6 +17,7 @@ import {
 } from '@understudy/engine/host';
 import { readControlFile } from '../disk/control-file.ts';
 import { writeIdentity } from '../disk/inspect.ts';
+import { noteCopied } from '../disk/opened.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
@@ -200,4 +201,5 @@ async function adoptCopy(instance: Instance, target: string): Promise<void> {
     major: expected.major,
   };
   await writeIdentity(target, identity, owner);
+  await noteCopied(target, options.member, owner);
 }

@@ -1,10 +1,17 @@
-import type { MemberId } from '@understudy/core';
+import { type Member, type MemberId, memberId } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { receiverConninfo } from '../config/conninfo.ts';
 import { fenced } from '../config/managed.ts';
+import { noteOpened } from '../disk/opened.ts';
 import type { Instance } from '../instance.ts';
 import { slotName, standbyName } from '../names.ts';
-import { reloadOrThrow } from './reload.ts';
+import { reloadOrThrow, shows } from './reload.ts';
+
+/** The connection string of this member's receiver to `from`. */
+export function conninfoOf({ options, paths }: Instance, from: Member): string {
+  const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
+  return receiverConninfo(from, standbyName(options.cluster, memberId(options.member)), paths.passwordFile, tls);
+}
 
 /**
  * Lets the replica receive from `leader`. A reload is enough (PostgreSQL 13+); nothing happens when it is so already.
@@ -28,19 +35,15 @@ export async function follow(
   if (instance.postmaster.running === null) {
     throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
   }
-  const tls = instance.options.tls === null ? null : { ...instance.options.tls, ...instance.paths.tls };
-  const conninfo = receiverConninfo(
-    member,
-    standbyName(instance.options.cluster, context.self),
-    instance.paths.passwordFile,
-    tls,
-  );
+  const conninfo = conninfoOf(instance, member);
   const upstream = { member: leader, conninfo, slot: slotName(context.self) };
   const present = instance.config.replication.upstream;
   const same = present?.conninfo === conninfo && present.slot === upstream.slot && present.member === leader;
-  if (instance.config.learn(context) === 'written' && same) return 'same';
-  await instance.config.write({ ...fenced, upstream });
   const expected = { primary_conninfo: conninfo, primary_slot_name: upstream.slot, 'understudy.upstream': leader };
+  // What this process wrote last says nothing of what the server does now: somebody may have told it otherwise.
+  if (instance.config.learn(context) === 'written' && same && (await shows(instance, expected))) return 'same';
+  await noteOpened(instance.options.dataDir, { member: context.self, timeline: null }, instance.owner);
+  await instance.config.write({ ...fenced, upstream });
   await reloadOrThrow(instance, expected, 'ENGINE_INTERNAL');
   return 'changed';
 }

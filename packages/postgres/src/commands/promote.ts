@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { EngineCommand } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { pollUntil, replaceFile } from '@understudy/engine/host';
+import { noteOpened } from '../disk/opened.ts';
 import { historyFileName } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
@@ -43,6 +44,7 @@ export async function promote(
   const recovery = (await monitor.row('select pg_is_in_recovery() as recovery', queryTimeoutMs)).recovery;
   if (recovery !== 't') {
     requireSameTimeline(before.timeline, command);
+    await keepStandbySignal(instance);
     return null;
   }
   await requireFreeTimeline(instance, before.timeline, command.lineage);
@@ -63,6 +65,11 @@ export async function promote(
     await Promise.all(placeholders.map((file) => rm(file, { force: true })));
     throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
   }
+  await noteOpened(
+    instance.options.dataDir,
+    { member: instance.options.member, timeline: command.lineage },
+    instance.owner,
+  );
   await monitor.rows('select pg_promote(false)', queryTimeoutMs);
   return {
     finish: async () => {
@@ -146,8 +153,18 @@ async function waitUntilOpen(instance: Instance, monitor: PgSession): Promise<vo
     { everyMs: 2, timeoutMs: promotionTimeoutMs },
   );
   if (open === null) throw failed(`it was still replaying its log after ${promotionTimeoutMs / 1000} s`, 'unknown');
-  // PostgreSQL has removed it; with it, any start that is not a promotion stays fenced.
+  await keepStandbySignal(instance);
+}
+
+/**
+ * Puts `standby.signal` back, which a promotion removes: with it, any start that is not a promotion stays fenced.
+ *
+ * @returns whether it was missing.
+ */
+export async function keepStandbySignal(instance: Instance): Promise<'there' | 'missing'> {
+  if (await exists(instance.paths.standbySignal)) return 'there';
   await replaceFile(instance.paths.standbySignal, '', instance.owner);
+  return 'missing';
 }
 
 async function afterwards(instance: Instance, monitor: PgSession, command: Promote): Promise<void> {

@@ -17,6 +17,7 @@ import { type Entry, enterMember, memberPosition, openMember } from '../clone/so
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
+import { noteCopied } from '../disk/opened.ts';
 import { positionOf, segmentName } from '../disk/wal.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
@@ -200,4 +201,5 @@ async function reclaimDirectory(instance: Instance, control: ControlFile): Promi
     major: expected.major,
   };
   await writeIdentity(options.dataDir, identity, owner);
+  await noteCopied(options.dataDir, options.member, owner);
 }

@@ -5,7 +5,7 @@ import { readControlFile } from '../disk/control-file.ts';
 import { unfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import type { Instance } from '../instance.ts';
 import { signalProcess } from '../process/postmaster.ts';
-import { childrenOf, type ProcessInfo } from '../process/proc.ts';
+import { receiversOf } from '../process/receivers.ts';
 import { reloadOrThrow } from './reload.ts';
 import { stopInOrder } from './stop.ts';
 
@@ -20,21 +20,29 @@ const askAfterMs = 60;
  * password file was emptied: so a receiver that the startup process may still ask for with its old settings (they are reloaded
  * asynchronously, `postgresql-ha.md` 17) can log in nowhere. And a new process sees no upstream in the settings.
  *
+ * Both files are on disk by then.
+ *
  * @throws EngineError `ENGINE_SEAL_UNPROVEN` when either part cannot be shown in time; the attempt must then be given up.
  */
 export async function seal(instance: Instance): Promise<void> {
   instance.acks.forget();
   await instance.config.write(fenced);
+  // The seal must outlive a loss of power, or another starter of this server would let it acknowledge again. Meanwhile the server is told.
+  const synced = instance.config.sync();
+  synced.catch(() => undefined);
   const running = instance.postmaster.running;
   // A stopped server receives nothing, and every start is sealed.
-  if (running === null) return;
+  if (running === null) return synced;
   const facts = instance.facts.of(running.pid);
   if (facts.answered === 'never') {
     throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
   }
-  await reloadWithoutUpstream(instance);
+  const undone = await reloadWithoutUpstream(instance);
   await receiverGone(running.pid);
-  await settleTimeline(instance);
+  await synced;
+  // A connection string of somebody else may hold a password of its own: a startup process that has not reloaded yet could still use it.
+  if (undone.includes('primary_conninfo')) await stopInOrder(instance, 'orderly');
+  else await settleTimeline(instance);
 }
 
 /**
@@ -57,21 +65,16 @@ export async function settleTimeline(instance: Instance): Promise<'sound' | 'sto
   return 'stopped';
 }
 
-async function reloadWithoutUpstream(instance: Instance): Promise<void> {
+async function reloadWithoutUpstream(instance: Instance): Promise<readonly string[]> {
   const expected = { primary_conninfo: '', primary_slot_name: '', 'understudy.upstream': '' };
-  await reloadOrThrow(instance, expected, 'ENGINE_SEAL_UNPROVEN');
-}
-
-/** A receiver's process title: `postgres: walreceiver streaming 0/3000148`, with the cluster's name before it where one is set. */
-function isReceiver(child: ProcessInfo): boolean {
-  return /(^|[\s:])walreceiver(\s|$)/.test(child.title);
+  return reloadOrThrow(instance, expected, 'ENGINE_SEAL_UNPROVEN');
 }
 
 async function receiverGone(postmasterPid: number): Promise<void> {
   const startMs = monotonicMs();
   const gone = await pollUntil(
     async () => {
-      const receivers = (await childrenOf(postmasterPid)).filter(isReceiver);
+      const receivers = await receiversOf(postmasterPid);
       if (receivers.length === 0) return true;
       // SIGTERM, never SIGKILL: the server takes a killed child for corrupted memory and stops.
       if (monotonicMs() - startMs > askAfterMs) for (const { pid } of receivers) signalProcess(pid, 'SIGTERM');

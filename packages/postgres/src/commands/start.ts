@@ -10,6 +10,7 @@ import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
+import { markSpoiled, openedByHand } from '../disk/opened.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { missingLog } from '../disk/wal.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
@@ -127,6 +128,8 @@ async function begin(
     await makeFolder(paths.runDir, owner);
     // The server refuses a directory that others may read.
     await chmod(options.dataDir, 0o700);
+    const spoiled = await openedByHand(options.dataDir, options.member, control);
+    if (spoiled !== null) await markSpoiled(options.dataDir, spoiled, owner);
     await dropUnfinished(instance, control);
     await config.prepareStart(control);
     if (replication.upstream !== null) await config.write(replication);

@@ -28,7 +28,9 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   if (mode === 'handover') await cutForeignReaders(instance);
   facts.life = 'ending';
   instance.postmaster.signal('SIGINT');
-  if ((await instance.postmaster.waitForExit(Math.max(0, endMs - monotonicMs()))) === 'gone') return;
+  if ((await instance.postmaster.waitForExit(Math.max(0, endMs - monotonicMs()))) === 'gone') {
+    return instance.config.sealAtRest();
+  }
   facts.life = 'serving';
   if (mode === 'handover') throw tooLate(instance);
   instance.postmaster.signal('SIGQUIT');

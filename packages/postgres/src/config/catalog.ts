@@ -4,6 +4,7 @@ import { nearest } from '@understudy/engine/host';
 import type { PostgresOptions } from '../options.ts';
 import { runProgram, tail } from '../process/program.ts';
 import { reservedSettings } from './settings.ts';
+import { voidingProblem } from './voiding.ts';
 
 /** The parameters that a server knows, in lower case, with the kind of value each takes. */
 export type ParameterCatalog = ReadonlyMap<string, ParameterKind>;
@@ -89,6 +90,8 @@ function nearby(name: string, problem: string, catalog: ParameterCatalog): strin
 function problemOf(name: string, value: string, catalog: ParameterCatalog): string | null {
   if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/.test(name)) return 'is not a name that a parameter can have.';
   if (reservedSettings.has(name)) return 'is set by Understudy itself; remove it.';
+  const voiding = voidingProblem(name, value);
+  if (voiding !== null) return voiding;
   if (name === 'wal_level' && !['replica', 'logical'].includes(value.toLowerCase())) {
     return `is "${value}", which allows no replicas; use "replica" or "logical".`;
   }

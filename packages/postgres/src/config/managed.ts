@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from '@understudy/engine/host';
 import { z } from 'zod';
 import { type ControlFile, limitParameters, readControlFile } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
@@ -124,6 +124,28 @@ export class ManagedConfig {
     this.#written = JSON.stringify(this.#cluster);
   }
 
+  /** Makes what was written last survive a loss of power. */
+  async sync(): Promise<void> {
+    await Promise.all([this.#paths.passwordFile, this.#paths.include].map(syncFile));
+    await Promise.all([this.#paths.runDir, this.#paths.dataDir].map(syncFolder));
+  }
+
+  /** Whether any start of the stopped server, by anybody, would be sealed: a standby that follows nobody and whose commits wait for ever. */
+  async isSealedAtRest(): Promise<boolean> {
+    const text = await readIfThere(this.#paths.include);
+    // A new database has not been configured yet, and was never open.
+    if (text === null) return true;
+    return stateOfInclude(text) === JSON.stringify(fenced) && (await readIfThere(this.#paths.standbySignal)) !== null;
+  }
+
+  /** Leaves a stopped server so that `isSealedAtRest`, which makes its end a proof. */
+  async sealAtRest(): Promise<void> {
+    await this.write(fenced);
+    await this.sync();
+    if ((await readIfThere(this.#paths.standbySignal)) === null)
+      await replaceFile(this.#paths.standbySignal, '', this.#owner);
+  }
+
   #tlsSettings(): Record<string, string> {
     if (this.#options.tls === null) return {};
     const { ca, cert, key } = this.#paths.tls;
@@ -170,19 +192,29 @@ export class ManagedConfig {
   }
 
   /** Makes sure that `postgresql.conf` reads our include last. */
-  async appendInclude(): Promise<void> {
+  async appendInclude(): Promise<'moved' | 'last already'> {
     const file = join(this.#paths.dataDir, 'postgresql.conf');
     const text = (await readIfThere(file)) ?? '';
     const line = `include_if_exists = '${includeName}'`;
-    if (text.trimEnd().endsWith(line)) return;
+    if (text.trimEnd().endsWith(line)) return 'last already';
     const without = text.replaceAll(`${line}\n`, '').trimEnd();
     await replaceFile(file, `${without}\n\n# Understudy: keep this the last line\n${line}\n`, this.#owner);
+    return 'moved';
   }
 
   /** Arguments of the server's command line. */
   startArguments(): string[] {
     const { listen } = this.#options;
     return fixedArguments({ host: listen.host, port: listen.port, socketDir: this.#paths.runDir, hbaFile: hbaName });
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { LimitParameter } from '../disk/control-file.ts';
 import { limitParameters } from '../disk/control-file.ts';
 import { quoteSetting } from '../names.ts';
@@ -110,6 +111,11 @@ const builtIn: Readonly<Record<LimitParameter, number>> = {
   max_locks_per_transaction: 64,
 };
 
+/** Stands beside `primary_conninfo` in our include: a server that shows another connection string than the mark says was told by somebody else. */
+export function receiverMark(conninfo: string): string {
+  return conninfo === '' ? '' : createHash('sha256').update(conninfo).digest('hex').slice(0, 16);
+}
+
 const header =
   '# Written by Understudy, again and again: changes here are lost. Set parameters in the cluster configuration.\n';
 const statePrefix = '# state: ';
@@ -135,6 +141,7 @@ export function renderInclude(
     primary_conninfo: replication.upstream?.conninfo ?? '',
     primary_slot_name: replication.upstream?.slot ?? '',
     'understudy.upstream': replication.upstream?.member ?? '',
+    'understudy.receiver': receiverMark(replication.upstream?.conninfo ?? ''),
     'understudy.generation': more.generation,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteSetting(value)}`);

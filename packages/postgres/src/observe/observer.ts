@@ -13,11 +13,14 @@ import {
   type WalPosition,
 } from '@understudy/core';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
+import { receiverMark } from '../config/settings.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
+import { readSpoiled } from '../disk/opened.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
+import { receiversOf } from '../process/receivers.ts';
 import { missing } from '../sql/local.ts';
 import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
 import type { Probe } from './probe.ts';
@@ -31,6 +34,7 @@ import {
   waitsQuery,
 } from './query.ts';
 import { ReceiverLog } from './receiver-log.ts';
+import type { RunFacts } from './run-facts.ts';
 import { foreignText, isForeignAcker, memberOfStream } from './senders.ts';
 import { SilenceMeter } from './silence.ts';
 
@@ -46,9 +50,17 @@ function refusalOf(error: unknown): string | null {
   return state === undefined || state.startsWith('57P') ? null : `${reasonOf(error).slice(0, 500)} (${state})`;
 }
 
+const voidsOf = ({ voids }: RunFacts): Pick<Extract<EngineState, { kind: 'primary' }>, 'voids'> =>
+  voids === null || voids.length === 0 ? {} : { voids };
+
 const queryTimeoutMs = 500;
 /** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
 export const unresponsiveAfterMs = 3000;
+
+interface Upstream {
+  readonly member: MemberId | null;
+  readonly stream: 'none' | 'own' | 'foreign';
+}
 
 type WalProgress = ReplicaProgress & { readonly confirmed: WalPosition };
 
@@ -71,7 +83,8 @@ export class Observer {
 
   /** The present state; never throws. */
   async observe(): Promise<EngineState> {
-    const running = this.#instance.postmaster.running;
+    // One that somebody started by hand is found by its process.
+    const running = this.#instance.postmaster.running ?? (await this.#instance.postmaster.adopt());
     if (running === null) return this.#stopped();
     try {
       const state = await this.#running(running);
@@ -90,8 +103,12 @@ export class Observer {
     const { options, expected } = this.#instance;
     try {
       const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+      // An end is an end only while nobody can go on from there: not our start alone, any start must be sealed.
+      const isEnd =
+        state.kind !== 'stopped' || state.position === null || (await this.#instance.config.isSealedAtRest());
+      const found = isEnd ? state : { ...state, position: null };
       const { failures } = this.#instance.starts;
-      return state.kind === 'stopped' && failures !== undefined ? { ...state, startFailures: failures } : state;
+      return found.kind === 'stopped' && failures !== undefined ? { ...found, startFailures: failures } : found;
     } catch (error) {
       return { kind: 'refused', problem: `The data directory cannot be read: ${String(error)}` };
     }
@@ -147,20 +164,41 @@ export class Observer {
 
   async #replica(running: RunningServer, identified: Identification, row: Row): Promise<EngineState> {
     const facts = this.#instance.facts.of(running.pid);
-    const upstream = row.upstream ?? '';
+    const upstream = await this.#upstreamOf(running, row);
     if (row.status === 'streaming') {
       // The startup process asks for a receiver only after it has read the local log to its end.
       facts.localLog = 'read';
     }
+    const spoiled = await readSpoiled(this.#instance.options.dataDir);
     const replayedLsn = parseLsn(row.replayed ?? '') ?? identified.lsn;
     return {
       kind: 'replica',
       systemId: systemId(identified.systemId),
-      position: facts.localLog === 'read' ? await this.#durable(identified, row) : null,
+      position: facts.localLog === 'read' && spoiled === null ? await this.#durable(identified, row) : null,
       replayed: await this.#position(identified.timeline, replayedLsn),
-      upstream: row.conninfo === 't' && upstream !== '' ? memberId(upstream) : null,
-      receiver: await this.#receiverOf(row),
+      upstream: upstream.member,
+      receiver:
+        spoiled === null || upstream.stream !== 'none'
+          ? await this.#receiverOf(row, upstream.stream)
+          : { kind: 'broken', cause: 'damaged', detail: spoiled },
+      ...(spoiled === null ? {} : { blocked: 'it was opened by hand' }),
+      ...voidsOf(facts),
     };
+  }
+
+  /**
+   * Whom the server receives from. `foreign`: it shows a connection string that is not of our include, or has a receiver although it shows none:
+   * whatever that one confirms, and to whom, this server is not cut, also in a moment in which nothing streams.
+   */
+  async #upstreamOf(running: RunningServer, row: Row): Promise<Upstream> {
+    const conninfo = row.conninfo ?? '';
+    if (conninfo === '') {
+      const receivers = await receiversOf(running.pid);
+      return { member: null, stream: receivers.length > 0 || row.status !== null ? 'foreign' : 'none' };
+    }
+    const member = row.upstream ?? '';
+    if (member === '' || row.mark !== receiverMark(conninfo)) return { member: null, stream: 'foreign' };
+    return { member: memberId(member), stream: 'own' };
   }
 
   /**
@@ -179,13 +217,16 @@ export class Observer {
     return contains(position, replayed) ? position : null;
   }
 
-  async #receiverOf(row: Row): Promise<Receiver> {
+  async #receiverOf(row: Row, stream: Upstream['stream']): Promise<Receiver> {
     this.#receiver.look();
+    if (stream === 'none') return { kind: 'none' };
+    if (stream === 'foreign') {
+      return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
+    }
     if (row.status === 'streaming') {
       await this.receiverLog.healed();
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }
-    if (row.conninfo !== 't') return { kind: 'none' };
     return { kind: 'broken', cause: await this.receiverLog.cause() };
   }
 
@@ -214,7 +255,14 @@ export class Observer {
       return rule !== null && holding.length >= rule.required;
     });
     const acks = tracker.state(running.pid, names);
-    return { kind: 'primary', systemId: systemId(identified.systemId), position, acks, replicas };
+    return {
+      kind: 'primary',
+      systemId: systemId(identified.systemId),
+      position,
+      acks,
+      replicas,
+      ...voidsOf(this.#instance.facts.of(running.pid)),
+    };
   }
 
   #progress(row: Row, primary: WalPosition): WalProgress | null {

@@ -1,3 +1,5 @@
+import type { PromiseVoid } from '@understudy/core';
+
 /** What has been seen of the server since it started; forgotten when another process takes its place. */
 export class RunFacts {
   #pid: number | null = null;
@@ -7,6 +9,8 @@ export class RunFacts {
   waiting: 'unknown' | 'armed' = 'unknown';
   /** `once`: a connection succeeded in this run, so "starting up" is over. */
   answered: 'never' | 'once' = 'never';
+  /** What of this server voids the promise; null: nobody has looked yet. */
+  voids: readonly PromiseVoid[] | null = null;
   role: 'replica' | 'primary' | 'unknown' = 'unknown';
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
@@ -19,6 +23,7 @@ export class RunFacts {
     this.waiting = 'unknown';
     this.answered = 'never';
     this.role = 'unknown';
+    this.voids = null;
     this.life = 'serving';
     return this;
   }

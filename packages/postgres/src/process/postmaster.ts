@@ -53,6 +53,7 @@ export class Postmaster {
   #running: RunningServer | null = null;
   #poll: NodeJS.Timeout | null = null;
   #exit: string | null = null;
+  #starting = false;
 
   constructor(options: PostmasterOptions) {
     this.#options = options;
@@ -74,6 +75,7 @@ export class Postmaster {
 
   /** Takes over a server that runs on this data directory already. */
   async adopt(): Promise<RunningServer | null> {
+    if (this.#starting) return null;
     const pid = await this.#recordedPid();
     const real = await realpath(this.#options.dataDir).catch(() => null);
     if (pid === null || real === null || !(await worksIn(pid, real))) return null;
@@ -83,6 +85,7 @@ export class Postmaster {
       origin: 'adopted',
       startTicks: await startTicks(pid),
     };
+    if (this.#running !== null || this.#starting) return this.#running;
     this.#running = running;
     this.#poll = setInterval(() => {
       if (hasEnded(pid, running.startTicks)) this.check().catch(() => undefined);
@@ -106,9 +109,19 @@ export class Postmaster {
    * @throws EngineError `ENGINE_BINARY_MISSING` when the program cannot be run.
    */
   async start(args: readonly string[]): Promise<RunningServer> {
+    const { dataDir } = this.#options;
+    this.#starting = true;
+    try {
+      await this.killLeftovers();
+      await rm(join(dataDir, 'postmaster.pid'), { force: true });
+      return await this.#spawn(args);
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  async #spawn(args: readonly string[]): Promise<RunningServer> {
     const { program, dataDir, owner, libraryPath } = this.#options;
-    await this.killLeftovers();
-    await rm(join(dataDir, 'postmaster.pid'), { force: true });
     const log = this.#openLog();
     try {
       const child = spawn(program, ['-D', dataDir, ...args], {

@@ -58,17 +58,32 @@ async function allPids(): Promise<number[]> {
   return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
+/** So many readings of a list that changes all the time; then every process is looked at. */
+const childReadingsMax = 20;
+
+/**
+ * The kernel's own list of children, where it offers one. While a child that was just read ends, the kernel may leave out the next one
+ * (proc(5)); the one that ended is missing from the following reading. So two equal readings are complete. Null: there are none.
+ */
+async function listedChildren(parent: number): Promise<readonly number[] | null> {
+  let before: string | null = null;
+  for (let reading = 0; reading < childReadingsMax; reading++) {
+    const text = await readFile(`/proc/${parent}/task/${parent}/children`, 'latin1').catch(() => null);
+    if (text === null) return null;
+    if (text === before) return text.split(' ').filter(Boolean).map(Number);
+    before = text;
+  }
+  return null;
+}
+
+async function scannedChildren(parent: number): Promise<readonly number[]> {
+  const all = await Promise.all((await allPids()).map(async (pid) => ({ pid, stat: await statOf(pid) })));
+  return all.filter(({ stat }) => stat?.parent === parent).map(({ pid }) => pid);
+}
+
 /** Children of a process with their titles. */
 export async function childrenOf(parent: number): Promise<readonly ProcessInfo[]> {
-  let pids: number[];
-  try {
-    // One small read where the kernel offers it; otherwise every process is looked at.
-    const text = await readFile(`/proc/${parent}/task/${parent}/children`, 'latin1');
-    pids = text.split(' ').filter(Boolean).map(Number);
-  } catch {
-    const all = await Promise.all((await allPids()).map(async (pid) => ({ pid, stat: await statOf(pid) })));
-    pids = all.filter(({ stat }) => stat?.parent === parent).map(({ pid }) => pid);
-  }
+  const pids = (await listedChildren(parent)) ?? (await scannedChildren(parent));
   return Promise.all(pids.map(async (pid) => ({ pid, title: await titleOf(pid) })));
 }
 
