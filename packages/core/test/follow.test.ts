@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type CommandFailure, type EngineState, KEEP_END, ms, type Receiver, systemId } from '../src/index.ts';
 import {
   absent,
+  any,
   codeOf,
   cut,
   decideOn,
@@ -14,6 +15,7 @@ import {
   NOW,
   n1,
   n2,
+  n3,
   type ObservationChange,
   primary,
   replica,
@@ -40,15 +42,34 @@ test('a node boots fenced: whatever is stopped is started as a replica without u
 const startOf = (change: ObservationChange, memory = {}) =>
   decideOn({ engine: stopped('crashed'), ...change }, memory).commands[0];
 
-test('once another leader was elected, the end of a log that a server wrote before may go, also by an old record', () => {
-  const discard = { kind: 'start', end: { kind: 'discard', before: EPOCH_5 } };
-  for (const store of [{}, { record: { phase: 'promoting', opened: null } }, stale({ record: {} })] as const) {
-    assert.deepEqual(startOf({ store }), discard);
+const discard = { kind: 'start', end: { kind: 'discard', before: EPOCH_5 } };
+const keep = { kind: 'start', end: KEEP_END };
+const holding = { [n1]: fresh(n1, primary()), [n3]: fresh(n3, replica()) };
+
+test('the end of a log that a server wrote before another leader may go once enough others hold what that one opened with', () => {
+  for (const store of [{}, stale({ record: {} })] as const) {
+    assert.deepEqual(startOf({ store, peers: holding }), discard);
   }
+  const promoting = { record: { phase: 'promoting', opened: null } } as const;
+  assert.deepEqual(startOf({ store: promoting, peers: holding }), keep, 'it has not opened');
+  assert.deepEqual(startOf({ peers: { ...holding, [n3]: silent(5000) } }), keep, 'nobody else is known to hold it');
+  const behind = fresh(n3, replica({ position: at(5, 4099) }));
+  assert.deepEqual(startOf({ peers: { ...holding, [n3]: behind } }), keep, 'the acker is not there yet');
+  const alone = { record: { rule: any(1, n2) } } as const;
+  assert.deepEqual(startOf({ store: alone, peers: holding }), keep, 'this node is the only other one');
+});
+
+test('where a recovery has the choice, a fallen leader waits a moment for those who are about to hold it', () => {
+  const behind = fresh(n3, replica({ position: at(5, 4099) }));
+  const change = { engineName: 'mariadb', engine: stopped('crashed'), peers: { ...holding, [n3]: behind } } as const;
+  assert.equal(codeOf(decideOn(change)), 'log-end-waits');
+  assert.equal(codeOf(decideOn({ ...change, engineName: 'mysql' })), 'start-fenced');
+  assert.equal(codeOf(decideOn({ ...change, peers: { ...holding, [n1]: silent(5000) } })), 'start-fenced');
+  const longAgo = { stoppedSince: { epoch: EPOCH_5, since: ms(NOW - 5000) } };
+  assert.equal(codeOf(decideOn(change, longAgo)), 'start-fenced');
 });
 
 test('nothing of a log goes while this node leads by the record, is being made the leader, or vouches for its end', () => {
-  const keep = { kind: 'start', end: KEEP_END };
   assert.deepEqual(startOf({ self: n1 }, { downSince: ms(0) }), keep);
   assert.deepEqual(
     startOf({ self: n1, store: { record: { phase: 'promoting', opened: null } } }, { downSince: ms(0) }),

@@ -7,7 +7,7 @@ import type { Observation } from '../values/observation.ts';
 import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
-import { follow, rememberRefusal, replaceUnopened } from './follow.ts';
+import { follow, rememberRefusal, rememberStopped, replaceUnopened } from './follow.ts';
 import { failedPromotion, fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { leave, nothingToLeave } from './leave.ts';
@@ -157,6 +157,7 @@ function remember(turn: LedTurn): Memory {
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
     cascade: rememberCascade(turn),
     refusedSince: rememberRefusal(turn),
+    stoppedSince: rememberStopped(turn),
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
       ? epoch
       : memory.rewindFailed === epoch

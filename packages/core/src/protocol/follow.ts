@@ -23,6 +23,8 @@ const HUNG_REPLICA_MS = 10_000;
 const DATA_FAILURES = 3;
 /** How long an open leader must have refused a stream for its history before a copy is made. Replicas try again every second. */
 const REFUSED_FOR_MS = 4000;
+/** How long a fallen leader waits for others to hold what the new one opened with. Later it starts with its whole log. */
+const LOG_END_PATIENCE_MS = 5000;
 
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 
@@ -42,12 +44,7 @@ export function follow(turn: LedTurn): Step {
     case 'incomplete':
       return copy(turn, 'The last copy was not finished.');
     case 'stopped':
-      return (
-        beyondRepair(turn, engine) ??
-        act('start-fenced', 'Starting the server read-only, without upstream.', [
-          { kind: 'start', end: endOfLog(turn) },
-        ])
-      );
+      return beyondRepair(turn, engine) ?? startAgain(turn, engine);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':
@@ -65,15 +62,61 @@ export function follow(turn: LedTurn): Step {
 const closedText = (refusal: string): string =>
   `The server lives, but lets its agent ask nothing: ${refusal}. It is left as it is.`;
 
+function startAgain(turn: LedTurn, engine: Extract<EngineState, { kind: 'stopped' }>): Step {
+  const end = endOfLog(turn);
+  if (end.kind === 'keep' && engine.shutdown === 'crashed' && mayGoSoon(turn)) {
+    const { leader } = turn.record.value;
+    return wait(
+      'log-end-waits',
+      `Waiting until enough others hold what ${leader} opened with, before the log is read.`,
+    );
+  }
+  return act('start-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start', end }]);
+}
+
 /**
- * What this node wrote as a leader may go once another one was elected after it: whatever was acknowledged is in that one's history, and
- * every later leader holds what it was chosen at. An old record is enough, as epochs only grow. A seal of this node that stands in the
+ * What this node wrote as a leader may go once another one has opened after it and enough others hold that too: until then an acknowledged
+ * write may be here and in the new leader's log alone, and nowhere else once that host is lost. A seal of this node that stands in the
  * store, or may still arrive there, vouches for everything that it held.
  */
 function endOfLog(turn: LedTurn): LogEnd {
-  const { leader, epoch } = turn.record.value;
+  const { leader, epoch, rule } = turn.record.value;
   if (leader === turn.obs.self || ownSeal(turn) !== null || mayBeSealedYet(turn)) return KEEP_END;
-  return { kind: 'discard', before: epoch };
+  return holdersOfOpening(turn) >= rule.required ? { kind: 'discard', before: epoch } : KEEP_END;
+}
+
+/** How many ackers besides this node hold what the leader opened with; less than any number before it has opened. */
+function holdersOfOpening(turn: LedTurn): number {
+  const { phase, opened } = turn.record.value;
+  if (phase !== 'open' || opened === null) return Number.NEGATIVE_INFINITY;
+  return otherAckers(turn).filter((member) => {
+    const engine = freshPeer(turn, member)?.engine;
+    return engine?.kind === 'replica' && engine.position !== null && contains(engine.position, opened);
+  }).length;
+}
+
+const otherAckers = (turn: LedTurn): readonly MemberId[] =>
+  turn.record.value.rule.members.filter((member) => member !== turn.obs.self);
+
+/** Engines whose recovery has the choice: others need not wait for it. */
+const CHOOSERS: ReadonlySet<string> = new Set(['mariadb']);
+
+/** Whether the new leader and enough of its ackers live, so that they will hold it in a moment. Nobody waits longer for them than that. */
+function mayGoSoon(turn: LedTurn): boolean {
+  const { obs, memory, record } = turn;
+  const { leader, rule } = record.value;
+  if (!CHOOSERS.has(obs.engineName) || leader === obs.self || obs.store.kind !== 'current') return false;
+  if (ownSeal(turn) !== null || mayBeSealedYet(turn) || freshPeer(turn, leader) === null) return false;
+  const live = otherAckers(turn).filter((member) => freshPeer(turn, member) !== null);
+  const since = memory.stoppedSince?.epoch === record.value.epoch ? memory.stoppedSince.since : obs.now;
+  return live.length >= rule.required && elapsedMs(since, obs.now) < LOG_END_PATIENCE_MS;
+}
+
+/** Since when the server of a node that does not lead this epoch is stopped. */
+export function rememberStopped({ obs, memory, record }: LedTurn): Memory['stoppedSince'] {
+  const { epoch, leader } = record.value;
+  if (obs.engine.kind !== 'stopped' || leader === obs.self) return null;
+  return memory.stoppedSince?.epoch === epoch ? memory.stoppedSince : { epoch, since: obs.now };
 }
 
 /** A new copy from the open leader. Whatever data was here is moved aside by the engine, never deleted. */

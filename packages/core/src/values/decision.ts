@@ -49,6 +49,8 @@ export interface Memory {
   readonly cascade: { readonly upstream: MemberId; readonly state: 'trying' | 'given-up'; readonly since: Ms } | null;
   /** Since when the open leader has refused this node's stream for its history, although its positions say otherwise. */
   readonly refusedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /** Since when this node's server is stopped in an epoch that another node leads. */
+  readonly stoppedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** An epoch for which rewinding failed here: copy instead. */
   readonly rewindFailed: Epoch | null;
 }
@@ -71,6 +73,7 @@ export const EMPTY_MEMORY: Memory = {
   leaderPosition: null,
   cascade: null,
   refusedSince: null,
+  stoppedSince: null,
   rewindFailed: null,
 };
 

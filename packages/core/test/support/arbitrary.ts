@@ -346,6 +346,7 @@ export const memory: fc.Arbitrary<Memory> = fc
       { freq: 3 },
     ),
     refusedSince: fc.option(fc.record({ epoch: someEpoch, since: instant }), { freq: 3 }),
+    stoppedSince: fc.option(fc.record({ epoch: someEpoch, since: instant }), { freq: 3 }),
     rewindFailed: fc.option(someEpoch, { freq: 2 }),
   })
   .map((each) => ({ ...EMPTY_MEMORY, ...each }));
