@@ -101,8 +101,9 @@ export class SimEngine {
       return;
     }
     keepApplying(server);
-    if (server.configuredUpstream === null) done(null);
-    else this.#gtids.follow(server.configuredUpstream, account, done);
+    const meant = server.noted?.life === server.life ? server.noted.upstream : null;
+    if (meant === null) this.#gtids.keepClosed(done);
+    else this.#gtids.follow(meant, account, done);
   }
 
   /** @param account as whom to follow; without effect on PostgreSQL */
@@ -114,6 +115,10 @@ export class SimEngine {
     }
     switch (command.kind) {
       case 'seal':
+        if (this.#gtids !== null && this.#server.process === 'replica') {
+          this.#gtids.seal(done);
+          break;
+        }
         setUpstream(this.#server, null);
         this.#until(SEAL_DEADLINE_MS, 'ENGINE_SEAL_UNPROVEN', () => this.#server.receiver === null, done);
         break;

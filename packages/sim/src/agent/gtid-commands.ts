@@ -10,6 +10,9 @@ import type { Ending, EngineHost } from './host.ts';
 import type { Until } from './jobs.ts';
 import { nameOf } from './observe.ts';
 
+/** As the server shows it: no thread receives or tries to. */
+const isCut = (server: SimServer): boolean => server.receiver === null && server.configuredUpstream === null;
+
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 type Done = (ending: Ending) => void;
 /** One step of a command: goes on with `next`, or ends the command with `done`. */
@@ -89,7 +92,7 @@ export class GtidCommands {
     const server = this.#server;
     if (server.configuredUpstream === upstream && server.account === account) {
       keepApplying(server);
-      done(null);
+      this.#run([this.#meant(upstream)], done);
       return;
     }
     const settled = server.flavour === 'mariadb' ? [this.#drained(FOLLOW_DRAIN_MS, 'ENGINE_BUSY')] : [];
@@ -102,7 +105,44 @@ export class GtidCommands {
       setUpstream(server, upstream);
       keepApplying(server);
     });
-    this.#run([...this.#receiverStopped(), ...settled, change], done);
+    this.#run([...this.#receiverStopped(), ...this.#closed(), ...settled, this.#meant(upstream), change], done);
+  }
+
+  /** Nothing is received any more, and nothing is counted. */
+  seal(done: Done): void {
+    this.#run([...this.#receiverStopped(), ...this.#closed()], done);
+  }
+
+  /** Called every second on a replica that nobody is to be followed by: what somebody else has switched on there goes off again. */
+  keepClosed(done: Done): void {
+    this.#run(this.#closed(), done);
+  }
+
+  /** A replica does not count, or its applier would wait for acknowledgements: see `commands/keep-closed.ts`. */
+  #closed(): readonly Step[] {
+    const server = this.#server;
+    if (server.process !== 'replica' || !server.waitsForStandbys) return [];
+    return [
+      this.#statement(() => requireAcks(server, 0), 'counting of acknowledgements, switched on by somebody, is off'),
+    ];
+  }
+
+  /** Noted before anything is received. */
+  #meant(upstream: number): Step {
+    const server = this.#server;
+    return (next) => {
+      server.noted = { life: server.life, upstream };
+      next();
+    };
+  }
+
+  /** Noted after the cut is proven: whoever comes next must know until then that there is something to cut. */
+  #meantNobody(): Step {
+    const server = this.#server;
+    return (next) => {
+      server.noted = null;
+      next();
+    };
   }
 
   #isNewLine(lineage: number): boolean {
@@ -143,7 +183,8 @@ export class GtidCommands {
     const server = this.#server;
     return [
       this.#statement(() => setUpstream(server, null)),
-      (next, end) => this.#wait(STOP_RECEIVER_MS, 'ENGINE_TIMEOUT', () => server.receiver === null, next, end),
+      (next, end) => this.#wait(STOP_RECEIVER_MS, 'ENGINE_SEAL_UNPROVEN', () => isCut(server), next, end),
+      this.#meantNobody(),
     ];
   }
 

@@ -44,6 +44,7 @@ export function engineState(server: SimServer, memory: EngineMemory): EngineStat
     case 'replica':
       return replica(server, memory);
     case 'primary':
+      if (!isLeading(server)) return replica(server, memory);
       return {
         kind: 'primary',
         systemId: server.systemId,
@@ -52,6 +53,11 @@ export function engineState(server: SimServer, memory: EngineMemory): EngineStat
         replicas: server.flavour === 'postgres' ? progressOf(server) : reportedProgress(server, memory.peers),
       };
   }
+}
+
+/** What was opened is a primary until its processes end, whatever a variable says that anybody may set. */
+function isLeading(server: SimServer): boolean {
+  return server.process === 'primary';
 }
 
 function stopped(server: SimServer): EngineState {
@@ -75,8 +81,7 @@ function replica(server: SimServer, memory: EngineMemory): EngineState {
     systemId,
     position: isKnown(server, branch) ? position : null,
     replayed: server.flavour === 'postgres' ? position : toPosition(branch, server.appliedLsn),
-    upstream: server.configuredUpstream === null ? null : nameOf(server.configuredUpstream),
-    receiver: receiverOf(server, memory),
+    ...(server.flavour === 'postgres' ? configured(server, memory) : noted(server, memory)),
   };
 }
 
@@ -85,6 +90,24 @@ function isKnown(server: SimServer, branch: Branch): boolean {
   if (!server.localEndKnown || server.flavour !== 'mariadb') return server.localEndKnown;
   const own = branchAt(branch, server.lsn);
   return own.parent === null || server.appliedLsn > own.forkLsn;
+}
+
+type Following = Pick<Extract<EngineState, { kind: 'replica' }>, 'upstream' | 'receiver'>;
+
+function configured(server: SimServer, memory: EngineMemory): Following {
+  const upstream = server.configuredUpstream === null ? null : nameOf(server.configuredUpstream);
+  return { upstream, receiver: receiverOf(server, memory) };
+}
+
+/** Whom the agent meant it to follow, unless it receives from elsewhere. That it is cut is said by the server alone. */
+function noted(server: SimServer, memory: EngineMemory): Following {
+  const { configuredUpstream, receiver } = server;
+  const meant = server.noted?.life === server.life ? server.noted.upstream : null;
+  const source = receiver?.source.index ?? configuredUpstream;
+  const upstream = source === null || source === meant ? meant : null;
+  if (upstream !== null) return { upstream: nameOf(upstream), receiver: receiverOf(server, memory) };
+  const mayAcknowledge = source !== null || server.waitsForStandbys;
+  return { upstream: null, receiver: mayAcknowledge ? { kind: 'streaming', silentMs: 0 } : { kind: 'none' } };
 }
 
 function receiverOf(server: SimServer, memory: EngineMemory): Receiver {

@@ -241,8 +241,14 @@ export class Checks implements ServerObserver {
     const record = this.#world.content().record?.value;
     const frontier = this.#frontier;
     if (frontier === null || record === undefined) return;
-    const kept = this.#world.servers.some((each) => this.#has(each, frontier));
-    if (!kept)
+    const copies = this.#world.servers.filter((each) => this.#has(each, frontier)).length;
+    // What is cut off on purpose must not have been one of the two copies that an acknowledgement stands for.
+    if (how === 'cut back' && copies === 1 && record.rule.required > 0)
+      this.fail(
+        'copy-cut-early',
+        `n${server.index + 1} was cut back; one copy alone holds every acknowledged write now.`,
+      );
+    if (copies === 0)
       this.fail('last-copy-gone', `n${server.index + 1} was ${how}; no copy holds every acknowledged write now.`);
     this.#checkElections(record);
   }

@@ -1,4 +1,5 @@
 import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
+import type { Meddling } from './meddle.ts';
 
 /** A host by number, or the one whose server is the primary (or was last recorded so) when the fault strikes. */
 export type Target = number | 'leader' | 'follower';
@@ -58,6 +59,7 @@ export type FaultAction =
   | { readonly kind: 'pause'; readonly forMs: number }
   | { readonly kind: 'config'; readonly change: Partial<ClusterConfig> }
   | { readonly kind: 'tags'; readonly node: Target; readonly change: Partial<MemberTags> }
+  | Meddling
   /** Strikes when somebody is about to carry out, or has just carried out, a command of this kind. */
   | {
       readonly kind: 'at-command';
@@ -113,6 +115,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'config',
   'tags',
   'at-command',
+  'meddle',
 ];
 
 export function describeFault(fault: Fault): string {

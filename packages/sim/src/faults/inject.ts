@@ -44,7 +44,10 @@ export class Injector {
   heal(): void {
     const { store, nodes } = this.#world;
     this.#armed = [];
-    for (const node of nodes) node.tags = { ...node.tags, nofailover: false, nosync: false };
+    for (const node of nodes) {
+      node.tags = { ...node.tags, nofailover: false, nosync: false };
+      node.server.closedByHand = false;
+    }
     this.#striker.endAll();
     if (store.content.paused) store.administer([{ key: 'paused', value: false }]);
     const pending = store.content.request?.value;

@@ -2,6 +2,7 @@ import { nameOf } from '../agent/observe.ts';
 import { kill } from '../server/lifecycle.ts';
 import { copyEnd } from '../server/received.ts';
 import type { FaultAction, FaultKind } from './fault.ts';
+import { meddle } from './meddle.ts';
 import type { Striker } from './striker.ts';
 
 type Strikes = { readonly [Kind in FaultKind]?: (it: Striker, fault: Extract<FaultAction, { kind: Kind }>) => void };
@@ -66,5 +67,6 @@ export const STRIKES: Strikes = {
     const config = store.content.config?.value;
     if (config !== undefined) store.administer([{ key: 'config', value: { ...config, ...change } }]);
   },
+  meddle: (it, { node, how }) => meddle(it.node(node).server, how),
   tags: (it, { node, change }) => it.tag(it.node(node), change),
 };

@@ -4,6 +4,7 @@ import type { Scenario } from '../run/scenario.ts';
 import { countableAcks, type Flavour } from '../server/flavour.ts';
 import { type Random, randomFor } from '../time/random.ts';
 import { FAULT_KINDS, type Fault, type FaultAction, type FaultKind, type Target } from './fault.ts';
+import { drawMeddling } from './meddle.ts';
 
 /** What a caller of the simulator may fix; everything else is drawn from the seed. */
 export interface SwarmOptions {
@@ -112,7 +113,9 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
     faults: [],
   };
   const planned = { ...scenario, faults: planFaults(scenario, options) };
-  return options.course === null ? withStops(asTree(planned, options.faults), options.faults) : planned;
+  if (options.course !== null) return planned;
+  const { faults } = options;
+  return meddledWith(withStops(asTree(planned, faults), faults), faults);
 }
 
 /** Agents that are told to end, as for a reboot. Drawn apart, so that one seed means the same other faults with and without. */
@@ -124,6 +127,17 @@ function withStops(scenario: Scenario, only: readonly FaultKind[] | null): Scena
     kind: 'stop-agent',
     node: drawTarget(random, scenario.nodes),
     forMs: drawDuration(random),
+  }));
+  return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
+}
+
+/** Some servers of MySQL and MariaDB are changed behind their agents' backs. Drawn apart, so that one seed means the same faults otherwise. */
+function meddledWith(scenario: Scenario, only: readonly FaultKind[] | null): Scenario {
+  const random = randomFor(scenario.seed, 'meddling');
+  if (scenario.flavour === 'postgres' || only?.includes('meddle') === false || !random.chance(0.3)) return scenario;
+  const faults: readonly Fault[] = Array.from({ length: 1 + random.int(6) }, () => ({
+    at: Math.round(random.between(8000, scenario.durationMs)),
+    ...drawMeddling(random, drawTarget(random, scenario.nodes)),
   }));
   return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
 }
@@ -203,7 +217,8 @@ function drawFaults(random: Random, scenario: Scenario, only: readonly FaultKind
 function drawKinds(random: Random): readonly FaultKind[] {
   const weights = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
-    if (kind === 'stop-agent') continue;
+    // Drawn apart.
+    if (kind === 'stop-agent' || kind === 'meddle') continue;
     if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
   }
   if (weights.size === 0) weights.set('kill-database', 1);
@@ -323,6 +338,8 @@ function drawClusterFault(
       return { kind, change: drawConfigChange(random, scenario) };
     case 'tags':
       return { kind, node, change: drawTags(random) };
+    case 'meddle':
+      return drawMeddling(random, node);
     default: {
       const command = random.pick(COMMANDS);
       return {

@@ -43,4 +43,17 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
     ],
     hunt: { withinSeeds: 300, flavour: 'mariadb' },
   },
+  {
+    name: 'cut-back-before-opened',
+    description:
+      'A fallen leader drops the end of its log as soon as another one was elected, which has opened nothing yet.',
+    edits: [
+      {
+        file: 'core/src/protocol/follow.ts',
+        find: `return holdersOfOpening(turn) >= rule.required ? {`,
+        replace: `return rule.required >= 0 ? {`,
+      },
+    ],
+    hunt: { withinSeeds: 50, flavour: 'mariadb' },
+  },
 ];

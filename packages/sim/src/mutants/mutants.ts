@@ -1,6 +1,7 @@
 import { CORE_MUTANTS } from './core-mutants.ts';
 import { GTID_MUTANTS } from './gtid-mutants.ts';
 import { LOG_END_MUTANTS } from './log-end-mutants.ts';
+import { MEDDLE_MUTANTS } from './meddle-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { TREE_MUTANTS } from './tree-mutants.ts';
@@ -11,6 +12,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHELL_MUTANTS,
   ...GTID_MUTANTS,
   ...LOG_END_MUTANTS,
+  ...MEDDLE_MUTANTS,
   ...TREE_MUTANTS,
 ];
 

@@ -45,6 +45,7 @@ export function startFenced(server: SimServer, recovery: 'whole' | 'cut' = 'whol
   server.checkpointerRule = server.configuredRule;
   server.waitsForStandbys = server.configuredRule.required > 0;
   server.requiredAcks = 0;
+  server.closedByHand = false;
   server.applying = 'no';
   server.localEndKnown = false;
   server.connectPlanned = false;
@@ -163,6 +164,7 @@ function waitForSenders(server: SimServer): void {
 /** Tells a running replica whom to receive from; null cuts the stream. The settings are reloaded, so the old receiver lives on for a while. */
 export function setUpstream(server: SimServer, upstream: number | null): void {
   server.configuredUpstream = upstream;
+  server.lastUpstream = upstream ?? server.lastUpstream;
   // What an earlier upstream, or an earlier copy of the data, was told says nothing about this one.
   server.receiverTrouble = 'unknown';
   if (server.process !== 'replica') return;

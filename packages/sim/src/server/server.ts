@@ -99,6 +99,8 @@ export class SimServer {
   /** Log before this point is gone. */
   removedBelow = 0;
   configuredUpstream: NodeIndex | null = null;
+  /** Whose channel it was last told of: it stays configured when its receiver is stopped. */
+  lastUpstream: NodeIndex | null = null;
   configuredRule: AckRule = ALONE;
   /** The new timeline is in the control file: before that, rewinding from here does nothing. */
   checkpointed = false;
@@ -143,6 +145,13 @@ export class SimServer {
   applying: 'no' | 'planned' = 'no';
   promotion: { readonly epoch: Epoch; readonly lineage: number } | null = null;
   lastFlushAt = 0;
+  /**
+   * MySQL, MariaDB: what agents noted of these processes, in a file beside them: whom they follow. It says what was meant; the server knows
+   * nothing of it.
+   */
+  noted: { readonly life: number; readonly upstream: NodeIndex } | null = null;
+  /** MySQL, MariaDB: somebody else has switched `read_only` on. Privileged clients go on writing. */
+  closedByHand = false;
 
   readonly trouble: ServerTrouble = { diskFull: 0, slowDiskMs: 0, slowReloadMs: 0 };
   #frozen = 0;
