@@ -84,12 +84,13 @@ export class MysqlEngine implements Engine {
 
   async observe(reports = noReports): Promise<{ readonly state: EngineState; readonly details: EngineDetails }> {
     const state = await this.#observer.observe(reports);
-    const { programs, process: server, kept } = this.#instance;
+    const { programs, process: server, kept, outside } = this.#instance;
     kept.refresh();
     const { summary } = kept;
     const { pendingRestart } = this.#maintenance;
     const warnings = [
       ...this.#observer.warnings,
+      ...outside.warnings(),
       ...this.#maintenance.warnings,
       ...(summary.held === null ? [] : [summary.held]),
     ];

@@ -13,6 +13,8 @@ import { ErrantFinds } from './observe/errant.ts';
 import { LagWatch } from './observe/lag.ts';
 import { Nudge } from './observe/nudge.ts';
 import { Observer, SystemIdReader } from './observe/observer.ts';
+import { OpenedMemory } from './observe/opened.ts';
+import { OutsideChanges } from './observe/outside.ts';
 import { Probe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
 import { TransactionSizes } from './observe/transaction-size.ts';
@@ -67,6 +69,8 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     lines: new LineBook(),
     sizes: new TransactionSizes(),
     upstream: new UpstreamMemory(paths.runDir, owner, seam),
+    opened: new OpenedMemory(paths.runDir, owner, seam),
+    outside: new OutsideChanges(log),
     facts: new RunFacts(),
     lag: new LagWatch(),
     errant: new ErrantFinds(),

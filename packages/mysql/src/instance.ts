@@ -10,6 +10,8 @@ import type { AckTracker } from './observe/acks.ts';
 import type { ErrantFinds } from './observe/errant.ts';
 import type { LagWatch } from './observe/lag.ts';
 import type { Nudge } from './observe/nudge.ts';
+import type { OpenedMemory } from './observe/opened.ts';
+import type { OutsideChanges } from './observe/outside.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { TransactionSizes } from './observe/transaction-size.ts';
 import type { UpstreamMemory } from './observe/upstream.ts';
@@ -34,6 +36,8 @@ export interface Instance {
   readonly lines: LineBook;
   readonly sizes: TransactionSizes;
   readonly upstream: UpstreamMemory;
+  readonly opened: OpenedMemory;
+  readonly outside: OutsideChanges;
   readonly acks: AckTracker;
   readonly nudge: Nudge;
   readonly facts: RunFacts;

@@ -99,6 +99,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     position: positionSchema,
     acks: acksSchema,
     replicas: z.array(progressSchema).max(256),
+    opened: z.literal('outside').optional(),
     voids: voidsSchema,
   }),
   z.object({

@@ -46,6 +46,11 @@ export function fence(turn: LedTurn): Step | null {
 
 function fenceReason(turn: LedTurn): Reason | null {
   const { obs, record } = turn;
+  if (obs.engine.kind === 'primary' && obs.engine.opened === 'outside')
+    return {
+      code: 'fenced-opened-outside',
+      text: 'Somebody else than the agent has opened this server for writes, which nobody is proven to acknowledge.',
+    };
   if (record.value.leader !== obs.self)
     return { code: 'fenced-superseded', text: 'Another node leads; this primary is fenced.' };
   if (ownSeal(turn) !== null)

@@ -99,6 +99,8 @@ export type EngineState =
       readonly position: Position;
       readonly acks: AckState;
       readonly replicas: readonly ReplicaProgress[];
+      /** It takes writes, and no agent of this member has opened it; left out: one has. */
+      readonly opened?: 'outside' | undefined;
       /** As of a replica. */
       readonly voids?: readonly PromiseVoid[] | undefined;
     }

@@ -8,12 +8,16 @@ import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import { type Channel, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
+import { pauseAdvice } from '../observe/outside.ts';
 import { readPosition } from '../observe/position.ts';
 import { isTurnedAway } from '../observe/receiver.ts';
 import type { Upstream } from '../observe/upstream.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
+import { undoClosing } from './handover.ts';
+import { keepClosed } from './keep-closed.ts';
+import { keepCounting } from './keep-counting.ts';
 import { drained, keepApplying } from './received.ts';
 import { endReceiving, stopOther } from './receiver-control.ts';
 import { keepSynced, receiveUnsynced, syncReceived } from './relay-sync.ts';
@@ -77,6 +81,7 @@ async function connect(
   const upstream = { member, acknowledges: target.acknowledges, host, port };
   if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
     await upstreamIs(instance, running, upstream);
+    await keepClosed(instance, session);
     // Nobody knows what they bring, and a receiver acknowledges to whomever it receives from.
     for (const other of others) await stopOther(session, dialect, other);
     await keepApplying(session, dialect);
@@ -84,10 +89,12 @@ async function connect(
     return;
   }
   const known = await instance.upstream.of(running);
+  if (known?.member === member && channel === null) noteReset(instance);
   // What is received may be acknowledged, and is not told from what was written here.
   await forgetOpened(instance.options.dataDir, instance.owner);
   const stopped = await endReceiving(instance, session);
   await instance.upstream.clear(running);
+  await keepClosed(instance, session);
   const isSame = known?.member === target.leader.id && (channel === null || isSource(channel, target, instance));
   if (!isSame) await requireCompared(instance, session);
   if (stopped === null || !isConfigured(stopped, target, instance)) await configure(instance, session, stopped, target);
@@ -114,6 +121,12 @@ async function keepDelay(
   if (dialect.gtids === 'domains' || channel.delayS === delayS) return;
   await session.query(`STOP ${dialect.replica} SQL_THREAD`, [], queryTimeoutMs);
   await session.query(delayStatement(dialect, delayS), [], queryTimeoutMs);
+}
+
+/** Nothing of the agent removes a channel of a replica that goes on. */
+function noteReset({ outside }: Instance): void {
+  const text = `The channel of this replica was removed from outside (RESET REPLICA): what it had received and not applied is gone here. It is made again.`;
+  outside.note('reset', `${text} ${pauseAdvice}`);
 }
 
 /**
@@ -233,12 +246,19 @@ export async function keepReplication(instance: Instance, context: ClusterContex
   if (running === null) return;
   const role = instance.facts.of(running.pid).role;
   if (role === 'primary') {
-    await instance.sql.fresh(connectTimeoutMs, (session) => keepAccounts(instance, session, context));
+    await instance.sql.fresh(connectTimeoutMs, async (session) => {
+      await undoClosing(instance, session, running);
+      await keepCounting(instance, session);
+      await keepAccounts(instance, session, context);
+    });
     return;
   }
   const upstream = await instance.upstream.of(running);
   if (upstream === null) {
-    await instance.sql.fresh(connectTimeoutMs, (session) => goOnSealed(instance, session));
+    await instance.sql.fresh(connectTimeoutMs, async (session) => {
+      await keepClosed(instance, session);
+      await goOnSealed(instance, session);
+    });
     return;
   }
   if (context.members.has(upstream.member)) await follow(instance, upstream.member, context);

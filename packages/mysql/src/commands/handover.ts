@@ -1,6 +1,7 @@
 import { type Position, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import { isOpen } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
@@ -32,7 +33,7 @@ export async function handOver(instance: Instance, mode: 'handover' | 'orderly')
     if (instance.facts.of(running.pid).role !== 'primary') {
       return endOfReplica(instance, session, running, timeoutMs);
     }
-    return endOfPrimary(instance, session, mode, timeoutMs);
+    return endOfPrimary(instance, session, running, { mode, timeoutMs });
   });
 }
 
@@ -59,11 +60,15 @@ async function endOfReplica(
 async function endOfPrimary(
   instance: Instance,
   session: ServerSession,
-  mode: 'handover' | 'orderly',
-  timeoutMs: number,
+  running: RunningServer,
+  { mode, timeoutMs }: { readonly mode: 'handover' | 'orderly'; readonly timeoutMs: number },
 ): Promise<Position | null> {
   const endMs = monotonicMs() + timeoutMs;
   const left = (): number => Math.max(100, endMs - monotonicMs());
+  const [row] = await session.query('SELECT @@global.read_only AS closed', [], queryTimeoutMs);
+  // Whoever had closed it before finds it closed after a handover that was given up.
+  const wasOpen = isOpen(row?.closed ?? '');
+  if (wasOpen) await instance.opened.set(running, 'closing');
   try {
     await session.query('SET GLOBAL event_scheduler = OFF', [], queryTimeoutMs);
     await close(instance, left());
@@ -72,12 +77,19 @@ async function endOfPrimary(
     return (await readPosition(instance, session)).applied;
   } catch (error) {
     if (mode === 'orderly') return null;
-    await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
-    await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
+    if (wasOpen) await undoClosing(instance, session, running);
     throw new EngineError('ENGINE_STOP_TIMEOUT', `The server was not stopped: ${reasonOf(error)}`, 'safe', {
       cause: error,
     });
   }
+}
+
+/** Opens a leader again whose handover was given up, or cut short by the end of its agent: it had not stopped leading. */
+export async function undoClosing(instance: Instance, session: Session, running: RunningServer): Promise<void> {
+  if ((await instance.opened.of(running)) !== 'closing') return;
+  await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
+  await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
+  await instance.opened.set(running, 'open');
 }
 
 /**

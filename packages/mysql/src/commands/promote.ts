@@ -10,9 +10,10 @@ import { requireNewLine, writeMarker } from '../lines.ts';
 import { type Reading, readPosition } from '../observe/position.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
-import { count, installRule, proveRule, requireCountable } from './ack-rule.ts';
+import { installRule, proveRule, requireCountable } from './ack-rule.ts';
 import { drained, keepApplying } from './received.ts';
 import { endReceiving } from './receiver-control.ts';
+import { fence } from './stop.ts';
 
 type Promote = Extract<EngineCommand, { kind: 'promote' }>;
 
@@ -112,16 +113,16 @@ async function open(
   running: RunningServer,
   command: Promote,
 ): Promise<void> {
-  const { dialect } = instance;
   try {
     await Promise.all([noteOpening(instance, running, command), putRuleInForce(instance, session, running, command)]);
+    await instance.opened.set(running, 'opening');
     await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
+    await instance.opened.set(running, 'open');
     await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);
   } catch (error) {
     instance.acks.forget();
-    // A replica whose own log waits for acknowledgements would apply nothing.
-    await count(instance, session, 0).catch(() => undefined);
-    await session.query(dialect.close.statement, [], queryTimeoutMs).catch(() => undefined);
+    // It may be open, and commits may wait in it: closed by statements it would tell their clients that they were acknowledged.
+    await fence(instance);
     throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
   }
   instance.facts.of(running.pid).role = 'primary';

@@ -1,5 +1,6 @@
 import { EngineError } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
+import { keepClosed } from './keep-closed.ts';
 import type { SilenceMs } from './let-go.ts';
 import { keepApplying } from './received.ts';
 import { endReceiving } from './receiver-control.ts';
@@ -24,6 +25,7 @@ export async function seal(instance: Instance): Promise<void> {
   const silentMs = silenceOf(instance);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
     const channel = await endReceiving(instance, session, silentMs);
+    await keepClosed(instance, session);
     await upstream.clear(running);
     // Only where both threads are stopped this may take long; `maintain` does it then.
     if (channel?.applier === 'stopped' && dialect.gtids === 'sets') await keepApplying(session, dialect);

@@ -115,6 +115,7 @@ async function launch(instance: Instance, end: LogEnd, signal: AbortSignal): Pro
     throw error;
   });
   instance.facts.of(running.pid);
+  await instance.opened.set(running, 'fenced');
   instance.lines.forget();
   return plan;
 }

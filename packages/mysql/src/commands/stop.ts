@@ -1,9 +1,10 @@
-import type { Position } from '@understudy/core';
+import { type Position, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs, readIfThere } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { changeIdentity, encodeEnd } from '../disk/identity.ts';
 import type { Instance } from '../instance.ts';
+import { readPosition } from '../observe/position.ts';
 import { cutClients, handOver } from './handover.ts';
 
 const flushTimeoutMs = 1000;
@@ -32,12 +33,15 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     throw error;
   });
   facts.life = 'ending';
-  if (mode === 'handover' && end !== null && (await isFlushed(instance))) {
+  const still =
+    mode === 'handover' && end !== null && (await isFlushed(instance)) ? await seenStill(instance, end) : null;
+  if (still !== null) {
     // Noted first: whoever sees the server gone sees its end too. Nothing is written any more, which the size of the log proves.
-    await noteEnd(instance, end);
+    await noteEnd(instance, still);
     return fence(instance);
   }
   if (mode === 'handover') await instance.sql.fresh(flushTimeoutMs, cutClients).catch(() => undefined);
+  const last = end === null ? null : await seenStill(instance, end);
   await instance.sql.close();
   instance.process.terminate();
   if ((await instance.process.waitForExit(Math.max(100, endMs - monotonicMs()))) === 'running') {
@@ -47,7 +51,10 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     return;
   }
   // The server removes this file last of all.
-  if ((await readIfThere(instance.paths.pidFile)) === null) await noteEnd(instance, end);
+  if (last === null || (await readIfThere(instance.paths.pidFile)) !== null) return;
+  const log = await newestBinlog(instance.options.dataDir);
+  const isLast = instance.dialect.close.stops === 'everybody' || (log !== null && endsWith(log, last.log));
+  if (isLast) await noteEnd(instance, { ...last, log });
 }
 
 /**
@@ -64,10 +71,37 @@ async function isFlushed({ sql }: Instance): Promise<boolean> {
     );
 }
 
-/** Writes where the run ended; nothing when that is not known. */
-async function noteEnd({ options, owner }: Instance, end: Position | null): Promise<void> {
-  if (end === null) return;
-  const log = await newestBinlog(options.dataDir);
+type Log = { readonly name: string; readonly sizeBytes: number } | null;
+
+/** An end, and the log as it was before it was read. */
+interface StillEnd {
+  readonly end: Position;
+  readonly log: Log;
+}
+
+/**
+ * Reads again what a closed server holds: where privileged sessions can write all the same, one may have done so since. The log is looked
+ * at first, so that what is written after this shows in its size.
+ *
+ * @returns null when it moved, or does not answer: then the end of this run is not known.
+ */
+async function seenStill(instance: Instance, end: Position): Promise<StillEnd | null> {
+  const log = await newestBinlog(instance.options.dataDir);
+  const { position } = await instance.sql
+    .fresh(flushTimeoutMs, (session) => readPosition(instance, session))
+    .catch(() => ({ position: null }));
+  return position !== null && relation(position, end) === 'equal' ? { end, log } : null;
+}
+
+/** A shutdown writes one event of this size at most; the smallest transaction is longer. */
+const stopEventBytes = 32;
+
+/** Whether a log that has ended has no more than the end of the shutdown behind what was seen. */
+const endsWith = (log: NonNullable<Log>, seen: Log): boolean =>
+  seen !== null && seen.name === log.name && log.sizeBytes - seen.sizeBytes <= stopEventBytes;
+
+/** Writes where the run ended. */
+async function noteEnd({ options, owner }: Instance, { end, log }: StillEnd): Promise<void> {
   await changeIdentity(options.dataDir, owner, (identity) => ({ ...identity, end: encodeEnd(end, log) }));
 }
 

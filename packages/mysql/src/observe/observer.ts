@@ -9,6 +9,7 @@ import {
 } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
+import { noteCounting } from '../commands/keep-counting.ts';
 import { isOpen } from '../dialect/dialect.ts';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
@@ -18,6 +19,8 @@ import type { RunningServer } from '../process/server-process.ts';
 import type { Session } from '../sql/session.ts';
 import { ApplierWatch, applierWarning, shortText } from './applier.ts';
 import type { Channel } from './channel.ts';
+import { type Role, roleOf } from './opened.ts';
+import { pauseAdvice } from './outside.ts';
 import { type Reading, readPosition, syncsEachEvent } from './position.ts';
 import type { Probe } from './probe.ts';
 import { ReceiverWatch } from './receiver.ts';
@@ -28,6 +31,8 @@ const queryTimeoutMs = 500;
 export const unresponsiveAfterMs = 3000;
 
 export type Reports = ReadonlyMap<MemberId, MemberReport>;
+
+const closedWarning = `read_only (or super_read_only) was switched ON from outside on the leader: clients cannot write, and it goes on leading, as others still acknowledge to it. Run SET GLOBAL read_only = OFF to let them write. ${pauseAdvice}`;
 
 /** A server that is not up yet has no socket, or nobody listens on it. */
 function saysNotReady(error: unknown): boolean {
@@ -44,6 +49,8 @@ export class Observer {
   readonly #applier = new ApplierWatch();
   #last: { readonly pid: number; readonly state: EngineState } | null = null;
   #failingSinceMs: number | null = null;
+  /** Somebody else has closed the leader. */
+  #closed = false;
 
   constructor(instance: Instance, probe: Probe) {
     this.#instance = instance;
@@ -56,7 +63,11 @@ export class Observer {
   get warnings(): readonly string[] {
     if (this.#instance.process.running === null) return [];
     const { error } = this.#applier;
-    return [...this.#receiver.warnings, ...(error === null ? [] : [applierWarning(error)])];
+    return [
+      ...(this.#closed ? [closedWarning] : []),
+      ...this.#receiver.warnings,
+      ...(error === null ? [] : [applierWarning(error)]),
+    ];
   }
 
   /** The running replica as it was when it was looked at last; null when it is none. */
@@ -125,8 +136,10 @@ export class Observer {
     const session = await this.#instance.sql.monitor(queryTimeoutMs);
     facts.answered = 'once';
     const [row] = await session.query('select @@global.read_only as ro', [], queryTimeoutMs);
+    const isOpenNow = isOpen(row?.ro ?? '');
+    const found = await this.#role(running, isOpenNow);
     // A leader that is being stopped closes first.
-    if (facts.life === 'serving') facts.role = isOpen(row?.ro ?? '') ? 'primary' : 'replica';
+    if (facts.life === 'serving') facts.role = found.role;
     const systemId = await this.#instance.systemId();
     const reading = await readPosition(this.#instance, session);
     const { applied, received, channel, others } = reading;
@@ -147,7 +160,25 @@ export class Observer {
     this.#instance.lag.reset();
     const replicas = await this.#replicas.look(session, reports, applied);
     const acks = this.#instance.acks.state(running.pid);
-    return { kind: 'primary', systemId, position: applied, acks, replicas };
+    if (acks.running === null) await noteCounting(this.#instance, session);
+    const state = { kind: 'primary', systemId, position: applied, acks, replicas } as const;
+    return found.by === 'outside' && isOpenNow ? { ...state, opened: 'outside' } : state;
+  }
+
+  /** What the server is by what its agents did, and what somebody else made of it, for people. */
+  async #role(running: RunningServer, isOpenNow: boolean): Promise<Role> {
+    const { opened, outside, facts } = this.#instance;
+    const phase = await opened.of(running);
+    const found = roleOf(phase, isOpenNow);
+    if (facts.life !== 'serving') return found;
+    if (isOpenNow && (phase === null || phase === 'opening')) await opened.set(running, 'open');
+    this.#closed = found.by === 'outside' && !isOpenNow;
+    if (found.by === 'outside' && isOpenNow) {
+      const text =
+        'read_only was switched OFF from outside on a server that its agent has not opened: it is ended, and starts again closed.';
+      outside.note('opened', `${text} ${pauseAdvice}`);
+    }
+    return found;
   }
 
   /**
