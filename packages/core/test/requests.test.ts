@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   type Decision,
   epoch,
+  incarnation,
   type Memory,
   ms,
   type OperatorRequest,
@@ -17,6 +18,7 @@ import {
   confirmed,
   cut,
   decideOn,
+  disconnected,
   fresh,
   kindsOf,
   member,
@@ -207,7 +209,18 @@ test('switchover: what is not ready within its time is given up before anything 
 test('a scheduled switchover waits for its time', () => {
   const decision = asked(switchover({ notBeforeWallMs: 1_700_000_000_001 }));
   assert.equal(codeOf(decision), 'leading');
-  assert.deepEqual(kindsOf(asked(switchover({ notBeforeWallMs: 1_700_000_000_000 }))), ['checkpoint']);
+  const due = asked(switchover({ notBeforeWallMs: 1_700_000_000_000 }));
+  assert.deepEqual(kindsOf(due), ['commit: begin scheduled request']);
+  assert.deepEqual(commitOf(due).put, [{ key: 'request', value: { ...switchover(), askedWallMs: 1_700_000_000_000 } }]);
+});
+
+test('when a scheduled switchover begins is decided by the clock of the leader alone', () => {
+  const request = switchover({ notBeforeWallMs: 1_600_000_000_000 });
+  const store = { request, paused: true };
+  const others = decideOn({ store, peers: { [n1]: silent(5000) } }, { leaderNotOpenSince: null });
+  assert.equal(others.suspects, null, 'a cluster that is paused stays so until the store says that it has begun');
+  const missed = asked(switchover({ notBeforeWallMs: 1_700_000_000_000 - 70_001 }));
+  assert.match(outcomeOf(missed)?.reason ?? '', /^Its time passed 70 s ago/);
 });
 
 test('switchover waits for a change of ackers to end', () => {
@@ -264,7 +277,7 @@ test('failover to the leader is refused', () => {
 
 test('failover that does not happen in its time ends as failed, by the leader that goes on', () => {
   const seen = asked(failover());
-  assert.equal(codeOf(seen), 'request-seen');
+  assert.deepEqual(seen.memory.request, { id: 'r1', since: NOW, step: 'seen' });
   assert.deepEqual(asked(failover(), {}, since('seen', 10_000)).commands, []);
   assert.equal(outcomeOf(asked(failover(), {}, since('seen', 10_001)))?.result, 'failed');
 });
@@ -327,8 +340,122 @@ test('reinit: waits for an open leader and for other work', () => {
   assert.deepEqual(decideOn({ store: { request: reinit() }, job }).commands, []);
 });
 
-test('restart: the request is closed before the server goes down', () => {
-  assert.deepEqual(kindsOf(decideOn({ store: { request: restart() } })), ['commit: close request', 'restart']);
+test('reinit: a copy that could not be begun ends as failed, with what was said', () => {
+  const failures = [{ command: 'clone', agoMs: 50, code: 'ENGINE_CLONE_FAILED', message: 'No room.' }];
+  const failed = decideOn({ store: { request: reinit() }, failures }, since('seen', 100));
+  assert.equal(outcomeOf(failed)?.result, 'failed');
+  assert.match(outcomeOf(failed)?.reason ?? '', /No room/);
+  const before = decideOn({ store: { request: reinit() }, failures }, since('seen', 10));
+  assert.deepEqual(
+    kindsOf(before),
+    ['clone', 'commit: close request'],
+    'what failed before it was asked for is another matter',
+  );
+});
+
+const begun = (until: 'runs' | 'streams' | 'counts'): OperatorRequest => ({
+  kind: 'restart',
+  id: 'r1',
+  member: n2,
+  begun: { by: process1(n2), until },
+});
+
+test('restart: the server goes down first, then that is written; the request stays until it acknowledges again', () => {
+  const first = decideOn({ store: { request: restart() } });
+  assert.deepEqual(kindsOf(first), ['restart', 'commit: begin restart']);
+  assert.deepEqual(commitOf(first).put, [{ key: 'request', value: begun('counts') }]);
+  const unwritten = decideOn({ store: { request: restart() } }, first.memory);
+  assert.deepEqual(kindsOf(unwritten), ['commit: begin restart'], 'not restarted again');
+  const job = { kind: 'stop', sinceMs: 10, progress: null } as const;
+  assert.equal(outcomeOf(decideOn({ store: { request: begun('counts') }, job }, first.memory)), null);
+  const unseen = { [n1]: fresh(n1, primary({ replicas: [confirmed(n3)] })) };
+  assert.equal(outcomeOf(decideOn({ store: { request: begun('counts') }, peers: unseen }, first.memory)), null);
+  const uncounted = { request: begun('counts'), record: { rule: any(1, n3) } };
+  assert.equal(outcomeOf(decideOn({ store: uncounted }, first.memory)), null);
+  const back = outcomeOf(decideOn({ store: { request: begun('counts') } }, first.memory));
+  assert.deepEqual([back?.result, back?.reason], ['done', 'n2 has restarted, and streams and acknowledges again.']);
+});
+
+test('restart: what does not come back ends as failed, what is not counted any more as done', () => {
+  const late = since('restarting', 60_001);
+  const down = decideOn({ store: { request: begun('streams') }, engine: stopped('crashed') }, late);
+  assert.match(outcomeOf(down)?.reason ?? '', /its server does not run after 60 s/);
+  const broken = decideOn({ store: { request: begun('streams') }, engine: disconnected() }, late);
+  assert.equal(outcomeOf(broken)?.result, 'failed');
+  const uncounted = { request: begun('counts'), record: { rule: any(1, n3) } };
+  assert.equal(outcomeOf(decideOn({ store: uncounted }, late))?.result, 'done');
+  const failures = [{ command: 'restart', agoMs: 50, code: 'ENGINE_START_FAILED', message: 'FATAL: no.' }];
+  const refused = decideOn({ store: { request: begun('runs') }, failures }, since('restarting', 100));
+  assert.match(outcomeOf(refused)?.reason ?? '', /did not restart: FATAL: no\./);
+});
+
+test('restart: a new agent begins it again, as it cannot know how far the old one came', () => {
+  const request = { ...begun('streams'), begun: { by: incarnation('n2.0'), until: 'streams' } } as OperatorRequest;
+  assert.deepEqual(kindsOf(decideOn({ store: { request } })), ['restart', 'commit: begin restart']);
+});
+
+test('restart: the last one that acknowledges is not taken away, unless that is wanted', () => {
+  const alone = { [n1]: fresh(n1, primary({ replicas: [confirmed(n2), confirmed(n3, { kind: 'catching-up' })] })) };
+  const refused = outcomeOf(decideOn({ store: { request: restart() }, peers: alone }));
+  assert.equal(refused?.result, 'refused');
+  assert.match(refused?.reason ?? '', /Without n2 0 of \(n2, n3\) would acknowledge.*--force/);
+  const forced: OperatorRequest = { kind: 'restart', id: 'r1', member: n2, force: 'yes' };
+  assert.deepEqual(kindsOf(decideOn({ store: { request: forced }, peers: alone }))[0], 'restart');
+  const record = { rule: any(1, n3) };
+  assert.equal(kindsOf(decideOn({ store: { request: restart(), record }, peers: alone }))[0], 'restart', 'not counted');
+});
+
+// What nobody carries out.
+
+test('a request that nobody carries out is closed by any member, a little after its time', () => {
+  const peers = { [n1]: silent(60_000), [n3]: silent(60_000) };
+  for (const [request, limitMs] of [
+    [failover({ to: n3 }), 12_000],
+    [failover({ proof: 'quorum' }), 12_000],
+    [switchover({ to: n3 }), 25_000],
+    [reinit(n3), 35_000],
+    [restart(n3), 45_000],
+  ] as const) {
+    for (const engine of [replica(), cut(), stopped('crashed')]) {
+      const seals = { [n2]: seal(at(5, 4500)) };
+      assert.equal(outcomeOf(decideOn({ engine, peers, store: { request, seals } }, since('seen', limitMs))), null);
+      const ended = outcomeOf(decideOn({ engine, peers, store: { request, seals } }, since('seen', limitMs + 1)));
+      assert.equal(ended?.result, 'failed', request.kind);
+    }
+  }
+  const scheduled = switchover({ notBeforeWallMs: 1_800_000_000_000 });
+  assert.equal(decideOn({ peers, store: { request: scheduled } }, since('seen', 90_000)).memory.request, null);
+});
+
+test('a target that was chosen is given time to open', () => {
+  const store = { request: failover({ to: n3 }), record: { leader: n3, phase: 'promoting' as const, opened: null } };
+  assert.equal(outcomeOf(decideOn({ store }, since('seen', 42_000))), null);
+  assert.equal(outcomeOf(decideOn({ store }, since('seen', 42_001)))?.result, 'failed');
+});
+
+test('a member that does not answer is described by what is known of it', () => {
+  const text = (change: ObservationChange & { readonly store?: StoreChange }) =>
+    outcomeOf(asked(reinit(n3), change, since('seen', 30_001)))?.reason ?? '';
+  assert.match(text({ store: { sessions: [n1, n2] }, peers: { [n3]: silent(9000) } }), /n3's agent does not run/);
+  assert.match(text({ peers: { [n3]: silent(9000) } }), /alive by its session.*not heard by n1/);
+  assert.match(text({ peers: { [n3]: fresh(n3, absent) } }), /n3's agent is there.*its server is absent/);
+});
+
+test('what was asked long ago, of agents that were all away, is not carried out any more', () => {
+  const asked1 = { askedWallMs: 1_700_000_000_000 - 90_001 };
+  for (const request of [
+    { ...failover(), ...asked1, timeoutMs: 30_000 },
+    { ...reinit(), ...asked1 },
+    { ...restart(), ...asked1 },
+  ] as OperatorRequest[]) {
+    assert.match(
+      outcomeOf(decideOn({ engine: cut(), store: { request } }))?.reason ?? '',
+      /90 s ago.*not begun so late/,
+    );
+    const inTime = { ...request, askedWallMs: 1_700_000_000_000 - 90_000 } as OperatorRequest;
+    assert.equal(outcomeOf(decideOn({ engine: cut(), store: { request: inTime } }))?.result === 'failed', false);
+  }
+  assert.equal(outcomeOf(asked({ ...switchover(), ...asked1 } as OperatorRequest))?.result, 'failed');
 });
 
 test('reinit and restart of the leader are refused; of a node that does not answer they end after a while', () => {
@@ -347,18 +474,15 @@ test('a request of another id starts its own clock', () => {
 test('a sealed node goes on with nothing but its request', () => {
   const store = { seals: { [n2]: seal(at(5, 4500)) }, request: restart() };
   assert.deepEqual(kindsOf(decideOn({ engine: cut(), store, peers: { [n3]: fresh(n3, replica()) } })), [
-    'commit: close request',
     'restart',
+    'commit: begin restart',
   ]);
 });
 
-test('reinit and restart are refused where there is nothing of ours to copy over or to restart', () => {
-  const engine = { kind: 'refused', problem: 'It was made by PostgreSQL 9.6.' } as const;
-  for (const request of [reinit(), restart()]) {
-    const decision = decideOn({ engine, store: { request } });
-    assert.deepEqual(kindsOf(decision), ['commit: close request']);
-    assert.equal(outcomeOf(decision)?.result, 'refused');
-  }
+test('a restart is refused where there is no server of ours; a new copy is made whatever the data is like', () => {
+  const engine = { kind: 'refused', problem: 'Its control file is damaged.' } as const;
+  assert.equal(outcomeOf(decideOn({ engine, store: { request: restart() } }))?.result, 'refused');
+  assert.deepEqual(kindsOf(decideOn({ engine, store: { request: reinit() } })), ['clone', 'commit: close request']);
   assert.equal(outcomeOf(decideOn({ engine: absent, store: { request: restart() } }))?.result, 'refused');
   assert.deepEqual(kindsOf(decideOn({ engine: absent, store: { request: reinit() } })), [
     'clone',

@@ -1,7 +1,13 @@
 /** What operators change through the API. Everything goes into the store by compare-and-swap; the outcome is read from there. */
 
 import { randomUUID } from 'node:crypto';
-import { type ClusterConfig, memberId, type OperatorRequest, type RequestOutcome } from '@understudy/core';
+import {
+  type ClusterConfig,
+  memberId,
+  type OperatorRequest,
+  type RequestOutcome,
+  type Versioned,
+} from '@understudy/core';
 import { StoreError, type Write } from '@understudy/store';
 import type { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
@@ -20,7 +26,8 @@ import type { OutcomeView, RequestState } from './views.ts';
 const STORE_DEADLINE_MS = 2_000;
 /** How long past the request's own deadline its outcome is waited for. */
 const OUTCOME_GRACE_MS = 5_000;
-const MEMBER_WORK_MS = 35_000;
+/** A member may take 30 s to begin, and a restarted server 60 s to be back. */
+const MEMBER_WORK_MS = 95_000;
 /** Requests that come here in quick succession meet a moving store; more attempts than this mean a fight with somebody else. */
 const MAX_ATTEMPTS = 5;
 
@@ -30,6 +37,7 @@ export function switchoverRequest(agent: Agent, body: z.output<typeof switchover
   return {
     kind: 'switchover',
     id: randomUUID(),
+    askedWallMs: Date.now(),
     from: from === null ? null : memberId(from),
     to: to === null ? null : memberId(to),
     notBeforeWallMs: body.scheduled_at == null ? null : Date.parse(body.scheduled_at),
@@ -48,7 +56,14 @@ export function failoverRequest(agent: Agent, body: z.output<typeof failoverBody
     );
   }
   const timeoutMs = body.timeoutMs ?? agent.clusterConfig.switchoverTimeoutMs;
-  return { kind: 'failover', id: randomUUID(), to: memberId(to), proof: body.proof, timeoutMs };
+  return {
+    kind: 'failover',
+    id: randomUUID(),
+    askedWallMs: Date.now(),
+    to: memberId(to),
+    proof: body.proof,
+    timeoutMs,
+  };
 }
 
 export function memberRequest(
@@ -56,7 +71,10 @@ export function memberRequest(
   kind: 'reinit' | 'restart',
   body: z.output<typeof memberBodySchema>,
 ): OperatorRequest {
-  return { kind, id: randomUUID(), member: memberId(body.member ?? agent.self) };
+  const common = { id: randomUUID(), askedWallMs: Date.now(), member: memberId(body.member ?? agent.self) };
+  const timed = body.timeoutMs === undefined ? common : { ...common, timeoutMs: body.timeoutMs };
+  if (kind === 'reinit') return { kind, ...timed };
+  return { kind, ...timed, ...(body.force === true ? { force: 'yes' } : {}) };
 }
 
 /** Whether the names in a request can be right at all; what else there is to say against it, the leader says. */
@@ -78,17 +96,28 @@ function checkNames(agent: Agent, request: OperatorRequest): void {
 
 /** How long the outcome of a request can take. */
 export function longestMs(request: OperatorRequest): number {
-  return 'timeoutMs' in request ? request.timeoutMs + OUTCOME_GRACE_MS : MEMBER_WORK_MS;
+  const { kind, timeoutMs } = request;
+  if (kind === 'reinit' || kind === 'restart') return MEMBER_WORK_MS + (timeoutMs ?? 0);
+  return timeoutMs + OUTCOME_GRACE_MS;
 }
 
-/** Puts a request into the store, if none is pending. @throws HttpProblem */
+/**
+ * Puts a request into the store, if none is pending. An override takes the place of whatever is: it is what an operator does when
+ * nothing else has worked.
+ * @throws HttpProblem
+ */
 export async function submit(agent: Agent, request: OperatorRequest): Promise<void> {
   checkNames(agent, request);
   const pending = agent.link.decoded?.content.request ?? null;
-  if (pending !== null) throw alreadyPending(pending.value);
+  const replaces = request.kind === 'failover' && request.proof === 'override';
+  if (pending !== null && !replaces) throw alreadyPending(pending.value);
   const put: Write = { kind: 'put', key: 'request', value: encodeStoreValue(request) };
+  const [compare, ended] =
+    pending === null
+      ? [{ kind: 'absent', key: 'request' } as const, []]
+      : withdrawal(pending, `${requestView(request).text} took its place.`);
   const result = await reachStore(() =>
-    agent.link.transact([{ kind: 'absent', key: 'request' }], [put, ...surplus(agent.link)], STORE_DEADLINE_MS),
+    agent.link.transact([compare], [put, ...ended, ...surplus(agent.link)], STORE_DEADLINE_MS),
   );
   if (result.kind === 'committed') return;
   const other = agent.link.decoded?.content.request?.value;
@@ -107,8 +136,34 @@ function alreadyPending(request: OperatorRequest) {
     409,
     'REQUEST_PENDING',
     `Another request is under way: ${text} (${id}).`,
-    `Wait for it: GET /understudy/requests/${id}. A scheduled switchover can be taken back with DELETE /switchover.`,
+    `Wait for it, or take it back: understudy request cancel (DELETE /understudy/requests/${id}).`,
   );
+}
+
+/** What must still be so, and what is written, when a pending request ends because somebody took it back. */
+function withdrawal({ value, revision }: Versioned<OperatorRequest>, reason: string) {
+  const { id, kind } = value;
+  const outcome: RequestOutcome = { id, kind, result: 'refused', reason, wallMs: Date.now() };
+  const compare = { kind: 'unchanged', key: 'request', modRevision: storeRevision(revision) } as const;
+  const write: Write = { kind: 'put', key: `outcomes/${id}`, value: encodeStoreValue(outcome) };
+  return [compare, [write], outcome] as const;
+}
+
+/**
+ * Takes back a pending request. What has begun of it goes on without it: a server that is stopping stops, and the next leader is chosen
+ * as after a crash.
+ * @throws HttpProblem
+ */
+export async function cancelRequest(agent: Agent, id: string): Promise<OutcomeView> {
+  const pending = agent.link.decoded?.content.request ?? null;
+  if (pending === null || pending.value.id !== id) {
+    throw problem(404, 'NOT_PENDING', `Request ${id} is not pending.`, `See GET /understudy/requests/${id}.`);
+  }
+  const [compare, ended, outcome] = withdrawal(pending, 'An operator took it back.');
+  const writes: Write[] = [{ kind: 'delete', key: 'request' }, ...ended];
+  const result = await reachStore(() => agent.link.transact([compare], writes, STORE_DEADLINE_MS));
+  if (result.kind === 'committed') return outcomeView(outcome);
+  throw problem(409, 'OVERTAKEN', 'The request has changed or ended meanwhile.', `See GET /understudy/requests/${id}.`);
 }
 
 /** Carries out a store call; what goes wrong there is said in the words of the API. */
@@ -161,39 +216,7 @@ export async function cancelSwitchover(agent: Agent): Promise<OutcomeView> {
   if (pending?.value.kind !== 'switchover' || pending.value.notBeforeWallMs === null) {
     throw problem(404, 'NOTHING_SCHEDULED', 'No switchover is scheduled.', 'GET /understudy/status shows what is.');
   }
-  const { id, kind, notBeforeWallMs } = pending.value;
-  if (notBeforeWallMs <= Date.now()) {
-    throw problem(
-      409,
-      'ALREADY_UNDER_WAY',
-      'The switchover has begun.',
-      `Wait for it: GET /understudy/requests/${id}.`,
-    );
-  }
-  const outcome: RequestOutcome = {
-    id,
-    kind,
-    result: 'refused',
-    reason: 'An operator took it back.',
-    wallMs: Date.now(),
-  };
-  const result = await reachStore(() =>
-    agent.link.transact(
-      [{ kind: 'unchanged', key: 'request', modRevision: storeRevision(pending.revision) }],
-      [
-        { kind: 'delete', key: 'request' },
-        { kind: 'put', key: `outcomes/${id}`, value: encodeStoreValue(outcome) },
-      ],
-      STORE_DEADLINE_MS,
-    ),
-  );
-  if (result.kind === 'committed') return outcomeView(outcome);
-  throw problem(
-    409,
-    'ALREADY_UNDER_WAY',
-    'The switchover has begun or ended meanwhile.',
-    `See GET /understudy/requests/${id}.`,
-  );
+  return cancelRequest(agent, pending.value.id);
 }
 
 /** Names the configuration that is in force, for `If-Match`: whoever sends it back changes nothing that they have not seen. */
@@ -327,10 +350,8 @@ export async function forgetMember(agent: Agent, name: string): Promise<void> {
   const result = await reachStore(() =>
     agent.link.transact(
       [{ kind: 'absent', key: `sessions/${id}` }],
-      [
-        { kind: 'delete', key: `members/${id}` },
-        { kind: 'delete', key: `seals/${id}` },
-      ],
+      // Not its seal: an election may be counting on it, and it stays true.
+      [{ kind: 'delete', key: `members/${id}` }],
       STORE_DEADLINE_MS,
     ),
   );

@@ -34,6 +34,10 @@ export const failoverBodySchema = z.strictObject({
 /** `POST /reinitialize` and `POST /restart`. Without `member`: the one that is asked. */
 export const memberBodySchema = z.looseObject({
   member: memberNameSchema.nullish(),
+  /** A restart: also when all writes would wait for this member meanwhile. */
+  force: z.boolean().optional(),
+  /** How long a restarted server may take to be back as it was. */
+  timeoutMs: timeoutMs.optional(),
   waitMs: waitMs.optional(),
 });
 

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import {
   awaitOutcome,
+  cancelRequest,
   cancelSwitchover,
   changeConfig,
   configTag,
@@ -259,6 +260,13 @@ export const ROUTES: readonly Route[] = [
       const state = requestState(agent, id);
       return state === null ? answerOf(null, id) : ok(state);
     },
+  },
+  {
+    method: 'DELETE',
+    path: '/understudy/requests/:id',
+    summary: 'Take back a request that is pending.',
+    answer: requestStateSchema,
+    handle: async ({ agent, params }) => ok({ state: 'ended', outcome: await cancelRequest(agent, params.id ?? '') }),
   },
   {
     method: 'POST',

@@ -87,8 +87,12 @@ export const memberSchema: z.ZodType<Member> = z.object({
 const requestId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);
 const timeoutMs = z.number().min(1).max(3_600_000);
 
+/** Absent in what agents wrote before requests were dated. */
+const askedWallMs = wallMs.optional();
+
 export const requestSchema: z.ZodType<OperatorRequest> = z.discriminatedUnion('kind', [
   z.object({
+    askedWallMs,
     kind: z.literal('switchover'),
     id: requestId,
     from: memberIdSchema.nullable(),
@@ -97,14 +101,29 @@ export const requestSchema: z.ZodType<OperatorRequest> = z.discriminatedUnion('k
     timeoutMs,
   }),
   z.object({
+    askedWallMs,
     kind: z.literal('failover'),
     id: requestId,
     to: memberIdSchema,
     proof: z.enum(['quorum', 'override']),
     timeoutMs,
   }),
-  z.object({ kind: z.literal('reinit'), id: requestId, member: memberIdSchema }),
-  z.object({ kind: z.literal('restart'), id: requestId, member: memberIdSchema }),
+  z.object({
+    askedWallMs,
+    kind: z.literal('reinit'),
+    id: requestId,
+    member: memberIdSchema,
+    timeoutMs: timeoutMs.optional(),
+  }),
+  z.object({
+    askedWallMs,
+    kind: z.literal('restart'),
+    id: requestId,
+    member: memberIdSchema,
+    timeoutMs: timeoutMs.optional(),
+    force: z.literal('yes').optional(),
+    begun: z.object({ by: incarnationSchema, until: z.enum(['runs', 'streams', 'counts']) }).optional(),
+  }),
 ]);
 
 export const outcomeSchema: z.ZodType<RequestOutcome> = z.object({

@@ -41,8 +41,8 @@ export class Tempo {
 export function isBusy(observation: Observation, decision: Decision): 'yes' | 'no' {
   if (observation.store.kind === 'never') return 'no';
   const { record, request, seals } = observation.store.content;
-  const isDue = (notBefore: number | null) => notBefore === null || notBefore <= observation.wallMs;
-  const hasRequest = request !== null && (request.value.kind !== 'switchover' || isDue(request.value.notBeforeWallMs));
+  const hasRequest =
+    request !== null && (request.value.kind !== 'switchover' || request.value.notBeforeWallMs === null);
   const isElecting = record !== null && [...seals.values()].some((seal) => seal.value.epoch === record.value.epoch);
   const isOpening = record?.value.phase === 'promoting' && record.value.leader === observation.self;
   const isStarting = observation.engine.kind === 'starting';

@@ -11,6 +11,7 @@ import { follow, rememberRefusal, rememberStopped, replaceUnopened } from './fol
 import { failedPromotion, fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { leave, nothingToLeave } from './leave.ts';
+import { rememberRequest } from './request-end.ts';
 import { memberRequests } from './requests.ts';
 import { sealWhenSuspected, staySealed } from './seal.ts';
 import { suspicion } from './suspicion.ts';
@@ -137,8 +138,6 @@ function remember(turn: LedTurn): Memory {
   const leaderLive = freshPeer(turn, leader);
   const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
   const notOpenSince = memory.leaderNotOpenSince?.epoch === epoch ? memory.leaderNotOpenSince.since : obs.now;
-  const request =
-    memory.request !== null && turn.content.request?.value.id === memory.request.id ? memory.request : null;
   return {
     ackersGoneSince: gone,
     ackersUnfitSince: unfit,
@@ -152,7 +151,7 @@ function remember(turn: LedTurn): Memory {
     promotionFailed: failedPromotion(turn),
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
-    request,
+    request: rememberRequest(turn),
     leaving: obs.leaving === 'yes' ? (memory.leaving ?? null) : null,
     leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
     cascade: rememberCascade(turn),

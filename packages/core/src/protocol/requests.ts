@@ -1,9 +1,17 @@
 import { distanceBytes, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
-import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts';
-import type { Versioned } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
 import { takeLeadership } from './election.ts';
+import { reinit, restart } from './member-work.ts';
+import {
+  type Closing,
+  closeRequest,
+  closing,
+  forgotten,
+  overdue,
+  overdueElsewhere,
+  type Request,
+} from './request-end.ts';
 import { isFed } from './topology.ts';
 import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
 
@@ -11,39 +19,8 @@ type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 
 /** How long a switchover waits for a node that is alive by its session and not heard yet; at most half of its own time. */
 const FIRST_WORD_MS = 5_000;
-
-interface Closing {
-  readonly expect: readonly Expectation[];
-  readonly put: readonly StorePut[];
-}
-
-/** Removes the pending request and records how it ended, in one transaction with whatever else the caller writes. */
-function closing(
-  turn: LedTurn,
-  request: Versioned<OperatorRequest>,
-  result: RequestOutcome['result'],
-  reason: string,
-): Closing {
-  const { id, kind } = request.value;
-  return {
-    expect: [{ key: 'request', is: request.revision }],
-    put: [
-      { key: 'request', value: 'delete' },
-      { key: `outcomes/${id}`, value: { id, kind, result, reason, wallMs: turn.obs.wallMs } },
-    ],
-  };
-}
-
-/** Ends the pending request with a reason, and does nothing else. */
-function closeRequest(
-  turn: LedTurn,
-  request: Versioned<OperatorRequest>,
-  result: RequestOutcome['result'],
-  text: string,
-): Step {
-  const { expect, put } = closing(turn, request, result, text);
-  return act(`request-${result}`, text, [{ kind: 'commit', purpose: 'close request', expect, put }], { request: null });
-}
+/** How long after its time a scheduled switchover is still begun, beyond its own limit: a change of leader may lie in between. */
+const MISSED_MS = 60_000;
 
 /** What a freshly opened leader says about the request that brought it here, if one did. */
 export function outcomeOfElection(turn: LedTurn): Closing {
@@ -71,43 +48,18 @@ export function leaderRequests(turn: LedTurn): Step | null {
       return switchover(turn, request, value);
     case 'failover':
       if (value.to === turn.obs.self) return closeRequest(turn, request, 'refused', `${value.to} leads already.`);
-      return overdue(
-        turn,
-        request,
-        value.timeoutMs,
-        `${value.to} did not take over; it may be down, behind, or without a quorum of seals.`,
-      );
+      return overdue(turn, request);
     case 'reinit':
-      if (value.member === turn.obs.self) {
-        return closeRequest(
-          turn,
-          request,
-          'refused',
-          `${value.member} is the leader; switch over to another node first.`,
-        );
-      }
-      return overdue(turn, request, REMOTE_WORK_MS, `${value.member} did not answer; is its agent running?`);
     case 'restart':
-      if (value.member === turn.obs.self) {
-        return closeRequest(
-          turn,
-          request,
-          'refused',
-          `${value.member} is the leader; switch over first, then restart it as a replica.`,
-        );
-      }
-      return overdue(turn, request, REMOTE_WORK_MS, `${value.member} did not answer; is its agent running?`);
+      if (value.member !== turn.obs.self) return overdue(turn, request);
+      return closeRequest(turn, request, 'refused', ASK_ANOTHER[value.kind](value.member));
   }
 }
 
-const REMOTE_WORK_MS = 30_000;
-
-function overdue(turn: LedTurn, request: Versioned<OperatorRequest>, limitMs: number, text: string): Step | null {
-  const since = sinceOf(turn, request.value.id);
-  if (since === null)
-    return wait('request-seen', 'An operator asked another node for something.', begin(turn, request.value.id, 'seen'));
-  return elapsedMs(since, turn.obs.now) > limitMs ? closeRequest(turn, request, 'failed', text) : null;
-}
+const ASK_ANOTHER = {
+  reinit: (member: MemberId) => `${member} is the leader; switch over to another node first.`,
+  restart: (member: MemberId) => `${member} is the leader; switch over first, then restart it as a replica.`,
+} as const;
 
 function sinceOf(turn: LedTurn, id: string): typeof turn.obs.now | null {
   return turn.memory.request?.id === id ? turn.memory.request.since : null;
@@ -122,12 +74,14 @@ const begin = (turn: LedTurn, id: string, step: string) => ({
  * after the stop, among nodes that hold its very end; choosing it before loses writes (C#11114). What remains is done by
  * `leaderDown` (publish the end) and by the election.
  */
-function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: Switchover): Step | null {
+function switchover(turn: LedTurn, request: Request, value: Switchover): Step | null {
   const { obs } = turn;
   if (value.from !== null && value.from !== obs.self) {
     return closeRequest(turn, request, 'refused', `${value.from} does not lead any more; ${obs.self} does.`);
   }
-  if (dueHandover(turn) === null) return null;
+  if (value.notBeforeWallMs !== null) return scheduled(turn, request, value, value.notBeforeWallMs);
+  const late = forgotten(turn, request);
+  if (late !== null) return late;
   if (obs.job?.kind === 'stop') return wait('switchover-stopping', 'The server is shutting down in order.');
   const since = sinceOf(turn, value.id);
   const step = since === null ? null : (turn.memory.request?.step ?? null);
@@ -164,6 +118,28 @@ function switchover(turn: LedTurn, request: Versioned<OperatorRequest>, value: S
     [{ kind: 'stop', mode: 'handover' }],
     begin(turn, value.id, 'stop'),
   );
+}
+
+/**
+ * A switchover for later. When it begins is decided here alone, by this clock, and written down: for everybody else it has begun when the
+ * store says so. One that nobody could begin in its time, because nobody led, is not begun long after it.
+ */
+function scheduled(turn: LedTurn, request: Request, value: Switchover, notBeforeWallMs: number): Step | null {
+  const lateMs = turn.obs.wallMs - notBeforeWallMs;
+  if (lateMs < 0) return null;
+  if (lateMs > value.timeoutMs + MISSED_MS) {
+    const text = `Its time passed ${Math.round(lateMs / 1000)} s ago, when nobody could begin it. Ask again if it is still wanted.`;
+    return closeRequest(turn, request, 'failed', text);
+  }
+  const begun = { ...value, notBeforeWallMs: null, askedWallMs: turn.obs.wallMs };
+  return act('request-seen', 'The time of the scheduled switchover has come.', [
+    {
+      kind: 'commit',
+      purpose: 'begin scheduled request',
+      expect: [{ key: 'request', is: request.revision }],
+      put: [{ key: 'request', value: begun }],
+    },
+  ]);
 }
 
 /** Why a switchover would not succeed now; null when it would. */
@@ -217,52 +193,29 @@ function progressOf(turn: LedTurn, member: MemberId): Position | null {
   return live?.kind === 'replica' && live.upstream !== self && isFed(turn, member) ? live.position : null;
 }
 
-/** Requests that a member which does not lead carries out: a new copy, a restart, a failover that an operator forces. */
+/**
+ * Requests that a member which does not lead carries out: a new copy, a restart, a failover that an operator forces. Whatever nobody
+ * carries out ends here too: a request that stays would stand in the way of the next one.
+ */
 export function memberRequests(turn: LedTurn): Step | null {
   const request = turn.content.request;
   if (request === null || turn.obs.store.kind !== 'current') return null;
+  const late = overdueElsewhere(turn, request);
+  if (late !== null) return late;
   const { value } = request;
   const { self } = turn.obs;
   if (value.kind === 'failover')
-    return value.to === self && value.proof === 'override' ? override(turn, request) : null;
+    return value.to === self && value.proof === 'override'
+      ? (forgotten(turn, request) ?? override(turn, request))
+      : null;
   if (value.kind === 'switchover' || value.member !== self || turn.record.value.leader === self) return null;
-  return value.kind === 'reinit' ? reinit(turn, request) : restart(turn, request);
-}
-
-function reinit(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
-  const { self, job } = turn.obs;
-  const text = `${self} is being copied anew; its old data is moved aside.`;
-  // The copy has begun, but that was not written down: a second one would throw the first away.
-  if (job?.kind === 'clone') return closeRequest(turn, request, 'done', text);
-  const { engine } = turn.obs;
-  if (engine.kind === 'refused')
-    return closeRequest(turn, request, 'refused', `${engine.problem} Nothing was touched.`);
-  if (job !== null || freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
-  return act('reinit', 'An operator asked for a new copy.', [
-    { kind: 'clone', from: turn.record.value.leader },
-    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', text) },
-  ]);
-}
-
-function restart(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
-  const { engine, job, self } = turn.obs;
-  if (job !== null) return null;
-  if (engine.kind === 'absent' || engine.kind === 'incomplete' || engine.kind === 'refused') {
-    return closeRequest(
-      turn,
-      request,
-      'refused',
-      `${self} has no server that could be restarted: its data is ${engine.kind}.`,
-    );
-  }
-  return act('restart', 'An operator asked for a restart.', [
-    { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', `${self} restarts.`) },
-    { kind: 'restart' },
-  ]);
+  const forgot = forgotten(turn, request);
+  if (forgot !== null) return forgot;
+  return value.kind === 'reinit' ? reinit(turn, request) : restart(turn, request, value);
 }
 
 /** A failover without proof: only on an operator's word, who was told what would be lost. The old receiver is cut first all the same. */
-function override(turn: LedTurn, request: Versioned<OperatorRequest>): Step | null {
+function override(turn: LedTurn, request: Request): Step | null {
   const { engine, job, self } = turn.obs;
   if (engine.kind !== 'replica' || job !== null) return null;
   // Chosen already: opening closes the request.

@@ -56,12 +56,12 @@ export function configOf(content: StoreContent): ClusterConfig {
 
 export type Handover = Extract<OperatorRequest, { kind: 'switchover' | 'failover' }>;
 
-/** The operator's request for another leader, if there is one and its time has come. */
+/** The operator's request for another leader, if there is one and its time has come: of a scheduled one the leader alone says so. */
 export function dueHandover(turn: Turn): Handover | null {
   const request = turn.content.request?.value;
   if (request?.kind === 'failover') return request;
   if (request?.kind !== 'switchover') return null;
-  return request.notBeforeWallMs === null || turn.obs.wallMs >= request.notBeforeWallMs ? request : null;
+  return request.notBeforeWallMs === null ? request : null;
 }
 
 /** Whether nobody is to be elected, stopped or started: the cluster is paused, and no operator asks for another leader. */

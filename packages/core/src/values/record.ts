@@ -81,14 +81,19 @@ export interface Seal {
   readonly planned?: 'yes';
 }
 
-/** What an operator asked for. One at a time. */
-export type OperatorRequest =
+/**
+ * What an operator asked for. One at a time. `askedWallMs`: when, by the clock of the agent that took it; what is much older than its
+ * own time is not begun any more, whoever comes back.
+ */
+export type OperatorRequest = { readonly askedWallMs?: number | undefined } & AskedFor;
+
+type AskedFor =
   | {
       readonly kind: 'switchover';
       readonly id: string;
       readonly from: MemberId | null;
       readonly to: MemberId | null;
-      /** Wall-clock time before which it must not start, in ms since 1970; null: now. */
+      /** Wall-clock time before which it must not start, in ms since 1970, by the leader's clock; it writes null when that has come. Null: now. */
       readonly notBeforeWallMs: number | null;
       readonly timeoutMs: number;
     }
@@ -100,8 +105,22 @@ export type OperatorRequest =
       readonly proof: 'quorum' | 'override';
       readonly timeoutMs: number;
     }
-  | { readonly kind: 'reinit'; readonly id: string; readonly member: MemberId }
-  | { readonly kind: 'restart'; readonly id: string; readonly member: MemberId };
+  | {
+      readonly kind: 'reinit';
+      readonly id: string;
+      readonly member: MemberId;
+      readonly timeoutMs?: number | undefined;
+    }
+  | {
+      readonly kind: 'restart';
+      readonly id: string;
+      readonly member: MemberId;
+      readonly timeoutMs?: number | undefined;
+      /** Also when commits would wait for this member meanwhile. */
+      readonly force?: 'yes' | undefined;
+      /** By which agent it was begun, and what the server has to do again before it counts as done. */
+      readonly begun?: { readonly by: Incarnation; readonly until: 'runs' | 'streams' | 'counts' } | undefined;
+    };
 
 /** One line of the cluster's history. */
 export interface HistoryEntry {
