@@ -13,7 +13,9 @@ export { describeCommand, explainMember, type MemberExplanation } from './protoc
 export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './protocol/kept.ts';
 export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
 export { type LossOutlook, lossOutlook } from './protocol/losses.ts';
+export { planRestore, type RestorePlan, type RestoreView } from './protocol/restore.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
+export { mayBeNoted, newerMark, type StoreFault, type StorePast, storePast } from './protocol/store-past.ts';
 export { circleAmong, wantedUpstream } from './protocol/topology.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';
@@ -25,3 +27,4 @@ export * from './values/member.ts';
 export * from './values/observation.ts';
 export * from './values/reason.ts';
 export * from './values/record.ts';
+export * from './values/store-mark.ts';

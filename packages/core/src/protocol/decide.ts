@@ -40,7 +40,9 @@ import {
  *   a primary here may go on without hearing from its agent again.
  */
 export function decide(obs: Observation, memory: Memory): Decision {
-  if (obs.store.kind === 'never') return finish(memory, nothingToLeave(obs) ?? decideBlind(obs));
+  if (obs.store.kind === 'never') {
+    return finish(memory, nothingToLeave(obs) ?? decideBlind(obs, obs.store.problem));
+  }
   const content = obs.store.content;
   const turn: Turn = { obs, memory, content, config: configOf(content) };
   const stranger = refuseStranger(turn);
@@ -48,7 +50,7 @@ export function decide(obs: Observation, memory: Memory): Decision {
   const seen: LedTurn = { ...turn, record: content.record };
   const led: LedTurn = { ...seen, memory: remember(seen) };
   if (stranger !== null) return finish(led.memory, nothingToLeave(obs) ?? replaceUnopened(led) ?? stranger);
-  const step = firstOf(led, RULES) ?? follow(led);
+  const step = asWrittenTo(led, firstOf(led, RULES) ?? follow(led));
   const suspects = suspicion(led).kind === 'suspects' && !isPaused(led) ? led.record.value.epoch : null;
   return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
 }
@@ -62,6 +64,14 @@ const RULES: readonly Rule<LedTurn>[] = [
   replicaInElection,
   sealing,
 ];
+
+/** A store that refuses writes: what has to be written there is tried all the same, and not said to have been done. */
+function asWrittenTo({ obs }: LedTurn, step: Step): Step {
+  const refused = obs.store.kind === 'current' ? obs.store.refusesWrites : undefined;
+  if (refused === undefined || !step.commands.some(({ kind }) => kind === 'commit')) return step;
+  const text = `The store takes no writes (${refused}). Not possible before it does: ${step.reason.text}`;
+  return { ...step, reason: { code: 'store-takes-no-writes', text } };
+}
 
 /** A primary that must not be one, or whose time has run out. */
 function fenceAlways(turn: LedTurn): Step | null {
@@ -102,12 +112,12 @@ function sealing(turn: LedTurn): Step | null {
 }
 
 /** Without any knowledge of the store: start what is stopped (fenced), touch nothing that runs. */
-function decideBlind(obs: Observation): Step {
+function decideBlind(obs: Observation, refused: string | undefined): Step {
   if (obs.engine.kind === 'stopped' && obs.job === null) {
-    return act('start-fenced', 'The store was never reached yet; starting read-only, without upstream.', [
-      { kind: 'start', end: KEEP_END },
-    ]);
+    const why = refused ?? 'The store was never reached yet';
+    return act('start-fenced', `${why}; starting read-only, without upstream.`, [{ kind: 'start', end: KEEP_END }]);
   }
+  if (refused !== undefined) return wait('store-refused', refused);
   return wait(
     'store-unreachable',
     'The store was never reached yet: check its address; nothing is opened for writes before.',

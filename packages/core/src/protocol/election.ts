@@ -14,6 +14,7 @@ import type { Commit, Expectation } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
 import { mostAckers, pickAckers } from './acker-choice.ts';
+import { storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import { countedBy } from './topology.ts';
 import {
@@ -53,6 +54,8 @@ export function elect(turn: LedTurn): Step | null {
   if (own === null || content.identity?.value.state !== 'founded') return null;
   // Every proof that can be found begins with a seal.
   if (currentSeals(turn).size === 0) return null;
+  const doubt = storeDoubt(turn);
+  if (doubt !== null) return doubt;
   const proof = findProof(turn, own);
   if (proof === null) return explainNoProof(turn);
   // Without its own seal a node may still be acknowledging; only the old leader's end makes that irrelevant.
@@ -317,6 +320,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     opened: null,
     durability: turn.config.durability,
     cause: causeOf(turn, proof),
+    ...overrodeBy(turn, proof),
   };
   const commit: Commit = {
     kind: 'commit',
@@ -343,6 +347,12 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     ],
     { election: null, sealedSince: null },
   );
+}
+
+/** Which leadership was last taken without a proof: what was seen before it is no measure of what came after it. */
+function overrodeBy({ record }: LedTurn, proof: Proof): Pick<LeadershipRecord, 'overrode'> {
+  if (proof.kind === 'override') return { overrode: nextEpoch(record.value.epoch) };
+  return record.value.overrode === undefined ? {} : { overrode: record.value.overrode };
 }
 
 function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {

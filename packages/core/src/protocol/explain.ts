@@ -73,6 +73,10 @@ export type FailoverOutlook =
 export function explainFailover(obs: Observation, memory: Memory = EMPTY_MEMORY): FailoverOutlook {
   if (obs.store.kind === 'never') return { kind: 'unknown', why: 'The store was never reached yet.' };
   const { content } = obs.store;
+  if (obs.store.kind === 'current' && obs.store.refusesWrites !== undefined) {
+    const why = `No failover is possible: the store takes no writes (${obs.store.refusesWrites}).`;
+    return { kind: 'unknown', why };
+  }
   if (content.record === null) return { kind: 'unknown', why: 'The cluster has no leadership record yet.' };
   const turn: LedTurn = { obs, memory, content, config: configOf(content), record: content.record };
   const { leader } = content.record.value;

@@ -8,6 +8,7 @@ import { commitRecord, manageAckers } from './ackers.ts';
 import { elect } from './election.ts';
 import { leaderRequests, outcomeOfElection } from './requests.ts';
 import { publishSeal } from './seal.ts';
+import { storeDoubt } from './store-past.ts';
 import { isSealQuorum } from './suspicion.ts';
 import {
   act,
@@ -197,6 +198,8 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   const { obs, record, memory } = turn;
   const { epoch, lineage, rule, incarnation } = record.value;
   if (memory.sealAttempt?.epoch === epoch) return null;
+  const doubt = storeDoubt(turn);
+  if (doubt !== null) return doubt;
   const failure = failedPromotion(turn);
   if (failure !== null || hasOpened(turn, engine)) {
     if (memory.promotionEnded === epoch) return null;

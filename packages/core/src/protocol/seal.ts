@@ -3,6 +3,7 @@ import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { ruleToStop, type Seal } from '../values/record.ts';
+import { seenBy, storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
 import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from './turn.ts';
 
@@ -66,6 +67,8 @@ export function publishSeal(
   planned: Pick<Seal, 'planned'> = {},
 ): Step {
   const { obs, record } = turn;
+  const doubt = storeDoubt(turn);
+  if (doubt !== null) return doubt;
   const session = heldSession(turn);
   if (session === null) return missingSession();
   const { epoch } = record.value;
@@ -78,7 +81,12 @@ export function publishSeal(
       { key: `seals/${obs.self}`, is: basis },
       { key: `sessions/${obs.self}`, is: session.revision },
     ],
-    put: [{ key: `seals/${obs.self}`, value: { epoch, incarnation: obs.incarnation, position, ...planned } }],
+    put: [
+      {
+        key: `seals/${obs.self}`,
+        value: { epoch, incarnation: obs.incarnation, position, ...planned, ...seenBy(turn) },
+      },
+    ],
   };
   return act(code, text, [commit], { sealedSince: { epoch, since: obs.now }, sealAttempt: { epoch, basis } });
 }

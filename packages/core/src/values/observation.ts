@@ -3,7 +3,7 @@ import type { Epoch, Incarnation, MemberId, Ms, Revision } from './brand.ts';
 import type { ClusterConfig } from './config.ts';
 import type { EngineJob, EngineState } from './engine-state.ts';
 import type { Member, MemberTags } from './member.ts';
-import type { ClusterIdentity, LeadershipRecord, OperatorRequest, Seal } from './record.ts';
+import type { ClusterIdentity, LeadershipRecord, OperatorRequest, Seal, StoreSighting } from './record.ts';
 
 /** A value of the store with the revision it was read at. */
 export interface Versioned<T> {
@@ -22,12 +22,16 @@ export interface StoreContent {
   readonly seals: ReadonlyMap<MemberId, Versioned<Seal>>;
   readonly request: Versioned<OperatorRequest> | null;
   readonly paused: boolean;
+  /** Which store this is. Absent where nothing compares stores. */
+  readonly storeId?: string | undefined;
 }
 
 /** `current`: as fresh as the watch makes it. `stale`: the store has not answered for `silentMs`; the content is the last known. */
 export type StoreView =
-  | { readonly kind: 'never' }
-  | { readonly kind: 'current'; readonly content: StoreContent }
+  /** `problem`: it answers, and is not believed. */
+  | { readonly kind: 'never'; readonly problem?: string | undefined }
+  /** `refusesWrites`: it answers reads, and why it refused the last write. */
+  | { readonly kind: 'current'; readonly content: StoreContent; readonly refusesWrites?: string | undefined }
   | { readonly kind: 'stale'; readonly content: StoreContent; readonly silentMs: number };
 
 /** What an agent tells the others, several times a second. */
@@ -43,6 +47,8 @@ export interface LiveState {
   readonly leaving?: 'yes';
   /** The leader's position as this member last saw it, for the loss bound of `async`. */
   readonly leaderPosition: Position | null;
+  /** The newest leadership that it has seen, also when it does not believe the store now. */
+  readonly seen?: StoreSighting | undefined;
 }
 
 /** One peer, seen from here. Silences count only the time in which this agent itself was running. */
@@ -80,6 +86,8 @@ export interface Observation {
   readonly copiesHeld?: string | undefined;
   /** Commands that failed lately, newest last, so that a decision can choose another way. */
   readonly failures: readonly CommandFailure[];
+  /** What stands, synced, in this node's data directory. Null: nothing. Absent: it was not looked at. */
+  readonly noted?: StoreSighting | null | undefined;
 }
 
 export interface CommandFailure {

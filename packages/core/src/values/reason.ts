@@ -94,7 +94,11 @@ export const REASON_CODES = [
   'start-fenced',
   'starting',
   'store-empty',
+  'store-older-than-data',
+  'store-older-than-seen',
+  'store-refused',
   'store-silent',
+  'store-takes-no-writes',
   'store-unreachable',
   'suspicion-quorum-missing',
   'switchover-checkpoint',
@@ -115,6 +119,7 @@ export const LEADERSHIP_CAUSES = [
   'operator-failover',
   'operator-override',
   'planned-stop',
+  'store-restored',
   'switchover',
 ] as const;
 

@@ -1,6 +1,6 @@
 import type { Position } from '../position/position.ts';
 import { type AckRule, hasSealQuorum, weakestMixture } from './ack-rule.ts';
-import type { Epoch, Incarnation, MemberId, SystemId } from './brand.ts';
+import type { Epoch, Incarnation, MemberId, Revision, SystemId } from './brand.ts';
 import type { EngineState } from './engine-state.ts';
 
 /**
@@ -29,6 +29,8 @@ export interface LeadershipRecord {
   readonly durability: Durability;
   /** Why this leadership began: a reason code. */
   readonly cause: string;
+  /** The newest epoch that began on an operator's word instead of a proof: it need not be built on what was before. Absent: none. */
+  readonly overrode?: Epoch | undefined;
 }
 
 /** Whether nobody can be acknowledged any more under `record` once `sealed` have stopped, and every acknowledged write is on one of them. */
@@ -79,6 +81,15 @@ export interface Seal {
   readonly position: Position;
   /** Of a leader that was told to end: the others take over as planned. */
   readonly planned?: 'yes';
+  /** The newest leadership that this member had seen. Absent in what agents wrote before there were notes. */
+  readonly seen?: StoreSighting | undefined;
+}
+
+/** The newest leadership that somebody has seen, and at which revision of which store. */
+export interface StoreSighting {
+  readonly storeId: string;
+  readonly epoch: Epoch;
+  readonly revision: Revision;
 }
 
 /**

@@ -1,0 +1,136 @@
+import { lineageOf } from '../position/position.ts';
+import { formatRule } from '../values/ack-rule.ts';
+import { type Epoch, type MemberId, nextEpoch } from '../values/brand.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import type { LiveState } from '../values/observation.ts';
+import type { HistoryEntry, LeadershipRecord } from '../values/record.ts';
+import type { StoreMark } from '../values/store-mark.ts';
+
+/** What is known when an operator asks one agent to write the leadership back into a store that went back. */
+export interface RestoreView {
+  readonly self: MemberId;
+  /** The newest leadership that this agent knows. */
+  readonly known: StoreMark;
+  readonly engine: EngineState;
+  /** Everybody who belongs to the cluster, as far as this agent knows. */
+  readonly members: Iterable<MemberId>;
+  /** What the others say now; nobody who is silent. */
+  readonly heard: ReadonlyMap<MemberId, LiveState>;
+  /** The epoch that the store holds now; null: none. */
+  readonly storeEpoch: Epoch | null;
+  readonly wallMs: number;
+}
+
+export type RestorePlan =
+  /** Not by this agent; `by` names the one to ask. */
+  | { readonly kind: 'elsewhere'; readonly by: MemberId; readonly text: string }
+  | {
+      readonly kind: 'ready';
+      readonly record: LeadershipRecord;
+      readonly history: HistoryEntry;
+      readonly summary: string;
+      readonly missing: readonly MemberId[];
+      /** What could be lost, a sentence each; none: what is written back is proven to be the newest. */
+      readonly losses: readonly string[];
+    };
+
+/**
+ * What to write back. The leadership goes on as it was known, under a new epoch: everybody believes that, whatever store they had seen
+ * before. It is the newest for certain when the open primary says so (its ackers still answer to it, so nobody was elected), or when
+ * everybody was heard: every leader notes its leadership and its rules before it uses them, and so does who acknowledges for it.
+ */
+export function planRestore(view: RestoreView): RestorePlan {
+  const { self, known, engine } = view;
+  const leads = engine.kind === 'primary' && known.record.leader === self;
+  const other = [...view.heard].find(([, live]) => live.engine.kind === 'primary');
+  if (!leads && other !== undefined) {
+    return { kind: 'elsewhere', by: other[0], text: `${other[0]} is an open primary: its agent has to restore.` };
+  }
+  const newer = newestOf(view);
+  if (!leads && newer !== null) {
+    const text = `${newer.by} has seen epoch ${newer.epoch}, ${self} only ${known.record.epoch}: its agent has to restore.`;
+    return { kind: 'elsewhere', by: newer.by, text };
+  }
+  const missing = leads ? [] : everybody(view).filter((member) => member !== self && !view.heard.has(member));
+  const losses = [
+    ...missing.map((member) => lossBy(member, known.record)),
+    ...(leads ? [] : newerLines(view)),
+    ...(newer === null
+      ? []
+      : [`${newer.by} has seen epoch ${newer.epoch}: what was acknowledged in it would be lost.`]),
+  ];
+  return { kind: 'ready', ...written(view, losses.length > 0), missing, losses };
+}
+
+/** The member that has seen more than this one, if there is one. */
+function newestOf({ known, heard }: RestoreView): { readonly by: MemberId; readonly epoch: Epoch } | null {
+  let newest: { readonly by: MemberId; readonly epoch: Epoch; readonly revision: number } | null = null;
+  for (const [by, { seen }] of heard) {
+    if (seen === undefined) continue;
+    const { epoch, revision } = seen;
+    const than: { readonly epoch: Epoch; readonly revision: number } = newest ?? {
+      epoch: known.record.epoch,
+      revision: known.revision,
+    };
+    const isSameStore = seen.storeId === known.storeId;
+    if (epoch > than.epoch || (epoch === than.epoch && isSameStore && revision > than.revision)) {
+      newest = { by, epoch, revision };
+    }
+  }
+  return newest;
+}
+
+function everybody({ members, known }: RestoreView): readonly MemberId[] {
+  const { leader, rule, moving } = known.record;
+  return [...new Set([...members, leader, ...rule.members, ...(moving?.members ?? [])])].sort();
+}
+
+function lossBy(member: MemberId, { rule, moving, leader, epoch }: LeadershipRecord): string {
+  const isNeeded = member === leader || [rule, moving].some((each) => each?.members.includes(member) === true);
+  const role = isNeeded ? `took part in epoch ${epoch} (${leader}, ${formatRule(moving ?? rule)})` : 'is a member';
+  return `${member} does not answer, and ${role}: it may know of a newer leadership; what was acknowledged in that would be lost.`;
+}
+
+/** Data of a newer history line than anybody knows a leadership for. */
+function newerLines({ known, self, engine, heard }: RestoreView): readonly string[] {
+  const engines: [MemberId, EngineState][] = [
+    [self, engine],
+    ...[...heard].map(([m, live]) => [m, live.engine] as [MemberId, EngineState]),
+  ];
+  return engines.flatMap(([member, each]) => {
+    const line = lineOf(each);
+    if (line === null || line <= known.record.lineage) return [];
+    return [
+      `${member}'s data is on history line ${line}, newer than line ${known.record.lineage} of the newest known leadership.`,
+    ];
+  });
+}
+
+function lineOf(engine: EngineState): number | null {
+  const position = 'position' in engine ? engine.position : null;
+  return position === null ? null : lineageOf(position);
+}
+
+function written(
+  view: RestoreView,
+  atRisk: boolean,
+): Pick<Extract<RestorePlan, { kind: 'ready' }>, 'record' | 'history' | 'summary'> {
+  const { known, heard, storeEpoch, wallMs } = view;
+  const epochs = [...heard.values()].flatMap(({ seen }) => (seen === undefined ? [] : [seen.epoch]));
+  const newest = [known.record.epoch, storeEpoch ?? known.record.epoch, ...epochs].reduce((a, b) => (b > a ? b : a));
+  const epoch = nextEpoch(newest);
+  const before = known.record;
+  const record: LeadershipRecord = {
+    ...before,
+    epoch,
+    cause: 'store-restored',
+    // Who comes back later may have seen a leadership that this one was not built on.
+    ...(atRisk ? { overrode: epoch } : {}),
+  };
+  const { leader, lineage, chosenAt } = record;
+  return {
+    record,
+    history: { epoch, leader, lineage, cause: record.cause, chosenAt, wallMs },
+    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.moving ?? before.rule)}, history line ${lineage}).`,
+  };
+}

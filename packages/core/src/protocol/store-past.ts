@@ -1,0 +1,138 @@
+import { contains, lineageOf, type Position } from '../position/position.ts';
+import { formatRule } from '../values/ack-rule.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import type { LeadershipRecord, StoreSighting } from '../values/record.ts';
+import { type StoreMark, sightingOf } from '../values/store-mark.ts';
+import { freshPeer, type LedTurn, type Step, wait } from './turn.ts';
+
+/** How a store stands to what was known before. `went-back` names what was seen, as half a sentence about the store. */
+export type StorePast =
+  | { readonly kind: 'goes-on' }
+  | { readonly kind: 'went-back'; readonly cause: StoreFault; readonly text: string };
+
+export type StoreFault = 'record-gone' | 'older-epoch' | 'older-rule' | 'other-store' | 'other-history';
+
+const GOES_ON: StorePast = { kind: 'goes-on' };
+
+/**
+ * Whether what a store holds can be what became of what was known. A store is put back from a copy, emptied, or exchanged by
+ * people, and then proves nothing: a newer leadership may have acknowledged writes that its record knows nothing of.
+ *
+ * A newer epoch is believed from any store: nobody who remembers writes to one that went back, but `restore-store`, which begins a new
+ * epoch. It must have been built on what was known, unless an operator overrode that since.
+ *
+ * @param seen what the store holds now; null when it holds no record
+ */
+export function storePast(known: StoreMark | null, seen: StoreMark | null): StorePast {
+  if (known === null) return GOES_ON;
+  const before = known.record;
+  if (seen === null) return wentBack('record-gone', 'holds no leadership record', before);
+  const { record } = seen;
+  if (record.epoch < before.epoch) return wentBack('older-epoch', `is at epoch ${record.epoch}`, before);
+  if (record.epoch > before.epoch) return descends(before, record);
+  if (seen.storeId !== known.storeId) {
+    return wentBack('other-store', `is another store (${seen.storeId}, before ${known.storeId})`, before);
+  }
+  if (seen.revision >= known.revision) return GOES_ON;
+  const rule = formatRule(record.moving ?? record.rule);
+  return wentBack(
+    'older-rule',
+    `is at revision ${seen.revision} of epoch ${record.epoch} (${rule}), before ${known.revision}`,
+    before,
+  );
+}
+
+function descends(before: LeadershipRecord, after: LeadershipRecord): StorePast {
+  if ((after.overrode ?? 0) > before.epoch) return GOES_ON;
+  const built = after.chosenAt;
+  const isBuiltOn = before.chosenAt === null || (built !== null && contains(built, before.chosenAt));
+  if (after.lineage >= before.lineage && isBuiltOn) return GOES_ON;
+  return wentBack(
+    'other-history',
+    `is at epoch ${after.epoch} on history line ${after.lineage}, which was not built on`,
+    before,
+  );
+}
+
+function wentBack(cause: StoreFault, what: string, { epoch, leader, moving, rule }: LeadershipRecord): StorePast {
+  return { kind: 'went-back', cause, text: `${what} epoch ${epoch} of ${leader} (${formatRule(moving ?? rule)})` };
+}
+
+/** The newer of two marks; of marks that cannot be compared the first. */
+export function newerMark(a: StoreMark | null, b: StoreMark | null): StoreMark | null {
+  if (a === null || b === null) return a ?? b;
+  return storePast(a, b).kind === 'goes-on' ? b : a;
+}
+
+/**
+ * Whether `mark` may be written into the data directory. Where nothing stands yet, data of a newer history line than the record's
+ * shows that the store went back: written down, the record would hide that.
+ */
+export function mayBeNoted(mark: StoreMark, noted: StoreSighting | null, engine: EngineState): boolean {
+  return noted !== null || !isOfNewerLine(engine, mark.record);
+}
+
+function isOfNewerLine(engine: EngineState, record: LeadershipRecord): boolean {
+  const line = lineOf(engine);
+  return line !== null && line > record.lineage;
+}
+
+function lineOf(engine: EngineState): number | null {
+  const position: Position | null = 'position' in engine ? engine.position : null;
+  return position === null ? null : lineageOf(position);
+}
+
+/**
+ * Why the record of the store proves nothing to this node: then it publishes no seal, elects nobody and opens nothing. Null when there
+ * is no doubt. What this node itself has noted is compared before a decision (the view is stale then); here count its own
+ * data, and what the others have seen.
+ */
+export function storeDoubt(turn: LedTurn): Step | null {
+  const { obs, record } = turn;
+  // Every promotion was noted before it began: with a note, data of a newer line was promoted by hand.
+  if (obs.noted === null && isOfNewerLine(obs.engine, record.value)) {
+    return wait(
+      'store-older-than-data',
+      `The store is at epoch ${record.value.epoch}, history line ${record.value.lineage}; this node's data is on line ${lineOf(obs.engine)}: the store was put back. ${NEXT_STEP}`,
+    );
+  }
+  const newer = newerElsewhere(turn);
+  if (newer === null) return null;
+  return wait(
+    'store-older-than-seen',
+    `The store is at epoch ${record.value.epoch}; ${newer.by} has seen epoch ${newer.seen.epoch}${newer.seen.epoch === record.value.epoch ? ' with a newer rule or in another store' : ''}: the store was put back. ${NEXT_STEP}`,
+  );
+}
+
+const NEXT_STEP = 'Nobody is elected on it: run `understudy restore-store --from-members` (docs/store.md).';
+
+interface Sighted {
+  readonly by: string;
+  readonly seen: StoreSighting;
+}
+
+/** Somebody who has seen more than the record says, by seal or by report. */
+function newerElsewhere(turn: LedTurn): Sighted | null {
+  const sightings: Sighted[] = [];
+  for (const [member, seal] of turn.content.seals) {
+    if (seal.value.seen !== undefined) sightings.push({ by: `${member}'s seal`, seen: seal.value.seen });
+  }
+  for (const member of turn.obs.peers.keys()) {
+    const seen = freshPeer(turn, member)?.seen;
+    if (seen !== undefined) sightings.push({ by: member, seen });
+  }
+  return sightings.find(({ seen }) => isNewer(seen, turn)) ?? null;
+}
+
+function isNewer(seen: StoreSighting, { record, content }: LedTurn): boolean {
+  if (seen.epoch !== record.value.epoch) return seen.epoch > record.value.epoch;
+  if (content.storeId === undefined) return false;
+  return seen.storeId !== content.storeId || seen.revision > record.revision;
+}
+
+/** What this node's seals and reports say that it has seen. */
+export function seenBy(turn: LedTurn): { readonly seen?: StoreSighting } {
+  const { content, record } = turn;
+  if (content.storeId === undefined) return {};
+  return { seen: sightingOf({ storeId: content.storeId, revision: record.revision, record: record.value }) };
+}

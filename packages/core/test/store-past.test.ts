@@ -1,0 +1,179 @@
+// Goal: a store that was put back, emptied or exchanged proves nothing. Method: marks before and after; decisions with what others have seen.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  ALONE,
+  decide,
+  EMPTY_MEMORY,
+  epoch,
+  type LeadershipRecord,
+  type LiveState,
+  mayBeNoted,
+  planRestore,
+  type RestorePlan,
+  revision,
+  type StoreMark,
+  storePast,
+} from '../src/index.ts';
+import {
+  any,
+  content,
+  cut,
+  fresh,
+  live,
+  n1,
+  n2,
+  n3,
+  observation,
+  primary,
+  RECORD_REVISION,
+  record,
+  replica,
+  seal,
+  silent,
+} from './support/build.ts';
+import { at } from './support/positions.ts';
+
+const mark = (change: Partial<LeadershipRecord> = {}, at = 50, storeId = 'a'): StoreMark => ({
+  storeId,
+  revision: revision(at),
+  record: record(change),
+});
+
+const later = { epoch: epoch(6), lineage: 6, chosenAt: at(5, 4300), opened: null } as const;
+
+describe('a store, compared with what was known', () => {
+  const cases: readonly [string, StoreMark | null, StoreMark | null, string][] = [
+    ['goes on where nothing was known', null, mark(), 'goes-on'],
+    ['goes on as it was', mark(), mark(), 'goes-on'],
+    ['goes on with a newer rule', mark(), mark({ rule: any(1, n3) }, 60), 'goes-on'],
+    ['goes on with the next leader', mark(), mark(later, 60), 'goes-on'],
+    ['has lost its record', mark(), null, 'record-gone'],
+    ['is at an older epoch', mark(later, 60), mark({}, 90), 'older-epoch'],
+    [
+      'is at an older rule of the same epoch',
+      mark({ rule: any(1, n3) }, 60),
+      mark({ rule: any(1, n2) }, 50),
+      'older-rule',
+    ],
+    ['is another store with the same record', mark(), mark({}, 50, 'b'), 'other-store'],
+    [
+      'has gone on from an older state',
+      mark(later, 60),
+      mark({ ...later, epoch: epoch(9), lineage: 7, chosenAt: at(5, 4200) }, 99),
+      'other-history',
+    ],
+    ['was restored elsewhere, as a newer epoch', mark(), mark({ epoch: epoch(6) }, 3, 'b'), 'goes-on'],
+    [
+      'was overridden by an operator since',
+      mark(later, 60),
+      mark({ ...later, epoch: epoch(7), overrode: epoch(7), chosenAt: at(5, 4200) }, 99),
+      'goes-on',
+    ],
+    [
+      'was overridden before what was known',
+      mark(later, 60),
+      mark({ ...later, epoch: epoch(7), overrode: epoch(6), chosenAt: at(5, 4200) }, 99),
+      'other-history',
+    ],
+  ];
+  for (const [name, known, seen, want] of cases) {
+    it(name, () => {
+      const past = storePast(known, seen);
+      assert.equal(past.kind === 'goes-on' ? past.kind : past.cause, want);
+    });
+  }
+});
+
+/** n2, sealed with everybody who is needed: it elects itself unless something speaks against it. */
+function election(change: { readonly seen?: LiveState['seen']; readonly noted?: null; readonly line?: number }) {
+  const { seen, line = 5, ...rest } = change;
+  const store = { ...content({ seals: { n2: seal(at(5, 4500)), n3: seal(at(5, 4500)) } }), storeId: 'a' };
+  const obs = observation({
+    engine: cut(at(line, 4500)),
+    store: { kind: 'current', content: store },
+    peers: { n1: silent(5000), n3: fresh(n3, cut(), seen === undefined ? {} : { seen }) },
+    ...rest,
+  });
+  return decide(obs, EMPTY_MEMORY);
+}
+
+describe('an election', () => {
+  const seen = { storeId: 'a', epoch: epoch(5), revision: RECORD_REVISION };
+  it('is made when everybody has seen what the store says', () => {
+    assert.equal(election({ seen }).reasons[0]?.code, 'elected');
+  });
+  for (const [name, change] of [
+    ['a newer epoch', { ...seen, epoch: epoch(9) }],
+    ['a newer rule', { ...seen, revision: revision(RECORD_REVISION + 1) }],
+    ['another store', { ...seen, storeId: 'b' }],
+  ] as const) {
+    it(`is not made while another member has seen ${name}`, () => {
+      const { reasons, commands } = election({ seen: change });
+      assert.equal(reasons[0]?.code, 'store-older-than-seen');
+      assert.match(reasons[0]?.text ?? '', /restore-store --from-members/);
+      assert.deepEqual(commands, []);
+    });
+  }
+  it('is not made with data of a newer history line where nothing was noted', () => {
+    assert.equal(election({ noted: null, line: 9 }).reasons[0]?.code, 'store-older-than-data');
+  });
+});
+
+describe('data of a newer line', () => {
+  it('keeps an older record from being noted, unless something was noted before', () => {
+    const engine = cut(at(9, 4500));
+    assert.equal(mayBeNoted(mark(), null, engine), false);
+    assert.equal(mayBeNoted(mark(), { storeId: 'a', epoch: epoch(5), revision: revision(50) }, engine), true);
+  });
+});
+
+describe('a restore from members', () => {
+  const stopped = cut();
+  const of = (member: typeof n1, change: Partial<LiveState> = {}) => live(member, change.engine ?? stopped, change);
+  const plan = (heard: readonly LiveState[], change: Partial<Parameters<typeof planRestore>[0]> = {}): RestorePlan =>
+    planRestore({
+      self: n1,
+      known: mark(),
+      engine: stopped,
+      members: [n1, n2, n3],
+      heard: new Map(heard.map((each) => [each.member, each])),
+      storeEpoch: null,
+      wallMs: 0,
+      ...change,
+    });
+
+  it('goes on with what was known, as a newer epoch, when everybody was heard', () => {
+    const made = plan([of(n2), of(n3)]);
+    assert.ok(made.kind === 'ready');
+    assert.deepEqual([made.record.epoch, made.record.leader, made.losses], [6, n1, []]);
+    assert.equal(made.record.overrode, undefined);
+    assert.equal(made.history.cause, 'store-restored');
+  });
+  it('names who does not answer, and what that may cost', () => {
+    const made = plan([of(n2)]);
+    assert.ok(made.kind === 'ready');
+    assert.match(made.losses.join(' '), /n3 does not answer.*newer leadership.*lost/);
+    assert.equal(made.record.overrode, made.record.epoch);
+  });
+  it('is left to the member that has seen more', () => {
+    const made = plan([of(n2), of(n3, { seen: { storeId: 'a', epoch: epoch(7), revision: revision(70) } })]);
+    assert.equal(made.kind === 'elsewhere' ? made.by : null, n3);
+  });
+  it('is left to an open primary', () => {
+    const made = plan([of(n2, { engine: primary() }), of(n3)]);
+    assert.equal(made.kind === 'elsewhere' ? made.by : null, n2);
+  });
+  it('needs nobody else when this is the open primary', () => {
+    const made = plan([], { engine: primary(), known: mark({ rule: ALONE }) });
+    assert.deepEqual(made.kind === 'ready' ? made.losses : null, []);
+  });
+  it('begins an epoch above all that the store and the others have seen', () => {
+    const made = plan([of(n2), of(n3)], { storeEpoch: epoch(11) });
+    assert.equal(made.kind === 'ready' ? made.record.epoch : null, 12);
+  });
+  it('says when data is of a newer line than every known leadership', () => {
+    const made = plan([of(n2, { engine: replica({ position: at(9, 4600) }) }), of(n3)]);
+    assert.match(made.kind === 'ready' ? made.losses.join(' ') : '', /n2's data is on history line 9/);
+  });
+});
