@@ -116,6 +116,18 @@ export interface Store {
   /** Ends a lease now and deletes its keys. A lease that is already gone is no error. */
   revoke(id: LeaseId, options: CallOptions): Promise<void>;
 
+  /**
+   * Reads everything without regard to what this store has seen before: what is there now, also when that is another store or an
+   * older state of it (`wrong-cluster`, `revision-went-back`), for which all other calls fail. Nothing else is done on it.
+   */
+  look(options: CallOptions): Promise<Snapshot>;
+
+  /**
+   * From now on the store is the one that `snapshot` (of `look`) shows. What was sent before ends, with an unknown outcome where it
+   * may have been applied; watches start over.
+   */
+  adopt(snapshot: Snapshot): Promise<void>;
+
   /** Starts delivering snapshots. Reconnects, resumes and re-reads after compaction by itself. */
   watch(listener: WatchListener): Watch;
 

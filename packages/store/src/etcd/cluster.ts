@@ -6,6 +6,7 @@
 import type { SecureContextOptions } from 'node:tls';
 import type { z } from 'zod';
 import { StoreError } from '../errors.ts';
+import type { Revision, StoreId } from '../port.ts';
 import { Backoff, type Deadline, pause } from '../time.ts';
 import { Connection, type Reply } from './connection.ts';
 import type { Credentials } from './credentials.ts';
@@ -103,6 +104,12 @@ export class EtcdCluster {
   /** Puts an endpoint last after it failed. */
   demote(connection: Connection): void {
     this.#connections = [...this.#connections.filter((c) => c !== connection), connection];
+  }
+
+  /** Another store, or an older state of this one, is the known one from now on; nothing that was sent before counts. */
+  adopt(clusterId: StoreId, revision: Revision): void {
+    this.identity.adopt(clusterId, revision);
+    for (const connection of this.#connections) connection.close();
   }
 
   close(): void {

@@ -23,6 +23,14 @@ export class Identity {
     return this.#lostPast;
   }
 
+  /** Another store, or an older state of this one, is the known one from now on. */
+  adopt(clusterId: StoreId, revision: Revision): void {
+    this.#clusterId = clusterId;
+    this.#confirmedBy = 'an operator';
+    this.#seen = revision;
+    this.#lostPast = null;
+  }
+
   /** Remembers a revision that was seen in an event. */
   note(revision: Revision): void {
     if (revision > this.#seen) this.#seen = revision;

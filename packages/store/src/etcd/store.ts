@@ -43,12 +43,16 @@ class EtcdStore implements Store {
   readonly #config: EtcdStoreConfig;
   readonly #keys: KeySpace;
   readonly #cluster: EtcdCluster;
-  readonly #watches = new Set<EtcdWatch>();
+  readonly #tls: SecureContextOptions;
+  readonly #credentials: Credentials | null;
+  readonly #watches = new Set<RunningWatch>();
 
   constructor(config: EtcdStoreConfig, tls: SecureContextOptions, credentials: Credentials | null) {
     this.#config = config;
     this.#keys = new KeySpace(config.cluster);
-    this.#cluster = new EtcdCluster({ endpoints: config.endpoints, tls, credentials, keys: this.#keys });
+    this.#tls = tls;
+    this.#credentials = credentials;
+    this.#cluster = this.#connect();
   }
 
   async read(options: CallOptions): Promise<Snapshot> {
@@ -101,14 +105,31 @@ class EtcdStore implements Store {
     if (this.#cluster.closing.aborted) {
       throw new StoreError({ code: 'closed', retry: 'unsafe', message: `The ${this.describe()} was closed.` });
     }
-    const watch = new EtcdWatch(this.#cluster, this.#keys, (deadline) => this.#read(deadline), listener);
-    this.#watches.add(watch);
+    const running: RunningWatch = { listener, watch: this.#follow(listener) };
+    this.#watches.add(running);
     return {
       close: async () => {
-        this.#watches.delete(watch);
-        await watch.close();
+        this.#watches.delete(running);
+        await running.watch.close();
       },
     };
+  }
+
+  async look(options: CallOptions): Promise<Snapshot> {
+    // Connections of their own, which know of nothing that was before.
+    const cluster = this.#connect();
+    try {
+      return await this.#readFrom(cluster, new Deadline(options.deadlineMs));
+    } finally {
+      cluster.close();
+    }
+  }
+
+  async adopt(snapshot: Snapshot): Promise<void> {
+    this.#cluster.adopt(snapshot.storeId, snapshot.revision);
+    const running = [...this.#watches];
+    await Promise.all(running.map(({ watch }) => watch.close()));
+    for (const each of running) if (this.#watches.has(each)) each.watch = this.#follow(each.listener);
   }
 
   describe(): string {
@@ -117,16 +138,35 @@ class EtcdStore implements Store {
   }
 
   async close(): Promise<void> {
-    const watches = [...this.#watches].map((watch) => watch.close());
+    const watches = [...this.#watches].map(({ watch }) => watch.close());
     this.#watches.clear();
     this.#cluster.close();
     await Promise.all(watches);
   }
 
-  async #read(deadline: Deadline): Promise<Snapshot> {
-    const call = { path: RANGE, body: this.#keys.rangeRequest(), response: rangeResponse };
-    return this.#keys.snapshot(await this.#cluster.repeatable(call, deadline));
+  #read(deadline: Deadline): Promise<Snapshot> {
+    return this.#readFrom(this.#cluster, deadline);
   }
+
+  async #readFrom(cluster: EtcdCluster, deadline: Deadline): Promise<Snapshot> {
+    const call = { path: RANGE, body: this.#keys.rangeRequest(), response: rangeResponse };
+    return this.#keys.snapshot(await cluster.repeatable(call, deadline));
+  }
+
+  #connect(): EtcdCluster {
+    const { endpoints } = this.#config;
+    return new EtcdCluster({ endpoints, tls: this.#tls, credentials: this.#credentials, keys: this.#keys });
+  }
+
+  #follow(listener: WatchListener): EtcdWatch {
+    return new EtcdWatch(this.#cluster, this.#keys, (deadline) => this.#read(deadline), listener);
+  }
+}
+
+/** A watch that starts over when the store is exchanged. */
+interface RunningWatch {
+  readonly listener: WatchListener;
+  watch: EtcdWatch;
 }
 
 function loadTls(config: EtcdStoreConfig): SecureContextOptions {

@@ -9,8 +9,10 @@ import type {
   KeepAliveResult,
   Lease,
   LeaseId,
+  Revision,
   Snapshot,
   Store,
+  StoreId,
   TransactionResult,
   Watch,
   WatchListener,
@@ -18,6 +20,7 @@ import type {
 } from '../port.ts';
 import { Deadline } from '../time.ts';
 import { Database } from './database.ts';
+import { identify } from './file.ts';
 import { LocalWatcher } from './watcher.ts';
 
 /**
@@ -31,21 +34,37 @@ export async function openLocalStore(config: LocalStoreConfig): Promise<Store> {
 
 class LocalStore implements Store {
   readonly #config: LocalStoreConfig;
-  readonly #database: Database;
+  #database: Database;
   readonly #watcher: LocalWatcher;
 
   constructor(config: LocalStoreConfig, database: Database) {
     this.#config = config;
     this.#database = database;
-    this.#watcher = new LocalWatcher(database);
+    this.#watcher = new LocalWatcher(() => this.#database);
   }
 
   async read(options: CallOptions): Promise<Snapshot> {
-    return this.#database.read(new Deadline(options.deadlineMs), (tables, { storeId, revision }) => ({
-      storeId,
-      revision,
-      entries: tables.entries(),
-    }));
+    return readAll(this.#database, options);
+  }
+
+  async look(options: CallOptions): Promise<Snapshot> {
+    const { path, cluster } = this.#config;
+    // To look must not make what is not there.
+    if (identify(path) === null) return NOTHING;
+    const database = await Database.open(path, cluster);
+    try {
+      return await readAll(database, options);
+    } finally {
+      database.close();
+    }
+  }
+
+  async adopt(_snapshot: Snapshot): Promise<void> {
+    const { path, cluster } = this.#config;
+    const before = this.#database;
+    this.#database = await Database.open(path, cluster);
+    before.close();
+    this.#watcher.startOver();
   }
 
   async transact(
@@ -94,4 +113,15 @@ class LocalStore implements Store {
     await this.#watcher.close();
     this.#database.close();
   }
+}
+
+/** What a store holds whose file was removed. */
+const NOTHING: Snapshot = { storeId: 'removed' as StoreId, revision: 0 as Revision, entries: new Map() };
+
+function readAll(database: Database, options: CallOptions): Promise<Snapshot> {
+  return database.read(new Deadline(options.deadlineMs), (tables, { storeId, revision }) => ({
+    storeId,
+    revision,
+    entries: tables.entries(),
+  }));
 }

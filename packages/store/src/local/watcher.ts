@@ -23,7 +23,7 @@ interface Subscription {
 }
 
 export class LocalWatcher {
-  readonly #database: Database;
+  readonly #current: () => Database;
   readonly #subscriptions = new Set<Subscription>();
   readonly #backoff = new Backoff(POLL_MS, 5_000);
   #folder: FSWatcher | null = null;
@@ -32,8 +32,19 @@ export class LocalWatcher {
   #again = false;
   #closed = false;
 
-  constructor(database: Database) {
-    this.#database = database;
+  /** @param current the database in use: it is exchanged when the file was */
+  constructor(current: () => Database) {
+    this.#current = current;
+  }
+
+  /** The file was exchanged: everybody gets its state, whatever revision that has. */
+  startOver(): void {
+    for (const subscription of this.#subscriptions) subscription.deliveredRevision = null;
+    if (this.#subscriptions.size > 0) this.#schedule(0);
+  }
+
+  get #database(): Database {
+    return this.#current();
   }
 
   add(listener: WatchListener): Watch {
