@@ -12,6 +12,9 @@ export const AGENT_ERROR_CODES = {
   STORE_REGRESSED:
     'The store was emptied, put back to an older state, or is another one. Nothing is decided on it; see docs/store.md.',
   STORE_NOT_REGRESSED: 'The store is not older than what this agent knows; there is nothing to restore.',
+  STORE_MOVED: 'Somebody else wrote to the store while it was being restored. Ask again.',
+  NOTE_UNWRITABLE:
+    'The note of the newest leadership cannot be written into the data directory. Nothing that rests on it is done.',
   PEER_MESSAGE_INVALID: "A peer's stream sent something that is not a state. The connection was dropped.",
   AGENT_ALREADY_RUNNING: 'Another agent uses the same run directory. Stop it first.',
   MEMBER_NAME_TAKEN: 'Another live agent has registered under this member name. Give each member its own name.',

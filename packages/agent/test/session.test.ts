@@ -56,6 +56,8 @@ const boundTo = (store: Store): Store => ({
   grantLease: (...call) => store.grantLease(...call),
   keepAlive: (...call) => store.keepAlive(...call),
   revoke: (...call) => store.revoke(...call),
+  look: (options) => store.look(options),
+  adopt: (snapshot) => store.adopt(snapshot),
   watch: (listener) => store.watch(listener),
   describe: () => store.describe(),
   close: () => store.close(),
@@ -117,7 +119,8 @@ describe('session', () => {
       transact: async (...call) => {
         if (cut) return refused();
         const result = await real.transact(...call);
-        if (ttlMs === longMs) return result;
+        const takesOver = call[1].some(({ key }) => key.startsWith('sessions/'));
+        if (ttlMs === longMs || !takesOver) return result;
         cut = true;
         return lost();
       },

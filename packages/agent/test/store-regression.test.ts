@@ -4,15 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { ALONE, epoch, incarnation, type LeadershipRecord, memberId } from '@understudy/core';
+import { ALONE, epoch, type HistoryEntry, incarnation, type LeadershipRecord, memberId } from '@understudy/core';
 import { openStore, type Store } from '@understudy/store';
 import { encodeStoreValue } from '../src/codec/store-values.ts';
 import { StoreLink } from '../src/store/link.ts';
 
 const deadlineMs = 2000;
 
-function record(number: number): string {
-  const value: LeadershipRecord = {
+function recordOf(number: number): LeadershipRecord {
+  return {
     epoch: epoch(number),
     leader: memberId('n1'),
     incarnation: incarnation('a-process'),
@@ -25,7 +25,19 @@ function record(number: number): string {
     durability: 'sync',
     cause: 'bootstrap',
   };
-  return encodeStoreValue(value);
+}
+
+const record = (number: number): string => encodeStoreValue(recordOf(number));
+
+function entryOf(number: number): HistoryEntry {
+  return {
+    epoch: epoch(number),
+    leader: memberId('n1'),
+    lineage: 2,
+    cause: 'store-restored',
+    chosenAt: null,
+    wallMs: 0,
+  };
 }
 
 async function put(store: Store, value: string): Promise<void> {
@@ -62,8 +74,9 @@ for (const { name, lose } of losses) {
     const view = link.view();
     assert.equal(view.kind, 'stale');
     assert.equal(view.kind === 'stale' ? view.content.record?.value.epoch : null, 4);
-    assert.match(link.problem ?? '', /has seen epoch 4.*understudy restore-store/s);
-    await link.restore(deadlineMs);
+    assert.match(link.problem ?? '', /epoch 4 of n1 \(alone\), which this agent has seen.*understudy restore-store/s);
+    await link.restore(recordOf(5), entryOf(5), deadlineMs);
+    assert.equal(link.decoded?.content.record?.value.epoch, 5);
     assert.equal(link.view().kind, 'current');
     assert.equal(link.problem, null);
   });
@@ -71,7 +84,7 @@ for (const { name, lose } of losses) {
 
 test('a store that has not gone back is not written to by a restore', async (t) => {
   const { store, link } = await linkOn(t);
-  await assert.rejects(link.restore(deadlineMs), { code: 'STORE_NOT_REGRESSED' });
+  await assert.rejects(link.restore(recordOf(5), entryOf(5), deadlineMs), { code: 'STORE_NOT_REGRESSED' });
   await put(store, record(5));
   await link.refresh(deadlineMs);
   const view = link.view();

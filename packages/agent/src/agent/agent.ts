@@ -38,6 +38,8 @@ import { DecisionRing, decisionShape } from '../ring/ring.ts';
 import { Session } from '../session/session.ts';
 import { StoreLink } from '../store/link.ts';
 import { MemoryFile } from '../store/memory-file.ts';
+import { NoteFile } from '../store/note-file.ts';
+import { Noting } from '../store/noting.ts';
 import { monotonicMs, RunningClock } from '../time/clock.ts';
 import { Guarding } from './guarding.ts';
 import type { Logger } from './logger.ts';
@@ -89,6 +91,7 @@ export class Agent {
   readonly #runner = new Runner({ turn: () => this.#turn() });
   readonly #ring: DecisionRing;
   readonly #memoryFile: MemoryFile;
+  readonly #noting: Noting;
   #memory: Memory = EMPTY_MEMORY;
   #latest: Latest | null = null;
   #pulse: NodeJS.Timeout | null = null;
@@ -116,6 +119,7 @@ export class Agent {
     this.guard = parts.makeGuard?.(runningMs) ?? null;
     this.#guarding = new Guarding(this.guard, config.guard.watchdog?.mode ?? 'automatic', runningMs);
     this.link = new StoreLink({ store, runningMs, onContent: () => this.#onContent() });
+    this.#noting = new Noting(new NoteFile(config.engine.dataDir, this.self), this.link);
     this.session = new Session({
       store,
       link: this.link,
@@ -178,8 +182,9 @@ export class Agent {
 
   /** Makes contact: store, session, peers. Nothing is decided yet. */
   async open(): Promise<void> {
-    const remembered = await this.#memoryFile.load();
-    if (remembered !== null) this.link.remember(remembered);
+    for (const remembered of [await this.#noting.load(), await this.#memoryFile.load()]) {
+      if (remembered !== null) this.link.remember(remembered);
+    }
     this.#setPulse();
     this.link.start();
     this.session.start();
@@ -279,6 +284,7 @@ export class Agent {
       this.#ring.note(observation, before, decision);
       this.#tell(observed, decision);
       const end = await this.#act(observed, decision);
+      await this.#noting.after(observation.engine, observation.job);
       if (end.kind === 'nothing-to-do') await this.#housekeep(observed);
       return this.#tempo.next(end, isBusy(observation, decision), this.runningMs());
     } catch (error) {
@@ -311,6 +317,7 @@ export class Agent {
       link: this.link,
       session: this.session,
       peers: this.peers,
+      noted: () => this.#noting.standing(),
       failures: this.#failures,
       onFailure: (command, code, message) => this.#log.warn({ command, code }, message),
       runningMs: () => this.runningMs(),
@@ -335,14 +342,16 @@ export class Agent {
   #tell(observed: Observed, decision: Decision): void {
     const { observation } = observed;
     const { engine } = observation;
+    const { problem } = this.#noting;
     const warnings = [
       ...observed.details.warnings,
       ...standingWarnings(observation, decision.memory),
       ...this.certificates.warnings(Date.now()),
+      ...(problem === null ? [] : [problem]),
     ];
     const details = { ...observed.details, warnings };
     const lag = engine.kind === 'replica' ? this.lag.lag(engine.replayed, this.runningMs()) : null;
-    const report = makeReport(observation, decision, details, lag?.ms ?? null);
+    const report = makeReport(observation, decision, details, lag?.ms ?? null, this.link.known);
     const shape = decisionShape(decision);
     const isSame = shape === this.#logged;
     const now = monotonicMs();
@@ -381,6 +390,7 @@ export class Agent {
       link: this.link,
       context: () => this.#context(config),
       commitDeadlineMs: Math.min(2_000, config.leaseTtlMs / 3),
+      before: (command) => this.#noting.before(command, observation.engine, observation.job),
       // A server is opened for writes only with a guard that knows when to close it.
       beforePromotion: () => this.#guarding.arm(observation, details.processId, config.leaseTtlMs),
       onFailure: (command, code, message) => {

@@ -17,7 +17,7 @@ import { encodeStoreValue } from '../codec/store-values.ts';
 import { unkeepable } from '../config/acks.ts';
 import { parseClusterConfig, patchClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/problems.ts';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { codeOf, messageOf } from '../errors.ts';
 import { problem } from './errors.ts';
 import type { failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
 import { requestView } from './status.ts';
@@ -167,7 +167,7 @@ export async function cancelRequest(agent: Agent, id: string): Promise<OutcomeVi
 }
 
 /** Carries out a store call; what goes wrong there is said in the words of the API. */
-async function reachStore<T>(work: () => Promise<T>): Promise<T> {
+export async function reachStore<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -309,24 +309,6 @@ export async function setPaused(agent: Agent, paused: boolean, by: string): Prom
     ? { kind: 'put', key: 'paused', value: encodeStoreValue({ by, wallMs: Date.now() }) }
     : { kind: 'delete', key: 'paused' };
   await reachStore(() => agent.link.transact([], [write], STORE_DEADLINE_MS));
-}
-
-/**
- * Writes the cluster's decisions back into a store that was emptied or put back (`docs/store.md`). Only through the agent of the open
- * primary: it alone knows that nobody was elected after it.
- * @throws HttpProblem
- */
-export async function restoreStore(agent: Agent): Promise<void> {
-  const record = agent.link.decoded?.content.record?.value;
-  if (agent.latest?.observation.engine.kind !== 'primary' || record?.leader !== agent.self) {
-    throw problem(409, 'NOT_PRIMARY', `${agent.self} is not the open primary.`, 'Ask the agent of the primary.');
-  }
-  try {
-    await reachStore(() => agent.link.restore(STORE_DEADLINE_MS));
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    throw problem(409, error.code, error.message, 'GET /understudy/status shows what the store is like.');
-  }
 }
 
 /** Forgets a member that has gone for good. @throws HttpProblem while it is alive or leads */

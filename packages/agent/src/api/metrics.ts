@@ -102,6 +102,11 @@ function ownMetrics(page: Page, agent: Agent): void {
   const authority = latest?.decision.authority;
   const { counters } = agent;
   page.gauge('understudy_epoch', 'Epoch of the leadership record.', seen.record?.epoch ?? null);
+  page.gauge(
+    'understudy_store_writable',
+    '0 if the store refused the last write (no space, no rights); nobody can be elected then.',
+    agent.link.refusedWrite === null ? 1 : 0,
+  );
   page.gauge('understudy_store_silent_seconds', 'Time since the store was heard.', seconds(agent.link.silentMs));
   page.gauge(
     'understudy_store_current',

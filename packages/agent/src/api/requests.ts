@@ -48,6 +48,17 @@ export const copyBodySchema = z.strictObject({
   version: z.string().regex(/^\d{1,5}(\.\d{1,5}){0,3}$/, 'must be a version such as "11.8.6"'),
 });
 
+/** `POST /understudy/store/restore`. */
+export const restoreBodySchema = z.strictObject({
+  from: z.enum(['primary', 'members']).default('primary'),
+  /** `only`: say what would be done and what could be lost, and do nothing. */
+  plan: z.enum(['only', 'and-do']).default('and-do'),
+  /** The epoch of the plan that was looked at: nothing is done by another one. */
+  epoch: z.number().int().min(1).optional(),
+  /** What could be lost may be lost. */
+  force: z.boolean().default(false),
+});
+
 /** `POST /understudy/detach`: end the agent and leave the server running. */
 export const detachBodySchema = z.strictObject({ reason: z.string().max(200).optional() });
 

@@ -14,7 +14,6 @@ import {
   longestMs,
   memberRequest,
   requestState,
-  restoreStore,
   setPaused,
   submit,
   switchoverRequest,
@@ -23,7 +22,14 @@ import { problem } from './errors.ts';
 import { keptView, removeKept } from './kept.ts';
 import { clusterStatus, failsafeMembers, nodeStatus, timelineHistory } from './patroni.ts';
 import { reloadConfig } from './reload.ts';
-import { detachBodySchema, failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
+import {
+  detachBodySchema,
+  failoverBodySchema,
+  memberBodySchema,
+  restoreBodySchema,
+  switchoverBodySchema,
+} from './requests.ts';
+import { restoreStore } from './restore.ts';
 import { explainView, historyView, statusView } from './status.ts';
 import {
   explainViewSchema,
@@ -32,6 +38,7 @@ import {
   type RequestState,
   reloadViewSchema,
   requestStateSchema,
+  restoreViewSchema,
   statusViewSchema,
 } from './views.ts';
 
@@ -277,11 +284,10 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/understudy/store/restore',
-    summary: 'Write the decisions of the open primary back into a store that was emptied.',
-    handle: async ({ agent }) => {
-      await restoreStore(agent);
-      return ok({ restored: true });
-    },
+    summary: 'Write the newest known decisions back into a store that was emptied or put back.',
+    body: restoreBodySchema,
+    answer: restoreViewSchema,
+    handle: async ({ agent, body }) => ok(await restoreStore(agent, parsed(restoreBodySchema, body))),
   },
   { method: 'POST', path: '/understudy/resume', summary: 'Go on.', handle: (call) => pauseOrResume(call, false) },
   {

@@ -56,6 +56,7 @@ export function statusView(agent: Agent): StatusView {
       silentMs: agent.link.silentMs,
       name: agent.link.name,
       problem: agent.link.problem,
+      refusedWrite: agent.link.refusedWrite,
     },
     rpo: rpoOf(seen),
     losses: agent.latest === null ? null : (lossOutlook(agent.latest.observation)?.text ?? null),
@@ -156,6 +157,8 @@ function bestLagMs(seen: Picture, leader: MemberId): number | null {
 
 function warningsOf(agent: Agent, members: readonly MemberView[]): string[] {
   const warnings = [...(agent.link.decoded?.warnings ?? [])];
+  const { refusedWrite } = agent.link;
+  if (refusedWrite !== null) warnings.push(`the store takes no writes, so no failover is possible: ${refusedWrite}`);
   if (agent.guard !== null && agent.guard.state === 'missing') warnings.push(`guard: ${agent.guard.describe()}`);
   const { watchdog } = agent.config.guard;
   if (watchdog !== undefined && agent.guard?.watchdog !== 'armed')

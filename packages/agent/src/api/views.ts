@@ -128,6 +128,8 @@ export const statusViewSchema = z.object({
     silentMs: z.number().nullable(),
     name: z.string(),
     problem: z.string().nullable(),
+    /** It answers reads, and why it refused the last write; absent in what older agents say. */
+    refusedWrite: z.string().nullish(),
   }),
   rpo: rpoSchema,
   /** Which hosts could be lost now, in a few words; null before the first decision, absent where an older agent answers. */
@@ -274,3 +276,12 @@ export type OutcomeView = z.infer<typeof outcomeViewSchema>;
 export type RequestState = z.infer<typeof requestStateSchema>;
 export type ReloadView = z.infer<typeof reloadViewSchema>;
 export type ApiError = z.infer<typeof apiErrorSchema>;
+
+/** `POST /understudy/store/restore`: what was done, or would be. */
+export const restoreViewSchema = z.object({
+  restored: z.boolean(),
+  summary: z.string(),
+  epoch: z.number(),
+  losses: z.array(z.string()),
+});
+export type RestoreView = z.output<typeof restoreViewSchema>;

@@ -78,7 +78,7 @@ export function decodeSnapshot(snapshot: Snapshot): DecodedSnapshot {
   for (const entry of snapshot.entries.values()) decodeEntry(entry, draft);
   const { identity, config, record, members, sessions, seals, request, paused } = draft;
   return {
-    content: { identity, config, record, members, sessions, seals, request, paused },
+    content: { identity, config, record, members, sessions, seals, request, paused, storeId: snapshot.storeId },
     history: draft.history.sort((a, b) => a.epoch - b.epoch),
     outcomes: draft.outcomes,
     warnings: draft.warnings,

@@ -13,7 +13,14 @@ import {
 } from '@understudy/core';
 import { z } from 'zod';
 import { encodeNullable, positionSchema } from './position.ts';
-import { ackRuleSchema, epochSchema, incarnationSchema, memberIdSchema, systemIdSchema } from './schemas.ts';
+import {
+  ackRuleSchema,
+  epochSchema,
+  incarnationSchema,
+  memberIdSchema,
+  sightingSchema,
+  systemIdSchema,
+} from './schemas.ts';
 
 const silentMs = z.number().min(0);
 
@@ -118,6 +125,8 @@ export const liveStateSchema: z.ZodType<LiveState> = z.object({
   suspects: epochSchema.nullable(),
   leaving: z.literal('yes').exactOptional(),
   leaderPosition: positionSchema.nullable(),
+  /** Absent in what older agents say. */
+  seen: sightingSchema.optional(),
 });
 
 /** A live state in JSON-safe form. */

@@ -14,7 +14,9 @@ import {
   memberId,
   type OperatorRequest,
   type RequestOutcome,
+  revision,
   type Seal,
+  type StoreSighting,
   systemId,
 } from '@understudy/core';
 import { z } from 'zod';
@@ -57,6 +59,15 @@ export const recordSchema: z.ZodType<LeadershipRecord> = z.object({
   opened: positionSchema.nullable(),
   durability: durabilitySchema,
   cause: shortText,
+  /** Absent in what agents wrote before there were notes, and where nobody overrode anything. */
+  overrode: epochSchema.optional(),
+});
+
+/** Which leadership somebody has seen, in which store. */
+export const sightingSchema: z.ZodType<StoreSighting> = z.object({
+  storeId: z.string().min(1).max(200),
+  epoch: epochSchema,
+  revision: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).transform(revision),
 });
 
 export const sealSchema: z.ZodType<Seal> = z.object({
@@ -64,6 +75,8 @@ export const sealSchema: z.ZodType<Seal> = z.object({
   incarnation: incarnationSchema,
   position: positionSchema,
   planned: z.literal('yes').exactOptional(),
+  /** Absent in what agents wrote before there were notes. */
+  seen: sightingSchema.optional(),
 });
 
 export const tagsSchema = z.object({

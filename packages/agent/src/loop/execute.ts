@@ -22,6 +22,8 @@ export interface Execution {
   readonly link: StoreLink;
   readonly context: () => ClusterContext;
   readonly commitDeadlineMs: number;
+  /** Called before every command of the engine; it is given only when this resolves. */
+  readonly before: (command: EngineCommand) => Promise<void>;
   /** Called before a promotion; it goes on only when this resolves. */
   readonly beforePromotion: () => Promise<void>;
   readonly onFailure: (command: string, code: string, message: string) => void;
@@ -55,6 +57,7 @@ function isOvertaken(execution: Execution, generation: number): boolean {
 }
 
 async function runOnEngine(execution: Execution, command: EngineCommand): Promise<void> {
+  await execution.before(command);
   if (command.kind === 'promote') await execution.beforePromotion();
   const late = () =>
     new AgentError(

@@ -1,6 +1,6 @@
 /** Puts together everything that one decision looks at. */
 
-import type { Incarnation, MemberId, MemberTags, Observation, PeerView } from '@understudy/core';
+import type { Incarnation, MemberId, MemberTags, Observation, PeerView, StoreSighting } from '@understudy/core';
 import type { Engine, EngineDetails, MemberReport } from '@understudy/engine';
 import type { PeerSet } from '../peers/peer-set.ts';
 import type { Session } from '../session/session.ts';
@@ -17,6 +17,8 @@ export interface Sources {
   readonly link: StoreLink;
   readonly session: Session;
   readonly peers: PeerSet;
+  /** What stands in the data directory. */
+  readonly noted: () => Promise<StoreSighting | null>;
   readonly failures: Failures;
   /** Told of each failure of the engine's long work, once. */
   readonly onFailure: (command: string, code: string, message: string) => void;
@@ -57,6 +59,7 @@ export async function observe(sources: Sources): Promise<Observed> {
     failures.add(command, error.code, error.message, sources.runningMs());
     sources.onFailure(command, error.code, error.message);
   }
+  const noted = await sources.noted();
   const observation: Observation = {
     now: monotonicMs(),
     wallMs: Date.now(),
@@ -73,6 +76,7 @@ export async function observe(sources: Sources): Promise<Observed> {
     authority: { leaseUntil: sources.session.leaseUntil },
     failures: failures.recent(sources.runningMs()),
     ...(details.kept.held === null ? {} : { copiesHeld: details.kept.held }),
+    noted,
   };
   return { observation, details, generation: link.generation };
 }

@@ -7,6 +7,8 @@ import {
   type LiveState,
   type Observation,
   type StoreContent,
+  type StoreMark,
+  sightingOf,
 } from '@understudy/core';
 import type { EngineDetails } from '@understudy/engine';
 import { clipped, fewEnough, SENTENCES } from '../codec/live.ts';
@@ -28,6 +30,7 @@ export function makeReport(
   decision: Decision,
   details: EngineDetails,
   replayLagMs: number | null,
+  known: StoreMark | null,
 ): PeerReport {
   const live: LiveState = {
     member: observation.self,
@@ -37,6 +40,7 @@ export function makeReport(
     suspects: decision.suspects,
     ...(observation.leaving === 'yes' ? { leaving: 'yes' } : {}),
     leaderPosition: decision.memory.leaderPosition,
+    ...(known === null ? {} : { seen: sightingOf(known) }),
   };
   const { job } = observation;
   return {

@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly onChange: () => void;
 }
 
+const REFUSED_AGAIN_MS = 500;
+
 interface Grant {
   readonly lease: Lease;
   /** The time to live that was asked for; the granted one may be longer. */
@@ -101,6 +103,12 @@ export class Session {
     const { store, link, member, incarnation } = this.#options;
     const deadlineMs = callDeadlineMs(ttlMs);
     await link.refresh(deadlineMs);
+    if (link.refusal !== null) {
+      // What it holds is not acted on, a session there neither: who restores it begins anew.
+      this.#grant = null;
+      this.#become({ kind: 'none', problem: link.refusal });
+      return REFUSED_AGAIN_MS;
+    }
     const key = `sessions/${member}`;
     const present = link.snapshot?.entries.get(key);
     const holder = present === undefined ? null : holderOf(present);
@@ -138,6 +146,7 @@ export class Session {
     link.noteContact(null);
     if (result.kind === 'alive') {
       this.#hold(leaseUntil(sentAt, result.ttlMs));
+      await link.probeWrites(callDeadlineMs(ttlMs));
       return ttlMs / 4;
     }
     this.#grant = null;

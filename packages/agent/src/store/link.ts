@@ -1,22 +1,44 @@
 /** This agent's link to the consensus store: the last snapshot, how fresh it is, and transactions whose results show at once. */
 
-import type { Commit, StoreView } from '@understudy/core';
+import {
+  type Commit,
+  type Epoch,
+  type HistoryEntry,
+  type LeadershipRecord,
+  newerMark,
+  type StoreMark,
+  type StoreView,
+  storePast,
+} from '@understudy/core';
 import { type Snapshot, type Store, StoreError, type Watch, type Write } from '@understudy/store';
 import { applyWrites, type DecodedSnapshot, decodeSnapshot, encodeCommit } from '../codec/content.ts';
-import { StoreValueError } from '../codec/store-values.ts';
+import { encodeStoreValue, StoreValueError } from '../codec/store-values.ts';
 import { AgentError, messageOf } from '../errors.ts';
 
 type Compares = Parameters<Store['transact']>[0];
 
-function regression(store: string, known: number, found: number | null): AgentError {
-  const what = found === null ? 'holds no leadership record' : `is at epoch ${found}`;
+function regression(store: string, seen: string): AgentError {
   return new AgentError(
     'STORE_REGRESSED',
     'unsafe',
-    `${store} ${what}, though this agent has seen epoch ${known}: it was emptied, put back to an older state, or is another one. ` +
-      'Nothing is decided on it. Correct the address, restore the store, or, on a healthy primary, run `understudy restore-store` (docs/store.md).',
+    `${store} ${seen}, which this agent has seen: it was emptied, put back to an older state, or is another one. ` +
+      'Nothing is decided on it. Correct the address, restore the store, or run `understudy restore-store` (docs/store.md).',
   );
 }
+
+/** The newest leadership that a snapshot shows; null when it shows none. */
+export function markOf(snapshot: Snapshot, decoded: DecodedSnapshot): StoreMark | null {
+  const { record } = decoded.content;
+  return record === null ? null : { storeId: snapshot.storeId, revision: record.revision, record: record.value };
+}
+
+/** The store answers, but not as the one that was known: it is looked at anew. */
+const ANOTHER = new Set<string>(['wrong-cluster', 'revision-went-back']);
+const LOOK_DEADLINE_MS = 1_000;
+/** The store answers and takes no writes: an alarm, for nobody can be elected. */
+const REFUSED_WRITES = new Set<string>(['store-full', 'unauthorized', 'permission-denied', 'io-error']);
+/** What a restored store gets of the history. */
+const HISTORY_RESTORED = 64;
 
 export type TransactOutcome =
   | { readonly kind: 'committed' }
@@ -38,8 +60,13 @@ export class StoreLink {
   #decoded: DecodedSnapshot | null = null;
   /** Why the newest snapshot is not acted on: one of its values is not understood, or it is older than what was known before. */
   #refusal: AgentError | null = null;
-  /** The newest snapshot that was refused because the store had gone back. */
-  #regressed: Snapshot | null = null;
+  /** The newest snapshot that was refused because the store had gone back. `aside`: it was looked at past a store that refuses it. */
+  #regressed: { readonly snapshot: Snapshot; readonly how: 'read' | 'aside' } | null = null;
+  /** The newest leadership that was ever seen. */
+  #known: StoreMark | null = null;
+  #looking: Promise<void> | null = null;
+  /** The last write that the store refused, until one succeeds. */
+  #refusedWrite: { readonly error: StoreError; readonly sinceMs: number } | null = null;
   #trouble: Error | null = null;
   #contactMs: number | null = null;
   #generation = 0;
@@ -55,13 +82,18 @@ export class StoreLink {
    * acknowledgements can then go on under a new agent although the store is down.
    */
   remember(snapshot: Snapshot): void {
-    if (this.#snapshot !== null) return;
+    if (this.#snapshot !== null && !this.#isRemembered) return;
+    let decoded: DecodedSnapshot;
     try {
-      this.#decoded = decodeSnapshot(snapshot);
+      decoded = decodeSnapshot(snapshot);
     } catch {
       // Written by another version, or damaged: then nothing is remembered.
       return;
     }
+    const mark = markOf(snapshot, decoded);
+    if (storePast(this.#known, mark).kind !== 'goes-on') return;
+    this.#known = newerMark(this.#known, mark);
+    this.#decoded = decoded;
     this.#snapshot = snapshot;
     this.#isRemembered = true;
     this.#trouble = new Error('The store has not answered yet.');
@@ -79,6 +111,32 @@ export class StoreLink {
   async stop(): Promise<void> {
     await this.#watch?.close();
     this.#watch = null;
+    await this.#looking;
+  }
+
+  /** The newest leadership that was ever seen, also by an earlier agent of this node. */
+  get known(): StoreMark | null {
+    return this.#known;
+  }
+
+  /** The epoch that the store holds although it is not believed; null when it holds none, or is believed. */
+  get refusedEpoch(): Epoch | null {
+    if (this.#regressed === null) return null;
+    try {
+      return decodeSnapshot(this.#regressed.snapshot).content.record?.value.epoch ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Why what the store holds is not acted on; null when it is. */
+  get refusal(): string | null {
+    return this.#refusal?.message ?? null;
+  }
+
+  /** Why the store takes no writes; null when it does, as far as anybody tried. */
+  get refusedWrite(): string | null {
+    return this.#refusedWrite?.error.message ?? null;
   }
 
   /** Grows whenever the content may have changed. */
@@ -111,9 +169,16 @@ export class StoreLink {
 
   /** What a decision sees of the store. A snapshot that could not be understood makes the last understood one stale. */
   view(): StoreView {
-    if (this.#decoded === null) return { kind: 'never' };
+    if (this.#decoded === null) {
+      return this.#refusal === null ? { kind: 'never' } : { kind: 'never', problem: this.#refusal.message };
+    }
     const { content } = this.#decoded;
-    if (this.#trouble === null && this.#refusal === null) return { kind: 'current', content };
+    if (this.#trouble === null && this.#refusal === null) {
+      const { refusedWrite } = this;
+      return refusedWrite === null
+        ? { kind: 'current', content }
+        : { kind: 'current', content, refusesWrites: refusedWrite };
+    }
     return { kind: 'stale', content, silentMs: this.silentMs ?? 0 };
   }
 
@@ -147,6 +212,7 @@ export class StoreLink {
     try {
       const result = await this.#options.store.transact(compares, writes, { deadlineMs });
       this.#reached();
+      this.#noteWrite(null);
       if (result.kind === 'committed') {
         await this.#show(writes, result.revision, deadlineMs);
         return { kind: 'committed' };
@@ -173,7 +239,9 @@ export class StoreLink {
 
   async #afterFailedTransaction(error: unknown, deadlineMs: number): Promise<void> {
     if (!(error instanceof StoreError)) return this.#failed(error);
+    this.#noteWrite(error);
     if (error.retry !== 'unknown') {
+      if (ANOTHER.has(error.code)) this.#failed(error);
       if (error.code === 'unavailable' || error.code === 'deadline-exceeded') this.#failed(error);
       return;
     }
@@ -188,8 +256,12 @@ export class StoreLink {
     if (before !== null && snapshot.storeId === before.storeId && snapshot.revision < before.revision) return;
     const changed = before === null || snapshot.storeId !== before.storeId || snapshot.revision !== before.revision;
     if (!changed && this.#refusal === null) return;
+    this.#judge(snapshot, 'read');
+  }
+
+  #judge(snapshot: Snapshot, how: 'read' | 'aside'): void {
     try {
-      this.#accept(snapshot, decodeSnapshot(snapshot));
+      this.#accept(snapshot, decodeSnapshot(snapshot), how);
     } catch (error) {
       if (!(error instanceof StoreValueError)) throw error;
       this.#refusal = error;
@@ -198,28 +270,55 @@ export class StoreLink {
     this.#options.onContent();
   }
 
-  /** Takes a snapshot over, unless it would make this agent forget an epoch: the store must never go back (`docs/store.md`). */
-  #accept(snapshot: Snapshot, decoded: DecodedSnapshot): void {
-    const known = this.#decoded?.content.record?.value.epoch ?? null;
-    const found = decoded.content.record?.value.epoch ?? null;
-    if (known !== null && (found === null || found < known)) {
-      this.#regressed = snapshot;
-      this.#refusal = regression(this.name, known, found);
+  /** Takes a snapshot over, unless it would make this agent forget what it has seen: the store must never go back (`docs/store.md`). */
+  #accept(snapshot: Snapshot, decoded: DecodedSnapshot, how: 'read' | 'aside'): void {
+    const mark = markOf(snapshot, decoded);
+    const past = storePast(this.#known, mark);
+    if (past.kind === 'went-back') {
+      this.#regressed = { snapshot, how };
+      this.#refusal = regression(this.name, past.text);
       return;
     }
+    // What was looked at aside is read again once the store itself has taken it over.
+    if (how === 'aside') return;
     this.#regressed = null;
     this.#snapshot = snapshot;
     this.#isRemembered = false;
     this.#decoded = decoded;
     this.#refusal = null;
+    this.#known = newerMark(this.#known, mark);
   }
 
   /**
-   * Writes what this agent knew last back into a store that was emptied or put back to an older state. Only for the operator of a healthy
-   * primary (the caller checks that): nobody can have been elected meanwhile, for its ackers still answer to it.
+   * The store refuses to answer because it is another one, or an older state: looks what is there now. A store that was restored in
+   * the meantime is taken over; any other one is refused like one that was seen to go back.
+   */
+  async #lookAnew(): Promise<void> {
+    const { store } = this.#options;
+    try {
+      const snapshot = await store.look({ deadlineMs: LOOK_DEADLINE_MS });
+      const decoded = decodeSnapshot(snapshot);
+      if (storePast(this.#known, markOf(snapshot, decoded)).kind === 'went-back') return this.#judge(snapshot, 'aside');
+      await this.#adopt(snapshot);
+      await this.refresh(LOOK_DEADLINE_MS);
+    } catch (error) {
+      // Said already that the store cannot be used; the next failure makes it be looked at again.
+      if (error instanceof StoreValueError) this.#refusal = error;
+    }
+  }
+
+  async #adopt(snapshot: Snapshot): Promise<void> {
+    await this.#options.store.adopt(snapshot);
+    // Revisions begin anew: the next snapshot is not compared with the last one by them.
+    this.#isRemembered = true;
+    this.#trouble ??= new Error('The store has not answered yet.');
+  }
+
+  /**
+   * Writes what this agent knew last back into a store that went back, as the epoch that was decided (`planRestore`).
    * @throws AgentError `STORE_NOT_REGRESSED`; StoreError
    */
-  async restore(deadlineMs: number): Promise<void> {
+  async restore(record: LeadershipRecord, history: HistoryEntry, deadlineMs: number): Promise<void> {
     const [lost, known] = [this.#regressed, this.#snapshot];
     if (lost === null || known === null) {
       throw new AgentError(
@@ -228,16 +327,45 @@ export class StoreLink {
         'The store has not gone back; there is nothing to restore.',
       );
     }
-    const keys = ['identity', 'record', 'config'];
-    const compares: Compares = keys.map((key) => {
-      const there = lost.entries.get(key);
+    if (lost.how === 'aside') await this.#adopt(lost.snapshot);
+    this.#isRemembered = true;
+    const compares: Compares = ['identity', 'record', 'config'].map((key) => {
+      const there = lost.snapshot.entries.get(key);
       return there === undefined ? { kind: 'absent', key } : { kind: 'unchanged', key, modRevision: there.modRevision };
     });
-    const writes = [...known.entries.values()]
-      .filter(({ key }) => keys.includes(key) || key.startsWith('history/') || key.startsWith('members/'))
-      .map(({ key, value }): Write => ({ kind: 'put', key, value }));
-    await this.transact(compares, writes, deadlineMs);
+    const result = await this.transact(compares, restoredWrites(known, record, history), deadlineMs);
+    if (result.kind === 'rejected') {
+      throw new AgentError('STORE_MOVED', 'safe', 'Somebody else wrote to the store at the same time. Ask again.');
+    }
     await this.refresh(deadlineMs);
+  }
+
+  /** Whether a write was refused by the store itself: kept until one succeeds. */
+  #noteWrite(error: StoreError | null): void {
+    if (error !== null && !REFUSED_WRITES.has(error.code)) return;
+    const before = this.#refusedWrite;
+    this.#refusedWrite = error === null ? null : { error, sinceMs: before?.sinceMs ?? this.#options.runningMs() };
+    if ((before === null) === (error === null)) return;
+    this.#generation++;
+    this.#options.onContent();
+  }
+
+  /**
+   * Whether the store takes writes, asked with one that can never be applied. A store that is full, or has lost its rights, renews leases
+   * and answers reads as if nothing were the matter. Never throws.
+   */
+  async probeWrites(deadlineMs: number): Promise<void> {
+    const key = 'probe';
+    const never: Compares = [
+      { kind: 'absent', key },
+      { kind: 'exists', key },
+    ];
+    try {
+      await this.#options.store.transact(never, [{ kind: 'put', key, value: '' }], { deadlineMs });
+      this.#noteWrite(null);
+    } catch (error) {
+      if (error instanceof StoreError) this.#noteWrite(error);
+    }
   }
 
   #reached(): void {
@@ -250,6 +378,24 @@ export class StoreLink {
   #failed(error: unknown): void {
     const first = this.#trouble === null;
     this.#trouble = error instanceof Error ? error : new Error(messageOf(error));
+    if (error instanceof StoreError && ANOTHER.has(error.code)) {
+      this.#looking ??= this.#lookAnew().finally(() => {
+        this.#looking = null;
+      });
+    }
     if (first) this.#options.onContent();
   }
+}
+
+function restoredWrites(known: Snapshot, record: LeadershipRecord, entry: HistoryEntry): readonly Write[] {
+  const kept = [...known.entries.values()];
+  const history = kept.filter(({ key }) => key.startsWith('history/')).slice(-HISTORY_RESTORED);
+  const standing = kept.filter(({ key }) => key === 'identity' || key === 'config' || key.startsWith('members/'));
+  return [
+    ...[...standing, ...history].map(({ key, value }): Write => ({ kind: 'put', key, value })),
+    { kind: 'put', key: 'record', value: encodeStoreValue(record) },
+    { kind: 'put', key: `history/${entry.epoch}`, value: encodeStoreValue(entry) },
+    // What was asked for at the time of an old copy is not carried out now.
+    { kind: 'delete', key: 'request' },
+  ];
 }

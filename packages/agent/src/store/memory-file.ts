@@ -5,13 +5,37 @@ import type { KeyValue, Snapshot, StoreId } from '@understudy/store';
 import { z } from 'zod';
 import { storeRevision } from '../codec/content.ts';
 
-const fileSchema = z.object({
+/** A snapshot as a file holds it. */
+export const fileSchema = z.object({
   storeId: z.string(),
   revision: z.number(),
   entries: z.array(
     z.object({ key: z.string(), value: z.string(), createRevision: z.number(), modRevision: z.number() }),
   ),
 });
+
+export function snapshotOf(parsed: z.output<typeof fileSchema>): Snapshot {
+  const entries = parsed.entries.map((entry): [string, KeyValue] => [
+    entry.key,
+    {
+      ...entry,
+      createRevision: storeRevision(entry.createRevision),
+      modRevision: storeRevision(entry.modRevision),
+      lease: null,
+    },
+  ]);
+  return { storeId: parsed.storeId as StoreId, revision: storeRevision(parsed.revision), entries: new Map(entries) };
+}
+
+export function fileOf(snapshot: Snapshot, isKept: (key: string) => boolean): z.input<typeof fileSchema> {
+  return {
+    storeId: snapshot.storeId,
+    revision: snapshot.revision,
+    entries: [...snapshot.entries.values()]
+      .filter(({ key }) => isKept(key))
+      .map(({ lease: _lease, ...entry }) => entry),
+  };
+}
 
 export class MemoryFile {
   readonly #path: string;
@@ -25,21 +49,7 @@ export class MemoryFile {
   /** Null when there is none, or none that can be read. */
   async load(): Promise<Snapshot | null> {
     try {
-      const parsed = fileSchema.parse(JSON.parse(await readFile(this.#path, 'utf8')));
-      const entries = parsed.entries.map((entry): [string, KeyValue] => [
-        entry.key,
-        {
-          ...entry,
-          createRevision: storeRevision(entry.createRevision),
-          modRevision: storeRevision(entry.modRevision),
-          lease: null,
-        },
-      ]);
-      return {
-        storeId: parsed.storeId as StoreId,
-        revision: storeRevision(parsed.revision),
-        entries: new Map(entries),
-      };
+      return snapshotOf(fileSchema.parse(JSON.parse(await readFile(this.#path, 'utf8'))));
     } catch {
       return null;
     }
@@ -61,11 +71,7 @@ export class MemoryFile {
     while (this.#next !== null) {
       const snapshot = this.#next;
       this.#next = null;
-      const text = JSON.stringify({
-        storeId: snapshot.storeId,
-        revision: snapshot.revision,
-        entries: [...snapshot.entries.values()].map(({ lease: _lease, ...entry }) => entry),
-      });
+      const text = JSON.stringify(fileOf(snapshot, () => true));
       try {
         await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
         await rename(`${this.#path}.new`, this.#path);

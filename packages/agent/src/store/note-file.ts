@@ -1,0 +1,122 @@
+/**
+ * The note in the server's data directory: the newest leadership that this member has seen, and in which store, synced. It goes
+ * where the data goes, and survives a loss of power; with it a store that was put back is told from one that goes on.
+ */
+
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type MemberId, type StoreMark, type StoreSighting, sightingOf } from '@understudy/core';
+import type { Snapshot } from '@understudy/store';
+import { z } from 'zod';
+import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { fileOf, fileSchema, snapshotOf } from './memory-file.ts';
+
+/** In the data directory of every engine; none of them minds a file that it does not know. */
+export const NOTE_FILE = 'understudy.note.json';
+
+const noteSchema = fileSchema.extend({ member: z.string() });
+
+/** What of the store is needed to write it back: the rest comes from running agents, or is of no weight. */
+const isKept = (key: string): boolean =>
+  key === 'identity' ||
+  key === 'record' ||
+  key === 'config' ||
+  key.startsWith('members/') ||
+  key.startsWith('history/');
+
+/** Which leadership is noted: of the same one nothing is written twice. */
+interface Noted {
+  readonly sighting: StoreSighting;
+  /** Which file it is, as it was written: a rewind or a new copy puts another one there. */
+  readonly file: string;
+}
+
+export class NoteFile {
+  readonly #folder: string;
+  readonly #member: MemberId;
+  #noted: Noted | null = null;
+
+  /** @param dataDir the server's data directory; the note is written only where there is data */
+  constructor(dataDir: string, member: MemberId) {
+    this.#folder = dataDir;
+    this.#member = member;
+  }
+
+  get path(): string {
+    return join(this.#folder, NOTE_FILE);
+  }
+
+  /** What this member noted; null when there is nothing, or only what came along with a copy of another member's data. */
+  async load(): Promise<Snapshot | null> {
+    try {
+      const parsed = noteSchema.parse(JSON.parse(await readFile(this.path, 'utf8')));
+      return parsed.member === this.#member ? snapshotOf(parsed) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** What stands there, by the file as it is now: a copy or a rewind may have replaced it since it was written. */
+  async standing(markIn: (snapshot: Snapshot) => StoreMark | null): Promise<StoreSighting | null> {
+    const file = await fileAt(this.path);
+    if (file === null) this.#noted = null;
+    else if (this.#noted?.file !== file) {
+      const snapshot = await this.load();
+      const mark = snapshot === null ? null : markIn(snapshot);
+      this.#noted = mark === null ? null : { sighting: sightingOf(mark), file };
+    }
+    return this.#noted?.sighting ?? null;
+  }
+
+  /**
+   * Writes down what `snapshot` says, unless it stands there already. Durable when it resolves.
+   * @throws AgentError `NOTE_UNWRITABLE`
+   */
+  async keep(snapshot: Snapshot, mark: StoreMark): Promise<void> {
+    const sighting = sightingOf(mark);
+    const standing = this.#noted;
+    if (standing !== null && isSame(standing.sighting, sighting) && (await fileAt(this.path)) === standing.file) return;
+    try {
+      const { uid, gid } = await stat(this.#folder);
+      const text = JSON.stringify({ member: this.#member, ...fileOf(snapshot, isKept) });
+      const draft = `${this.path}.new`;
+      const written = await withFile(draft, 'w', async (file) => {
+        await file.writeFile(text);
+        // The server's own tools copy all that is there: they have to be able to read it.
+        if (process.getuid?.() === 0) await file.chown(uid, gid);
+        await file.datasync();
+        return nameOf(await file.stat());
+      });
+      await rename(draft, this.path);
+      await withFile(this.#folder, 'r', (folder) => folder.sync());
+      this.#noted = { sighting, file: written };
+    } catch (cause) {
+      const text = `${this.path}: cannot be written (${codeOf(cause, messageOf(cause))}). What has to be noted first is not done.`;
+      throw new AgentError('NOTE_UNWRITABLE', 'safe', `${text} Free space, or correct the permissions.`, { cause });
+    }
+  }
+}
+
+function isSame(a: StoreSighting, b: StoreSighting): boolean {
+  return a.storeId === b.storeId && a.epoch === b.epoch && a.revision === b.revision;
+}
+
+async function withFile<T>(path: string, flags: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, flags, 0o600);
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
+const nameOf = ({ ino, mtimeMs }: Stats): string => `${ino} ${mtimeMs}`;
+
+async function fileAt(path: string): Promise<string | null> {
+  try {
+    return nameOf(await stat(path));
+  } catch {
+    return null;
+  }
+}
