@@ -7,7 +7,9 @@ import {
   type KeptView,
   keptViewSchema,
   type RequestState,
+  type RestoreView,
   requestStateSchema,
+  restoreViewSchema,
   type StatusView,
   statusViewSchema,
 } from '@understudy/agent/client';
@@ -33,6 +35,8 @@ const askTimeoutMs = 3000;
 const removeTimeoutMs = 600_000;
 /** What an answer that was waited for may take longer than the wait itself. */
 const answerSlackMs = 5000;
+/** An agent that says who should be asked instead. */
+const SENDS_ON = /not the open primary|its agent has to restore|knows of no leadership/;
 const settings = z.record(z.string(), z.unknown());
 
 /** A cluster, through the HTTP API of whichever of its agents answers. */
@@ -174,20 +178,27 @@ export class ClusterClient {
   }
 
   /**
-   * Sends a change that only one agent can carry out, without knowing which.
+   * Lets one agent write the decisions back into the store: the first of `urls` that may. Which one that is the agents know.
    *
-   * @throws CliError of the last agent that refused.
+   * @throws CliError of the agent whose refusal says most.
    */
-  async postToAny(path: string): Promise<void> {
+  async restore(
+    body: Readonly<Record<string, unknown>>,
+    urls: readonly string[] = this.target.urls,
+  ): Promise<{ readonly url: string; readonly view: RestoreView }> {
     let refused: unknown = null;
-    for (const url of this.target.urls) {
+    for (const url of urls) {
+      const call = {
+        method: 'POST',
+        url: `${url}/understudy/store/restore`,
+        body,
+        timeoutMs: askTimeoutMs + answerSlackMs,
+      } as const;
       try {
-        await this.#change({ method: 'POST', url: `${url}${path}`, timeoutMs: askTimeoutMs + answerSlackMs });
-        return;
+        return { url, view: parse(await this.#change(call), restoreViewSchema, call.url) };
       } catch (error) {
-        // What the primary says tells more than that another one is not it, or does not answer.
-        const telling =
-          error instanceof CliError && error.code === 'REFUSED' && !error.message.includes('not the open primary');
+        // What the one that may do it says tells more than that another one is not it, or does not answer.
+        const telling = error instanceof CliError && error.code === 'REFUSED' && !SENDS_ON.test(error.message);
         refused = telling || refused === null ? error : refused;
       }
     }

@@ -72,7 +72,7 @@ export function problemsOf(status: {
   readonly phase: string;
   readonly leader: string | null;
   readonly members: readonly MemberView[];
-  readonly store: { readonly kind: string };
+  readonly store: { readonly kind: string; readonly refusedWrite?: string | null | undefined };
 }): readonly string[] {
   const problems: string[] = [];
   if (status.phase !== 'open' || status.leader === null) problems.push('there is no open leader');
@@ -80,5 +80,6 @@ export function problemsOf(status: {
     if (healthOf(member) !== 'good') problems.push(`${member.id} is ${stateText(member)}`);
   }
   if (status.store.kind !== 'current') problems.push('the store does not answer');
+  else if ((status.store.refusedWrite ?? null) !== null) problems.push('the store takes no writes');
   return problems;
 }

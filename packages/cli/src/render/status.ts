@@ -76,7 +76,12 @@ function paint(lines: readonly string[], colour: (text: string) => string, label
 }
 
 function storeLines({ store }: StatusView, style: Style, width: number, label: string): string[] {
-  if (store.kind === 'current') return hanging(label, store.name, width);
+  if (store.kind === 'current') {
+    const { refusedWrite = null } = store;
+    if (refusedWrite === null) return hanging(label, store.name, width);
+    const text = `${store.name} takes no writes, so no failover is possible: ${refusedWrite}`;
+    return paint(hanging('Store'.padEnd(12), text, width), style.red, label);
+  }
   const silent = store.silentMs === null ? '' : ` for ${formatDuration(store.silentMs)}`;
   const effect = store.kind === 'stale' ? ': writes go on in sync, no failover is possible' : '';
   const why = store.problem === null ? '' : ` (${store.problem})`;

@@ -186,11 +186,19 @@ function addPause({ program, attach }: Tree): void {
 
   const restore = program
     .command('restore-store')
-    .summary('write the decisions back into a store that was emptied')
+    .summary('write the decisions back into a store that was emptied or put back')
     .helpGroup(acting);
-  restore.description(
-    'For a store that was emptied or put back to an older state while the primary went on. Refused unless the primary is open and the store has gone back.',
-  );
-  finish(restore, [['understudy restore-store', '']]);
+  restore
+    .description(
+      'Without --from-members: the primary went on while the store was emptied or put back, and its agent writes back what it knows.\n' +
+        'With it: nobody is open any more (power was lost). The newest that the members have noted is written back. It says what could be lost, and asks.',
+    )
+    .option('--from-members', 'no primary is open: take the newest that all members know')
+    .option('--force', 'with --from-members: although members do not answer, or something could be lost')
+    .option('-y, --yes', 'do not ask (for scripts)');
+  finish(restore, [
+    ['understudy restore-store', 'the primary is open'],
+    ['understudy restore-store --from-members', 'after a loss of power; shows what could be lost, then asks'],
+  ]);
   attach(restore, async () => (await import('../commands/restore-store.ts')).restoreStore);
 }
