@@ -1,6 +1,8 @@
 /** The store is full, emptied, put back or exchanged, and power goes away everywhere: nothing acknowledged is lost, and there is a way back. */
 
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { killTree, signal } from '../src/guard/proc.ts';
 import type { StatusView } from '../src/index.ts';
@@ -90,6 +92,8 @@ describe('a store that people have put their hands on', { timeout: 400_000 }, ()
       for (const each of found) if (each !== null) signal(each, 'SIGSTOP');
       for (const each of found) if (each !== null) killTree(each);
     }
+    // What a file system in memory held is gone.
+    for (const node of cluster.nodes) await rm(join(node.runDir, 'store-memory.json'), { force: true });
     await eventually('everything is dead', async () => {
       for (const node of cluster.nodes) if ((await cluster.agentProcess(node)) !== null) return null;
       return true;

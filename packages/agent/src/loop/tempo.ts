@@ -15,6 +15,8 @@ const LONG_BUSY_TURN_MS = 100;
 const LONG_BUSY_AFTER_MS = 10_000;
 const MAX_TURNS_AT_ONCE = 20;
 const LAST_FAILURE_PAUSE_MS = 1_000;
+/** While an election waits, as for a store that is electing a leader of its own. */
+const LAST_BUSY_FAILURE_PAUSE_MS = 200;
 
 export class Tempo {
   #busySinceMs: number | null = null;
@@ -25,7 +27,10 @@ export class Tempo {
   next(end: TurnEnd, busy: 'yes' | 'no', nowMs: number): number {
     this.#busySinceMs = busy === 'yes' ? (this.#busySinceMs ?? nowMs) : null;
     this.#failures = end.kind === 'failed' ? this.#failures + 1 : 0;
-    if (end.kind === 'failed') return Math.min(LAST_FAILURE_PAUSE_MS, 20 * 2 ** Math.min(10, this.#failures));
+    if (end.kind === 'failed') {
+      const longestMs = busy === 'yes' ? LAST_BUSY_FAILURE_PAUSE_MS : LAST_FAILURE_PAUSE_MS;
+      return Math.min(longestMs, 20 * 2 ** Math.min(10, this.#failures));
+    }
     if (end.kind !== 'nothing-to-do') {
       // Decisions that follow on one another are taken at once; a row without end would only heat the machine.
       this.#atOnce++;

@@ -41,7 +41,7 @@ interface Grant {
 export class Session {
   readonly #options: SessionOptions;
   readonly #stop = new AbortController();
-  readonly #backoff = new Backoff(100, 2_000);
+  readonly #backoff = new Backoff(100, 500);
   #grant: Grant | null = null;
   #until: Ms | null = null;
   #state: SessionState = { kind: 'none', problem: null };

@@ -21,7 +21,14 @@ const STAGGER_MS = 200;
 /** After this much silence an endpoint has to answer a probe before a transaction is sent to it. */
 const PROBE_AFTER_SILENCE_MS = 1_000;
 const FIRST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 100;
+/**
+ * How long one attempt at a repeatable request waits for one endpoint, in the first round; twice as long in each further one. A dead
+ * endpoint must not use up the time in which the living ones have elected a leader; a slow one is waited for in the end.
+ */
+const FIRST_ATTEMPT_MS = 400;
+/** How long a transaction waits for its answer where other endpoints can say what became of it. */
+const SENT_ONCE_MS = 600;
 /** A fresh token can be refused once more when users change at that moment, not for ever. */
 const MAX_TOKENS_PER_CALL = 3;
 
@@ -146,11 +153,13 @@ export class EtcdCluster {
     const backoff = new Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     const staggerMs = Math.min(STAGGER_MS, deadline.totalMs / (this.#connections.length + 1));
     let failures: readonly Failure[] = [];
-    for (let tokens = 0; !signal.aborted; ) {
+    let limitMs = this.#connections.length === 1 ? deadline.totalMs : FIRST_ATTEMPT_MS;
+    for (let tokens = 0; !signal.aborted; limitMs *= 2) {
       const token = await getToken(signal);
       const order = this.#connections;
+      const attemptMs = limitMs;
       const starts = order.map((connection) => async (attemptSignal: AbortSignal) => {
-        const attempt = await this.#attempt(connection, call, token, attemptSignal, 'any');
+        const attempt = await this.#attempt(connection, call, token, attemptSignal, 'any', attemptMs);
         // Only transactions ask for a trusted socket.
         return attempt.kind === 'untrusted' ? neverSent(connection.endpoint) : attempt;
       });
@@ -180,7 +189,8 @@ export class EtcdCluster {
       if (this.preferred.silentMs > PROBE_AFTER_SILENCE_MS) await this.probe(deadline);
       const token = await this.token(deadline, signal);
       const connection = this.preferred;
-      const attempt = await this.#attempt(connection, call, token, signal, 'trusted-only');
+      const limitMs = this.#connections.length === 1 ? deadline.totalMs : SENT_ONCE_MS;
+      const attempt = await this.#attempt(connection, call, token, signal, 'trusted-only', limitMs);
       if (attempt.kind === 'value') return attempt.value;
       if (attempt.kind === 'untrusted') {
         await this.probe(deadline);
@@ -210,9 +220,12 @@ export class EtcdCluster {
     token: string | null,
     signal: AbortSignal,
     socket: 'any' | 'trusted-only',
+    limitMs: number,
   ): Promise<Attempt<z.infer<R>>> {
     const floor = call.path === RANGE ? this.identity.seen : null;
-    const reply: Reply = await connection.post(call.path, call.body, { token, signal, socket, floor });
+    const reply: Reply = await within(limitMs, signal, (limited) =>
+      connection.post(call.path, call.body, { token, signal: limited, socket, floor }),
+    );
     if (reply.kind !== 'answer') return reply;
     const parsed = call.response.safeParse(reply.body);
     if (parsed.success) return { kind: 'value', value: parsed.data };
@@ -227,21 +240,26 @@ export class EtcdCluster {
   /** Runs `work` with a signal that aborts at the deadline or when the store is closed. */
   async #limited<T>(deadline: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.identity.lostPast !== null) throw fromFailure(this.identity.lostPast, 'read');
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    const timer = setTimeout(abort, deadline.remainingMs());
-    if (this.closing.aborted) abort();
-    else this.closing.addEventListener('abort', abort, { once: true });
-    try {
-      return await work(controller.signal);
-    } finally {
-      clearTimeout(timer);
-      this.closing.removeEventListener('abort', abort);
-    }
+    return within(deadline.remainingMs(), this.closing, work);
   }
 }
 
 function neverSent(endpoint: string): Outcome<never> {
   const failure = { endpoint, code: 'unavailable', effect: 'none', helps: 'endpoint', text: 'not sent' } as const;
   return { kind: 'failed', failure };
+}
+
+/** Runs `work` with a signal that aborts with the given one, or after `limitMs`. */
+async function within<T>(limitMs: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, limitMs);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
 }

@@ -56,7 +56,7 @@ export class EtcdWatch implements Watch {
 
   /** Never rejects: whatever goes wrong is reported and tried again. */
   async #run(): Promise<void> {
-    const backoff = new Backoff(20, 2_000);
+    const backoff = new Backoff(20, 400);
     while (!this.#closing.signal.aborted) {
       try {
         await this.#refresh();
