@@ -247,6 +247,20 @@ test('a hung replica is restarted after ten seconds', () => {
   assert.deepEqual(decideOn({ engine: refusing }).commands, [], 'one that answers no is alive');
 });
 
+test('a server that does not start is started seldom, and its last words are told', () => {
+  const failed = (...agoMs: number[]) =>
+    agoMs.map((ago) => ({ command: 'start', agoMs: ago, code: 'ENGINE_START_FAILED', message: 'no such library.' }));
+  const engine = stopped('crashed');
+  assert.deepEqual(kindsOf(decideOn({ engine, failures: failed(1000) })), ['start'], 'once may be chance');
+  for (const failures of [failed(999), failed(1000, 500), failed(9000, 7999)]) {
+    const decision = decideOn({ engine, failures });
+    assert.equal(codeOf(decision), 'start-failed');
+    assert.match(decision.reasons[0]?.text ?? '', /no such library/);
+    assert.deepEqual(decision.commands, []);
+  }
+  assert.deepEqual(kindsOf(decideOn({ engine, failures: failed(9500, 8000) })), ['start']);
+});
+
 test('data that is not ours is reported and left alone', () => {
   const refused = decideOn({ engine: { kind: 'refused', problem: 'It was made by PostgreSQL 9.6.' } });
   assert.equal(codeOf(refused), 'data-refused');

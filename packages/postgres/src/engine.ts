@@ -11,6 +11,7 @@ import {
 import { type JobHandle, Jobs, monotonicMs } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
+import { startProblems, wouldStart } from './commands/dry-check.ts';
 import { follow } from './commands/follow.ts';
 import { initialize } from './commands/initialize.ts';
 import { promote } from './commands/promote.ts';
@@ -99,7 +100,8 @@ export class PostgresEngine implements Engine {
   }
 
   async checkParameters(parameters: Readonly<Record<string, string>>): Promise<readonly ParameterProblem[]> {
-    return this.#instance.config.check(parameters);
+    const wrong = this.#instance.config.check(parameters);
+    return wrong.length > 0 ? wrong : startProblems(this.#instance, parameters);
   }
 
   onChange(listener: () => void): void {
@@ -147,6 +149,8 @@ export class PostgresEngine implements Engine {
         return this.#stop(command.mode);
       case 'restart':
         return this.#begin('restart', 'stop', async ({ signal }) => {
+          const problem = await wouldStart(instance);
+          if (problem !== null) throw notRestarted(problem);
           await stopInOrder(instance, 'orderly');
           await start(instance, signal);
         });
@@ -264,4 +268,9 @@ export class PostgresEngine implements Engine {
     await this.#instance.sql.close();
     this.#instance.postmaster.detach();
   }
+}
+
+function notRestarted(problem: string): EngineError {
+  const text = `The server is not stopped, because it would not start again: ${problem}. Correct that first.`;
+  return new EngineError('ENGINE_START_FAILED', text, 'safe');
 }

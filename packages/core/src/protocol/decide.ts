@@ -26,6 +26,7 @@ import {
   ownSeal,
   type Rule,
   type Step,
+  startPause,
   type Turn,
   wait,
 } from './turn.ts';
@@ -114,8 +115,8 @@ function sealing(turn: LedTurn): Step | null {
 /** Without any knowledge of the store: start what is stopped (fenced), touch nothing that runs. */
 function decideBlind(obs: Observation, refused: string | undefined): Step {
   if (obs.engine.kind === 'stopped' && obs.job === null) {
-    const why = refused ?? 'The store was never reached yet';
-    return act('start-fenced', `${why}; starting read-only, without upstream.`, [{ kind: 'start', end: KEEP_END }]);
+    const text = `${refused ?? 'The store was never reached yet'}; starting read-only, without upstream.`;
+    return startPause(obs) ?? act('start-fenced', text, [{ kind: 'start', end: KEEP_END }]);
   }
   if (refused !== undefined) return wait('store-refused', refused);
   return wait(

@@ -14,6 +14,7 @@ import {
   ownSeal,
   recentFailure,
   type Step,
+  startPause,
   wait,
 } from './turn.ts';
 
@@ -44,7 +45,7 @@ export function follow(turn: LedTurn): Step {
     case 'incomplete':
       return copy(turn, 'The last copy was not finished.');
     case 'stopped':
-      return beyondRepair(turn, engine) ?? startAgain(turn, engine);
+      return beyondRepair(turn, engine) ?? startPause(turn.obs) ?? startAgain(turn, engine);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':

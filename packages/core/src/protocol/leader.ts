@@ -21,6 +21,7 @@ import {
   ownSeal,
   type Rule,
   type Step,
+  startPause,
   wait,
 } from './turn.ts';
 
@@ -159,6 +160,8 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
   if (isSealQuorum(turn, others) && downMs < FIRST_MOVE_MS && ownSeal(turn) === null) {
     return wait('first-move', 'The others can elect at once; this node restarts its server in a moment.');
   }
+  const pause = startPause(turn.obs);
+  if (pause !== null) return pause;
   // Replicas may have acknowledged the end of its log, and nobody has been elected yet who holds it.
   return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start', end: KEEP_END }]);
 }

@@ -129,3 +129,16 @@ export function ownReplicaPosition(turn: Turn): Position | null {
 export function recentFailure(turn: Turn, command: string): boolean {
   return turn.obs.failures.some((failure) => failure.command === command);
 }
+
+/** The pauses after one failed start, and after more of them: what keeps a server from starting seldom goes away by itself. */
+const START_AGAIN_MS = 1000;
+const START_SELDOM_MS = 8000;
+
+/** What the last start failed of, while it is too early for another one; null when the server may be started. */
+export function startPause({ failures, engine }: Observation): Step | null {
+  const failed = failures.filter((failure) => failure.command === 'start' || failure.command === 'restart');
+  const last = failed.at(-1);
+  if (last === undefined || last.agoMs >= (failed.length > 1 ? START_SELDOM_MS : START_AGAIN_MS)) return null;
+  const words = (engine.kind === 'stopped' ? engine.startFailures?.words : undefined) ?? last.message.slice(0, 1000);
+  return wait('start-failed', `The server did not start: ${words} It is tried again in some seconds.`);
+}

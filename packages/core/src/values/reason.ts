@@ -91,6 +91,7 @@ export const REASON_CODES = [
   'server-closed',
   'server-hung',
   'session-missing',
+  'start-failed',
   'start-fenced',
   'starting',
   'store-empty',

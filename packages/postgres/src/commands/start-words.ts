@@ -31,9 +31,3 @@ export function causeOf(log: string): StartFailures['cause'] {
   if (otherwise.some((pattern) => pattern.test(log))) return 'unknown';
   return damaged.some((pattern) => pattern.test(log)) ? 'data' : 'unknown';
 }
-
-/** The line of a server's log that says why it ended, without its time; null when there is none. */
-export function saying(log: string): string | null {
-  const line = log.split(/\n| \/ /).find((one) => /\b(FATAL|PANIC):/.test(one));
-  return line?.replace(/^.*?\b((FATAL|PANIC):)/, '$1').trim() ?? null;
-}

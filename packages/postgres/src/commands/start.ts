@@ -1,11 +1,12 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, open, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, makeFolder, monotonicMs, pollUntil } from '@understudy/engine/host';
+import { codeOf, makeFolder, monotonicMs, pollUntil, readIfThere } from '@understudy/engine/host';
 import { receiverConninfo } from '../config/conninfo.ts';
+import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
@@ -17,7 +18,8 @@ import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName, standbyName } from '../names.ts';
 import { sqlStateOf } from '../sql/session.ts';
-import { causeOf, saying } from './start-words.ts';
+import { blameSettings } from './dry-check.ts';
+import { causeOf } from './start-words.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
@@ -33,7 +35,7 @@ export async function start(instance: Instance, signal: AbortSignal): Promise<vo
     instance.starts.succeeded();
   } catch (error) {
     if (!signal.aborted && error instanceof EngineError && error.code === 'ENGINE_START_FAILED') {
-      instance.starts.failed(causeOf(error.message), saying(error.message) ?? error.message);
+      instance.starts.failed(causeOf(error.message), error.message.split(logAt)[0] ?? '');
     }
     throw error;
   }
@@ -211,12 +213,42 @@ function bindProblem(host: string | undefined, port: number): Promise<Error | nu
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
-  const log = await instance.postmaster.logTail(12);
-  const how = instance.postmaster.lastExit ?? 'unknown exit';
+  const { postmaster, paths, options } = instance;
+  const log = await lastWords(options.dataDir, paths.log);
+  const how = postmaster.lastExit ?? 'unknown exit';
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
-  return new EngineError(
-    code,
-    `The server ended while starting (${how}). Its log (${instance.paths.log}) ends: ${log}`,
-    'safe',
-  );
+  const blame = code === 'ENGINE_DISK_FULL' ? null : await blameSettings(instance).catch(() => null);
+  const said = `The server ended while starting (${how}): ${sentenceOf(log)}`;
+  const end = log.trim().split('\n').slice(-12).join(' / ');
+  return new EngineError(code, `${blame ?? said}${logAt}${paths.log}) ends: ${end}`, 'safe');
+}
+
+/** Between what is to be told of a failed start and what it is told by. */
+const logAt = ' Its log (';
+
+const lastWordsBytes = 4000;
+
+/** The end of what the server wrote before it ended: into our log, and into files of its own collector where one is configured. */
+async function lastWords(dataDir: string, log: string): Promise<string> {
+  const collected = ((await readIfThere(join(dataDir, 'current_logfiles'))) ?? '').split('\n');
+  const files = [log, ...collected.flatMap((line) => (/^\S+ (.+)$/.exec(line)?.[1] ?? '') || [])];
+  const ends = await Promise.all(files.map((file) => endOf(isAbsolute(file) ? file : join(dataDir, file))));
+  // The one that was written last has what happened last.
+  return ends.sort((a, b) => a.mtimeMs - b.mtimeMs).at(-1)?.text ?? '';
+}
+
+async function endOf(file: string): Promise<{ readonly mtimeMs: number; readonly text: string }> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { size, mtimeMs } = await handle.stat();
+      const buffer = Buffer.alloc(Math.min(size, lastWordsBytes));
+      await handle.read(buffer, 0, buffer.length, size - buffer.length);
+      return { mtimeMs, text: buffer.toString('utf8') };
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return { mtimeMs: 0, text: '' };
+  }
 }

@@ -45,6 +45,8 @@ export class ManagedConfig {
   #cluster: Wanted = { parameters: {}, synchronousCommit: 'on', delayMs: 0 };
   #written: string | null = null;
   #generation = '';
+  readonly #leftOut = new Map<string, { readonly value: string; readonly why: string }>();
+  #overruled: readonly { readonly name: string; readonly text: string; readonly used: string }[] = [];
   readonly #catalog: ParameterCatalog;
 
   constructor(options: PostgresOptions, paths: Paths, owner: Owner, catalog: ParameterCatalog) {
@@ -89,12 +91,45 @@ export class ManagedConfig {
         (name) =>
           `The parameter ${name} stays at ${this.#limits?.[name]}: every server here starts as a standby, and a standby cannot start with less than its primary had.`,
       );
-    return [...problems, ...raised];
+    const leftOut = [...this.#leftOut]
+      .filter(([name, { value }]) => good[name] === value)
+      .map(
+        ([name, { why }]) =>
+          `The parameter ${name} of the cluster is left out: the server does not start with it: ${why}`,
+      );
+    const overruled = this.#overruled.map(
+      ({ name, text, used }) =>
+        `ALTER SYSTEM sets ${name} to ${text}, with which no standby of this history starts: ${used} is used (ALTER SYSTEM RESET ${name}).`,
+    );
+    return [...problems, ...leftOut, ...raised, ...overruled];
   }
 
   /** What is wrong with parameters that are not the cluster's yet. */
   check(parameters: Readonly<Record<string, string>>): readonly ParameterProblem[] {
     return parameterProblems(parameters, this.#catalog);
+  }
+
+  /** The parameters as the include has them, or would have them with `more` in the cluster's. */
+  merged(more: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+    const wanted = { ...this.#cluster.parameters, ...more };
+    const { good } = checkParameters(wanted, 'the cluster', this.#catalog);
+    const taken = Object.entries(good).filter(([name, value]) => this.#leftOut.get(name)?.value !== value);
+    return mergeParameters({
+      node: this.#options.parameters,
+      cluster: Object.fromEntries(taken),
+      limits: this.#limits,
+    });
+  }
+
+  /** The cluster's parameters that are in the include, by name in lower case. */
+  taken(): Readonly<Record<string, string>> {
+    const { good } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);
+    return Object.fromEntries(Object.entries(good).filter(([name, value]) => this.#leftOut.get(name)?.value !== value));
+  }
+
+  /** Leaves a parameter of the cluster out, with which the server does not start, until it has another value. */
+  leaveOut(name: string, value: string, why: string): void {
+    this.#leftOut.set(name, { value, why });
   }
 
   /** Reads what an earlier agent wrote, when its server is still running. */
@@ -113,8 +148,7 @@ export class ManagedConfig {
     const password = replication.upstream === null ? null : this.#options.secrets.replication;
     await replaceFile(this.#paths.passwordFile, passwordFileContent(password), this.#owner, cached);
     // A wrong parameter of the cluster must never keep a node from being sealed: it is left out, and a warning says so.
-    const { good } = checkParameters(this.#cluster.parameters, 'the cluster', this.#catalog);
-    const parameters = mergeParameters({ node: this.#options.parameters, cluster: good, limits: this.#limits });
+    const parameters = this.merged();
     const tls = this.#tlsSettings();
     this.#generation = randomBytes(6).toString('hex');
     const { synchronousCommit, delayMs } = this.#cluster;
@@ -146,6 +180,17 @@ export class ManagedConfig {
       await replaceFile(this.#paths.standbySignal, '', this.#owner);
   }
 
+  /** Limits that ALTER SYSTEM has set lower than the server's history demands: they would win over ours. */
+  async #tooLow(limits: ControlFile['limits']): Promise<readonly { name: string; text: string; used: string }[]> {
+    const merged = this.merged();
+    const set = await readAutoConf(this.#paths.dataDir);
+    return limitParameters.flatMap((name) => {
+      const found = set.findLast((line) => line.name === name);
+      if (found === undefined || Number(found.value) >= limits[name]) return [];
+      return [{ name, text: found.value, used: merged[name] ?? String(limits[name]) }];
+    });
+  }
+
   #tlsSettings(): Record<string, string> {
     if (this.#options.tls === null) return {};
     const { ca, cert, key } = this.#paths.tls;
@@ -160,6 +205,7 @@ export class ManagedConfig {
     await refuseOverrides(this.#paths.dataDir);
     await this.copyUserFiles();
     await this.write(fenced);
+    this.#overruled = await this.#tooLow(control.limits);
     await replaceFile(this.#paths.standbySignal, '', this.#owner);
   }
 
@@ -205,7 +251,8 @@ export class ManagedConfig {
   /** Arguments of the server's command line. */
   startArguments(): string[] {
     const { listen } = this.#options;
-    return fixedArguments({ host: listen.host, port: listen.port, socketDir: this.#paths.runDir, hbaFile: hbaName });
+    const server = { host: listen.host, port: listen.port, socketDir: this.#paths.runDir, hbaFile: hbaName };
+    return [...fixedArguments(server), ...this.#overruled.flatMap(({ name, used }) => ['-c', `${name}=${used}`])];
   }
 }
 
@@ -216,6 +263,24 @@ async function syncFile(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+export interface AutoConfLine {
+  readonly line: number;
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What ALTER SYSTEM has set: the server writes one `name = 'value'` a line. */
+export async function readAutoConf(dataDir: string): Promise<readonly AutoConfLine[]> {
+  const lines = ((await readIfThere(join(dataDir, 'postgresql.auto.conf'))) ?? '').split('\n');
+  return lines.flatMap((text, index) => {
+    const [, name, value] = /^\s*([a-z_][a-z0-9_.]*)\s*=?\s*(.*?)\s*$/i.exec(text) ?? [];
+    if (name === undefined || value === undefined) return [];
+    return [
+      { line: index + 1, name: name.toLowerCase(), value: value.replace(/^'(.*)'$/, '$1').replaceAll("''", "'") },
+    ];
+  });
 }
 
 /**
