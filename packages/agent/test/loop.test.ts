@@ -20,6 +20,7 @@ import {
 import fc from 'fast-check';
 import { lockHolder, lockRunDir } from '../src/agent/lock.ts';
 import { AgentError, OLD_RING_FILE, type ReplayedDecision, RING_FILE, replay } from '../src/index.ts';
+import { Failures } from '../src/loop/failures.ts';
 import { Runner } from '../src/loop/runner.ts';
 import { Tempo } from '../src/loop/tempo.ts';
 import { Upkeep } from '../src/loop/upkeep.ts';
@@ -223,4 +224,27 @@ describe('the time of standing things', () => {
     assert.equal(upkeep.isDue(second, 'yes', 2004), true);
     assert.equal(upkeep.isDue(second, 'yes', 2005), false);
   });
+});
+
+it('a copy that fails for a reason that stays is tried less and less often, another failure as before', () => {
+  const failures = new Failures();
+  const gaps: number[] = [];
+  let now = 0;
+  for (let attempt = 0; attempt < 8; attempt++) {
+    failures.add('clone', 'ENGINE_DISK_FULL', 'no room', now);
+    const before = now;
+    while (failures.recent(now).length > 0) now += 1_000;
+    gaps.push(Math.round((now - before) / 10_000));
+  }
+  assert.deepEqual(gaps, [1, 2, 4, 8, 16, 30, 30, 30]);
+  for (const [command, code] of [
+    ['clone', 'ENGINE_UNREACHABLE'],
+    ['rewind', 'ENGINE_DISK_FULL'],
+  ] as const) {
+    for (let attempt = 0; attempt < 4; attempt++) {
+      failures.add(command, code, '', now);
+      now += 11_000;
+      assert.deepEqual(failures.recent(now), [], `${command} ${code}`);
+    }
+  }
 });

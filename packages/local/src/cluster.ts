@@ -22,6 +22,8 @@ import { throwIfInterrupted } from './waiting.ts';
 export interface StartOptions {
   /** How long until the cluster has to be whole, servers fetched not counted; default 120 s. */
   readonly timeoutMs?: number;
+  /** `wanted`: a cluster that is not whole in time goes on if it can be used, with a notice. Default: it is stopped. */
+  readonly whole?: 'required' | 'wanted';
   readonly signal?: AbortSignal;
 }
 
@@ -112,7 +114,7 @@ export class LocalCluster {
    * Starts the cluster and waits until it is whole: an open leader, every other node streaming from it. A new one is founded first.
    *
    * @returns the leader's name.
-   * @throws LocalError; everything that was started is stopped again then.
+   * @throws LocalError; everything that was started is stopped again then. With `whole: 'wanted'` not for a member that does not come.
    */
   async start(options: StartOptions = {}): Promise<string> {
     const { timeoutMs = startTimeoutMs, signal } = options;
@@ -122,6 +124,7 @@ export class LocalCluster {
         timeoutMs,
         signal,
         onProgress: (progress) => this.#tell(progress),
+        onShort: options.whole === 'wanted' ? (why) => this.#notice(shortText(why)) : undefined,
       });
       return await this.#configure(leader, options);
     } catch (error) {
@@ -365,6 +368,10 @@ export class LocalCluster {
     this.#options.onEvent?.({ kind: 'notice', text });
   }
 }
+
+/** What somebody reads whose cluster goes on without a member. */
+const shortText = (why: string): string =>
+  `The cluster is not whole, and goes on without what is missing: ${why}. "understudy status" shows how it stands.`;
 
 /** Removes a cluster's folder, and the one for its sockets. */
 export async function removeFolder(folder: string): Promise<void> {

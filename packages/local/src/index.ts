@@ -15,7 +15,7 @@ export { Network, sweepNetworks, type VirtualHost } from './network/network.ts';
 export { LocalNode } from './node.ts';
 export type { ClusterEvent, LocalClusterOptions, NodeAddress, StartPhase, StartProgress } from './options.ts';
 export { commandOf, type ProcessInfo, processInfo } from './proc.ts';
-export { type Readiness, readinessOf, statusOf, waitText, waitUntilReady } from './ready.ts';
+export { type Readiness, readinessOf, statusOf, usableLeader, waitText, waitUntilReady } from './ready.ts';
 export { type EngineFacts, engineFacts, type LocalEngine, type LocalServer } from './server.ts';
 export { sendSignal, thaw } from './signals.ts';
 export type { ClusterState, NodeState, StoreState } from './state.ts';

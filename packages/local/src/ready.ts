@@ -48,6 +48,20 @@ export function readinessOf(status: StatusView | null, members: number): Readine
   return { kind: 'ready', leader };
 }
 
+/**
+ * The open leader of a cluster that is not whole, and can be used all the same: a replica streams from it and acknowledges, or it waits
+ * for none. Null when there is none.
+ */
+export function usableLeader(status: StatusView | null): string | null {
+  if (status === null || status.phase !== 'open' || status.leader === null) return null;
+  const { leader, members, rule } = status;
+  if (members.find(({ id }) => id === leader)?.state !== 'primary') return null;
+  const streaming = members.filter((member) => member.id !== leader && isStreaming(member, members, leader));
+  if (streaming.length === 0) return null;
+  const acknowledging = streaming.filter(({ id }) => rule?.members.includes(id) === true).length;
+  return status.durability === 'async' || acknowledging >= (rule?.required ?? 1) ? leader : null;
+}
+
 /** Whether a member gets a stream that begins at the leader, by way of however many others. */
 function isStreaming(member: MemberView, all: readonly MemberView[], leader: string): boolean {
   let at: MemberView | undefined = member;
@@ -77,6 +91,8 @@ export interface WaitOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: (progress: StartProgress) => void;
+  /** Told what is missing when the time is over and the cluster can be used without it; left out: it must be whole. */
+  readonly onShort?: ((why: string) => void) | undefined;
 }
 
 /**
@@ -102,6 +118,11 @@ export async function waitUntilReady(nodes: readonly LocalNode[], options: WaitO
     { everyMs: 60, timeoutMs: options.timeoutMs, signal: options.signal },
   );
   if (leader !== null) return leader;
+  const usable = options.onShort === undefined ? null : usableLeader(await statusOf(nodes));
+  if (usable !== null) {
+    options.onShort?.(whyOf(last));
+    return usable;
+  }
   throw await timeout(nodes, last, options.timeoutMs);
 }
 
@@ -116,12 +137,16 @@ async function refuseDead(nodes: readonly LocalNode[]): Promise<void> {
   );
 }
 
+function whyOf(last: { readonly readiness: Readiness } | null): string {
+  return last?.readiness.kind === 'not-ready' ? last.readiness.why : 'nothing was heard';
+}
+
 async function timeout(
   nodes: readonly LocalNode[],
   last: { readonly status: StatusView | null; readonly readiness: Readiness } | null,
   timeoutMs: number,
 ): Promise<LocalError> {
-  const why = last?.readiness.kind === 'not-ready' ? last.readiness.why : 'nothing was heard';
+  const why = whyOf(last);
   const logs = nodes.map((node) => node.paths.log).join(', ');
   return new LocalError(
     'START_TIMEOUT',

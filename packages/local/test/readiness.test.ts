@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MemberView, StatusView } from '@understudy/agent';
-import { readinessOf, waitText } from '../src/ready.ts';
+import { readinessOf, usableLeader, waitText } from '../src/ready.ts';
 
 function member(id: string, given: Partial<MemberView> = {}): MemberView {
   return {
@@ -112,4 +112,13 @@ test('a member says what it is doing', () => {
   const job = { kind: 'clone', sinceMs: 100, doneBytes: 25, totalBytes: 100 };
   assert.equal(waitText(member('n2', { job })), 'clone 25 %');
   assert.equal(waitText(member('n2')), 'Following n1.');
+});
+
+test('a cluster that lacks a member is usable as long as enough of the others acknowledge', () => {
+  const lost = member('n3', { state: 'refused', receiver: null });
+  assert.equal(usableLeader({ ...whole, members: [leader, member('n2'), lost] }), 'n1');
+  assert.equal(usableLeader({ ...whole, members: [leader, lost] }), null, 'nobody acknowledges');
+  const both = { members: ['n2', 'n3'], required: 2 };
+  assert.equal(usableLeader({ ...whole, rule: both, members: [leader, member('n2'), lost] }), null);
+  assert.equal(usableLeader({ ...whole, phase: 'promoting' }), null);
 });

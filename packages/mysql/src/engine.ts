@@ -167,6 +167,7 @@ export class MysqlEngine implements Engine {
         return this.#stop(command.mode);
       case 'restart':
         return this.#begin('restart', 'stop', async ({ signal }) => {
+          await instance.config.rehearse();
           await stopInOrder(instance, 'orderly');
           await start(instance, KEEP_END, signal);
         });

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { causeOf, saying } from '../src/commands/start-words.ts';
+import { atMaking, madeOtherwise, withoutDefaults } from '../src/config/at-making.ts';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
 import {
   parametersOf,
@@ -11,6 +16,7 @@ import {
   sqlValue,
 } from '../src/config/file.ts';
 import { canonicalName, reservedReason, settingsProfiles } from '../src/config/settings.ts';
+import { ParameterTrial } from '../src/config/trial.ts';
 
 const help = `
 The following options may be given as the first argument:
@@ -140,5 +146,84 @@ describe('values for a running server', () => {
   it('are numbers without units, or quoted words', () => {
     const written = ['64M', '151', 'ON', '0.5', "it's", '1g'].map(sqlValue);
     assert.deepEqual(written, ['67108864', '151', "'ON'", '0.5', "'it''s'", '1073741824']);
+  });
+});
+
+describe('what counts when a database is made', () => {
+  it('is known by name; a value as the server shows it is the same value', () => {
+    assert.deepEqual(atMaking({ innodb_page_size: '32k', max_connections: '5' }, 'mysql'), { innodb_page_size: '32k' });
+    assert.equal(madeOtherwise('innodb_page_size', '32k', { innodb_page_size: '32768' }), null);
+    assert.equal(madeOtherwise('innodb_page_size', '16K', {}), null, 'what a database has that was made without it');
+    assert.match(madeOtherwise('lower_case_table_names', '1', {}) ?? '', /made with 0/);
+    assert.deepEqual(withoutDefaults({ innodb_page_size: '16384', lower_case_table_names: '1' }), {
+      lower_case_table_names: '1',
+    });
+  });
+
+  it('a place outside of the data directory, and a named time zone, are refused before anything starts', () => {
+    for (const name of [
+      'innodb_log_group_home_dir',
+      'innodb-undo-directory',
+      'aria_log_dir_path',
+      'innodb_data_home_dir',
+    ]) {
+      assert.match(reservedReason(name, 'mariadb') ?? '', /data directory/);
+    }
+    const catalog = new Set(['default_time_zone']);
+    const problems = (value: string) => checkParameters({ default_time_zone: value }, 'it', catalog, 'mysql').problems;
+    assert.match(problems('Europe/Berlin').join(), /offset/);
+    for (const value of ['+01:00', '-11:30', 'SYSTEM']) assert.deepEqual(problems(value), []);
+  });
+});
+
+describe('parameters that a server did not start with', () => {
+  const trial = async (good: Record<string, string>) => {
+    const folder = await mkdtemp(join(tmpdir(), 'trial-'));
+    const made = new ParameterTrial(join(folder, 'good'), null);
+    await made.proven(good);
+    return { made, file: join(folder, 'good'), end: () => rm(folder, { recursive: true }) };
+  };
+
+  it('are left out for the values before, until something else is asked for; and that is said', async () => {
+    const { made, file, end } = await trial({ a: '1', b: '2' });
+    const asked = { a: '9', c: '3' };
+    assert.equal(made.blame(asked, asked, 'no memory'), 'other');
+    assert.deepEqual(made.allowed(asked), { a: '1', b: '2' });
+    assert.match(made.warnings(asked).join(), /a, b, c.*no memory/);
+    assert.deepEqual(made.allowed({ ...asked, a: '5' }), { a: '5', c: '3' });
+    assert.deepEqual(made.warnings({ a: '5' }), []);
+    assert.equal(made.blame({ a: '1', b: '2' }, { b: '2', a: '1' }, 'no memory'), 'same', 'it ran with these');
+    const next = new ParameterTrial(file, null);
+    await next.load();
+    assert(next.isProven({ b: '2', a: '1' }), 'an agent that comes later knows');
+    await end();
+  });
+
+  it('are left out one by one when the program itself names them', async () => {
+    const { made, end } = await trial({});
+    made.refuse({ a: '1', b: 'x' }, { b: 'wrong value' });
+    assert.deepEqual(made.allowed({ a: '1', b: 'x' }), { a: '1' });
+    assert.deepEqual(made.allowed({ a: '1', b: 'y' }), { a: '1', b: 'y' });
+    assert.match(made.warnings({ b: 'x' }).join(), /b = x is left out.*wrong value/);
+    await end();
+  });
+});
+
+describe('what a server says when it does not start', () => {
+  const damage = [
+    '[ERROR] [MY-012224] [InnoDB] Header page consists of zero bytes in datafile: ./mysql.ibd',
+    "[ERROR] mariadbd: Aria engine: log control file 'aria_log_control' is smaller than expected: it is corrupt",
+    '[ERROR] InnoDB: Corrupted page [page id: space=0, page number=0] of datafile ./ibdata1 could not be found',
+  ];
+  const others = [
+    '[ERROR] [MY-012681] [InnoDB] Cannot allocate memory for the buffer pool',
+    "[ERROR] [MY-010158] [Server] Different lower_case_table_names settings for server ('1') and data dictionary ('0').\n[ERROR] Data Dictionary initialization failed.",
+    '[ERROR] InnoDB: Unable to lock ./ibdata1 error: 11',
+    "[ERROR] mariadbd: unknown variable 'x=1'",
+  ];
+  it('is damage of its data, or something that a copy would not mend', () => {
+    for (const log of damage) assert.equal(causeOf(log), 'data', log);
+    for (const log of others) assert.equal(causeOf(log), 'unknown', log);
+    assert.equal(saying(`2027 [Note] x\n2027-01-01 0 ${others[3]}`), "mariadbd: unknown variable 'x=1'");
   });
 });

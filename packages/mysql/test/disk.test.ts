@@ -23,6 +23,7 @@ const identity: DataIdentity = {
   systemId,
   received: 'applied',
   writer: 'first',
+  made: {},
   opened: null,
   end: null,
 };

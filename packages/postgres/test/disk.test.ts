@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { compareLsn, lsn, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { isMarkedIncomplete, KeptFolders, markIncomplete, moveAside, unmarkIncomplete } from '@understudy/engine/host';
+import {
+  isMarkedIncomplete,
+  KeptFolders,
+  markIncomplete,
+  moveAside,
+  realDataDir,
+  removeData,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import fc from 'fast-check';
+import { waldirOf } from '../src/clone/replaced.ts';
+import { causeOf, saying } from '../src/commands/start-words.ts';
 import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
 import { crc32c } from '../src/disk/crc32c.ts';
 import { forkPoint } from '../src/disk/fork.ts';
@@ -212,4 +222,66 @@ describe('data directory', () => {
       await assert.rejects(moveAside(foreign, { why: 'a test', history: 'unproven' }), EngineError);
       assert.deepEqual(await readdir(foreign), ['precious']);
     }));
+});
+
+describe('where a data directory is', () => {
+  const made = async (folder: string) => {
+    const there = await realpath(folder);
+    await mkdir(join(there, 'big', 'data'), { recursive: true });
+    await mkdir(join(there, 'wal'));
+    return there;
+  };
+
+  it('is found behind links, and beside it lies what is made of it', () =>
+    inFolder(async (folder) => {
+      const there = await made(folder);
+      await symlink(join(there, 'big', 'data'), join(there, 'link'));
+      assert.equal(await realDataDir(join(there, 'link')), join(there, 'big', 'data'));
+      assert.equal(await realDataDir(join(there, 'big', 'new')), join(there, 'big', 'new'));
+      await symlink('/nowhere/data', join(there, 'dangling'));
+      await assert.rejects(realDataDir(join(there, 'dangling')), /is a link to \/nowhere\/data, which is not there/);
+      await assert.rejects(realDataDir('/proc'), /mount point/);
+    }));
+
+  it('has its log elsewhere: that counts, and goes with it, but never that of another one', () =>
+    inFolder(async (folder) => {
+      const there = await made(folder);
+      const [old, present] = [join(there, 'data.aside-1'), join(there, 'data')];
+      for (const path of [old, present]) await mkdir(path);
+      await writeFile(join(there, 'wal', 'segment'), Buffer.alloc(500_000, 1));
+      await symlink(join(there, 'wal'), join(old, 'pg_wal'));
+      const kept = new KeptFolders(present, { keep: 0, maxBytes: 0 }, () => undefined);
+      assert(((await kept.list())[0]?.bytes ?? 0) >= 500_000);
+      await symlink(join(there, 'wal'), join(present, 'pg_wal'));
+      await kept.remove('data.aside-1');
+      assert.deepEqual(await readdir(join(there, 'wal')), ['segment'], 'it is in use');
+      await removeData(present, join(there, 'none'));
+      assert.deepEqual(await readdir(there), ['big']);
+    }));
+
+  it('is told by initdb where its log is to be', () => {
+    assert.equal(waldirOf(['--locale=C', '--waldir=/wal/n1']), '/wal/n1');
+    assert.equal(waldirOf(['-X', '/wal/n1']), '/wal/n1');
+    assert.equal(waldirOf(['--wal-segsize=64']), null);
+  });
+});
+
+describe('what a server says when it does not start', () => {
+  it('is damage of its data, or something that a copy would not mend', () => {
+    for (const words of [
+      'PANIC:  could not locate a valid checkpoint record at 0/3000028',
+      'FATAL:  could not open file "global/pg_filenode.map": No such file or directory',
+      'pg_wal lacks the log file 0000000000000003, which the server needs to be consistent.',
+    ]) {
+      assert.equal(causeOf(words), 'data', words);
+    }
+    for (const words of [
+      'FATAL:  could not access file "nosuch": No such file or directory',
+      'FATAL:  recovery aborted because of insufficient parameter settings',
+      'FATAL:  could not map anonymous shared memory: Cannot allocate memory',
+    ]) {
+      assert.equal(causeOf(words), 'unknown', words);
+    }
+    assert.equal(saying('2027 LOG:  x / 2027-01-01 [1] FATAL:  it is late / 2027 LOG: end'), 'FATAL:  it is late');
+  });
 });

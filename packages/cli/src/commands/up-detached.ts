@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync } from 'node:fs';
 import { readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type ClusterDescription, describeCluster } from '@understudy/local';
+import { type ClusterDescription, describeCluster, usableLeader } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
 import { connectionString } from '../connection-string.ts';
@@ -38,9 +38,11 @@ export async function upDetached(
     const text = `Cluster ${before.state.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
     throw new CliError('USAGE', text, 'See it with: understudy status');
   }
+  const beganMs = nowMs();
   const up = async (pid: number) => {
     const found = await describeCluster(choice);
-    const leader = found?.runner?.pid === pid ? await wholeLeader(found) : null;
+    const leader =
+      found?.runner?.pid === pid ? await leaderOf(found, nowMs() - beganMs > timeoutMs ? 'usable' : 'whole') : null;
     return found === null || leader === null ? null : { folder: found.folder, found, leader };
   };
   const { value, started } = await startInBackground(context, args, timeoutMs, up);
@@ -112,14 +114,18 @@ async function keepLog(log: string, folder: string): Promise<string> {
 }
 
 /** Who leads the cluster, once it is whole; null before. */
-async function wholeLeader(found: ClusterDescription): Promise<string | null> {
+/** @param wanted `usable`: the time in which it should have become whole is over, and it goes on without a member. */
+async function leaderOf(found: ClusterDescription, wanted: 'whole' | 'usable'): Promise<string | null> {
   const urls = found.nodes.map(({ apiUrl }) => apiUrl);
   // Its authority is made after the folder has been described.
   const tls = await readTls(found.caFile === null ? {} : { ca: found.caFile }).catch(() => null);
   if (tls === null) return null;
   const client = new ClusterClient({ urls, source: found.folder, tls, token: async () => null, folder: found.folder });
   return client.look(1000).then(
-    ({ status }) => (status.members.length === urls.length && problemsOf(status).length === 0 ? status.leader : null),
+    ({ status }) => {
+      const isWhole = status.members.length === urls.length && problemsOf(status).length === 0;
+      return isWhole ? status.leader : wanted === 'usable' ? usableLeader(status) : null;
+    },
     () => null,
   );
 }

@@ -94,7 +94,7 @@ async function run(
   progress: ProgressView,
   signals: UpSignals,
 ): Promise<ExitCode> {
-  const leader = await cluster.start({ timeoutMs: options.timeout, signal: signals.first });
+  const leader = await cluster.start({ timeoutMs: options.timeout, signal: signals.first, whole: 'wanted' });
   const shape = shapeOf(options);
   if (shape !== null) await arrange(cluster, leader, shape);
   progress.end();

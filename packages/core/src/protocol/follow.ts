@@ -12,7 +12,6 @@ import {
   type LedTurn,
   missingSession,
   ownSeal,
-  recentFailure,
   type Step,
   startPause,
   wait,
@@ -132,8 +131,10 @@ function copy(turn: LedTurn, why: string): Step {
     return withdrawSeal(turn, seal.value.position, `${why} The seal that vouched for it is given back.`);
   if (turn.obs.copiesHeld !== undefined && mayBeOnlyCopy(turn.obs.engine))
     return wait('copy-held', `${why} ${turn.obs.copiesHeld}`);
-  if (recentFailure(turn, 'clone'))
-    return wait('copy-failed', `${why} The last attempt to copy failed; trying again soon.`);
+  const failed = turn.obs.failures.findLast(({ command }) => command === 'clone');
+  if (failed !== undefined) {
+    return wait('copy-failed', `${why} The last attempt to copy failed, and is repeated later: ${failed.message}`);
+  }
   return act('copying', `${why} Copying from ${leader}.`, [{ kind: 'clone', from: leader }]);
 }
 

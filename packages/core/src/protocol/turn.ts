@@ -126,10 +126,6 @@ export function ownReplicaPosition(turn: Turn): Position | null {
   return turn.obs.engine.kind === 'replica' ? turn.obs.engine.position : null;
 }
 
-export function recentFailure(turn: Turn, command: string): boolean {
-  return turn.obs.failures.some((failure) => failure.command === command);
-}
-
 /** The pauses after one failed start, and after more of them: what keeps a server from starting seldom goes away by itself. */
 const START_AGAIN_MS = 1000;
 const START_SELDOM_MS = 8000;

@@ -59,7 +59,7 @@ export async function copyByBackup(instance: CopyHost, job: CopyJob, open: OpenS
     throw unavailable(`The files that came from ${from.id} are of no use here: ${reasonOf(error)}`, error);
   });
   progress(totalBytes ?? 0, totalBytes);
-  await placeAt(instance, target, position, signal);
+  await placeAt(instance, job, position);
   await writeBinlogState(target, position, instance.owner);
   await syncTree(target);
 }
@@ -114,7 +114,7 @@ async function refuseLinks(target: string): Promise<void> {
 }
 
 /** Tells the copy where in the history it is; only a server can write that down. */
-async function placeAt(instance: CopyHost, target: string, position: string, signal: AbortSignal): Promise<void> {
+async function placeAt(instance: CopyHost, { target, signal, made = {} }: CopyJob, position: string): Promise<void> {
   const settings: Settings = [
     ['server_id', String(instance.options.serverId)],
     ['innodb_buffer_pool_size', '32M'],
@@ -124,6 +124,8 @@ async function placeAt(instance: CopyHost, target: string, position: string, sig
     // As large as the server will want it: it would be written anew.
     ...instance.config.settings().filter(([name]) => name === 'innodb_log_file_size'),
     ['performance_schema', 'OFF'],
+    ...Object.entries(made),
+    ...instance.config.helperSettings(),
   ];
   await withTemporaryServer(instance, target, settings, signal, 'shut-down', async ({ session }) => {
     await session.query('set global gtid_slave_pos = ?', [position]);

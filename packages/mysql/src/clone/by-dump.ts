@@ -8,7 +8,7 @@ import { writeBinlogState } from '../disk/binlog-files.ts';
 import { copyFolder, ensureTemplate } from '../disk/template.ts';
 import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
-import { programOf } from '../programs.ts';
+import { isNewer, programOf } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
 import type { CopyHost, CopyJob } from './copy-job.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
@@ -22,9 +22,13 @@ const copyTimeoutMs = 7 * 24 * 3600 * 1000;
  *
  * @throws EngineError `ENGINE_CLONE_FAILED`, `ENGINE_BINARY_MISSING` when one of the two programs is not installed.
  */
-export async function copyByDump(instance: CopyHost, { from, target, progress, signal }: CopyJob): Promise<void> {
+export async function copyByDump(
+  instance: CopyHost,
+  { from, target, progress, signal, made = {} }: CopyJob,
+): Promise<void> {
   await refusePrepared(instance, from);
-  await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), target, instance.owner);
+  const history = await historyOfRows(instance, from);
+  await copyFolder(await ensureTemplate(instance.programs, instance.options, signal, made), target, instance.owner);
   const settings = [
     ['server_id', String(instance.options.serverId)],
     ['innodb_buffer_pool_size', '128M'],
@@ -34,9 +38,11 @@ export async function copyByDump(instance: CopyHost, { from, target, progress, s
     ['innodb_log_file_size', '256M'],
     ['max_allowed_packet', '1G'],
     ['performance_schema', 'OFF'],
+    ...Object.entries(made),
+    ...instance.config.helperSettings(),
   ] as const;
   const position = await withTemporaryServer(instance, target, settings, signal, 'shut-down', async (server) => {
-    await pour(instance, from, server, (bytes) => progress(bytes, null), signal);
+    await pour(instance, from, server, { history, count: (bytes) => progress(bytes, null), signal });
     await refusePrepared(instance, from);
     await server.session.query('reset slave all');
     const [row] = await server.session.query('select @@global.gtid_slave_pos as position');
@@ -65,12 +71,43 @@ async function refusePrepared(instance: CopyHost, from: CopyJob['from']): Promis
   }
 }
 
+interface Pouring {
+  /** Whether tables are dumped with the rows that they had before. */
+  readonly history: 'rows' | 'none';
+  readonly count: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The first version whose dump program writes earlier rows, and whose server takes them. */
+const historySince = '10.11.0';
+
+/**
+ * System-versioned tables hold rows of the past, which a dump leaves out unless it is told otherwise: then a copy would answer
+ * `FOR SYSTEM_TIME` differently, and nobody would see it.
+ *
+ * @throws EngineError `ENGINE_CLONE_FAILED` where such tables cannot be copied as statements.
+ */
+async function historyOfRows(instance: CopyHost, from: CopyJob['from']): Promise<'rows' | 'none'> {
+  const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
+  try {
+    const query =
+      "select concat(table_schema, '.', table_name) as name from information_schema.tables where table_type = 'SYSTEM VERSIONED' limit 1";
+    const [table] = await session.query(query, [], askTimeoutMs);
+    if (table === undefined) return 'none';
+    if (!isNewer(historySince, instance.programs.version, 2)) return 'rows';
+    const text = `${table.name} on ${from.id} is system-versioned, and a copy as statements by version ${instance.programs.version} would lose its history.`;
+    const next = `Install mariadb-backup on both hosts, or version ${historySince} or newer.`;
+    throw new EngineError('ENGINE_CLONE_FAILED', `${text} ${next}`, 'unsafe');
+  } finally {
+    await session.end();
+  }
+}
+
 async function pour(
   instance: CopyHost,
   from: CopyJob['from'],
   server: TemporaryServer,
-  count: (bytes: number) => void,
-  signal: AbortSignal,
+  { history, count, signal }: Pouring,
 ): Promise<void> {
   const { programs, paths, options, owner } = instance;
   const [dumpFile, clientFile] = [join(paths.runDir, 'clone.dump.cnf'), join(paths.runDir, 'clone.client.cnf')];
@@ -93,13 +130,16 @@ async function pour(
       '--single-transaction',
       '--quick',
     ];
-    const where = ['--flush-privileges', '--max-allowed-packet=1G', '--gtid', '--master-data=1'];
+    const past = history === 'rows' ? ['--dump-history'] : [];
+    const where = [...past, '--flush-privileges', '--max-allowed-packet=1G', '--gtid', '--master-data=1'];
     const dump = {
       program: programOf(programs.dump, 'mariadb-dump'),
       args: [`--defaults-file=${dumpFile}`, ...what, ...where],
     };
     const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
-    const client = { program: programOf(programs.client, 'mariadb'), args: reading };
+    // Only a session may say so, and only then row_start and row_end are taken as they are.
+    const before = history === 'rows' ? ['--init-command=set system_versioning_insert_history = on'] : [];
+    const client = { program: programOf(programs.client, 'mariadb'), args: [...reading, ...before] };
     const { libraryPath } = programs;
     const timing = { timeoutMs: copyTimeoutMs, signal, failure: 'ENGINE_CLONE_FAILED', onBytes: count } as const;
     await pipePrograms(dump, client, { home: paths.runDir, libraryPath, owner, ...timing });

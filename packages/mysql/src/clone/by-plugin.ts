@@ -20,7 +20,6 @@ const quickStart: Settings = [
   ['plugin_load_add', 'mysql_clone.so'],
   ['persisted_globals_load', 'OFF'],
   ['super_read_only', 'ON'],
-  ['mysqlx', 'OFF'],
   ['performance_schema', 'OFF'],
   ['secure_file_priv', 'NULL'],
   ['auto_generate_certs', 'OFF'],
@@ -49,7 +48,7 @@ export const baseName = 'base';
  * @throws EngineError `ENGINE_CLONE_FAILED` with the reason that the servers gave.
  */
 export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<void> {
-  const { from, target, totalBytes, progress, signal } = job;
+  const { from, target, totalBytes, progress, signal, made = {}, alike = [['mysqlx', 'OFF']] } = job;
   // The server makes the folder of the copy itself, and may write nowhere above.
   const work = `${target}.work`;
   const [base, copy] = [join(work, baseName), join(work, 'data')];
@@ -61,11 +60,20 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
   }, progressEveryMs);
   try {
     await makeFolder(work, instance.owner);
-    await copyFolder(await ensureTemplate(instance.programs, instance.options, signal), base, instance.owner, 'cached');
+    await copyFolder(
+      await ensureTemplate(instance.programs, instance.options, signal, made),
+      base,
+      instance.owner,
+      'cached',
+    );
     const settings: Settings = [
       ['clone_valid_donor_list', `${from.host}:${from.port}`],
       ['server_id', String(instance.options.serverId)],
       ...quickStart,
+      ...Object.entries(made),
+      ...alike,
+      // Nobody asks it anything.
+      ['loose_mysqlx_socket', join(work, 'x.sock')],
     ];
     await withTemporaryServer(instance, base, settings, signal, 'kill', ({ session }) =>
       cloneInto(instance, session, job, copy),

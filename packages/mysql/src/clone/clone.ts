@@ -26,7 +26,7 @@ import { copyByDump } from './by-dump.ts';
 import { baseName, copyByPlugin } from './by-plugin.ts';
 import type { CopyJob } from './copy-job.ts';
 import { unavailable } from './copyable.ts';
-import { askSource } from './source.ts';
+import { askSource, type Source } from './source.ts';
 
 /** How a whole database comes from another member into a new folder. */
 type Copy = (instance: Instance, job: CopyJob & { readonly from: Member }) => Promise<void>;
@@ -67,9 +67,9 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await requireRoom(target, source.bytes);
     signal.throwIfAborted();
     await stopReplica(instance);
-    await copies[programs.flavour](instance, { from, target, totalBytes: source.bytes, progress, signal });
+    await copies[programs.flavour](instance, { ...source, from, target, totalBytes: source.bytes, progress, signal });
     signal.throwIfAborted();
-    await writeIdentity(target, newIdentity(instance, source.systemId), instance.owner);
+    await writeIdentity(target, newIdentity(instance, source), instance.owner);
     // It may read what has to make room now.
     await instance.tails.end();
     const replaced = await lookAtReplaced(instance, from);
@@ -95,11 +95,11 @@ export async function clone(instance: Instance, from: Member, progress: Progress
   }
 }
 
-function newIdentity({ options, programs }: Instance, systemId: string): DataIdentity {
+function newIdentity({ options, programs }: Instance, { systemId, made }: Source): DataIdentity {
   const { cluster, member } = options;
   const { flavour, version } = programs;
   const unopened = { writer: 'first', opened: null, end: null } as const;
-  return { cluster, member, flavour, version, systemId, received: 'applied', ...unopened };
+  return { cluster, member, flavour, version, systemId, received: 'applied', made, ...unopened };
 }
 
 /** Makes sure, before anything is stopped, that what will be replaced is ours and can be replaced. */

@@ -1,5 +1,7 @@
 import type { Member } from '@understudy/core';
 import type { Progress } from '@understudy/engine/host';
+import type { Parameters } from '../config/file.ts';
+import type { Settings } from '../config/settings.ts';
 import type { Instance } from '../instance.ts';
 
 /** What a copy needs of the server that it is made for. */
@@ -12,6 +14,10 @@ export interface CopyJob {
   readonly target: string;
   /** About what the source has on disk; null when it did not say. */
   readonly totalBytes: number | null;
+  /** What the source was made with; nothing where that is not known. */
+  readonly made?: Parameters;
+  /** What the source has, and a server that receives its files must have as well. */
+  readonly alike?: Settings;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }

@@ -2,6 +2,9 @@ import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { pollUntil } from '@understudy/engine/host';
 import { z } from 'zod';
+import { makingNames, withoutDefaults } from '../config/at-making.ts';
+import type { Parameters } from '../config/file.ts';
+import type { Settings } from '../config/settings.ts';
 import { serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { schemaName } from '../names.ts';
@@ -19,6 +22,10 @@ export interface Source {
   readonly systemId: string;
   /** About how much it has on disk. */
   readonly bytes: number | null;
+  /** Its parameters that count only when a database is made. */
+  readonly made: Parameters;
+  /** What a server that receives its files must have as it has. */
+  readonly alike: Settings;
 }
 
 const sizeQueries: Readonly<Record<Flavour, string>> = {
@@ -70,10 +77,35 @@ async function ask(instance: Instance, from: Member): Promise<Source> {
     const systemId = await clusterOf(session, from);
     const [size] = await session.query(sizeQueries[instance.programs.flavour], [], queryTimeoutMs);
     const bytes = Number(size?.bytes ?? Number.NaN);
-    return { systemId, bytes: Number.isFinite(bytes) ? Math.round(bytes) : null };
+    const { flavour } = instance.programs;
+    const made = withoutDefaults(await valuesOf(session, makingNames(flavour)));
+    const alike = flavour === 'mysql' ? await cloneSettings(session) : [];
+    return { systemId, bytes: Number.isFinite(bytes) ? Math.round(bytes) : null, made, alike };
   } finally {
     await session.end();
   }
+}
+
+async function valuesOf(session: Session, names: readonly string[]): Promise<Record<string, string>> {
+  const rows = await session.query(
+    `show global variables where variable_name in (${names.map(() => '?').join(', ')})`,
+    [...names],
+    queryTimeoutMs,
+  );
+  return Object.fromEntries(rows.map(({ Variable_name: name, Value: value }) => [name ?? '', value ?? '']));
+}
+
+/** What CLONE compares before it copies (MySQL manual, "Cloning Remote Data"): these variables, and every plugin that is compiled in. */
+async function cloneSettings(session: Session): Promise<Settings> {
+  const values = await valuesOf(session, ['character_set_server', 'collation_server']);
+  const plugins = await session.query(
+    "select lower(plugin_name) as name from information_schema.plugins where plugin_status = 'ACTIVE' and plugin_library is null",
+    [],
+    queryTimeoutMs,
+  );
+  const active = new Set(plugins.map(({ name }) => name ?? ''));
+  const federated: Settings = active.has('federated') ? [['federated', null]] : [];
+  return [...Object.entries(values), ...federated, ['mysqlx', active.has('mysqlx') ? 'ON' : 'OFF']];
 }
 
 async function clusterOf(session: Session, from: Member): Promise<string> {

@@ -27,7 +27,8 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
   const target = siblingPath(options.dataDir, 'init');
   try {
     await makeFolder(paths.runDir, owner);
-    await copyFolder(await ensureTemplate(programs, options, signal), target, owner);
+    const made = instance.config.forMaking();
+    await copyFolder(await ensureTemplate(programs, options, signal, made), target, owner);
     signal.throwIfAborted();
     const { cluster, member } = options;
     const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [firstLineage], bytesPerTransaction: 0 } as const;
@@ -41,6 +42,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       received: 'applied' as const,
       writer: 'first' as const,
       opened: null,
+      made,
       end: encodeEnd(empty, null),
     };
     await writeIdentity(target, identity, owner);

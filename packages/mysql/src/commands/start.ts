@@ -25,7 +25,7 @@ const answerTimeoutMs = 2000;
  */
 export async function start(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {
   try {
-    await startServer(instance, end, signal);
+    await startProven(instance, end, signal);
     instance.starts.succeeded();
   } catch (error) {
     if (!signal.aborted && error instanceof EngineError && error.code === 'ENGINE_START_FAILED') {
@@ -34,6 +34,23 @@ export async function start(instance: Instance, end: LogEnd, signal: AbortSignal
     }
     throw error;
   }
+}
+
+/** With parameters that it last ran with, when it does not start with those that are wanted now: no value takes a member away for good. */
+async function startProven(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {
+  try {
+    await startServer(instance, end, signal);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof EngineError) || error.code !== 'ENGINE_START_FAILED') throw error;
+    const words = await instance.process.startLog().catch(() => '');
+    if (causeOf(words) === 'data' || instance.config.blame(saying(words) ?? error.message) === 'same') throw error;
+    instance.log({
+      level: 'warn',
+      message: `${error.message} It is started with the parameters that it last ran with.`,
+    });
+    await startServer(instance, end, signal);
+  }
+  await instance.config.proven();
 }
 
 async function startServer(instance: Instance, end: LogEnd, signal: AbortSignal): Promise<void> {

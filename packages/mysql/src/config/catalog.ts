@@ -86,5 +86,8 @@ function problemOf(name: string, value: string, catalog: VariableCatalog, flavou
   if (reserved !== null) return `is set by Understudy itself (${reserved}); remove it.`;
   // Names with a dot belong to components; the server takes them unseen.
   if (!canonical.includes('.') && !catalog.has(canonical)) return 'is not known to this server; correct the name.';
+  if (canonical === 'default_time_zone' && !/^(system|[+-]\d{1,2}:\d{2})$/i.test(value.trim())) {
+    return 'names a time zone, and a server that starts has not read its tables of them; use an offset such as +01:00, or SYSTEM.';
+  }
   return /[\0\n\r]/.test(value) ? 'has a value of more than one line.' : null;
 }

@@ -3,14 +3,18 @@ import type { MemberId } from '@understudy/core';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { readIdentity } from '../disk/identity.ts';
 import { engineError, reasonOf } from '../errors.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
-import type { ServerPrograms } from '../programs.ts';
+import type { Flavour, ServerPrograms } from '../programs.ts';
 import { accountStatements } from './accounts.ts';
+import { atMaking, countsAtMaking, madeOtherwise } from './at-making.ts';
 import { checkParameters, parameterProblems, type VariableCatalog } from './catalog.ts';
 import { type Parameters, parametersOf, renderConfig, serverSettings } from './file.ts';
-import { reservedReason, type Settings, settingsProfiles } from './settings.ts';
+import { rehearse } from './rehearse.ts';
+import { canonicalName, reservedReason, type Settings, settingsProfiles } from './settings.ts';
+import { ParameterTrial } from './trial.ts';
 
 /** The files by which the server is configured, written as a whole from a few facts that are kept here. */
 export class ManagedConfig {
@@ -20,8 +24,11 @@ export class ManagedConfig {
   readonly #programs: ServerPrograms;
   readonly #catalog: VariableCatalog;
   #cluster: Parameters = {};
+  readonly #trial: ParameterTrial;
   #members: readonly MemberId[] = [];
   #started: Parameters = {};
+  /** What the present database was made with; null: there is none yet, or its identity was not read yet. */
+  #made: Parameters | null = null;
 
   constructor(options: MysqlOptions, paths: Paths, programs: ServerPrograms, catalog: VariableCatalog) {
     this.#options = options;
@@ -29,6 +36,7 @@ export class ManagedConfig {
     this.#owner = options.runAs;
     this.#programs = programs;
     this.#catalog = catalog;
+    this.#trial = new ParameterTrial(`${paths.config}.good`, this.#owner);
   }
 
   /** Takes over what the cluster wants. */
@@ -39,20 +47,84 @@ export class ManagedConfig {
 
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
   problems(): readonly string[] {
-    return checkParameters(this.#cluster, 'the cluster', this.#catalog, this.#programs.flavour).problems;
+    const { good, problems } = checkParameters(this.#cluster, 'the cluster', this.#catalog, this.#programs.flavour);
+    const refused = Object.entries({ ...this.#ownGood(), ...good }).flatMap(([name, value]) => {
+      const problem = this.#problemHere(name, value);
+      return problem === null ? [] : [`The parameter ${name} ${problem}`];
+    });
+    return [...problems, ...refused, ...this.#trial.warnings(this.#asked())];
   }
 
   /** What is wrong with parameters that are not the cluster's yet. */
-  check(parameters: Parameters): readonly ParameterProblem[] {
-    return parameterProblems(parameters, this.#catalog, this.#programs.flavour);
+  async check(parameters: Parameters): Promise<readonly ParameterProblem[]> {
+    const { flavour } = this.#programs;
+    const { good } = checkParameters(parameters, 'the cluster', this.#catalog, flavour);
+    const found = [...parameterProblems(parameters, this.#catalog, flavour)];
+    const bad = await rehearse(this.#programs, this.#options, good);
+    for (const [name, value] of Object.entries(good)) {
+      const words = bad[name];
+      const dry = words === undefined ? null : `has a value with which the server would not start (${words}).`;
+      const problem = dry ?? this.#problemHere(name, value);
+      if (problem !== null) found.push({ name, problem });
+    }
+    return found;
+  }
+
+  /** Why a value cannot be had with the present database; null when it can. */
+  #problemHere(name: string, value: string): string | null {
+    if (this.#made === null || !countsAtMaking(name, this.#programs.flavour)) return null;
+    return madeOtherwise(name, value, this.#made);
+  }
+
+  #ownGood(): Parameters {
+    return checkParameters(this.#options.parameters, 'this node', this.#catalog, this.#programs.flavour).good;
+  }
+
+  /** What this node and the cluster ask for, and the names of which are right. */
+  #asked(): Parameters {
+    // A wrong parameter of the cluster must never keep a node from starting: it is left out, and a warning says so.
+    const { good } = checkParameters(this.#cluster, 'the cluster', this.#catalog, this.#programs.flavour);
+    return { ...this.#ownGood(), ...good };
   }
 
   /** The parameters that are wanted now and may be set by anybody: those of the cluster win over this node's. */
   wanted(): Parameters {
+    const asked = this.#trial.allowed(this.#asked());
+    if (this.#made === null) return asked;
     const { flavour } = this.#programs;
-    const node = checkParameters(this.#options.parameters, 'this node', this.#catalog, flavour).good;
-    // A wrong parameter of the cluster must never keep a node from starting: it is left out, and a warning says so.
-    return { ...node, ...checkParameters(this.#cluster, 'the cluster', this.#catalog, flavour).good };
+    const rest = Object.entries(asked).filter(([name]) => !countsAtMaking(name, flavour));
+    return { ...Object.fromEntries(rest), ...this.#made };
+  }
+
+  /** What a new database is to be made with. */
+  forMaking(): Parameters {
+    return atMaking(this.#asked(), this.#programs.flavour);
+  }
+
+  /** Takes note of what the present database was made with. */
+  async learnMade(): Promise<void> {
+    this.#made = (await readIdentity(this.#paths.dataDir))?.made ?? null;
+  }
+
+  /** Finds out, before a server is stopped, which parameters it would not start with again. */
+  async rehearse(): Promise<void> {
+    const wanted = this.wanted();
+    if (this.#trial.isProven(wanted)) return;
+    this.#trial.refuse(wanted, await rehearse(this.#programs, this.#options, wanted));
+  }
+
+  /** The server answers: what it was started with is good. */
+  async proven(): Promise<void> {
+    await this.#trial.proven(this.#started);
+  }
+
+  /**
+   * The server did not start.
+   *
+   * @returns `other`: another start, with the parameters that it last ran with, is worth a try.
+   */
+  blame(words: string): 'other' | 'same' {
+    return this.#trial.blame(this.#asked(), this.#started, words);
   }
 
   /** What the running server was started with. */
@@ -63,6 +135,8 @@ export class ManagedConfig {
   /** Reads what an earlier agent wrote, when its server is still running. */
   async adopt(): Promise<void> {
     this.#started = parametersOf((await readIfThere(this.#paths.config)) ?? '');
+    await this.learnMade();
+    await this.#trial.load();
   }
 
   /**
@@ -87,6 +161,11 @@ export class ManagedConfig {
       ['init_file', this.#paths.initFile],
       ...this.#tls(),
     ];
+  }
+
+  /** What a server that runs for a moment on a copy must have as the cluster has: what is loaded into it, and keys of encryption. */
+  helperSettings(): Settings {
+    return Object.entries(this.wanted()).filter(([name]) => /^(plugin_|file_key_|innodb_encrypt|encrypt_)/.test(name));
   }
 
   /** Where the server's programs and its data are; also for servers that run only for a moment. */
@@ -116,6 +195,9 @@ export class ManagedConfig {
     await makeFolder(this.#paths.temporary, this.#owner);
     await refuseUserSettings(this.#options.userConfig, this.#programs);
     await this.copyCertificates();
+    await this.learnMade();
+    await this.#trial.load();
+    await this.rehearse();
     const statements = accountStatements(this.#options.secrets.admin, this.#members);
     await replaceFile(this.#paths.initFile, statements, this.#owner);
     this.#started = this.wanted();
@@ -153,6 +235,12 @@ export class ManagedConfig {
   }
 }
 
+/** A copy could not know it. */
+const makingReason = (name: string, flavour: Flavour): string | null =>
+  countsAtMaking(canonicalName(name), flavour)
+    ? 'it counts only when a database is made; set it under engine.parameters'
+    : null;
+
 async function refuseUserSettings(userConfig: string | null, programs: ServerPrograms): Promise<void> {
   if (userConfig === null) return;
   const text = await readFile(userConfig, 'utf8').catch((error: unknown) => {
@@ -161,7 +249,7 @@ async function refuseUserSettings(userConfig: string | null, programs: ServerPro
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
   });
   for (const { name, value, line } of serverSettings(text)) {
-    const reason = reservedReason(name, programs.flavour);
+    const reason = reservedReason(name, programs.flavour) ?? makingReason(name, programs.flavour);
     if (reason === null) continue;
     const setting = value === null ? name : `${name} = ${value}`;
     const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}). Remove that line.`;

@@ -126,6 +126,21 @@ const placed = [
   'ssl_key',
 ] as const;
 
+/** Where parts of the data would lie elsewhere: a copy takes the place of the whole directory, on one disk. */
+const elsewhere = [
+  'innodb_data_home_dir',
+  'innodb_log_group_home_dir',
+  'innodb_undo_directory',
+  'innodb_doublewrite_dir',
+  'innodb_temp_tablespaces_dir',
+  'innodb_directories',
+  'aria_log_dir_path',
+  'relay_log_info_file',
+  'innodb_tmpdir',
+  'slave_load_tmpdir',
+  'replica_load_tmpdir',
+] as const;
+
 /** Other names of what we set: they would reach the same variables. */
 const aliases: Readonly<Record<string, string>> = {
   skip_slave_start: 'skip_replica_start',
@@ -158,6 +173,9 @@ export function reservedReason(name: string, flavour: Flavour): string | null {
   const found = fixed.find(([fixedName]) => names.includes(canonicalName(fixedName)));
   if (found !== undefined) return found[2];
   if (placed.some((placedName) => names.includes(placedName))) return 'it comes from the options of this member';
+  if (elsewhere.some((name) => names.includes(name))) {
+    return 'all data of a member lies in its data directory, which a copy replaces as a whole';
+  }
   if (names.some((one) => filters.test(one))) return 'every member must hold the same data';
   return null;
 }
