@@ -1,5 +1,6 @@
 import {
   apiErrorSchema,
+  keptViewSchema,
   type RequestState,
   requestStateSchema,
   type StatusView,
@@ -39,6 +40,13 @@ export class AgentApi {
   /** Changes settings of the cluster. */
   async patchConfig(patch: Readonly<Record<string, unknown>>, timeoutMs = 5000): Promise<void> {
     await this.#request('PATCH', '/config', patch, timeoutMs);
+  }
+
+  /** Lets go of everything that this member keeps of replaced data. @returns how many folders that were */
+  async removeKept(timeoutMs = 60_000): Promise<number> {
+    const { folders } = await this.#call('GET', '/understudy/kept', undefined, timeoutMs, keptViewSchema);
+    for (const { name } of folders) await this.#request('DELETE', `/understudy/kept/${name}`, undefined, timeoutMs);
+    return folders.length;
   }
 
   async #call<T>(method: string, path: string, body: unknown, timeoutMs: number, schema: z.ZodType<T>): Promise<T> {

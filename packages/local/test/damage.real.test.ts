@@ -31,9 +31,8 @@ async function again(
   t.after(() => first.destroy());
   await first.start();
   const leader = (await statusOf(first.nodes))?.leader ?? '';
-  const paths = first.paths;
   await first.stop();
-  await between((name) => nodePaths(paths, name).data, dirname(folder));
+  await between((name) => nodePaths(folder, name).dataDir, dirname(folder));
   const cluster = await createLocalCluster(options);
   t.after(() => cluster.destroy());
   return { cluster, leader, events };

@@ -111,8 +111,16 @@ async function parameterProblemsOf(engine: NodeConfig['engine']): Promise<readon
 async function dataText(config: NodeConfig): Promise<string> {
   const { dataDir } = config.engine;
   try {
+    const { linksIn, realDataDir } = await import('@understudy/engine/host');
+    const real = await realDataDir(dataDir);
     await access(dataDir, constants.R_OK);
-    return `${dataDir} is there`;
+    await requireBeside(real);
+    const links = await linksIn(real, config.engine.kind === 'postgres' ? ['pg_wal'] : []);
+    if (links.length > 0) {
+      const text = `${links.join(', ')} in ${real} lead to other places: a copy would be refused, as it would put what is there on this disk.`;
+      throw new CliError('FILE_UNREADABLE', text, `Move it back into ${real}.`);
+    }
+    return real === dataDir ? `${dataDir} is there` : `${dataDir} is there, and leads to ${real}`;
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
@@ -125,6 +133,14 @@ async function dataText(config: NodeConfig): Promise<string> {
     throw new CliError('FILE_UNREADABLE', text, next, { cause: error });
   });
   return `${dataDir} will be made`;
+}
+
+/** Copies are made beside the data directory, on its own disk. */
+async function requireBeside(real: string): Promise<void> {
+  await access(dirname(real), constants.W_OK).catch((error: unknown) => {
+    const text = `Nothing can be made beside ${real}, where new copies of it are made (${codeOf(error)}).`;
+    throw new CliError('FILE_UNREADABLE', text, `Let the agent's user write in ${dirname(real)}.`, { cause: error });
+  });
 }
 
 async function nearestFolder(path: string): Promise<string> {
