@@ -72,6 +72,9 @@ async function failureOfClone(stage: Stage, node: TestNode): Promise<EngineError
   return failure.error;
 }
 
+const pastOf = (node: TestNode) =>
+  node.ask('select v, row_start, row_end from conformance.past for system_time all order by row_start');
+
 for (const server of servers) {
   /** Both ends' logs go to `lines`; `wrap` may do something to the stream. */
   const harnessWith = (lines: LogEntry[], wrap?: (open: OpenCopy) => OpenCopy) => {
@@ -134,7 +137,16 @@ for (const server of servers) {
           open(from, { ...request, version: '10.6.9' }, signal);
       return onStage(harnessWith(lines, other), 2, async (stage) => {
         const leader = await stage.found();
+        await nodeOf(leader).sql([
+          'create table conformance.past (id int primary key, v int) with system versioning',
+          'insert into conformance.past values (1, 1)',
+          'update conformance.past set v = 2',
+          'update conformance.past set v = 3',
+        ]);
         await stage.join(stage.node(2), leader);
+        const before = await pastOf(nodeOf(leader));
+        assert.equal(before.length, 3);
+        assert.deepEqual(await pastOf(nodeOf(stage.node(2))), before, 'with every row of the past, and its times');
         assert.match(statements(lines).join(), /which does not fit mariadb 10\.6\.9/);
         assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
       });

@@ -60,7 +60,7 @@ export class ManagedConfig {
     const { flavour } = this.#programs;
     const { good } = checkParameters(parameters, 'the cluster', this.#catalog, flavour);
     const found = [...parameterProblems(parameters, this.#catalog, flavour)];
-    const bad = await rehearse(this.#programs, this.#options, good);
+    const bad = await rehearse(this.#programs, this.#options, good, this.wanted());
     for (const [name, value] of Object.entries(good)) {
       const words = bad[name];
       const dry = words === undefined ? null : `has a value with which the server would not start (${words}).`;
@@ -161,6 +161,13 @@ export class ManagedConfig {
       ['init_file', this.#paths.initFile],
       ...this.#tls(),
     ];
+  }
+
+  /** What CLONE compares, of a source that has the same parameters. */
+  alike(): Settings {
+    const wanted = Object.entries(this.wanted());
+    const compared = wanted.filter(([name]) => /^(character_set_server|collation_server|mysqlx|federated)$/.test(name));
+    return [['mysqlx', 'OFF'], ...compared];
   }
 
   /** What a server that runs for a moment on a copy must have as the cluster has: what is loaded into it, and keys of encryption. */

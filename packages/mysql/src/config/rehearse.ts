@@ -14,17 +14,26 @@ const dryRuns: Readonly<Record<Flavour, readonly string[]>> = {
 /**
  * Lets the server's program read parameters, without starting a server: what it would not start with, by name, in its own words.
  *
+ * @param beside parameters that they will be used with: some values are right only together.
  * @throws EngineError `ENGINE_TIMEOUT`, `ENGINE_BINARY_MISSING` when it cannot be run.
  */
 export async function rehearse(
   programs: ServerPrograms,
   options: MysqlOptions,
   parameters: Parameters,
+  beside: Parameters = {},
 ): Promise<Readonly<Record<string, string>>> {
-  if (Object.keys(parameters).length === 0 || (await complaint(programs, options, parameters)) === null) return {};
+  // Names with a dot belong to components, which are not there in a dry run.
+  const plain = (some: Parameters): Parameters =>
+    Object.fromEntries(Object.entries(some).filter(([name]) => !name.includes('.')));
+  const [asked, others] = [plain(parameters), plain(beside)];
+  const ask = (some: Parameters): Promise<string | null> => complaint(programs, options, some);
+  if (Object.keys(asked).length === 0 || (await ask({ ...others, ...asked })) === null) return {};
+  // Something that is wrong already is not theirs.
+  const context = (await ask(others)) === null ? others : {};
   const bad: Record<string, string> = {};
-  for (const [name, value] of Object.entries(parameters)) {
-    const words = await complaint(programs, options, { [name]: value });
+  for (const [name, value] of Object.entries(asked)) {
+    const words = await ask({ ...context, [name]: value });
     if (words !== null) bad[name] = words;
   }
   return bad;

@@ -21,7 +21,9 @@ export async function copyAnew(server: PairServer, source: PairServer, signal: A
     const { host, port } = source.options.listen;
     const from = { id: memberId(source.name), host, port };
     const copy = server.dialect.gtids === 'sets' ? copyByPlugin : copyByDump;
-    await copy(server, { from, target, totalBytes: null, progress: () => undefined, signal });
+    // Both were made with the parameters of the pair.
+    const like = { made: server.config.forMaking(), alike: server.config.alike() };
+    await copy(server, { from, target, totalBytes: null, ...like, progress: () => undefined, signal });
     await rename(dataDir, aside);
     await rename(target, dataDir);
     await syncFolder(dirname(dataDir));

@@ -78,7 +78,8 @@ export class PairServer {
     if (await isThere(dataDir)) return;
     const target = siblingPath(dataDir, 'init');
     try {
-      await copyFolder(await ensureTemplate(this.programs, this.options, signal), target, this.owner);
+      const made = this.config.forMaking();
+      await copyFolder(await ensureTemplate(this.programs, this.options, signal, made), target, this.owner);
       await rename(target, dataDir);
     } finally {
       await rm(target, { recursive: true, force: true });
