@@ -339,12 +339,28 @@ always(
 );
 
 always(
-  'a node never follows while its own seal for the epoch is in the store, nor on old knowledge, nor itself',
+  'while its own seal is in the store a node follows only another sealed replica, on whose history it is, and only when it is cut',
+  ({ obs, content, record, decision }) => {
+    if (content?.seals.get(obs.self)?.value.epoch !== record?.epoch) return;
+    for (const command of decision.commands) {
+      if (command.kind !== 'follow') continue;
+      const seal = content?.seals.get(command.upstream)?.value;
+      assert.equal(seal?.epoch, record?.epoch);
+      assert.ok(command.upstream !== obs.self && command.upstream !== record?.leader);
+      assert.ok(obs.engine.kind === 'replica' && obs.engine.position !== null && seal !== undefined);
+      assert.ok(obs.engine.upstream === null && obs.engine.receiver.kind !== 'streaming');
+      assert.ok(contains(seal.position, obs.engine.position));
+    }
+  },
+);
+
+always(
+  'a node that is not sealed follows the leader, or whom it is wanted under; never on old knowledge, never itself',
   ({ obs, content, record, decision }) => {
     for (const command of decision.commands) {
       if (command.kind !== 'follow') continue;
       assert.equal(obs.store.kind, 'current');
-      assert.notEqual(content?.seals.get(obs.self)?.value.epoch, record?.epoch);
+      if (content?.seals.get(obs.self)?.value.epoch === record?.epoch) continue;
       assert.notEqual(command.upstream, obs.self);
       if (command.upstream === record?.leader) continue;
       // Below another replica goes only who is wanted there and does not acknowledge, and never beyond what that one has applied.

@@ -68,7 +68,32 @@ const table: readonly (readonly [string, boolean, ObservationChange])[] = [
   [
     'its agent says: hangs (the agent itself acts on that)',
     false,
-    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 9000 }) } },
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 7999 }) } },
+  ],
+  [
+    'its agent says: hangs, and could not be stopped',
+    true,
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 8000 }) } },
+  ],
+  [
+    'its agent says: hangs, of a server that it does not know',
+    true,
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'unknown', sinceMs: 8000 }) } },
+  ],
+  [
+    'the suspecting time is longer after the second false alarm',
+    false,
+    { engine: streaming(1999), peers: { [n1]: silent(1999) }, store: { record: { unrest: 2 } } },
+  ],
+  [
+    'the longer suspecting time has an end',
+    true,
+    { engine: streaming(6000), peers: { [n1]: silent(6000) }, store: { record: { unrest: 1000 } } },
+  ],
+  [
+    'the first false alarm changes nothing',
+    true,
+    { engine: streaming(1000), peers: { [n1]: silent(1000) }, store: { record: { unrest: 1 } } },
   ],
   [
     'the suspecting time is configuration',

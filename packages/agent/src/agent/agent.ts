@@ -415,7 +415,10 @@ export class Agent {
   }
 
   #acknowledges(): 'yes' | 'no' {
-    const record = this.link.decoded?.content.record?.value ?? null;
+    const content = this.link.decoded?.content;
+    const record = content?.record?.value ?? null;
+    // A sealed node that receives from another one acknowledges to nobody.
+    if (record !== null && content?.seals.get(this.self)?.value.epoch === record.epoch) return 'no';
     const leader = record === null ? undefined : this.peers.views().get(record.leader);
     return acknowledgesNow(record, this.self, leader?.kind === 'fresh' ? leader.live.engine : null);
   }

@@ -61,6 +61,9 @@ export const recordSchema: z.ZodType<LeadershipRecord> = z.object({
   cause: shortText,
   /** Absent in what agents wrote before there were notes, and where nobody overrode anything. */
   overrode: epochSchema.optional(),
+  /** Absent in what agents wrote before suspicion could become slower. */
+  unrest: z.number().int().min(0).max(1_000_000).optional(),
+  lostBySilence: memberIdSchema.optional(),
 });
 
 /** Which leadership somebody has seen, in which store. */

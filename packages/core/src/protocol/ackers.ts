@@ -1,12 +1,11 @@
 import { contains, distanceBytes } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
-import type { Commit } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
-import type { LeadershipRecord } from '../values/record.ts';
 import { mostAckers, pickAckers, unfitness } from './acker-choice.ts';
+import { commitRecord } from './commit-record.ts';
 import { countedNow } from './topology.ts';
 import { act, configOf, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
 
@@ -116,6 +115,12 @@ function barrierPassed(engine: Primary, target: AckRule): boolean {
 function satisfiable(turn: LedTurn, engine: Primary, rule: AckRule): boolean {
   const there = engine.replicas.filter((replica) => rule.members.includes(replica.member) && isThere(turn, replica));
   return there.length >= rule.required;
+}
+
+/** Whether as many replicas stream as must acknowledge. */
+export function enoughThere(turn: LedTurn, engine: Primary): boolean {
+  const { rule } = turn.record.value;
+  return engine.replicas.filter((replica) => isThere(turn, replica)).length >= rule.required;
 }
 
 function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
@@ -247,13 +252,3 @@ export function noteAbsences(turn: LedTurn): {
 
 /** Of a node that does not lead: by far the most turns. */
 const NOBODY_GONE = { gone: new Map(), unfit: new Map(), short: null } as const;
-
-/** The record with `change`, on condition that it has not changed since it was read. */
-export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {
-  return {
-    kind: 'commit',
-    purpose,
-    expect: [{ key: 'record', is: turn.record.revision }],
-    put: [{ key: 'record', value: { ...turn.record.value, ...change } }],
-  };
-}

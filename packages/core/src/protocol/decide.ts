@@ -30,6 +30,7 @@ import {
   type Turn,
   wait,
 } from './turn.ts';
+import { noteLeading } from './unrest.ts';
 
 /**
  * The whole protocol, for one agent at one instant: what it sees and remembers in, what it does and says out.
@@ -168,6 +169,8 @@ function remember(turn: LedTurn): Memory {
     cascade: rememberCascade(turn),
     refusedSince: rememberRefusal(turn),
     stoppedSince: rememberStopped(turn),
+    ...noteLeading(turn),
+    yielded: memory.yielded === epoch ? epoch : null,
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
       ? epoch
       : memory.rewindFailed === epoch

@@ -14,6 +14,7 @@ import type { Commit, Expectation } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
 import { mostAckers, pickAckers } from './acker-choice.ts';
+import { fastForward, fetchesFromSealed } from './fast-forward.ts';
 import { storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import { countedBy } from './topology.ts';
@@ -69,9 +70,12 @@ export function elect(turn: LedTurn): Step | null {
   }
   const lacking = proof.base.find((base) => !contains(own, base));
   if (lacking !== undefined) {
-    return wait(
-      'candidate-behind',
-      `This node ends at ${formatPosition(own)}; acknowledged writes may reach ${formatPosition(lacking)}.`,
+    return (
+      fastForward(turn, own, proof.base) ??
+      wait(
+        'candidate-behind',
+        `This node ends at ${formatPosition(own)}; acknowledged writes may reach ${formatPosition(lacking)}.`,
+      )
     );
   }
   const election =
@@ -86,6 +90,11 @@ export function elect(turn: LedTurn): Step | null {
       `${rank.first} comes first; this node acts in ${Math.ceil(patienceMs - elapsedMs(election.since, obs.now))} ms if it does not.`,
       { election },
     );
+  }
+  if (fetchesFromSealed(turn)) {
+    return act('sealing', 'This node has fetched what it lacked: cutting that stream before it leads.', [
+      { kind: 'seal', epoch: record.value.epoch },
+    ]);
   }
   return takeLeadership(turn, own, proof);
 }
@@ -236,11 +245,17 @@ function votesPendingMs(turn: LedTurn, proof: Proof): number {
 interface Candidate {
   readonly member: MemberId;
   readonly position: Position;
+  /** What it has received and still has to apply before it can open. */
+  readonly backlogBytes: number;
 }
+
+/** Less than this left to apply is no difference. */
+const BACKLOG_BYTES = 64 * 1024;
 
 function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
   const wanted = wantedTarget(turn);
-  const candidates = [{ member: turn.obs.self, position: own }, ...otherCandidates(turn, proof)];
+  const backlogBytes = turn.obs.engine.kind === 'replica' ? distanceBytes(own, turn.obs.engine.replayed) : 0;
+  const candidates = [{ member: turn.obs.self, position: own, backlogBytes }, ...otherCandidates(turn, proof)];
   candidates.sort((a, b) => compareCandidates(turn, wanted, a, b));
   const place = candidates.findIndex((candidate) => candidate.member === turn.obs.self);
   const first = candidates[0]?.member ?? turn.obs.self;
@@ -283,12 +298,13 @@ function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
     const sealed = currentSeals(turn).get(member)?.value.position;
     const position = sealed ?? (proof.kind === 'leader' ? live.engine.position : null);
     if (position === null || !proof.base.every((base) => contains(position, base))) continue;
-    found.push({ member, position });
+    const end = live.engine.position ?? position;
+    found.push({ member, position, backlogBytes: distanceBytes(end, live.engine.replayed) });
   }
   return found;
 }
 
-/** Most advanced first; an operator's choice, priority and name only among equals. All of them satisfy the proof. */
+/** Most advanced first; an operator's choice, then what is left to apply, priority and name only among equals. All of them satisfy the proof. */
 function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate, b: Candidate): number {
   if (a.member === wanted || b.member === wanted) return a.member === wanted ? -1 : 1;
   // Whoever is asked to hand over comes last, for the case that nobody else takes it.
@@ -297,8 +313,12 @@ function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate,
   const ahead = relation(a.position, b.position);
   if (ahead === 'ahead') return -1;
   if (ahead === 'behind') return 1;
+  const backlog = Math.trunc(a.backlogBytes / BACKLOG_BYTES) - Math.trunc(b.backlogBytes / BACKLOG_BYTES);
+  if (backlog !== 0) return backlog;
   const priority = tagsOf(turn, b.member).priority - tagsOf(turn, a.member).priority;
-  return priority !== 0 ? priority : a.member < b.member ? -1 : 1;
+  if (priority !== 0) return priority;
+  const applied = Number(a.backlogBytes > 0) - Number(b.backlogBytes > 0);
+  return applied !== 0 ? applied : a.member < b.member ? -1 : 1;
 }
 
 /** Writes the next epoch with this node as its leader, and promotes while that is fresh. */
@@ -321,6 +341,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     durability: turn.config.durability,
     cause: causeOf(turn, proof),
     ...overrodeBy(turn, proof),
+    ...carriedOn(turn, proof),
   };
   const commit: Commit = {
     kind: 'commit',
@@ -353,6 +374,14 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
 function overrodeBy({ record }: LedTurn, proof: Proof): Pick<LeadershipRecord, 'overrode'> {
   if (proof.kind === 'override') return { overrode: nextEpoch(record.value.epoch) };
   return record.value.overrode === undefined ? {} : { overrode: record.value.overrode };
+}
+
+/** What the next record says of how restless the cluster is. */
+function carriedOn(turn: LedTurn, proof: Proof): Pick<LeadershipRecord, 'unrest' | 'lostBySilence'> {
+  const { unrest, leader } = turn.record.value;
+  const isSilent =
+    proof.kind === 'seals' && turn.obs.peers.get(leader)?.kind === 'silent' && dueHandover(turn) === null;
+  return { ...(unrest === undefined ? {} : { unrest }), ...(isSilent ? { lostBySilence: leader } : {}) };
 }
 
 function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {

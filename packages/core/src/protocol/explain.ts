@@ -147,7 +147,7 @@ function candidateOutlook(
   const end = leaderEnd(turn);
   return {
     member,
-    standing: code === 'elected' ? 'first' : code === 'candidate-waits' ? 'next' : 'out',
+    standing: code === 'elected' ? 'first' : code === 'candidate-waits' || code === 'fast-forwarding' ? 'next' : 'out',
     code,
     why: verdict?.reason.text ?? 'It takes no part in this election.',
     position: formatPosition(own.position),

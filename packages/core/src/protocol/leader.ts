@@ -4,7 +4,8 @@ import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts'
 import type { Memory } from '../values/decision.ts';
 import type { Reason } from '../values/reason.ts';
 import type { HistoryEntry } from '../values/record.ts';
-import { commitRecord, manageAckers } from './ackers.ts';
+import { manageAckers } from './ackers.ts';
+import { commitRecord } from './commit-record.ts';
 import { elect } from './election.ts';
 import { leaderRequests, outcomeOfElection } from './requests.ts';
 import { publishSeal } from './seal.ts';
@@ -24,11 +25,14 @@ import {
   startPause,
   wait,
 } from './turn.ts';
+import { noteUnrest, yieldUnheard } from './unrest.ts';
 
 /** A server that hangs for this long is taken out of its misery: its agent fences it, and the others see it. */
 const HUNG_PRIMARY_MS = 3000;
 /** How long a fallen leader leaves the others the first move before it starts its own server again. */
 const FIRST_MOVE_MS = 500;
+/** The same for one that gave up so that they elect. */
+const YIELDED_MS = 10_000;
 
 /**
  * A primary that must not be one is stopped at once, whatever it is doing: nothing that it has not acknowledged is owed to anybody.
@@ -85,7 +89,7 @@ export function lead(turn: LedTurn): Step | null {
   return firstOf(turn, LEADER_RULES) ?? wait('leading', `Leading epoch ${turn.record.value.epoch}.`);
 }
 
-const LEADER_RULES: readonly Rule<LedTurn>[] = [adopt, open, leaderRequests, manageAckers];
+const LEADER_RULES: readonly Rule<LedTurn>[] = [adopt, open, leaderRequests, yieldUnheard, manageAckers, noteUnrest];
 
 /** A new agent process takes over a server that its predecessor had opened. The swap of incarnations fails if anybody was elected since. */
 function adopt(turn: LedTurn): Step | null {
@@ -157,7 +161,8 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
   }
   const others = new Set(turn.record.value.rule.members.filter((member) => freshPeer(turn, member) !== null));
   const downMs = memory.downSince === null ? 0 : elapsedMs(memory.downSince, obs.now);
-  if (isSealQuorum(turn, others) && downMs < FIRST_MOVE_MS && ownSeal(turn) === null) {
+  const firstMoveMs = memory.yielded === turn.record.value.epoch ? YIELDED_MS : FIRST_MOVE_MS;
+  if (isSealQuorum(turn, others) && downMs < firstMoveMs && ownSeal(turn) === null) {
     return wait('first-move', 'The others can elect at once; this node restarts its server in a moment.');
   }
   const pause = startPause(turn.obs);

@@ -3,6 +3,7 @@ import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { ruleToStop, type Seal } from '../values/record.ts';
+import { fetchesFromSealed } from './fast-forward.ts';
 import { seenBy, storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
 import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from './turn.ts';
@@ -124,7 +125,9 @@ export function staySealed(turn: LedTurn): Step | null {
   const { obs, record, memory } = turn;
   const seal = ownSeal(turn);
   if (seal === null || record.value.leader === obs.self) return null;
-  if (obs.engine.kind === 'replica' && (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming')) {
+  const isConnected =
+    obs.engine.kind === 'replica' && (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming');
+  if (isConnected && !fetchesFromSealed(turn)) {
     return act('sealing', 'Sealed for this epoch, yet connected: cutting again.', [
       { kind: 'seal', epoch: record.value.epoch },
     ]);

@@ -12,6 +12,10 @@ const REFUSED_FOR_MS = 100;
 const PROMOTION_PATIENCE_MS = 15_000;
 /** How long a planned handover may take between the stop and the leader's own seal before the others seal by themselves. */
 const HANDOVER_PATIENCE_MS = 1000;
+/** Its own agent takes 3 s to give up a server that hangs, and the rest to kill it. */
+const HUNG_LEADER_MS = 8000;
+/** How much longer silence has to last at most before a leader is suspected. */
+const MOST_PATIENCE = 8;
 
 export type Suspicion = { readonly kind: 'trusts' } | { readonly kind: 'suspects'; readonly reason: Reason };
 
@@ -36,13 +40,21 @@ export function suspicion(turn: LedTurn): Suspicion {
     return suspects('leader-gone', `${leader}'s address refuses connections and its replication stream has ended.`);
   }
   const silentMs = Math.min(peerSilenceMs(peer), receiverSilenceMs(receiver));
-  if (silentMs >= turn.config.suspectAfterMs) {
-    return suspects(
-      'leader-silent',
-      `Neither ${leader}'s agent nor its replication stream was heard for ${turn.config.suspectAfterMs} ms.`,
-    );
+  const patienceMs = suspectAfterMs(turn);
+  if (silentMs >= patienceMs) {
+    const text = `Neither ${leader}'s agent nor its replication stream was heard for ${patienceMs} ms.`;
+    return suspects('leader-silent', text);
   }
   return { kind: 'trusts' };
+}
+
+/**
+ * Silence after which this cluster's leader is suspected now. Every failover after the first that turned out to be a false alarm doubles
+ * it: overload moves on with the clients, and a change of leader adds to it.
+ */
+export function suspectAfterMs({ config, record }: LedTurn): number {
+  const factor = Math.min(MOST_PATIENCE, 2 ** Math.max(0, (record.value.unrest ?? 0) - 1));
+  return Math.max(config.suspectAfterMs, Math.min(config.suspectAfterMs * factor, config.leaseTtlMs));
 }
 
 const suspects = (code: ReasonCode, text: string): Suspicion => ({ kind: 'suspects', reason: reason(code, text) });
@@ -54,7 +66,7 @@ function judgeReport(turn: LedTurn, { engine, leaving }: LiveState, leader: Memb
     case 'primary':
       return { kind: 'trusts' };
     case 'unresponsive':
-      return { kind: 'trusts' };
+      return judgeHung(turn, engine, leader);
     case 'starting':
     case 'replica': {
       const isOpening = phase === 'promoting' || isFromBeforeOpening(turn, engine);
@@ -67,6 +79,25 @@ function judgeReport(turn: LedTurn, { engine, leaving }: LiveState, leader: Memb
     default:
       return suspects('leader-down', `${leader}'s agent says that its server is ${engine.kind}.`);
   }
+}
+
+/**
+ * A server that hangs is killed by its own agent, which says so. One that cannot be killed (its processes wait for a disk) would be said to
+ * hang for ever. It acknowledges nothing meanwhile, and the seals see to it that it never will.
+ */
+function judgeHung(
+  turn: LedTurn,
+  { was, sinceMs }: Extract<EngineState, { kind: 'unresponsive' }>,
+  leader: MemberId,
+): Suspicion {
+  const hungMs = Math.max(sinceMs, notOpenForMs(turn));
+  const asked = dueHandover(turn);
+  const patienceMs = HUNG_LEADER_MS + (asked === null ? 0 : asked.timeoutMs);
+  if (was === 'replica' || hungMs < patienceMs) return { kind: 'trusts' };
+  return suspects(
+    'leader-hung',
+    `${leader}'s server has not answered for ${HUNG_LEADER_MS} ms, and was not stopped either.`,
+  );
 }
 
 /**

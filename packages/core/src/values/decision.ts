@@ -53,6 +53,12 @@ export interface Memory {
   readonly stoppedSince: { readonly epoch: Epoch; readonly since: Ms } | null;
   /** An epoch for which rewinding failed here: copy instead. */
   readonly rewindFailed: Epoch | null;
+  /** Since when this node leads its epoch. */
+  readonly ledSince: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /** Since when it has led with enough who acknowledge. */
+  readonly calmSince: Ms | null;
+  /** The epoch that this node gave up because nobody could replicate from it. */
+  readonly yielded: Epoch | null;
 }
 
 export const EMPTY_MEMORY: Memory = {
@@ -75,6 +81,9 @@ export const EMPTY_MEMORY: Memory = {
   refusedSince: null,
   stoppedSince: null,
   rewindFailed: null,
+  ledSince: null,
+  calmSince: null,
+  yielded: null,
 };
 
 /** How long the server may go on as a primary if its agent says nothing more; the guard enforces it. */

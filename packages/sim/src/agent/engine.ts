@@ -19,6 +19,8 @@ const SEAL_DEADLINE_MS = 2000;
 const RULE_DEADLINE_MS = 2000;
 const PROMOTE_DEADLINE_MS = 5000;
 const FOLLOW_MS = 3;
+/** Shorter than the real 5 s, during which the real agent goes on sending its beats. */
+const STOP_DEADLINE_MS = 300;
 /** Shorter than the real engine's 1.5 s, during which the real agent goes on sending its beats: this one says nothing meanwhile. */
 const SHORT_OPENING_MS = 500;
 
@@ -182,6 +184,10 @@ export class SimEngine {
     if (command.mode === 'fence') {
       this.#jobs.abandon();
       stopServer(this.#server, 'fence');
+      if (this.#server.running) {
+        this.#host.later(STOP_DEADLINE_MS, () => done('ENGINE_STOP_TIMEOUT'));
+        return;
+      }
     } else if (this.#server.running) this.#jobs.begin(command, this.#runMs);
     done(null);
   }

@@ -82,6 +82,7 @@ function replica(server: SimServer, memory: EngineMemory): EngineState {
     position: isKnown(server, branch) ? position : null,
     replayed: server.flavour === 'postgres' ? position : toPosition(branch, server.appliedLsn),
     ...(server.flavour === 'postgres' ? configured(server, memory) : noted(server, memory)),
+    ...(server.trouble.cannotOpen > 0 ? { blocked: 'its disk is broken' } : {}),
   };
 }
 

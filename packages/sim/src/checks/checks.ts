@@ -224,12 +224,19 @@ export class Checks implements ServerObserver {
     );
   }
 
-  /** No node whose seal counts receives anything: what it acknowledged from then on would be missing from the election. */
+  /**
+   * No node whose seal counts receives anything, but from a replica whose seal counts too: what it acknowledged to a primary from then on
+   * would be missing from the election.
+   */
   onReceiver(server: SimServer): void {
     if (server.receiver === null) return;
     const content = this.#world.content();
     const seal = content.seals.get(memberName(server))?.value;
     if (seal === undefined || seal.epoch !== content.record?.value.epoch) return;
+    const { source } = server.receiver;
+    const isSealedToo = content.seals.get(memberName(source))?.value.epoch === seal.epoch;
+    if (isSealedToo && source.process !== 'primary' && server.receiver.account !== 'ack') return;
+    if (isSealedToo && source.process !== 'primary' && server.flavour === 'postgres') return;
     this.fail(
       'sealed-and-receiving',
       `n${server.index + 1} receives log while its seal for epoch ${seal.epoch} counts.`,

@@ -320,4 +320,40 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     ],
     hunt: { withinSeeds: 50, nodes: 5, durability: 'sync' },
   },
+  {
+    name: 'unheard-leader-stays',
+    description: 'A leader from which nobody can replicate goes on waiting for acknowledgements.',
+    edits: [
+      {
+        file: 'core/src/protocol/unrest.ts',
+        find: `if (memory.shortSince === null ||`,
+        replace: `if (memory.shortSince === null || obs.now > 0 ||`,
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
+  },
+  {
+    name: 'hung-leader-trusted',
+    description: 'A leader whose server hangs and cannot be killed is trusted as long as its agent speaks.',
+    edits: [
+      {
+        file: 'core/src/protocol/suspicion.ts',
+        find: `if (was === 'replica' || hungMs < patienceMs)`,
+        replace: `if (was === 'replica' || hungMs < patienceMs || turn.obs.now > 0)`,
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
+  },
+  {
+    name: 'no-fast-forward',
+    description: 'A node that lacks something waits for the one that has it, though that one can never lead.',
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `fastForward(turn, own, proof.base) ??`,
+        replace: `null ??`,
+      },
+    ],
+    hunt: { withinSeeds: 100, nodes: 3, durability: 'sync' },
+  },
 ];

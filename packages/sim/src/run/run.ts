@@ -3,6 +3,7 @@ import type { FaultKind } from '../faults/fault.ts';
 import { Injector } from '../faults/inject.ts';
 import { randomFor } from '../time/random.ts';
 import { Workload } from '../workload/workload.ts';
+import { hangLeader, letNobodyReplicate, loseLeaderBesideBroken } from './gray-hosts.ts';
 import { loseOneHost } from './host-loss.ts';
 import type { Scenario } from './scenario.ts';
 import { type Settled, settledProblem } from './settled.ts';
@@ -74,11 +75,20 @@ export function runScenario(scenario: Scenario, trace: 'trace' | 'quiet'): RunRe
   };
 }
 
+const ENDINGS = [
+  loseOneHost,
+  loseOneHost,
+  loseAgentThenLeader,
+  letNobodyReplicate,
+  hangLeader,
+  loseLeaderBesideBroken,
+] as const;
+
 /** What a settled cluster has to survive; drawn apart, so that one seed means the same faults before it. */
 function endWithLosses(world: World): void {
   const { seed, nodes } = world.scenario;
-  const endings = nodes >= 5 ? [loseOneHost, loseAgentThenLeader, loseTwoHosts] : [loseOneHost, loseAgentThenLeader];
-  const ending = nodes >= 3 ? randomFor(seed, 'ending').pick(endings) : loseOneHost;
+  const ending =
+    nodes >= 3 ? randomFor(seed, 'ending').pick(nodes >= 5 ? [...ENDINGS, loseTwoHosts] : ENDINGS) : loseOneHost;
   ending(world, (atMs) => runUntil(world, atMs));
 }
 

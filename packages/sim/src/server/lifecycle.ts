@@ -105,6 +105,7 @@ export function exit(server: SimServer, how: 'clean' | 'crashed'): void {
 
 /** The operating system ends the server at once. */
 export function kill(server: SimServer): void {
+  if (server.trouble.unkillable > 0) return;
   exit(server, 'crashed');
 }
 
@@ -134,7 +135,7 @@ function noteQuietAround(server: SimServer): void {
 export function stopServer(server: SimServer, mode: 'handover' | 'fence' | 'orderly'): void {
   const { random, observer } = server.world;
   if (mode === 'fence') {
-    exit(server, 'crashed');
+    kill(server);
     return;
   }
   if (server.process === 'primary') {
@@ -188,7 +189,7 @@ function lateStopMs(server: SimServer, { source }: Stream): number {
 /** MySQL, MariaDB: begins the history line `lineage` on a fenced server that has applied everything: its first transaction says so. */
 export function writeMarker(server: SimServer, lineage: number): void {
   const { world, branch } = server;
-  if (server.process !== 'replica' || branch === null) return;
+  if (server.process !== 'replica' || branch === null || server.trouble.cannotOpen > 0) return;
   server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage, server.copyName);
   server.tablesLsn = server.lsn;
   server.lsn += CHECKPOINT_BYTES;
@@ -198,7 +199,7 @@ export function writeMarker(server: SimServer, lineage: number): void {
 
 /** MySQL, MariaDB: `read_only` is switched off. */
 export function openOnLine(server: SimServer, epoch: Epoch): void {
-  if (server.process !== 'replica') return;
+  if (server.process !== 'replica' || server.trouble.cannotOpen > 0) return;
   server.process = 'primary';
   server.epoch = epoch;
   server.waiters = [];
@@ -212,6 +213,10 @@ export function requestPromotion(server: SimServer, epoch: Epoch, lineage: numbe
   if (server.process !== 'replica' || server.promotion !== null) return;
   server.promotion = { epoch, lineage };
   server.later(server.world.random.between(15, 120), () => {
+    if (server.trouble.cannotOpen > 0) {
+      server.promotion = null;
+      return;
+    }
     if (server.process === 'replica') openForWrites(server, epoch, lineage);
   });
 }

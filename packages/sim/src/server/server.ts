@@ -45,6 +45,12 @@ export interface ServerTrouble {
   slowDiskMs: number;
   /** PostgreSQL: reloads of settings reach each process of the server up to this much later. MySQL, MariaDB: the applier is that slow. */
   slowReloadMs: number;
+  /** Nobody can replicate from it: no connection is taken, none lives on. */
+  unreachable: number;
+  /** It runs, and cannot be opened for writes. */
+  cannotOpen: number;
+  /** Signals do not end it: its processes wait for a disk. */
+  unkillable: number;
 }
 
 /** `stopping` refuses writes but still sends its log. */
@@ -153,7 +159,14 @@ export class SimServer {
   /** MySQL, MariaDB: somebody else has switched `read_only` on. Privileged clients go on writing. */
   closedByHand = false;
 
-  readonly trouble: ServerTrouble = { diskFull: 0, slowDiskMs: 0, slowReloadMs: 0 };
+  readonly trouble: ServerTrouble = {
+    diskFull: 0,
+    slowDiskMs: 0,
+    slowReloadMs: 0,
+    unreachable: 0,
+    cannotOpen: 0,
+    unkillable: 0,
+  };
   #frozen = 0;
   #hung = 0;
   #deferred: (() => void)[] = [];

@@ -41,6 +41,7 @@ function refusalOf(source: SimServer, sink: SimServer, branch: Branch): SimServe
   if (!sink.localEndKnown || sink.trouble.diskFull > 0) return 'unknown';
   if (!source.hostUp || source.frozen || source.hung) return 'unknown';
   if (!net.passes(sink.index, source.index) || !net.passes(source.index, sink.index)) return 'unknown';
+  if (source.trouble.unreachable > 0) return 'refused';
   if (source.process === 'down' || source.process === 'starting' || source.process === 'stopping') return 'refused';
   if (source.branch === null || source === sink || source.systemId !== sink.systemId) return 'history';
   if (!holds(source.branch, sendableEnd(source), branch, sink.lsn)) return 'history';

@@ -1,0 +1,13 @@
+import type { Commit } from '../values/command.ts';
+import type { LeadershipRecord } from '../values/record.ts';
+import type { LedTurn } from './turn.ts';
+
+/** The record with `change`, on condition that it has not changed since it was read. */
+export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {
+  return {
+    kind: 'commit',
+    purpose,
+    expect: [{ key: 'record', is: turn.record.revision }],
+    put: [{ key: 'record', value: { ...turn.record.value, ...change } }],
+  };
+}

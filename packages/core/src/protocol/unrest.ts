@@ -1,0 +1,85 @@
+import { contains } from '../position/position.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
+import type { Memory } from '../values/decision.ts';
+import { unfitness } from './acker-choice.ts';
+import { enoughThere } from './ackers.ts';
+import { commitRecord } from './commit-record.ts';
+import { isSealQuorum } from './suspicion.ts';
+import { act, freshPeer, isPaused, type LedTurn, type Step, tagsOf } from './turn.ts';
+
+/** How long nobody may replicate from a leader before it hands over, the first time. */
+const UNHEARD_MS = 5000;
+/** Each further time in restless hours it takes twice as long, up to this. */
+const MOST_UNHEARD_MS = 320_000;
+/** A leader that was lost by silence and is heard again so soon after its successor opened was not lost. */
+const FALSE_ALARM_MS = 3000;
+/** One leadership that stands for so long, with enough ackers, takes one back. */
+const CALM_MS = 300_000;
+
+/** A leader that notes what its record should say of how restless the cluster is. */
+export function noteUnrest(turn: LedTurn): Step | null {
+  const { obs, memory, record } = turn;
+  const { unrest = 0, lostBySilence, epoch, phase } = record.value;
+  if (phase !== 'open') return null;
+  const ledMs = memory.ledSince?.epoch === epoch ? elapsedMs(memory.ledSince.since, obs.now) : 0;
+  if (lostBySilence !== undefined && ledMs < FALSE_ALARM_MS && freshPeer(turn, lostBySilence) !== null) {
+    return act('false-alarm', `${lostBySilence} was silent, and is heard again: it was not lost.`, [
+      commitRecord(turn, 'note false alarm', { unrest: unrest + 1, lostBySilence: undefined }),
+    ]);
+  }
+  const calmMs = memory.calmSince === null ? 0 : elapsedMs(memory.calmSince, obs.now);
+  if (unrest === 0 || calmMs < CALM_MS) return null;
+  return act(
+    'calm',
+    'This leadership has stood for a while: leaders are suspected a little sooner again.',
+    [commitRecord(turn, 'note calm', { unrest: unrest - 1 })],
+    { calmSince: null },
+  );
+}
+
+/**
+ * A leader from which nobody can replicate (its port is blocked, its senders are used up, its certificate has expired, its disk is full) gives up
+ * while it can, if the others could do better: they are heard, have the store, and are a quorum that can acknowledge without this node.
+ * Nothing is acknowledged in that state, so nothing is owed. The next leader may have the same fault, so it is slower each time.
+ */
+export function yieldUnheard(turn: LedTurn): Step | null {
+  const { obs, memory, config, record } = turn;
+  const { rule, moving, phase, chosenAt, epoch, unrest = 0, durability } = record.value;
+  const { engine } = obs;
+  if (engine.kind !== 'primary' || phase !== 'open' || durability !== 'sync' || config.durability !== 'sync')
+    return null;
+  if (rule.required === 0 || moving?.required === 0 || config.whenShort === 'degrade' || isPaused(turn)) return null;
+  if (memory.shortSince === null || enoughThere(turn, engine)) return null;
+  const patienceMs = Math.min(MOST_UNHEARD_MS, UNHEARD_MS * 2 ** Math.min(unrest, 10));
+  if (elapsedMs(memory.shortSince, obs.now) < patienceMs) return null;
+  const able = [...turn.content.members.keys()].filter((member) => couldDoBetter(turn, member));
+  const holds = able.some((member) => {
+    const live = freshPeer(turn, member)?.engine;
+    return (
+      live?.kind === 'replica' && live.position !== null && (chosenAt === null || contains(live.position, chosenAt))
+    );
+  });
+  if (able.length <= rule.required || !isSealQuorum(turn, new Set(able)) || !holds) return null;
+  return act(
+    'leader-unheard',
+    `Nobody has replicated from this server for ${patienceMs} ms, and ${able.join(', ')} could go on without it: it stops, so that they elect.`,
+    [commitRecord(turn, 'yield leadership', { unrest: unrest + 1 }), { kind: 'stop', mode: 'fence' }],
+    { yielded: epoch },
+  );
+}
+
+function couldDoBetter(turn: LedTurn, member: MemberId): boolean {
+  if (member === turn.obs.self || tagsOf(turn, member).nofailover || unfitness(turn, member) !== null) return false;
+  const engine = freshPeer(turn, member)?.engine;
+  return engine?.kind === 'replica' && engine.position !== null;
+}
+
+/** Since when this node leads its epoch, and since when with enough who acknowledge. */
+export function noteLeading(turn: LedTurn): Pick<Memory, 'ledSince' | 'calmSince'> {
+  const { obs, memory, record } = turn;
+  const { epoch, leader, phase } = record.value;
+  if (obs.engine.kind !== 'primary' || leader !== obs.self || phase !== 'open')
+    return { ledSince: null, calmSince: null };
+  const ledSince = memory.ledSince?.epoch === epoch ? memory.ledSince : { epoch, since: obs.now };
+  return { ledSince, calmSince: enoughThere(turn, obs.engine) ? (memory.calmSince ?? obs.now) : null };
+}
