@@ -8,7 +8,8 @@ export const CLI_ERROR_CODES = {
   ANSWER_INVALID: 'Something answered that is not an agent of this version.',
   REFUSED: 'The cluster refused the request and says why. Nothing was changed.',
   REQUEST_FAILED: 'The request was carried out and did not succeed; the message says what is true now.',
-  STILL_PENDING: 'The request is still under way after the time that the command waited.',
+  STILL_PENDING:
+    'The request was not done in the time that the command waited; the message says whether it was taken back or goes on.',
   NOT_CONFIRMED: 'The question was not answered as it has to be. Nothing was changed.',
   CONFIG_CHANGED: 'Somebody else changed the configuration meanwhile. Nothing was changed.',
   FILE_UNREADABLE: 'A file that was named cannot be read or written.',

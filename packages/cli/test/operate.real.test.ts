@@ -296,15 +296,60 @@ test('history: every leadership, oldest first', async () => {
 test('restart and reinit of a replica; both are refused for the leader', async () => {
   const view = await whole();
   const [first = '', second = ''] = others(view);
-  assert.match(await ok('restart', first), /^done/);
-  await whole();
-  assert.match(await ok('reinit', second), /^done/);
+  assert.match(await ok('restart', first), /^done {2}n\d has restarted, and streams and acknowledges again/);
+  const after = await look();
+  assert.ok(after.rule?.members.includes(first));
+  assert.match(await ok('reinit', second), /^done {2}n\d has a new copy and streams again/);
+  assert.equal((await look()).members.find(({ id }) => id === second)?.receiver?.kind, 'streaming');
   await whole();
   for (const command of ['restart', 'reinit']) {
     const ran = await here(command, view.leader ?? '');
     assert.equal(ran.code, 3, command);
     assert.match(ran.stderr, /is the leader/);
   }
+});
+
+test('the last replica that acknowledges is not restarted, unless that is forced', async () => {
+  const view = await whole();
+  const [lost = '', last = ''] = others(view);
+  await cluster?.node(lost).killHost();
+  await eventually('the leader to see it gone', async () => {
+    const { members } = await look();
+    return members.find(({ id }) => id === lost)?.agent.kind === 'refusing' ? true : null;
+  });
+  const refused = await here('restart', last);
+  assert.equal(refused.code, 3, refused.stderr);
+  assert.match(
+    refused.stderr,
+    new RegExp(`Without ${last} 0 of .* would acknowledge, and 1 must: all writes would wait`),
+  );
+  assert.match(await ok('restart', last, '--force'), /^done/);
+  cluster?.node(lost).start();
+  await whole();
+});
+
+test('a parameter that needs a restart is said everywhere, and one command restarts the cluster in turn', async () => {
+  const before = await whole();
+  const set = await here('config', 'set', 'parameters.max_connections=130');
+  assert.equal(set.code, 0, set.stderr);
+  assert.match(set.stderr, /In force after a restart of n1 \(max_connections\), n2 \(max_connections\), n3/);
+  assert.match(
+    await ok('status'),
+    /restart needed: n1 \(max_connections\); n2 .*understudy restart --pending --rolling/s,
+  );
+  const check = await here('status', '--check');
+  assert.deepEqual([check.code, /a restart is needed on n1 \(max_connections\)/.test(check.stderr)], [1, true]);
+  assert.match(await ok('explain'), /restart {4}needed for max_connections/);
+  const patroni: { members: { pending_restart?: boolean }[] } = JSON.parse(
+    await (await fetch(`${cluster?.node('n1').address.apiUrl}/cluster`)).text(),
+  );
+  assert.ok(patroni.members.every((member) => member.pending_restart === true));
+  const rolling = await here('restart', '--pending', '--rolling');
+  assert.equal(rolling.code, 0, rolling.stderr);
+  const after = await whole();
+  assert.notEqual(after.leader, before.leader);
+  for (const { id } of after.members) assert.match(await ok('sql', '--on', id, 'show max_connections'), /\b130\b/);
+  assert.match(await ok('restart', '--pending', '--rolling'), /No member needs a restart/);
 });
 
 test('failover without --force: with proof, at once', async () => {
@@ -428,7 +473,12 @@ test('with the leader and another host lost: no failover without proof; forced, 
     return seen.members.filter(({ agent }) => agent.kind === 'refusing').length === 2 ? true : null;
   });
   const unproven = await here('failover', '--to', survivor, '--wait', '2s');
-  assert.notEqual(unproven.code, 0);
+  assert.equal(unproven.code, 1);
+  assert.match(unproven.stderr, /was not done within 2 s; the request was taken back/);
+  assert.equal((await look()).request, null);
+  const failed = await here('failover', '--to', survivor, '--timeout', '1s');
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /did not take over; it may be down, behind, or without a quorum of seals/);
   const check = await here('status', '--check');
   assert.equal(check.code, 1);
   assert.match(check.stderr, /The cluster is not whole/);
@@ -441,6 +491,18 @@ test('with the leader and another host lost: no failover without proof; forced, 
   });
   assert.match(wrongName.stdout, /"yes" was typed, not "n\d"; nothing was changed/);
   assert.equal(wrongName.code, 1);
+
+  // Nothing that is pending stands in the way of the last resort.
+  const waits = () => here('failover', '--to', lost, '--wait', '0');
+  assert.equal((await waits()).code, 0);
+  assert.match((await here('failover', '--to', survivor, '--wait', '0')).stderr, /Another request is under way/);
+  assert.match(await ok('request', 'cancel'), new RegExp(`Taken back: failover to ${lost}`));
+  assert.equal((await here('request', 'cancel')).code, 3);
+  assert.equal((await waits()).code, 0);
+  const forced = await here('failover', '--to', survivor, '--force', '--yes-lose-data');
+  assert.equal(forced.code, 0, forced.stderr);
+  assert.equal((await look()).leader, survivor);
+  assert.match(await ok('request', 'show'), /Nothing is pending/);
 });
 
 test('with all hosts lost: unreachable, with what to do', async () => {

@@ -107,6 +107,7 @@ const explained: ExplainView = {
   reasons: [{ code: 'leading', text: 'Leading epoch 3.' }],
   failures: [{ command: 'promote', agoMs: 1000, code: 'ENGINE_TIMEOUT', message: 'too slow' }],
   suspicion: { code: 'leader-silent', text: 'Nothing was heard.' },
+  pendingRestart: ['max_connections'],
   session: 'held',
   guard: 'process 7',
   outlook: {
@@ -147,6 +148,7 @@ test('explain prints the decision with its reason, and then the succession', () 
   assert.match(text, /n1 {2}the same for 1 min 2 s/);
   assert.match(text, /reason {5}leading: Leading epoch 3\./);
   assert.match(text, /failed {5}promote, 1 s ago: ENGINE_TIMEOUT: too slow/);
+  assert.match(text, /restart {4}needed for max_connections/);
   assert.match(text, /n2 {2}does not answer: refused/);
   assert.match(text, /If n1 vanished now:/);
   assert.match(text, /suspects {3}Nothing was heard\./);

@@ -206,6 +206,7 @@ export function clusterStatus(agent: Agent): Record<string, unknown> {
       ...(position === null ? {} : { timeline: lineageOf(position) }),
       ...tags,
       ...(upstream === null ? {} : { upstream, hop_lag: hopLag(seen, member.id).hopLagBytes ?? 'unknown' }),
+      ...((seen.reports.get(member.id)?.extra.pendingRestart.length ?? 0) > 0 ? { pending_restart: true } : {}),
       ...(isLeader ? {} : replicaLag(seen.leaderPosition, position, replayed)),
     };
   });

@@ -209,6 +209,7 @@ export function explainView(agent: Agent): ExplainView {
     commands: (decision?.commands ?? []).map(describeCommand),
     suspicion: latest === null ? null : explainMember(latest.observation, latest.decision).suspicion,
     reasons: [...(decision?.reasons ?? [{ code: 'starting', text: 'No decision was taken yet.' }])],
+    pendingRestart: [...(latest?.report.extra.pendingRestart ?? [])],
     failures: [...(latest?.observation.failures ?? [])],
     session:
       state.kind === 'held'

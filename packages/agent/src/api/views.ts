@@ -222,6 +222,8 @@ export const explainViewSchema = z.object({
   suspicion: reasonSchema.nullable(),
   reasons: z.array(reasonSchema),
   failures: z.array(z.object({ command: z.string(), agoMs: z.number(), code: z.string(), message: z.string() })),
+  /** Parameters that its server takes over only when it is restarted. */
+  pendingRestart: z.array(z.string()).default([]),
   session: z.string(),
   guard: z.string(),
   outlook: outlookSchema,

@@ -31,9 +31,7 @@ export function reportOutcome(context: Context, state: RequestState, waitMs: num
   }
   if (waitMs > 0) {
     const text = `${request.text} is still under way after ${waitMs / 1000} s (request ${request.id}).`;
-    throw new CliError('STILL_PENDING', text, 'It goes on by itself; see how with: understudy status', {
-      retry: 'unknown',
-    });
+    throw new CliError('STILL_PENDING', text, 'Take it back with: understudy request cancel', { retry: 'unknown' });
   }
   if (context.format === 'text') print(context, [`Asked for: ${request.text} (request ${request.id}).`]);
   return EXIT.done;

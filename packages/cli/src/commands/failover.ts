@@ -1,5 +1,6 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
 import { z } from 'zod';
+import { carryOut } from '../client/carry-out.ts';
 import { ClusterClient } from '../client/cluster.ts';
 import { reportOutcome } from '../client/outcome.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
@@ -24,12 +25,14 @@ export async function failover(context: Context, _args: readonly string[], given
   if (yesLoseData === true && force !== true) {
     throw new CliError('USAGE', '--yes-lose-data is an answer to --force.', 'Add --force, or leave both out.');
   }
-  const client = new ClusterClient(await findTarget(options, context.io.env), context.interruption());
+  const target = await findTarget(options, context.io.env);
+  const signal = context.interruption();
+  const client = new ClusterClient(target, signal);
   if (force === true) await warn(context, client, to, yesLoseData === true ? 'answered' : 'ask');
   note(context, `Failing over to ${to}${force === true ? ', without proof' : ''} …`);
   const proof = force === true ? 'override' : 'quorum';
   const body = { to, proof, ...(timeout === undefined ? {} : { timeoutMs: timeout }) };
-  return reportOutcome(context, await client.request('/failover', body, wait), wait);
+  return reportOutcome(context, await carryOut({ target, path: '/failover', body, waitMs: wait, signal }), wait);
 }
 
 async function warn(context: Context, client: ClusterClient, to: string, how: 'ask' | 'answered'): Promise<void> {

@@ -1,19 +1,32 @@
 import { z } from 'zod';
-import { ClusterClient } from '../client/cluster.ts';
+import { carryOut } from '../client/carry-out.ts';
 import { reportOutcome } from '../client/outcome.ts';
-import { findTarget, targetOptionsSchema } from '../client/target.ts';
+import { findTarget, type Target, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note } from '../context.ts';
 import { CliError } from '../errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { confirm } from '../questions.ts';
+import { awaitCopy } from './await-copy.ts';
+import { restartRolling } from './restart-rolling.ts';
 
-const optionsSchema = targetOptionsSchema.extend({ wait: z.number(), yes: z.boolean().optional() });
+/** `--no-wait` is `--wait 0`. */
+const wait = z.union([z.number(), z.literal(false)]).transform((value) => (value === false ? 0 : value));
+const reinitSchema = targetOptionsSchema.extend({ wait, yes: z.boolean().optional() });
+const restartSchema = targetOptionsSchema.extend({
+  wait,
+  force: z.boolean().optional(),
+  pending: z.boolean().optional(),
+  rolling: z.boolean().optional(),
+});
+
+/** How long a member may take to begin with what it was asked for. */
+const beginMs = 35_000;
 
 /** `understudy reinit MEMBER` */
 export async function reinit(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
-  const options = optionsSchema.parse(given);
+  const options = reinitSchema.parse(given);
   const [member = ''] = args;
-  const client = new ClusterClient(await findTarget(options, context.io.env), context.interruption());
+  const target = await findTarget(options, context.io.env);
   // On a terminal a person is asked; a script has decided already.
   if (options.yes !== true && context.io.input.isTTY === true && context.format === 'text') {
     const question = `Replace the data of ${member} by a new copy of the leader's? Its old data is moved aside.`;
@@ -22,16 +35,44 @@ export async function reinit(context: Context, args: readonly string[], given: u
     }
   }
   note(context, `Asking for a new copy of ${member} …`);
-  const code = reportOutcome(context, await client.request('/reinitialize', { member }, options.wait), options.wait);
-  note(context, 'How far it is: understudy status --watch');
-  return code;
+  const signal = context.interruption();
+  const waitMs = options.wait === 0 ? 0 : beginMs;
+  const state = await carryOut({ target, path: '/reinitialize', body: { member }, waitMs, signal });
+  if (options.wait === 0 || state.state !== 'ended' || state.outcome.result !== 'done') {
+    return reportOutcome(context, state, waitMs);
+  }
+  return awaitCopy(context, target, member, options.wait, signal);
 }
 
-/** `understudy restart MEMBER` */
+/** `understudy restart [MEMBER]` */
 export async function restart(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
-  const options = optionsSchema.parse(given);
-  const [member = ''] = args;
-  const client = new ClusterClient(await findTarget(options, context.io.env), context.interruption());
-  note(context, `Asking ${member} to restart …`);
-  return reportOutcome(context, await client.request('/restart', { member }, options.wait), options.wait);
+  const options = restartSchema.parse(given);
+  const [member] = args;
+  const target = await findTarget(options, context.io.env);
+  const several = options.pending === true || options.rolling === true;
+  if ((member === undefined) !== several) {
+    throw new CliError(
+      'USAGE',
+      'Name one member, or say --rolling, --pending or both.',
+      'See: understudy restart --help',
+    );
+  }
+  if (member === undefined) return restartRolling(context, target, options, restartOne);
+  return restartOne(context, target, member, options);
 }
+
+async function restartOne(
+  context: Context,
+  target: Target,
+  member: string,
+  options: { readonly wait: number; readonly force?: boolean | undefined },
+): Promise<ExitCode> {
+  note(context, `Restarting ${member} …`);
+  const { wait: backMs, force } = options;
+  const body = { member, ...(force === true ? { force } : {}), ...(backMs === 0 ? {} : { timeoutMs: backMs }) };
+  const waitMs = backMs === 0 ? 0 : backMs + beginMs;
+  const signal = context.interruption();
+  return reportOutcome(context, await carryOut({ target, path: '/restart', body, waitMs, signal }), waitMs);
+}
+
+export type RestartOne = typeof restartOne;

@@ -6,7 +6,7 @@ import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { problemsOf } from '../render/member.ts';
+import { pendingRestarts, problemsOf } from '../render/member.ts';
 import { renderPair } from '../render/pair.ts';
 import { renderStatus } from '../render/status.ts';
 
@@ -29,7 +29,8 @@ export async function status(context: Context, _args: readonly string[], given: 
   const { status: view } = await new ClusterClient(target).look();
   if (context.format === 'json') printJson(context, view);
   else print(context, renderStatus(view, { style: context.style, width: context.io.out.columns() }));
-  const problems = options.check === true ? problemsOf(view) : [];
+  const restarts = pendingRestarts(view.members).map((text) => `a restart is needed on ${text}`);
+  const problems = options.check === true ? [...problemsOf(view), ...restarts] : [];
   if (problems.length > 0) {
     throw new CliError(
       'UNHEALTHY',

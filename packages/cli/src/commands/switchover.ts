@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { carryOut } from '../client/carry-out.ts';
 import { ClusterClient } from '../client/cluster.ts';
 import { reportOutcome } from '../client/outcome.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
@@ -18,8 +19,9 @@ const optionsSchema = targetOptionsSchema.extend({
 /** `understudy switchover` */
 export async function switchover(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
-  const client = new ClusterClient(await findTarget(options, context.io.env), context.interruption());
-  if (options.cancel === true) return cancel(context, client);
+  const target = await findTarget(options, context.io.env);
+  const signal = context.interruption();
+  if (options.cancel === true) return cancel(context, new ClusterClient(target, signal));
   const { to, from, at, timeout } = options;
   // A scheduled one is not waited for: whoever asked has gone home by then.
   const waitMs = at === undefined ? options.wait : 0;
@@ -30,7 +32,7 @@ export async function switchover(context: Context, _args: readonly string[], giv
     ...(at === undefined ? {} : { scheduled_at: at }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };
-  return reportOutcome(context, await client.request('/switchover', body, waitMs), waitMs);
+  return reportOutcome(context, await carryOut({ target, path: '/switchover', body, waitMs, signal }), waitMs);
 }
 
 async function cancel(context: Context, client: ClusterClient): Promise<ExitCode> {

@@ -29,6 +29,7 @@ function memberLines(explained: Explained, { style, width }: RenderOptions): str
     ...(view.commands.length === 0 ? line('does', 'nothing now') : line('does', view.commands.join(', then '))),
     ...(view.suspicion === null ? [] : line('suspects', view.suspicion.text)),
     ...line('authority', authorityText(view)),
+    ...(view.pendingRestart.length === 0 ? [] : line('restart', `needed for ${view.pendingRestart.join(', ')}`)),
     ...line('session', view.session),
     ...line('guard', view.guard),
     ...view.failures

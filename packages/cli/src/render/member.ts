@@ -67,6 +67,15 @@ export function painter(style: Style, health: Health): (text: string) => string 
   return { good: style.green, warn: style.yellow, bad: style.red }[health];
 }
 
+/** Which members need a restart, and for which parameters: `n1 (max_connections)`. */
+export function pendingRestarts(
+  members: readonly { readonly id: string; readonly pendingRestart: readonly string[] }[],
+): readonly string[] {
+  return members
+    .filter(({ pendingRestart }) => pendingRestart.length > 0)
+    .map(({ id, pendingRestart }) => `${id} (${pendingRestart.join(', ')})`);
+}
+
 /** Whether a cluster is whole, and what is missing. */
 export function problemsOf(status: {
   readonly phase: string;

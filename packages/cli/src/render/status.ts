@@ -3,7 +3,7 @@ import { engineFacts } from '../engine/facts.ts';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatDuration, formatInstant, hanging } from '../output/text.ts';
-import { addressText, healthOf, lagText, painter, stateText, waitText } from './member.ts';
+import { addressText, healthOf, lagText, painter, pendingRestarts, stateText, waitText } from './member.ts';
 
 export interface RenderOptions {
   readonly style: Style;
@@ -128,8 +128,14 @@ function pendingLines(status: StatusView, style: Style, width: number): string[]
     const at = request.notBeforeWallMs === null ? '' : `, not before ${formatInstant(request.notBeforeWallMs)}`;
     lines.push('', ...hanging(style.cyan('asked for: '), `${request.text}${at}`, width));
   } else if (lastOutcome !== null && lastOutcome.result !== 'done' && status.wallMs - lastOutcome.wallMs < 600_000) {
-    const text = `${lastOutcome.kind} ${lastOutcome.result}: ${lastOutcome.reason}`;
+    const ago = formatDuration(Math.max(0, status.wallMs - lastOutcome.wallMs));
+    const text = `${lastOutcome.kind} ${lastOutcome.result} ${ago} ago: ${lastOutcome.reason}`;
     lines.push('', ...hanging(style.yellow('last request: '), text, width));
+  }
+  const restarts = pendingRestarts(status.members);
+  if (restarts.length > 0) {
+    const text = `${restarts.join('; ')}. All in turn: understudy restart --pending --rolling`;
+    lines.push('', ...hanging(style.yellow('restart needed: '), text, width));
   }
   if (status.warnings.length > 0) lines.push('');
   return lines;

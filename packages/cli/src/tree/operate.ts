@@ -22,6 +22,7 @@ export function addOperateCommands(tree: Tree): void {
   addPlanned(tree);
   addForced(tree);
   addMemberWork(tree);
+  addRequest(tree);
   addPause(tree);
 }
 
@@ -44,7 +45,10 @@ function addLooking({ program, attach }: Tree): void {
         .argParser(duration(100, 60_000))
         .default(500, formatDuration(500)),
     )
-    .option('--check', 'exit with 1 when the cluster is not whole (no open leader, a member that does not replicate)');
+    .option(
+      '--check',
+      'exit with 1 when the cluster is not whole (no open leader, a member that does not replicate or needs a restart)',
+    );
   finish(status, [
     ['understudy status', ''],
     ['understudy status --watch', 'in a second terminal while you try things'],
@@ -148,8 +152,11 @@ function addMemberWork({ program, attach }: Tree): void {
     .description("Copies the leader's data to a replica. The old data directory is moved aside, not deleted.")
     .argument('<member>', 'a replica')
     .addOption(
-      new Option('--wait <duration>', waitText).argParser(duration(0, 600_000)).default(60_000, formatDuration(60_000)),
+      new Option('--wait <duration>', 'how long to wait until it streams again (the copy goes on after that)')
+        .argParser(duration(0, 86_400_000))
+        .default(3_600_000, formatDuration(3_600_000)),
     )
+    .option('--no-wait', 'only ask for it')
     .option('-y, --yes', 'do not ask');
   finish(reinit, [
     ['understudy reinit n3', ''],
@@ -157,17 +164,48 @@ function addMemberWork({ program, attach }: Tree): void {
   ]);
   attach(reinit, async () => (await import('../commands/member.ts')).reinit);
 
-  const restart = program.command('restart').summary("restart a replica's server").helpGroup(acting);
+  const restart = program.command('restart').summary("restart a replica's server, or all in turn").helpGroup(acting);
   restart
     .description(
-      "Restarts a replica's server, for parameters that need it. Restart the leader by switching over first.",
+      "Restarts a replica's server, for parameters that need it, and waits until it streams and acknowledges again. Refused when all\n" +
+        'writes would wait meanwhile. With --rolling: all members, one after the other, the leader last through a switchover.',
     )
-    .argument('<member>', 'a replica')
+    .argument('[member]', 'a replica')
+    .option('--rolling', 'all members in turn')
+    .option('--pending', 'only those that need a restart for a parameter')
+    .option('--force', 'also when all writes wait for this member meanwhile')
     .addOption(
-      new Option('--wait <duration>', waitText).argParser(duration(0, 600_000)).default(60_000, formatDuration(60_000)),
-    );
-  finish(restart, [['understudy restart n3', '']]);
+      new Option('--wait <duration>', 'how long each may take to be back')
+        .argParser(duration(0, 3_600_000))
+        .default(60_000, formatDuration(60_000)),
+    )
+    .option('--no-wait', 'only ask for it');
+  finish(restart, [
+    ['understudy restart n3', ''],
+    ['understudy restart --pending --rolling', 'the whole cluster, after a change of parameters'],
+  ]);
   attach(restart, async () => (await import('../commands/member.ts')).restart);
+}
+
+function addRequest({ program, attach }: Tree): void {
+  const request = program
+    .command('request')
+    .summary('show or take back what was asked of the cluster')
+    .helpGroup(acting);
+  request.description('A switchover, failover, reinit or restart that is pending; one at a time.');
+  withExamples(request.helpOption('-h, --help', 'show this help'), [
+    ['understudy request show', ''],
+    ['understudy request cancel', 'whatever is pending'],
+  ]);
+  const show = request.command('show').description('Shows what is pending, and how the last request ended.');
+  finish(show, [['understudy request show', '']]);
+  attach(show, async () => (await import('../commands/request.ts')).show);
+  const cancel = request
+    .command('cancel')
+    .description('Takes a pending request back. What has begun of it (a server that is stopping) goes on.')
+    .argument('[id]', 'which one (default: whatever is pending)');
+  finish(cancel, [['understudy request cancel', '']]);
+  attach(cancel, async () => (await import('../commands/request.ts')).cancel);
 }
 
 function addPause({ program, attach }: Tree): void {
