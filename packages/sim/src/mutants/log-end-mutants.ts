@@ -28,7 +28,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    hunt: { withinSeeds: 50, flavour: 'mariadb' },
+    hunt: { withinSeeds: 300, flavour: 'mariadb' },
   },
   {
     name: 'cut-back-by-old-record',
