@@ -402,3 +402,11 @@ test('a single node leads alone, falls, and comes back under a new epoch', () =>
   assert.equal(codeOf(decision), 'elected');
   assert.deepEqual(recordIn(decision).rule, any(0));
 });
+
+test('a primary that no agent opened is fenced, whoever leads by the record', () => {
+  for (const self of [n1, n2]) {
+    const decision = decideOn({ self, engine: primary({ opened: 'outside' }) });
+    assert.equal(codeOf(decision), 'fenced-opened-outside');
+    assert.deepEqual(kindsOf(decision), ['stop']);
+  }
+});

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { type EngineCommand, type EngineState, epoch, lineageOf, ms } from '@understudy/core';
 import { eventually, monotonicMs, onStage, print, type Stage } from '@understudy/engine/conformance';
 import { quoteLiteral } from '../src/names.ts';
+import { serverProcesses } from '../src/process/proc.ts';
 import { mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
 import { testServers } from './servers.ts';
 
@@ -78,6 +79,13 @@ for (const server of await testServers(names)) {
           assert.ok(countsAsCut((await replica.engine().observe()).state));
           await eventually('it follows', () => stage.follow(replica, leader).then(() => true));
         }
+        // A server that stalls says nothing: what was seen before may not be so any more.
+        await stage.run(replica, seal);
+        assert.ok(countsAsCut((await replica.engine().observe()).state));
+        await replica.freeze();
+        assert.ok(!countsAsCut((await replica.engine().observe()).state), 'a look that fails proves no cut');
+        for (const pid of await serverProcesses(replica.input.dataDir)) process.kill(pid, 'SIGCONT');
+        await stage.follow(replica, leader);
         // Beside the stream from its leader.
         await replica.sql(besides(server.flavour, other.port));
         await stage.until(replica, 'replica', ({ upstream }) => upstream === leader.id);

@@ -1,10 +1,13 @@
 // Goal: what a server is follows from what its agent did, not from a variable that anybody may set; what somebody sets is named, and set back or
 // fenced, and is never taken for a proof. Method: one leader and one replica, each variable changed on each of them by hand.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { EngineState } from '@understudy/core';
+import { contains, type EngineState } from '@understudy/core';
 import { eventually, onStage, print, type Stage } from '@understudy/engine/conformance';
-import { mysqlHarness, nodeOf, type TestNode } from './harness.ts';
+import type { MysqlServer } from '@understudy/servers';
+import { mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
 import { testServers } from './servers.ts';
 
 const chosen = process.env.UNDERSTUDY_TEST_MYSQL;
@@ -73,6 +76,31 @@ for (const server of await testServers(names)) {
         assert.equal(await client.write(3).then((outcome) => outcome !== 'refused'), true, 'open again');
       }));
 
+    if (!isMysql) {
+      it('an end that moves while it is handed over is not the end', () =>
+        onStage(mysqlHarness(server), 2, async (stage) => {
+          const leader = nodeOf(await stage.build(1));
+          const replica = stage.node(2);
+          let written = 0;
+          await leader.reopen({
+            seam: (what) => {
+              if (/flush no_write_to_binlog tables/i.test(what)) written += insertNow(server, leader);
+              return 'go';
+            },
+          });
+          await leader.engine().observe();
+          await leader.engine().execute({ kind: 'stop', mode: 'handover' }, stage.context(leader));
+          await eventually('its end', async () => (leader.engine().job() === null ? true : null));
+          assert.equal(written, 1, 'a privileged session wrote after the end was read');
+          await leader.reopen({ seam: undefined });
+          const { state } = await leader.engine().observe();
+          assert(state.kind === 'stopped', print(state));
+          const received = await stage.position(replica);
+          assert.ok(state.position === null || contains(state.position, received), print(state));
+          assert.ok(contains(await stage.startFenced(leader), received), 'its next start finds it');
+        }));
+    }
+
     it('a replica is kept closed, and one that somebody opens is no leader', () =>
       onStage(mysqlHarness(server), 2, async (stage) => {
         const leader = await stage.build(1);
@@ -134,6 +162,15 @@ for (const server of await testServers(names)) {
         await stage.until(replica, 'stopped');
       }));
   });
+}
+
+/** Writes one row as somebody with every right, before this process goes on. Returns how many were written. */
+function insertNow({ baseDir }: MysqlServer, { input }: TestNode): number {
+  const login = [`--socket=${join(input.runDir, 'mysql.sock')}`, '--user=us_admin'];
+  const statement = 'insert into conformance.numbers values (77)';
+  const args = ['--no-defaults', ...login, '--execute', statement];
+  const env = { ...process.env, MYSQL_PWD: testSecrets.admin };
+  return spawnSync(join(baseDir, 'bin', 'mariadb'), args, { env }).status === 0 ? 1 : 0;
 }
 
 const isClosed = (text: string | undefined): boolean => text !== '0' && text !== 'OFF';
