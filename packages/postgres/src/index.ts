@@ -30,6 +30,19 @@ export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgres
  * @throws EngineError `ENGINE_DATA_REFUSED` for wrong options, `ENGINE_BINARY_MISSING` when the programs cannot be run.
  */
 export async function createPostgresEngine(input: PostgresEngineInput): Promise<Engine> {
+  const { instance, observer, probe } = await makeInstance(input);
+  return new PostgresEngine(instance, observer, probe);
+}
+
+/**
+ * The parts of an engine, for tests that stop a command between two steps.
+ *
+ * @param beforeWrite called before each file of the configuration is written
+ */
+export async function makeInstance(
+  input: PostgresEngineInput,
+  beforeWrite: (path: string) => void = () => undefined,
+): Promise<{ readonly instance: Instance; readonly observer: Observer; readonly probe: Probe }> {
   const { log = () => undefined, clock = monotonicMs, ...rest } = input;
   const given = parseOptions(rest);
   const options = { ...given, dataDir: await realDataDir(given.dataDir) };
@@ -53,7 +66,7 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     version,
     postmaster,
     sql: new LocalSql(options, major),
-    config: new ManagedConfig(options, paths, owner, catalog),
+    config: new ManagedConfig(options, paths, owner, catalog, beforeWrite),
     facts: new RunFacts(),
     acks: new AckTracker(options.cluster),
     notices: new Notices(log),
@@ -72,7 +85,7 @@ export async function createPostgresEngine(input: PostgresEngineInput): Promise<
     await recallArmed(instance, running);
   }
   instance.kept.refresh();
-  return new PostgresEngine(instance, observer, probe);
+  return { instance, observer, probe };
 }
 
 /**

@@ -3,11 +3,15 @@ import { spawn } from 'node:child_process';
 import { access, appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ALONE, ackRule, type EngineState, KEEP_END } from '@understudy/core';
+import { ALONE, ackRule, type EngineState, KEEP_END, memberId } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
-import type { PostgresEngineInput } from '../src/index.ts';
+import { follow } from '../src/commands/follow.ts';
+import { seal } from '../src/commands/seal.ts';
+import { makeInstance, type PostgresEngineInput } from '../src/index.ts';
+import type { Instance } from '../src/instance.ts';
 import { quoteLiteral, standbyName } from '../src/names.ts';
 import { childrenOf } from '../src/process/proc.ts';
+import { receiversOf } from '../src/process/receivers.ts';
 import { postgresHarness, serversOf, TestNode, testSecrets } from './harness.ts';
 import { sql } from './sql.ts';
 import { Stranger } from './stranger.ts';
@@ -221,6 +225,137 @@ describe('what somebody changes on a server', () => {
       assert.match(warnings.join('\n'), /UNLOGGED tables in postgres/);
     }));
 });
+
+describe('a command that ends or begins receiving, broken off before each of its steps', () => {
+  it('leaves a server that is either seen to receive or receives nothing', () =>
+    onStage(harness, 2, async (stage) => {
+      const leader = await stage.build(1);
+      const replica = stage.node(2);
+      await stage.run(leader, { kind: 'set-ack-rule', rule: ALONE });
+      const commands = {
+        seal: (instance: Instance) => seal(instance),
+        follow: (instance: Instance) => follow(instance, leader.id, stage.context(replica)),
+      };
+      for (const [name, command] of Object.entries(commands)) {
+        let outcome: 'broken off' | 'done' = 'broken off';
+        for (let steps = 0; outcome === 'broken off'; steps++) {
+          assert(steps < 100, `${name} never came to its end`);
+          if (name === 'seal') await stage.follow(replica, leader);
+          else await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+          outcome = await brokenOff(inputOf(replica), steps, command);
+          // The agent that comes next knows nothing but what the server and its files say.
+          await replica.reopen();
+          const at = `${name}, ${steps} steps done`;
+          const seen = await stage.until(replica, 'replica', ({ position }) => position !== null);
+          if (!looksSealed(seen)) continue;
+          assert.deepEqual(await receiversOf((await replica.engine().observe()).details.processId ?? 0), [], at);
+          await sql(leader, "select pg_logical_emit_message(true, 'test', 'more'), pg_switch_wal()");
+          const later = await stage.until(replica, 'replica', ({ position }) => position !== null);
+          assert(looksSealed(later), `${at}: and it stays so`);
+          assert.deepEqual(later.position, seen.position, `${at}: nothing more is received`);
+        }
+      }
+    }));
+});
+
+/** Runs a command as an agent would that dies before step number `steps`: before a file, a signal or a statement. */
+async function brokenOff(
+  input: PostgresEngineInput,
+  steps: number,
+  command: (instance: Instance) => Promise<unknown>,
+): Promise<'broken off' | 'done'> {
+  let left = steps;
+  const step = (): void => {
+    if (left <= 0) throw new BrokenOff();
+    left -= 1;
+  };
+  const { instance, probe } = await makeInstance(input, step);
+  const stepping: Instance = {
+    ...instance,
+    sql: watched(instance.sql, ['rows', 'row'], step),
+    postmaster: watched(instance.postmaster, ['signal'], step),
+  };
+  try {
+    await instance.observe();
+    await command(stepping);
+    return 'done';
+  } catch (error) {
+    if (!(error instanceof BrokenOff)) throw error;
+    return 'broken off';
+  } finally {
+    await probe.stop();
+    await instance.sql.close();
+    instance.postmaster.detach();
+  }
+}
+
+class BrokenOff extends Error {}
+
+/** `target`, and whatever its methods hand out, with `step` before each call of one of `methods`. */
+function watched<T extends object>(target: T, methods: readonly string[], step: () => void): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (methods.includes(String(name))) step();
+        const own = args.map((arg) =>
+          typeof arg === 'function' ? (given: object) => arg(watched(given, methods, step)) : arg,
+        );
+        const result: unknown = Reflect.apply(value, target, own);
+        if (name !== 'monitor' && name !== 'open') return result;
+        return Promise.resolve(result).then((session) =>
+          typeof session === 'object' && session !== null ? watched(session, methods, step) : session,
+        );
+      };
+    },
+  });
+}
+
+// What a commit that waits for its replicas answers when something ends the wait: by trying, as the manual says little of it.
+for (const each of await serversOf([15, 17, 18])) {
+  describe(`PostgreSQL ${each.major}: whatever ends the wait of a commit`, () => {
+    it('ends it with a lost connection or a warning, never with a plain success', () =>
+      onStage(postgresHarness(each), 1, async (stage) => {
+        const leader = await stage.found();
+        await stage.run(leader, { kind: 'set-ack-rule', rule: ackRule([memberId('nobody')], 1) });
+        let value = 0;
+        const waiting = async () => {
+          const client = await leader.connect();
+          value += 1;
+          const outcome = client.write(value, 60_000);
+          await eventually('a commit that waits', async () => {
+            const rows = await sql(leader, "select pid from pg_stat_activity where wait_event = 'SyncRep'");
+            return rows.length > 0 ? true : null;
+          });
+          return { outcome, close: () => client.close() };
+        };
+        const end = (how: string) =>
+          sql(leader, `select ${how}(pid) from pg_stat_activity where wait_event = 'SyncRep'`);
+        for (const how of ['pg_cancel_backend', 'pg_terminate_backend']) {
+          const { outcome, close } = await waiting();
+          await end(how);
+          assert.equal(await outcome, 'unknown', how);
+          await close();
+        }
+        for (const [signal, how] of [
+          ['SIGINT', 'a fast stop, as systemd and docker do it'],
+          ['SIGQUIT', 'an immediate stop'],
+          ['SIGTERM', 'a smart stop, and then an orderly one'],
+        ] as const) {
+          const { outcome, close } = await waiting();
+          const { details } = await leader.engine().observe();
+          process.kill(details.processId ?? 0, signal);
+          if (signal === 'SIGTERM') await stage.run(leader, { kind: 'stop', mode: 'orderly' });
+          assert.equal(await outcome, 'unknown', how);
+          await close();
+          await stage.until(leader, 'stopped');
+          await stage.startFenced(leader);
+          await stage.promote(leader, ackRule([memberId('nobody')], 1));
+        }
+      }));
+  });
+}
 
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 

@@ -49,7 +49,16 @@ export class ManagedConfig {
   #overruled: readonly { readonly name: string; readonly text: string; readonly used: string }[] = [];
   readonly #catalog: ParameterCatalog;
 
-  constructor(options: PostgresOptions, paths: Paths, owner: Owner, catalog: ParameterCatalog) {
+  readonly #beforeWrite: (path: string) => void;
+
+  constructor(
+    options: PostgresOptions,
+    paths: Paths,
+    owner: Owner,
+    catalog: ParameterCatalog,
+    beforeWrite: (path: string) => void = () => undefined,
+  ) {
+    this.#beforeWrite = beforeWrite;
     this.#options = options;
     this.#paths = paths;
     this.#owner = owner;
@@ -146,6 +155,7 @@ export class ManagedConfig {
     const cached = { durability: 'cached' } as const;
     // Written first: from here on no new receiver of a sealed server can log in anywhere.
     const password = replication.upstream === null ? null : this.#options.secrets.replication;
+    this.#beforeWrite(this.#paths.passwordFile);
     await replaceFile(this.#paths.passwordFile, passwordFileContent(password), this.#owner, cached);
     // A wrong parameter of the cluster must never keep a node from being sealed: it is left out, and a warning says so.
     const parameters = this.merged();
@@ -153,6 +163,7 @@ export class ManagedConfig {
     this.#generation = randomBytes(6).toString('hex');
     const { synchronousCommit, delayMs } = this.#cluster;
     const more = { synchronousCommit, delayMs, tls, generation: this.#generation };
+    this.#beforeWrite(this.#paths.include);
     await replaceFile(this.#paths.include, renderInclude(replication, parameters, more), this.#owner, cached);
     this.#replication = replication;
     this.#written = JSON.stringify(this.#cluster);
@@ -160,6 +171,7 @@ export class ManagedConfig {
 
   /** Makes what was written last survive a loss of power. */
   async sync(): Promise<void> {
+    this.#beforeWrite('sync');
     await Promise.all([this.#paths.passwordFile, this.#paths.include].map(syncFile));
     await Promise.all([this.#paths.runDir, this.#paths.dataDir].map(syncFolder));
   }
