@@ -22,6 +22,8 @@ const sample: AckSample = {
   required: 1,
   waitPoint: 'AFTER_SYNC',
   readers: [ackAccount(b), 'us_copy', 'somebody'],
+  connections: [],
+  clients: 1,
   inFlight: new Map(),
   position: position('1-10'),
   waiting: 0,
@@ -31,7 +33,8 @@ const sample: AckSample = {
 describe('who counts', () => {
   it('agrees with what the server shows, or does not', () => {
     assert(countsBy(sample, rule));
-    assert(!countsBy({ ...sample, required: 2 }, rule));
+    assert(countsBy({ ...sample, required: 2 }, rule), 'more than the rule asks for');
+    assert(!countsBy(sample, ackRule([b, c], 2)));
     assert(!countsBy({ ...sample, status: 'off' }, rule), 'the server has given up waiting');
     assert(!countsBy({ ...sample, waitPoint: 'AFTER_COMMIT' }, rule));
     assert(!countsBy({ ...sample, readers: [ackAccount(memberId('d'))] }, rule), 'an acknowledger that nobody named');

@@ -63,6 +63,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
           if (server.flavour === 'mariadb') await session.query("grant read only admin on *.* to 'conformance'@'%'");
         });
         await asAdmin(replica, (session) => session.query('set global event_scheduler = on'));
+        const exec = server.flavour === 'mysql' ? 'replica' : 'slave';
         await lookAgain(leader);
         await warned(stage, leader, /not InnoDB .* conformance\.old \(MyISAM\)\. Run ALTER TABLE/);
         await warned(
@@ -71,11 +72,21 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
           /binlog_row_image was changed to MINIMAL, .* Run SET GLOBAL binlog_row_image = FULL/,
         );
         await warned(stage, leader, /sync_binlog was changed to 0/);
+        const { voids = [] } = await stage.until(leader, 'primary');
+        const effects = voids.map(({ effect, text }) => `${effect}: ${text.split(' ')[0]}`);
+        assert.deepEqual(effects.sort(), ['assumed: Tables', 'assumed: sync_binlog', 'loss: binlog_row_image']);
         if (server.flavour === 'mariadb') await warned(stage, leader, /can write on a replica: 'conformance'@'%'/);
         await setFilter(replica, server.flavour);
         await lookAgain(replica);
         await warned(stage, replica, /event_scheduler is ON on a replica/);
         await warned(stage, replica, /Replication filters are set \(Replicate_Ignore_DB=other\)/);
+        await asAdmin(replica, (session) => session.query(`set global ${exec}_exec_mode = idempotent`));
+        await lookAgain(replica);
+        await warned(stage, replica, /_exec_mode was changed to IDEMPOTENT, but changes that fail on this member/);
+        assert.equal(
+          (await stage.until(replica, 'replica')).voids?.filter(({ effect }) => effect === 'loss').length,
+          2,
+        );
       }));
 
     it('says why a replica lags', () =>

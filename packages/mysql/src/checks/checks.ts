@@ -1,6 +1,7 @@
-import type { MemberId } from '@understudy/core';
+import type { MemberId, PromiseVoid } from '@understudy/core';
 import type { ClusterContext } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
+import { hasRight } from '../commands/strangers.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { readChannel } from '../observe/channel.ts';
@@ -8,9 +9,12 @@ import { LagWatch } from '../observe/lag.ts';
 import type { Session } from '../sql/session.ts';
 import { lagCause, receiveCause, threadStates } from './lag-cause.ts';
 import { PreparedWatch, preparedTransactions, preparedWarning } from './prepared.ts';
-import { standingWarnings } from './standing.ts';
+import { foreignTables, standingWarnings } from './standing.ts';
+import { readVoids } from './voids.ts';
 
 const everyMs = 30_000;
+/** What voids the promise is known within ten seconds. */
+const voidsEveryMs = 4000;
 const queryTimeoutMs = 1000;
 /** Before that, nobody needs to know why. */
 const lagsAfterMs = 2000;
@@ -19,6 +23,8 @@ const lagsAfterMs = 2000;
 export class Checks {
   readonly #instance: Instance;
   readonly #prepared = new PreparedWatch();
+  #voidsMs = Number.NEGATIVE_INFINITY;
+  #tables: readonly PromiseVoid[] = [];
   #looked: { readonly at: string; readonly atMs: number } | null = null;
   #standing: readonly string[] = [];
   #lag: string | null = null;
@@ -30,7 +36,9 @@ export class Checks {
   }
 
   get warnings(): readonly string[] {
-    return this.#lag === null ? this.#standing : [this.#lag, ...this.#standing];
+    const voids = this.#instance.facts.voids.map(({ text }) => text);
+    const others = this.#standing.filter((text) => !voids.includes(text));
+    return [...(this.#lag === null ? [] : [this.#lag]), ...voids, ...others];
   }
 
   /** Called every second or so. What cannot be looked at now is looked at the next time. */
@@ -41,14 +49,16 @@ export class Checks {
     // A server that has just been opened is looked at at once.
     const at = `${pid} ${role}`;
     const isDue = this.#looked?.at !== at || monotonicMs() - this.#looked.atMs >= everyMs;
+    const voidsDue = isDue || monotonicMs() - this.#voidsMs >= voidsEveryMs;
     const isLate = this.#lags() || source !== null;
     if (!isLate) this.#lag = null;
-    if (!isDue && !isLate) return;
+    if (!voidsDue && !isLate) return;
     try {
       // A connection of its own: the kept one must answer at once.
       await sql.fresh(queryTimeoutMs, async (session) => {
         if (isLate) this.#lag = await this.#whyItLags(session, source);
         if (isDue) await this.#look(session, at);
+        if (voidsDue) await this.#lookForVoids(session, pid);
       });
     } catch (error) {
       log({
@@ -57,6 +67,13 @@ export class Checks {
         fields: { reason: reasonOf(error) },
       });
     }
+  }
+
+  async #lookForVoids(session: Session, pid: number): Promise<void> {
+    const { facts } = this.#instance;
+    const found = await readVoids(this.#instance, session, facts.of(pid).role);
+    this.#voidsMs = monotonicMs();
+    facts.of(pid).voids = [...found, ...this.#tables];
   }
 
   /**
@@ -88,8 +105,19 @@ export class Checks {
     const wasOpened = this.#looked?.at !== at;
     this.#looked = { at, atMs: monotonicMs() };
     const standing = await standingWarnings(this.#instance, session, role);
+    const tables = await foreignTables(session);
+    this.#tables = role === 'primary' && tables !== null ? [{ effect: 'assumed', text: tables }] : [];
+    await this.#forgetStrangers(session);
     const prepared = role === 'primary' ? await this.#undecided(session, wasOpened ? 'all' : 'forgotten') : null;
-    this.#standing = prepared === null ? standing : [prepared, ...standing];
+    this.#standing = [prepared, tables, ...standing].filter((text) => text !== null);
+  }
+
+  /** Whose right to receive the log was taken, and who has it again, is none any more until he is caught again. */
+  async #forgetStrangers(session: Session): Promise<void> {
+    const { acks, process: server } = this.#instance;
+    for (const { user, right } of server.running === null ? [] : acks.strangers(server.running.pid)) {
+      if (right === 'taken' && (await hasRight(session, user))) acks.letIn(user);
+    }
   }
 
   async #whyItLags(session: Session, source: MemberId | null): Promise<string | null> {

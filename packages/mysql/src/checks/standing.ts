@@ -1,41 +1,22 @@
-import { settingsProfiles } from '../config/settings.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
-import { readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 
 const queryTimeoutMs = 2000;
 const named = 3;
 
-type Parts = Pick<Instance, 'dialect' | 'programs'>;
+type Parts = Pick<Instance, 'dialect'>;
 type Role = 'replica' | 'primary' | 'unknown';
-
-/** What the agent never changes while the server runs, and a privileged session could. */
-const watched = [
-  'binlog_format',
-  'binlog_row_image',
-  'binlog_checksum',
-  'sync_binlog',
-  'innodb_flush_log_at_trx_commit',
-  'replica_preserve_commit_order',
-  'gtid_mode',
-  'enforce_gtid_consistency',
-  'gtid_strict_mode',
-  'gtid_domain_id',
-];
 
 /** Accounts that a new database of MariaDB has, for administrators on the host itself. */
 const administrators = new Set(['root', 'mysql', 'mariadb.sys', accounts.admin]);
 
 /**
- * What was changed on a running server so that replication or a failover would lose or differ, each as a sentence with the value and what to do.
- * A few cheap queries. (Writes with `sql_log_bin = 0` leave no trace, so nobody can find them.)
+ * What was changed on a running server so that a failover would differ, each as a sentence with the value and what to do. (What voids the promise itself:
+ * `voids.ts`.)
  */
 export async function standingWarnings(instance: Parts, session: Session, role: Role): Promise<readonly string[]> {
   const found = [
-    await changedSettings(instance, session),
-    await foreignTables(session),
-    await filters(instance, session),
     role === 'replica' ? await runningEvents(session) : [],
     // A replica is fenced so that its agent can still begin a line there: so can everybody with the same right, whatever closes a leader.
     instance.dialect.admitPrivileged === null ? await privilegedAccounts(session) : [],
@@ -43,19 +24,8 @@ export async function standingWarnings(instance: Parts, session: Session, role: 
   return found.flat();
 }
 
-async function changedSettings({ programs }: Parts, session: Session): Promise<readonly string[]> {
-  const fixed = new Map(settingsProfiles[programs.flavour].fixed.map(([name, value, why]) => [name, { value, why }]));
-  const list = watched.map((name) => `'${name}'`).join(', ');
-  const rows = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`, [], queryTimeoutMs);
-  return rows.flatMap(({ Variable_name: name, Value: value }) => {
-    const wanted = fixed.get(name ?? '');
-    if (wanted === undefined || wanted.value === value) return [];
-    return `${name} was changed to ${value}, but ${wanted.why}. Run SET GLOBAL ${name} = ${wanted.value}, or restart this member.`;
-  });
-}
-
 /** Tables whose changes are not undone after a crash, and do not wait for acknowledgements as a whole. */
-async function foreignTables(session: Session): Promise<readonly string[]> {
+export async function foreignTables(session: Session): Promise<string | null> {
   const rows = await session.query(
     `SELECT table_schema AS place, table_name AS name, engine AS engine FROM information_schema.tables
     WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
@@ -63,25 +33,10 @@ async function foreignTables(session: Session): Promise<readonly string[]> {
     [],
     queryTimeoutMs,
   );
-  if (rows.length === 0) return [];
+  if (rows.length === 0) return null;
   const some = rows.slice(0, named).map(({ place, name, engine }) => `${place}.${name} (${engine})`);
   const more = rows.length > named ? ` and ${rows.length - named} more` : '';
-  return [
-    `Tables that are not InnoDB may lose acknowledged writes in a crash, and differ afterwards: ${some.join(', ')}${more}. Run ALTER TABLE … ENGINE = InnoDB.`,
-  ];
-}
-
-async function filters({ dialect }: Parts, session: Session): Promise<readonly string[]> {
-  const channel = await readChannel(session, dialect, queryTimeoutMs);
-  const [log] = await session.query(dialect.logStatus, [], queryTimeoutMs);
-  const ofLog = ['Binlog_Do_DB', 'Binlog_Ignore_DB']
-    .filter((name) => log?.[name])
-    .map((name) => `${name}=${log?.[name]}`);
-  const all = [...(channel?.filters ?? []), ...ofLog];
-  if (all.length === 0) return [];
-  return [
-    `Replication filters are set (${all.join(', ')}): this member's data is not its leader's. Remove them and make a new copy (\`understudy reinit\`).`,
-  ];
+  return `Tables that are not InnoDB may lose acknowledged writes in a crash, and differ afterwards: ${some.join(', ')}${more}. Run ALTER TABLE … ENGINE = InnoDB.`;
 }
 
 async function runningEvents(session: Session): Promise<readonly string[]> {

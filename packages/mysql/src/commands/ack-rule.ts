@@ -5,20 +5,20 @@ import { setAcknowledgers } from '../accounts.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { ackAccount } from '../names.ts';
+import { nobodySuffices } from '../observe/ack-count.ts';
 import { countsBy } from '../observe/acks.ts';
 import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { cutOthers } from './readers.ts';
+import { endStrangers } from './strangers.ts';
 
 const connectTimeoutMs = 3000;
 const queryTimeoutMs = 4000;
 /** How long acknowledgers are waited for before commits wait for them; a replica asks again every second. */
 const admissionMs = 1500;
 const connectedReaders = "SELECT user AS user FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
-/** More than there can ever be: nothing is acknowledged meanwhile. (The server makes room for so many, which takes 11 ms for the largest number.) */
-const nobodySuffices = 1000;
 
 /**
  * Makes the running primary count acknowledgements by `rule`, and proves that it does.
@@ -35,16 +35,17 @@ export async function setAckRule(instance: Instance, rule: AckRule, _context: Cl
     throw unproven(`the server is not a running primary (it is ${state.kind})`);
   if (state.acks.running !== null && sameRule(state.acks.running, rule)) return;
   requireCountable(instance, rule);
-  instance.acks.forget();
+  instance.acks.forget({ pid: running.pid, rule });
   try {
     await instance.sql.fresh(connectTimeoutMs, async (session) => {
       // A statement about accounts that waits for those who are to be cut off now would keep us from locking them, for ever. The record
       // says already that nobody has to acknowledge.
       if (rule.required === 0) await count(instance, session, 0);
       await limitAcknowledgers(instance, session, rule.members);
+      const strangers = await endStrangers(instance, session, rule);
       await admitAcknowledgers(instance, session, rule);
-      await count(instance, session, rule.required);
-      await proveRule(instance, session, running, rule);
+      await count(instance, session, rule.required, strangers);
+      await proveRule(instance, session, running, rule, strangers);
     });
   } catch (error) {
     throw error instanceof EngineError && error.code === 'ENGINE_RULE_UNPROVEN'
@@ -92,14 +93,15 @@ async function admitAcknowledgers(instance: Instance, session: ServerSession, ru
   await pollUntil(areThere, { everyMs: 20, timeoutMs: admissionMs });
 }
 
-/** Commits wait for that many; for none when it is 0. */
+/** Commits wait for that many; for none when it is 0. @param strangers who acknowledge too: each takes a place of his own. */
 export async function count(
   { dialect: { semiSync } }: Instance,
   session: ServerSession,
   required: number,
+  strangers = 0,
 ): Promise<void> {
   if (required > 0 && semiSync.required !== null) {
-    await session.query(`SET GLOBAL ${semiSync.required} = ${required}`, [], queryTimeoutMs);
+    await session.query(`SET GLOBAL ${semiSync.required} = ${required + strangers}`, [], queryTimeoutMs);
   }
   await session.query(`SET GLOBAL ${semiSync.sourceEnabled} = ${required > 0 ? 'ON' : 'OFF'}`, [], queryTimeoutMs);
 }
@@ -115,7 +117,9 @@ export async function installRule(instance: Instance, session: ServerSession, ru
     await session.query(admitPrivileged, [], queryTimeoutMs);
   }
   await limitAcknowledgers(instance, session, rule.members);
-  await count(instance, session, rule.required);
+  // Whoever cannot be ended now is dealt with by the next looks: an opening does not fail over him.
+  const strangers = await endStrangers(instance, session, rule).catch(() => 0);
+  await count(instance, session, rule.required, strangers);
   await setAcknowledgers(instance, session, rule.members, 'unlock');
 }
 
@@ -125,6 +129,7 @@ export async function proveRule(
   session: ServerSession,
   running: RunningServer,
   rule: AckRule,
+  strangers = 0,
 ): Promise<void> {
   const before = await readPosition(instance, session);
   const sample = await sampleAcks(session, instance.dialect, before.applied);
@@ -136,5 +141,5 @@ export async function proveRule(
   // Read after what is in flight: nothing falls between the two.
   const { applied } = await readPosition(instance, session);
   const barrier: GtidPosition = { ...applied, set: gtidUnion(applied.set, sample.inFlight) };
-  instance.acks.prove(running.pid, rule, barrier);
+  instance.acks.prove(running.pid, rule, barrier, strangers);
 }

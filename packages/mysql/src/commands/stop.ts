@@ -25,6 +25,8 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   if (running === null) return;
   const facts = instance.facts.of(running.pid);
   const endMs = monotonicMs() + instance.options.stopTimeoutMs;
+  const isStarting = running.origin === 'started' && facts.answered === 'never';
+  const mayLead = facts.role !== 'replica' && !isStarting;
   facts.life = 'ending';
   const end = await handOver(instance, mode).catch((error: unknown) => {
     facts.life = 'serving';
@@ -40,6 +42,8 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     await noteEnd(instance, still);
     return fence(instance);
   }
+  // It could not be closed: commits wait, and a shutdown may answer them with success.
+  if (end === null && mayLead) return fence(instance);
   if (mode === 'handover') await instance.sql.fresh(flushTimeoutMs, cutClients).catch(() => undefined);
   const last = end === null ? null : await seenStill(instance, end);
   await instance.sql.close();

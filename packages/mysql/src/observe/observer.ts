@@ -10,6 +10,7 @@ import {
 import type { MemberReport } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { noteCounting } from '../commands/keep-counting.ts';
+import { strangerWarning } from '../commands/strangers.ts';
 import { isOpen } from '../dialect/dialect.ts';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
@@ -63,10 +64,12 @@ export class Observer {
   get warnings(): readonly string[] {
     if (this.#instance.process.running === null) return [];
     const { error } = this.#applier;
+    const strangers = this.#instance.acks.strangers(this.#instance.process.running.pid).map(strangerWarning);
     return [
       ...(this.#closed ? [closedWarning] : []),
       ...this.#receiver.warnings,
       ...(error === null ? [] : [applierWarning(error)]),
+      ...strangers,
     ];
   }
 
@@ -153,7 +156,8 @@ export class Observer {
       // What may still receive is never hidden behind what is damaged.
       const isCutOrKnown = upstream !== null || stream.kind !== 'streaming';
       const receiver = (isCutOrKnown ? damaged(facts.damage ?? this.#applier.damage()) : null) ?? stream;
-      const state = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
+      const seen = { kind: 'replica', systemId, position: durable, replayed: applied, upstream, receiver } as const;
+      const state = facts.voids.length === 0 ? seen : { ...seen, voids: facts.voids };
       return blocked === null ? state : { ...state, blocked };
     }
     this.#applier.look(null, 'nothing');
@@ -161,7 +165,9 @@ export class Observer {
     const replicas = await this.#replicas.look(session, reports, applied);
     const acks = this.#instance.acks.state(running.pid);
     if (acks.running === null) await noteCounting(this.#instance, session);
-    const state = { kind: 'primary', systemId, position: applied, acks, replicas } as const;
+    const voids = [...this.#instance.acks.voids(running.pid), ...facts.voids];
+    const seen = { kind: 'primary', systemId, position: applied, acks, replicas } as const;
+    const state = voids.length === 0 ? seen : { ...seen, voids };
     return found.by === 'outside' && isOpenNow ? { ...state, opened: 'outside' } : state;
   }
 

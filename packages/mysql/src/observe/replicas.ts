@@ -4,7 +4,11 @@ import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import type { Session } from '../sql/session.ts';
+import { AckCount } from './ack-count.ts';
+import type { AckSample } from './acks.ts';
 import { sampleAcks } from './sources.ts';
+
+type Reports = ReadonlyMap<MemberId, MemberReport>;
 
 /**
  * A leader's look at its replicas. The server itself says only which accounts receive its log: how far each replica has come is the word of
@@ -14,6 +18,7 @@ export class ReplicaWatch {
   readonly #instance: Pick<Instance, 'dialect' | 'acks' | 'nudge' | 'sizes' | 'process' | 'options'>;
 
   #past = new PastPositions();
+  readonly #count = new AckCount();
 
   constructor(instance: Pick<Instance, 'dialect' | 'acks' | 'nudge' | 'sizes' | 'process' | 'options'>) {
     this.#instance = instance;
@@ -31,16 +36,51 @@ export class ReplicaWatch {
   ): Promise<readonly ReplicaProgress[]> {
     const { dialect, acks, nudge, sizes, process: server, options } = this.#instance;
     const sample = await sampleAcks(session, dialect, position);
-    if (server.running !== null) acks.seen(server.running.pid, sample);
-    const counted = (acks.rule?.members ?? []).filter((member) => sample.readers.includes(ackAccount(member)));
+    const pid = server.running?.pid ?? null;
+    if (pid !== null) {
+      acks.seen(pid, sample, this.#reporting(pid, reports));
+      await this.#keepCount(session, pid, sample, reports);
+    }
+    const { rule } = acks;
+    const counted = (rule?.members ?? []).filter((member) => sample.readers.includes(ackAccount(member)));
     const holdingAll = counted.filter((member) => holds(reports.get(member)?.position ?? null, position));
-    nudge.consider(sample, { connected: counted.length, holdingAll: holdingAll.length });
+    // The server may be told to wait for more than the rule says.
+    const required = rule?.required ?? sample.required;
+    nudge.consider({ ...sample, required }, { connected: counted.length, holdingAll: holdingAll.length });
     await sizes.look(session, dialect, position);
     const nowMs = monotonicMs();
     const then = this.#past.at(position, nowMs);
     return progressOf(options.member, sample.readers, reports, (end) => contains(end, then));
   }
+
+  /** How many members of the rule say that they receive from here. (Where a kill ends no wait, that does not matter.) */
+  #reporting(pid: number, reports: Reports): number {
+    const { dialect, acks, options } = this.#instance;
+    if (dialect.semiSync.required !== null) return Number.POSITIVE_INFINITY;
+    const heard = (acks.wanted(pid)?.members ?? []).filter((member) => {
+      const { streamsFrom, silentMs } = reports.get(member) ?? {};
+      return streamsFrom === options.member && silentMs !== undefined && silentMs < silentAfterMs;
+    });
+    return heard.length;
+  }
+
+  async #keepCount(session: Session, pid: number, sample: AckSample, reports: Reports): Promise<void> {
+    const { dialect, acks } = this.#instance;
+    const rule = acks.wanted(pid);
+    const said = (rule?.members ?? []).flatMap((member) => {
+      const { position, streamsFrom } = reports.get(member) ?? {};
+      return position && streamsFrom === this.#instance.options.member ? [[member, position] as const] : [];
+    });
+    await this.#count.keep(session, dialect, sample, rule, new Map(said));
+    acks.confirmed(
+      pid,
+      said.map(([, position]) => position),
+    );
+  }
 }
+
+/** Longer than a busy agent takes for a report. */
+const silentAfterMs = 3000;
 
 const holds = (end: Position | null, position: GtidPosition): boolean => end !== null && contains(end, position);
 

@@ -1,4 +1,4 @@
-import type { GtidPosition } from '@understudy/core';
+import type { GtidPosition, PromiseVoid } from '@understudy/core';
 
 /** What has been seen of the server since it started; forgotten when another process takes its place. */
 export class RunFacts {
@@ -12,6 +12,8 @@ export class RunFacts {
   damage: string | null = null;
   /** Of a server that does not sync what it receives: up to where that was done for it; null: nowhere in this run. */
   synced: GtidPosition | null = null;
+  /** What of this server voids the promise, as of the last look. */
+  voids: readonly PromiseVoid[] = [];
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -24,6 +26,7 @@ export class RunFacts {
     this.received = 'unknown';
     this.damage = null;
     this.synced = null;
+    this.voids = [];
     this.life = 'serving';
     return this;
   }
