@@ -83,6 +83,20 @@ describe('reserved settings', () => {
     assert.equal(reservedReason('super_read_only', 'mysql')?.includes('read-only'), true);
   });
 
+  it('are all that would take the promise away, some of them by their value only', () => {
+    const names = ['slave-skip-errors', 'replica_exec_mode', 'binlog_error_action', 'rpl_semi_sync_source_timeout'];
+    for (const name of names) assert.notEqual(reservedReason(name, 'mysql'), null, name);
+    assert.match(reservedReason('max_statement_time', 'mariadb') ?? '', /answered with success/);
+    assert.equal(reservedReason('max_statement_time', 'mysql'), null);
+    assert.equal(reservedReason('innodb_flush_method', 'mysql', 'O_DIRECT'), null);
+    for (const value of ['nosync', 'O_DIRECT_NO_FSYNC']) {
+      const { problems } = checkParameters({ innodb_flush_method: value }, 'the cluster', new Set(), 'mysql');
+      assert.match(problems[0] ?? '', /must not be \w+ \(what was acknowledged must survive a crash\)/);
+    }
+    assert.notEqual(reservedReason('default-storage-engine', 'mariadb', 'MyISAM'), null);
+    assert.equal(reservedReason('default-storage-engine', 'mariadb', 'innodb'), null);
+  });
+
   it('are none that a user may set', () => {
     for (const flavour of ['mysql', 'mariadb'] as const) {
       const { defaults } = settingsProfiles[flavour];

@@ -82,7 +82,8 @@ function nearby(name: string, problem: string, catalog: VariableCatalog): string
 function problemOf(name: string, value: string, catalog: VariableCatalog, flavour: Flavour): string | null {
   const canonical = canonicalName(name);
   if (!/^[a-z][a-z0-9_.]*$/.test(canonical)) return 'is not a name that a variable can have.';
-  const reserved = reservedReason(canonical, flavour);
+  const reserved = reservedReason(canonical, flavour, value.trim());
+  if (reserved !== null && reservedReason(canonical, flavour) === null) return `must not be ${value} (${reserved}).`;
   if (reserved !== null) return `is set by Understudy itself (${reserved}); remove it.`;
   // Names with a dot belong to components; the server takes them unseen.
   if (!canonical.includes('.') && !catalog.has(canonical)) return 'is not known to this server; correct the name.';

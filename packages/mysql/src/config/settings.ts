@@ -148,6 +148,35 @@ const aliases: Readonly<Record<string, string>> = {
   slave_preserve_commit_order: 'replica_preserve_commit_order',
   plugin_load: 'plugin_load_add',
   replicate_same_server_id: 'server_id',
+  slave_skip_errors: 'replica_skip_errors',
+  slave_exec_mode: 'replica_exec_mode',
+  slave_sql_verify_checksum: 'replica_sql_verify_checksum',
+  storage_engine: 'default_storage_engine',
+};
+
+const skipsErrors = 'a change that fails on a replica must stop it, not be left out';
+
+/** Nobody may set these: what they do by default is what the promise needs. */
+const untouched: Readonly<Record<string, string>> = {
+  replica_skip_errors: skipsErrors,
+  replica_exec_mode: skipsErrors,
+  binlog_error_action: 'a log that cannot be written must end the server',
+  innodb_force_recovery: 'a server that is opened must be whole',
+  replica_sql_verify_checksum: 'what is received is known to be whole by its checksums',
+  gtid_ignore_duplicates: history,
+};
+
+/** Values that take the promise away, of settings that anybody may set otherwise. */
+const refusedValues: Readonly<Record<string, readonly [pattern: RegExp, why: string]>> = {
+  innodb_flush_method: [/^(nosync|littlesync|o_direct_no_fsync)$/i, durable],
+  innodb_checksum_algorithm: [/none$/i, 'damaged pages must be noticed'],
+  default_storage_engine: [/^(?!innodb$)/i, 'only InnoDB keeps what was acknowledged through a crash'],
+};
+
+/** Of MariaDB only: MySQL's does not end a wait. */
+const untouchedOfMariadb: Readonly<Record<string, string>> = {
+  max_statement_time:
+    'a commit whose time is up while it waits for its replicas is answered with success; set it for a session or an account that only reads',
 };
 
 /** What would quietly change which data a replica holds. */
@@ -161,11 +190,11 @@ export function canonicalName(name: string): string {
 }
 
 /**
- * Why a name may be set by nobody but us.
+ * Why a name may be set by nobody but us, or not to that value.
  *
  * @returns half a sentence; null when anybody may set it.
  */
-export function reservedReason(name: string, flavour: Flavour): string | null {
+export function reservedReason(name: string, flavour: Flavour, value: string | null = null): string | null {
   const canonical = canonicalName(name);
   // `skip_X` switches X off.
   const names = [canonical, canonical.replace(/^skip_/, '')];
@@ -177,5 +206,9 @@ export function reservedReason(name: string, flavour: Flavour): string | null {
     return 'all data of a member lies in its data directory, which a copy replaces as a whole';
   }
   if (names.some((one) => filters.test(one))) return 'every member must hold the same data';
-  return null;
+  if (/^rpl_semi_sync_/.test(canonical)) return acks;
+  const left = untouched[canonical] ?? (flavour === 'mariadb' ? untouchedOfMariadb[canonical] : undefined);
+  if (left !== undefined) return left;
+  const [pattern, why] = refusedValues[canonical] ?? [];
+  return pattern !== undefined && why !== undefined && pattern.test(value ?? '') ? why : null;
 }
