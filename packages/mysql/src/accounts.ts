@@ -80,7 +80,7 @@ async function make(
   const name = accountOf(account.user);
   const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance)}`;
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
-  const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ACCOUNT ${lock}`;
+  const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
   await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
   await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
 }
@@ -103,7 +103,10 @@ function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>
   return options.tls === null ? 'REQUIRE NONE' : dialect.requireTls;
 }
 
-/** Makes the accounts that are missing, and gives all of ours the present passwords. */
+/**
+ * Makes the accounts that are missing, and gives all of ours the present passwords. One that has it already keeps it where that can be seen:
+ * MariaDB's plugin against reuse refuses the same one again.
+ */
 export async function renewAccounts(
   instance: Pick<Instance, 'options' | 'dialect'>,
   session: Session,
@@ -111,12 +114,31 @@ export async function renewAccounts(
 ): Promise<void> {
   await keepAccounts(instance, session, context);
   const wanted = wantedAccounts(instance, context.members.keys());
-  const list = wanted.map(({ user, password }) => `${accountOf(user)} IDENTIFIED BY ${quoteLiteral(password)}`);
+  const list: string[] = [];
+  for (const { user, password } of wanted) {
+    const login = (await hasPassword(instance, session, user, password))
+      ? ''
+      : ` IDENTIFIED BY ${quoteLiteral(password)}`;
+    list.push(`${accountOf(user)}${login}`);
+  }
   await unlogged(session, async () => {
+    const { unagedPassword } = instance.dialect;
+    const unaged = `ALTER USER ${wanted.map(({ user }) => accountOf(user)).join(', ')} ${requirement(instance)} ${unagedPassword}`;
+    await session.query(unaged, [], queryTimeoutMs);
     const statement = `ALTER USER ${list.join(', ')} ${requirement(instance)}`;
     const users = wanted.map(({ user }) => user).join(', ');
     await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, users));
   });
+}
+
+async function hasPassword(
+  { dialect }: Pick<Instance, 'dialect'>,
+  session: Session,
+  user: string,
+  password: string,
+): Promise<boolean> {
+  if (dialect.hasPassword === null) return false;
+  return (await session.query(dialect.hasPassword, [user, anywhere, password], queryTimeoutMs)).length > 0;
 }
 
 /**

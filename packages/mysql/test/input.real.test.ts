@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { epoch, KEEP_END } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
 import type { MysqlServer } from '@understudy/servers';
-import { mysqlHarness, nodeOf } from './harness.ts';
+import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
 
 /** What a person can give a server that no cluster can live with: named with the value and the fix, before anything is changed. */
@@ -102,6 +102,8 @@ for (const server of servers) {
             ? "install component 'file://component_validate_password'"
             : "install soname 'simple_password_check'",
         ]);
+        // One that an account has already is not looked at again where that can be seen.
+        await node.reopen({ secrets: { ...testSecrets, replication: 'another' } });
         await stage.run(node, { kind: 'provision' });
         const { error } = await failureOf(node);
         assert.equal(error.code, 'ENGINE_DATA_REFUSED');

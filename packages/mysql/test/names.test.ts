@@ -19,10 +19,16 @@ describe('accounts', () => {
   });
 
   it('are made with one statement per line, the password quoted', () => {
-    const lines = accountStatements("a'b\\c").trimEnd().split('\n');
+    const lines = accountStatements('mysql', "a'b\\c").trimEnd().split('\n');
     assert.equal(lines[0], 'SET SESSION sql_log_bin = 0;');
     assert(lines.every((line) => line.endsWith(';')));
-    assert.match(lines[1] ?? '', /'us_admin'@'localhost' IDENTIFIED BY 'a''b\\\\c';$/);
+    assert.match(lines[1] ?? '', /'us_admin'@'localhost' IDENTIFIED BY 'a''b\\\\c' PASSWORD EXPIRE NEVER/);
+    const others = accountStatements('mariadb', "a'b\\c").trimEnd().split('\n');
+    assert(others.every((line) => line.endsWith(';')));
+    assert.match(
+      others[4] ?? '',
+      /IF\(@same > 0, 'DO 0', 'ALTER USER ''us_admin''@''localhost'' IDENTIFIED BY ''a''''b\\\\\\\\c'''\)/,
+    );
   });
 });
 

@@ -46,7 +46,7 @@ export async function withTemporaryServer<T>(
     await makeFolder(paths.runDir, owner);
     await makeFolder(file('tmp'), owner);
     for (const name of [socket, `${socket}.lock`, logFile]) await rm(name, { force: true });
-    await replaceFile(initFile, accountStatements(options.secrets.admin), owner);
+    await replaceFile(initFile, accountStatements(programs.flavour, options.secrets.admin), owner);
     const own: Settings = [
       ...instance.config.placement(dataDir),
       ['socket', socket],

@@ -205,7 +205,7 @@ export class ManagedConfig {
     await this.learnMade();
     await this.#trial.load();
     await this.rehearse();
-    const statements = accountStatements(this.#options.secrets.admin, this.#members);
+    const statements = accountStatements(this.#programs.flavour, this.#options.secrets.admin, this.#members);
     await replaceFile(this.#paths.initFile, statements, this.#owner);
     this.#started = this.wanted();
     await replaceFile(
@@ -256,7 +256,7 @@ async function refuseUserSettings(userConfig: string | null, programs: ServerPro
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
   });
   for (const { name, value, line } of serverSettings(text)) {
-    const reason = reservedReason(name, programs.flavour) ?? makingReason(name, programs.flavour);
+    const reason = reservedReason(name, programs.flavour, value) ?? makingReason(name, programs.flavour);
     if (reason === null) continue;
     const setting = value === null ? name : `${name} = ${value}`;
     const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}). Remove that line.`;

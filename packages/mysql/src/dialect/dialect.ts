@@ -69,6 +69,10 @@ export interface Dialect {
   readonly preparedXa: string;
   /** Options of an account that must use TLS. */
   readonly requireTls: string;
+  /** Options of our own accounts, which no policy about the age or the reuse of passwords may lock out. */
+  readonly unagedPassword: string;
+  /** Whether an account has a password already, as `same`: the values of `?` are its name, its host and the password; null where nobody can tell. */
+  readonly hasPassword: string | null;
   readonly reloadCertificates: string;
   /** Rights that a copy is made with. */
   readonly cloneRights: string;
@@ -151,6 +155,8 @@ const mysql: Dialect = {
   blockingCommits: null,
   preparedXa: 'XA RECOVER CONVERT XID',
   requireTls: 'REQUIRE SSL',
+  unagedPassword: 'PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
+  hasPassword: null,
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
 };
@@ -189,6 +195,9 @@ const mariadb: Dialect = {
     "SELECT id AS id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK from %'",
   preparedXa: "XA RECOVER FORMAT = 'SQL'",
   requireTls: 'REQUIRE SSL',
+  unagedPassword: 'PASSWORD EXPIRE NEVER',
+  hasPassword:
+    "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
 };

@@ -114,7 +114,8 @@ export class PairServer {
     }
     await makeFolder(this.paths.runDir, this.owner);
     await makeFolder(this.paths.temporary, this.owner);
-    const login = accountStatements(secrets.admin) + replicationAccounts(this.options, this.dialect);
+    const login =
+      accountStatements(this.programs.flavour, secrets.admin) + replicationAccounts(this.options, this.dialect);
     await replaceFile(this.paths.initFile, login, this.owner);
     await replaceFile(this.paths.config, renderConfig(null, this.#settings()), this.owner);
     await this.process.start(this.config.startArguments());
