@@ -8,7 +8,7 @@ import { changeIdentity, readIdentity } from '../disk/identity.ts';
 import { syncRelayLog } from '../disk/sync.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { accounts, quoteLiteral } from '../names.ts';
+import { accounts, quoteIdentifier, quoteLiteral } from '../names.ts';
 import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { type Flavour, programOf } from '../programs.ts';
@@ -51,8 +51,37 @@ export async function settleReceived(instance: Instance, signal: AbortSignal): P
     }
     await changeIdentity(options.dataDir, owner, (present) => ({ ...present, received: 'applied' }));
   }
+  await touchMemoryTables(instance);
   await settling.resume(instance);
   facts.of(running.pid).received = 'applied';
+}
+
+/**
+ * Tables of MEMORY are empty after a start. The first session that opens one makes the server log a DELETE, as a transaction of its own: a
+ * SELECT would make a replica diverge. So they are opened once by a session that logs nothing.
+ */
+async function touchMemoryTables({ sql }: Instance): Promise<void> {
+  await sql.fresh(queryTimeoutMs, async (session) => {
+    const tables = await session.query(memoryTables, [], queryTimeoutMs);
+    if (tables.length === 0) return;
+    await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
+    try {
+      for (const { place, name } of tables) {
+        const table = `${quoteIdentifier(place ?? '')}.${quoteIdentifier(name ?? '')}`;
+        // One that cannot be opened now can be opened by nobody else either.
+        await session.query(`SELECT 1 FROM ${table} LIMIT 1`, [], queryTimeoutMs).catch(unlessAnswered);
+      }
+    } finally {
+      await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
+    }
+  });
+}
+
+const memoryTables = `SELECT table_schema AS place, table_name AS name FROM information_schema.tables
+  WHERE engine = 'MEMORY' AND table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')`;
+
+function unlessAnswered(error: unknown): void {
+  if (serverErrorOf(error) === undefined) throw error;
 }
 
 const damageCharsMax = 600;
