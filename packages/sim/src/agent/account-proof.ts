@@ -40,5 +40,5 @@ export function countsBy(server: SimServer, { required, members }: AckRule): boo
   if (required === 0) return !server.waitsForStandbys;
   const others = server.senders.some(({ account, sink }) => account === 'ack' && !members.includes(memberName(sink)));
   const shown = server.flavour === 'mariadb' ? required : requiredBy(server);
-  return server.waitsForStandbys && shown === required && !others;
+  return server.waitsForStandbys && shown >= required && !others;
 }

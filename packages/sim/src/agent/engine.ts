@@ -5,6 +5,7 @@ import { keepApplying } from '../server/received.ts';
 import type { Account, SimServer, Stream } from '../server/server.ts';
 import { HEARTBEAT_MS, silenceMs } from '../server/stream.ts';
 import { AccountProof } from './account-proof.ts';
+import { keepCount } from './ack-count.ts';
 import { GtidCommands } from './gtid-commands.ts';
 import type { Ending, EngineHost } from './host.ts';
 import { Jobs, type Until } from './jobs.ts';
@@ -61,6 +62,7 @@ export class SimEngine {
     if (server.process === 'starting') this.#startingSince ??= runMs;
     else this.#startingSince = null;
     if (this.#gtids !== null && server.process === 'primary' && answers) {
+      keepCount(server, this.#accounts.rule);
       this.#nudge.consider(server, this.#accounts.rule, runMs);
     }
     return engineState(server, {

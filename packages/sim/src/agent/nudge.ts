@@ -1,7 +1,6 @@
 import type { AckRule } from '@understudy/core';
 import { writeNudge } from '../server/accounts.ts';
 import { memberName } from '../server/acks.ts';
-import { requiredBy } from '../server/semi-sync.ts';
 import type { SimServer } from '../server/server.ts';
 
 const STALLED_AFTER_MS = 150;
@@ -15,7 +14,7 @@ export class Nudge {
     const readers = server.senders.filter(
       ({ account, sink }) => account === 'ack' && rule?.members.includes(memberName(sink)) === true,
     );
-    if (!server.waitsForStandbys || server.waiters.length === 0 || readers.length < requiredBy(server)) {
+    if (!server.waitsForStandbys || server.waiters.length === 0 || readers.length < (rule?.required ?? 0)) {
       this.#stalled = null;
     } else if (this.#stalled?.committed !== server.committedLsn) {
       this.#stalled = { committed: server.committedLsn, since: runMs };

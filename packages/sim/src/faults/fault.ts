@@ -60,6 +60,10 @@ export type FaultAction =
   | { readonly kind: 'config'; readonly change: Partial<ClusterConfig> }
   | { readonly kind: 'tags'; readonly node: Target; readonly change: Partial<MemberTags> }
   | Meddling
+  /** Somebody else than its agent shuts the server down. Only in a course. */
+  | { readonly kind: 'terminate-database'; readonly node: Target }
+  /** MySQL, MariaDB: somebody's replica connects and acknowledges. Only in a course. */
+  | { readonly kind: 'stranger'; readonly node: Target }
   /** Strikes when somebody is about to carry out, or has just carried out, a command of this kind. */
   | {
       readonly kind: 'at-command';

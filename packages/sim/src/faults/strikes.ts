@@ -1,6 +1,7 @@
 import { nameOf } from '../agent/observe.ts';
-import { kill } from '../server/lifecycle.ts';
+import { kill, terminate } from '../server/lifecycle.ts';
 import { copyEnd } from '../server/received.ts';
+import { connectStranger } from '../server/semi-sync.ts';
 import type { FaultAction, FaultKind } from './fault.ts';
 import { meddle } from './meddle.ts';
 import type { Striker } from './striker.ts';
@@ -68,5 +69,7 @@ export const STRIKES: Strikes = {
     if (config !== undefined) store.administer([{ key: 'config', value: { ...config, ...change } }]);
   },
   meddle: (it, { node, how }) => meddle(it.node(node).server, how),
+  'terminate-database': (it, { node }) => terminate(it.node(node).server),
+  stranger: (it, { node }) => connectStranger(it.node(node).server),
   tags: (it, { node, change }) => it.tag(it.node(node), change),
 };

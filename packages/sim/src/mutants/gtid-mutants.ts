@@ -13,6 +13,27 @@ const SLOW_APPLIER: FaultCourse = {
   ],
 };
 
+/** Somebody's replica acknowledges at the leader; then both of its own are away, and then it is. */
+const STRANGER: FaultCourse = {
+  everyMs: 40_000,
+  faults: [
+    { at: 0, kind: 'stranger', node: 'leader' },
+    { at: 2000, kind: 'isolate', node: 'leader', forMs: 12_000, clients: 'kept' },
+    { at: 3500, kind: 'kill-host', node: 'leader', forMs: 20_000 },
+  ],
+};
+
+/** A leader that has lost its only replica is told to end, by somebody else than its agent, and its host does not come back before the replica. */
+const ENDED_ALONE: FaultCourse = {
+  everyMs: 40_000,
+  faults: [
+    { at: 0, kind: 'kill-host', node: 'follower', forMs: 14_000 },
+    // By then the leader has noticed that its stream is dead.
+    { at: 11_000, kind: 'terminate-database', node: 'leader' },
+    { at: 11_010, kind: 'kill-host', node: 'leader', forMs: 15_000 },
+  ],
+};
+
 /** Traps of MySQL's and MariaDB's servers that the engine has to avoid. */
 export const GTID_MUTANTS: readonly Mutant[] = [
   {
@@ -79,6 +100,45 @@ import { memberName } from '../server/acks.ts';
       { file: 'sim/src/agent/account-proof.ts', find: ` && !others;`, replace: ` && (!others || others);` },
     ],
     hunt: { withinSeeds: 50, flavour: 'mysql' },
+  },
+  {
+    name: 'strangers-counted',
+    description: "Somebody's replica acknowledges, and nobody compares who is counted with the rule.",
+    edits: [
+      {
+        file: 'sim/src/agent/engine.ts',
+        find: `      keepCount(server, this.#accounts.rule);
+`,
+        replace: '',
+      },
+    ],
+    hunt: { withinSeeds: 30, flavour: 'mysql', nodes: 3, durability: 'sync', course: STRANGER },
+  },
+  {
+    name: 'waiting-commits-shut-down',
+    description:
+      'A MySQL leader whose replicas are away goes on asking for one: its shutdown answers what waits with success.',
+    edits: [
+      {
+        file: 'sim/src/agent/ack-count.ts',
+        find: `readers.length < rule.required ? NOBODY_SUFFICES : rule.required`,
+        replace: `readers.length < 0 ? NOBODY_SUFFICES : rule.required`,
+      },
+    ],
+    hunt: { withinSeeds: 30, flavour: 'mysql', nodes: 2, durability: 'sync', course: ENDED_ALONE },
+  },
+  {
+    name: 'strangers-let-in',
+    description: "MariaDB takes a stranger's acknowledgement, and he is only told of.",
+    edits: [
+      {
+        file: 'sim/src/agent/ack-count.ts',
+        find: `    server.strangers = 0;
+`,
+        replace: '',
+      },
+    ],
+    hunt: { withinSeeds: 30, flavour: 'mariadb', nodes: 3, durability: 'sync', course: STRANGER },
   },
   {
     name: 'locked-but-connected',

@@ -2,7 +2,7 @@ import { ALONE, type Epoch, type SystemId } from '@understudy/core';
 import { branchAt, commonEnd, forkBranch, rootBranch } from '../wal/branch.ts';
 import { release } from './acks.ts';
 import { copyEnd } from './received.ts';
-import { commitWritten } from './semi-sync.ts';
+import { answerWaiting, commitWritten } from './semi-sync.ts';
 import type { SimServer, Stream } from './server.ts';
 import { connectLater, endReceiver, endSender, noteQuiet, pump } from './stream.ts';
 
@@ -93,6 +93,8 @@ export function exit(server: SimServer, how: 'clean' | 'crashed'): void {
   server.process = 'down';
   server.shutdown = how;
   server.waiters = [];
+  server.strangers = 0;
+  server.strangersLsn = 0;
   server.epoch = null;
   server.localEndKnown = false;
   server.promotion = null;
@@ -107,6 +109,12 @@ export function exit(server: SimServer, how: 'clean' | 'crashed'): void {
 export function kill(server: SimServer): void {
   if (server.trouble.unkillable > 0) return;
   exit(server, 'crashed');
+}
+
+/** Somebody else than its agent tells the server to end (SIGTERM, SHUTDOWN). */
+export function terminate(server: SimServer): void {
+  answerWaiting(server);
+  kill(server);
 }
 
 /** The host loses power: nobody is told, and what was not flushed never was. */

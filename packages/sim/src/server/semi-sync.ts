@@ -4,6 +4,8 @@ import type { SimServer, Stream } from './server.ts';
 
 /** After this long a commit that waits would go on unacknowledged, and all others with it. */
 const TIMEOUT_MS = Number.POSITIVE_INFINITY;
+const STRANGER_MS = 2;
+const STRANGER_BEHIND_MS = 1000;
 
 /** A reply of a replica that is connected with its acknowledger's account: whoever has that account counts, whatever the rule says. */
 export function countAcknowledgement(stream: Stream, lsn: number): void {
@@ -15,7 +17,8 @@ export function countAcknowledgement(stream: Stream, lsn: number): void {
 }
 
 function releaseAcknowledged(server: SimServer): void {
-  const confirmed = [...server.acknowledged.values()].sort((a, b) => b - a);
+  const strangers = Array.from({ length: server.strangers }, () => server.strangersLsn);
+  const confirmed = [...server.acknowledged.values(), ...strangers].sort((a, b) => b - a);
   const enough = confirmed[requiredBy(server) - 1];
   if (enough !== undefined) finish(server, enough);
 }
@@ -35,8 +38,36 @@ function finish(server: SimServer, upTo: number): void {
 export function commitWritten(server: SimServer): void {
   const end = server.lsn;
   server.waiters.push(end);
+  if (server.strangers > 0) server.later(STRANGER_MS, () => countStrangers(server, end));
   if (!server.waitsForStandbys) finish(server, end);
   else if (Number.isFinite(TIMEOUT_MS)) server.later(TIMEOUT_MS, () => giveUpWaiting(server, end));
+}
+
+/** Somebody's replica connects; it is counted at once, and acknowledges when it has received what it missed. */
+export function connectStranger(server: SimServer): void {
+  if (server.process !== 'primary') return;
+  server.strangers += 1;
+  server.strangersLsn = -1;
+  server.later(STRANGER_BEHIND_MS, () => {
+    server.strangersLsn = 0;
+  });
+}
+
+/** Somebody's replica that is connected and acknowledges: the server does not ask whose it is. */
+function countStrangers(server: SimServer, end: number): void {
+  if (server.process !== 'primary' || server.strangers === 0 || server.strangersLsn < 0) return;
+  server.strangersLsn = Math.max(server.strangersLsn, end);
+  if (server.waitsForStandbys) releaseAcknowledged(server);
+}
+
+/**
+ * What an ordered shutdown of MySQL does first: whoever waits is told that all is well, when the server asks for one more replica than it
+ * has. MariaDB's cuts the clients.
+ */
+export function answerWaiting(server: SimServer): void {
+  if (server.flavour !== 'mysql' || server.process !== 'primary') return;
+  const connected = server.senders.filter(({ account }) => account === 'ack').length + server.strangers;
+  if (connected >= requiredBy(server) - 1) finish(server, Number.POSITIVE_INFINITY);
 }
 
 function giveUpWaiting(server: SimServer, end: number): void {

@@ -146,6 +146,9 @@ export class SimServer {
   requiredAcks = 0;
   /** MySQL: how far each replica has acknowledged. The server does not forget it when the replica goes. */
   readonly acknowledged = new Map<MemberId, number>();
+  /** MySQL, MariaDB: replicas of somebody else that acknowledge here, and how far they have. */
+  strangers = 0;
+  strangersLsn = 0;
   /** MySQL, MariaDB: commits up to here are done, and part of a copy. */
   committedLsn = 0;
   applying: 'no' | 'planned' = 'no';
