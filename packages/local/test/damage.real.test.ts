@@ -4,7 +4,7 @@ import { lstat, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node
 import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { nodePaths } from '../src/folder.ts';
-import { type ClusterEvent, createLocalCluster, type LocalCluster, statusOf } from '../src/index.ts';
+import { type ClusterEvent, createLocalCluster, type LocalCluster } from '../src/index.ts';
 import { temporaryFolder, understudyCommand } from './folders.ts';
 
 interface Given {
@@ -12,30 +12,32 @@ interface Given {
   readonly parameters?: Readonly<Record<string, string>>;
 }
 
-/** Starts a cluster, lets somebody do something to its data while it is stopped, and starts it again. */
-async function again(
-  t: TestContext,
-  given: Given,
-  between: (dataDirOf: (name: string) => string, folder: string) => Promise<void>,
-): Promise<{ readonly cluster: LocalCluster; readonly leader: string; readonly events: readonly ClusterEvent[] }> {
-  const folder = join(await temporaryFolder(t), 'c');
-  const events: ClusterEvent[] = [];
-  const options = {
-    ...given,
-    folder,
-    nodes: 3,
-    command: understudyCommand,
-    onEvent: (one: ClusterEvent) => events.push(one),
+/** A cluster that was founded and stopped again. */
+interface Stopped {
+  readonly leader: string;
+  readonly replicas: readonly [string, string];
+  readonly dataDirOf: (name: string) => string;
+  /** A folder beside that of the cluster. */
+  readonly root: string;
+  readonly make: () => Promise<LocalCluster>;
+  readonly notices: readonly string[];
+}
+
+async function stopped(t: TestContext, given: Given): Promise<Stopped> {
+  const root = await temporaryFolder(t);
+  const folder = join(root, 'c');
+  const notices: string[] = [];
+  const onEvent = (event: ClusterEvent) => event.kind === 'notice' && notices.push(event.text);
+  const make = async () => {
+    const cluster = await createLocalCluster({ ...given, folder, nodes: 3, command: understudyCommand, onEvent });
+    t.after(() => cluster.destroy());
+    return cluster;
   };
-  const first = await createLocalCluster(options);
-  t.after(() => first.destroy());
-  await first.start();
-  const leader = (await statusOf(first.nodes))?.leader ?? '';
+  const first = await make();
+  const leader = await first.start();
+  const [a = '', b = ''] = first.nodes.map(({ name }) => name).filter((name) => name !== leader);
   await first.stop();
-  await between((name) => nodePaths(folder, name).dataDir, dirname(folder));
-  const cluster = await createLocalCluster(options);
-  t.after(() => cluster.destroy());
-  return { cluster, leader, events };
+  return { leader, replicas: [a, b], dataDirOf: (name) => nodePaths(folder, name).dataDir, root, make, notices };
 }
 
 async function zero(file: string, from: number, bytes: number): Promise<void> {
@@ -48,32 +50,33 @@ async function zero(file: string, from: number, bytes: number): Promise<void> {
 const asidesOf = async (dataDir: string): Promise<readonly string[]> =>
   (await readdir(dirname(dataDir))).filter((name) => name.startsWith(`${basename(dataDir)}.aside-`));
 
-test('PostgreSQL: damaged members are copied anew, where their links lead', async (t) => {
-  let places = { real: '', log: '', n2: '', n3: '' };
-  const { cluster } = await again(t, { engine: 'postgres' }, async (dataDirOf, root) => {
-    const [n2, n3] = [dataDirOf('n2'), dataDirOf('n3')];
-    const real = join(root, 'big', 'n3');
-    const log = join(root, 'wal', 'n3');
-    for (const path of [real, log]) await mkdir(dirname(path), { recursive: true });
-    await rename(n3, real);
-    await rename(join(real, 'pg_wal'), log);
-    await symlink(real, n3);
-    await symlink(log, join(real, 'pg_wal'));
-    await zero(join(real, 'global', 'pg_control'), 0, 8192);
-    for (const name of await readdir(join(n2, 'pg_wal'))) {
-      if (/^[0-9A-F]{24}$/.test(name)) await rm(join(n2, 'pg_wal', name));
-    }
-    places = { real, log, n2, n3 };
-  });
+test('PostgreSQL: damaged members are copied anew, where their links lead; without one the others are a cluster', async (t) => {
+  const { leader, replicas, dataDirOf, root, make, notices } = await stopped(t, { engine: 'postgres' });
+  const [linked, dry] = [dataDirOf(replicas[0]), dataDirOf(replicas[1])];
+  const [real, log] = [join(root, 'big', 'data'), join(root, 'wal', 'log')];
+  for (const path of [real, log]) await mkdir(dirname(path), { recursive: true });
+  await rename(linked, real);
+  await rename(join(real, 'pg_wal'), log);
+  await symlink(real, linked);
+  await symlink(log, join(real, 'pg_wal'));
+  await zero(join(real, 'global', 'pg_control'), 0, 8192);
+  for (const name of await readdir(join(dry, 'pg_wal'))) {
+    if (/^[0-9A-F]{24}$/.test(name)) await rm(join(dry, 'pg_wal', name));
+  }
+  const cluster = await make();
   await cluster.start();
-  const { real, log, n2, n3 } = places;
-  assert.equal(await readlink(n3), real, 'the link is still one');
+  assert.equal(await readlink(linked), real, 'the link is still one');
   assert((await lstat(real)).isDirectory());
   assert.equal((await asidesOf(real)).length, 1, 'the damaged data is kept, on its own disk');
   const newLog = await readlink(join(real, 'pg_wal'));
   assert.notEqual(newLog, log);
   assert.equal(dirname(newLog), dirname(log), 'and so is the log of the copy');
-  assert.equal((await asidesOf(n2)).length, 1, 'a server that waited for its log for ever is copied anew');
+  assert.equal((await asidesOf(dry)).length, 1, 'a server that would wait for its log for ever is copied anew');
+  await cluster.stop();
+  // Somebody else's data: nothing is ever done to it.
+  await rm(join(real, 'understudy.json'));
+  assert.equal(await (await make()).start({ whole: 'wanted', timeoutMs: 20_000 }), leader);
+  assert.match(notices.join(), new RegExp(`goes on without.*${replicas[0]}`));
 });
 
 test('MySQL: a database that is made with other parameters is copied with them, also after damage', async (t) => {
@@ -83,14 +86,13 @@ test('MySQL: a database that is made with other parameters is copied with them, 
     collation_server: 'utf8mb4_general_ci',
     mysqlx: 'ON',
   };
-  let n3 = '';
-  const { cluster } = await again(t, { engine: 'mysql', parameters }, async (dataDirOf) => {
-    n3 = dataDirOf('n3');
-    await zero(join(n3, 'mysql.ibd'), 0, 4 * 32_768);
-  });
-  await cluster.start();
-  assert.equal((await asidesOf(n3)).length, 1);
-  const api = cluster.node((await statusOf(cluster.nodes))?.leader ?? '').api;
+  const { replicas, dataDirOf, make } = await stopped(t, { engine: 'mysql', parameters });
+  const damaged = dataDirOf(replicas[0]);
+  await zero(join(damaged, 'mysql.ibd'), 0, 4 * 32_768);
+  const cluster = await make();
+  const leader = await cluster.start();
+  assert.equal((await asidesOf(damaged)).length, 1);
+  const { api } = cluster.node(leader);
   for (const [wrong, why] of [
     [{ lower_case_table_names: '0' }, /counts only when a database is made/],
     [{ innodb_log_group_home_dir: '/tmp' }, /data directory/],
@@ -101,14 +103,16 @@ test('MySQL: a database that is made with other parameters is copied with them, 
   }
 });
 
-test('MariaDB: the same; and with a member that stays away the others are a cluster', async (t) => {
+test('MariaDB: the same', async (t) => {
   const parameters = { lower_case_table_names: '1', innodb_page_size: '8k' };
-  const { cluster, leader, events } = await again(t, { engine: 'mariadb', parameters }, async (dataDirOf) => {
-    const [damaged = '', away = ''] = ['n3', 'n2'];
-    await zero(join(dataDirOf(damaged), 'aria_log_control'), 0, 52);
-    // Somebody else's data: nothing is ever done to it.
-    await rm(join(dataDirOf(away), 'understudy.json'));
-  });
-  assert.equal(await cluster.start({ whole: 'wanted', timeoutMs: 40_000 }), leader);
-  assert(events.some((event) => event.kind === 'notice' && /goes on without.*n2/.test(event.text)));
+  const { replicas, dataDirOf, make } = await stopped(t, { engine: 'mariadb', parameters });
+  const damaged = dataDirOf(replicas[0]);
+  await zero(join(damaged, 'aria_log_control'), 0, 52);
+  const cluster = await make();
+  const leader = await cluster.start();
+  assert.equal((await asidesOf(damaged)).length, 1);
+  await assert.rejects(
+    cluster.node(leader).api.patchConfig({ parameters: { sql_mode: 'NO_SUCH_MODE' } }),
+    /would not start/,
+  );
 });

@@ -227,6 +227,7 @@ describe('what a server says when it does not start', () => {
   const damage = [
     '[ERROR] [MY-012224] [InnoDB] Header page consists of zero bytes in datafile: ./mysql.ibd',
     "[ERROR] mariadbd: Aria engine: log control file 'aria_log_control' is smaller than expected: it is corrupt",
+    "[Note] InnoDB: innodb_page_size=8192\n[ERROR] mariadbd: Got error 'Bad magic string' when trying to use aria control file './aria_log_control'",
     '[ERROR] InnoDB: Corrupted page [page id: space=0, page number=0] of datafile ./ibdata1 could not be found',
   ];
   const others = [

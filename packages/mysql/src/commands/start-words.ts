@@ -32,8 +32,13 @@ const otherwise = [
 
 /** @param log what a server wrote since it was started. */
 export function causeOf(log: string): StartFailures['cause'] {
-  if (otherwise.some((pattern) => pattern.test(log))) return 'unknown';
-  return damaged.some((pattern) => pattern.test(log)) ? 'data' : 'unknown';
+  // Notes name settings and versions too.
+  const errors = log
+    .split('\n')
+    .filter((line) => /\[ERROR\]|assertion failure/i.test(line))
+    .join('\n');
+  if (otherwise.some((pattern) => pattern.test(errors))) return 'unknown';
+  return damaged.some((pattern) => pattern.test(errors)) ? 'data' : 'unknown';
 }
 
 /** The first error line of a server's log, without its time and thread; null when there is none. */
