@@ -94,8 +94,8 @@ export async function moveAside(dataDir: string, note: KeptNote): Promise<string
   const target = siblingPath(dataDir, 'aside');
   await rename(dataDir, target);
   await syncFolder(dirname(dataDir));
-  // Only now: what has no note counts as what may be the only copy.
-  await noteKept(target, note);
+  // Only now, and not at any cost (a disk may be full): what has no note counts as what may be the only copy.
+  await noteKept(target, note).catch(() => undefined);
   return target;
 }
 
