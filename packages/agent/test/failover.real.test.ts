@@ -1,6 +1,7 @@
 /** Three real nodes on one store: the primary is killed with its host's processes, writes go on, nothing acknowledged is missing. */
 
 import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { historyViewSchema } from '../src/api/views.ts';
 import { isAlive, killTree, signal } from '../src/guard/proc.ts';
@@ -134,6 +135,16 @@ describe('three nodes', { timeout: 240_000 }, () => {
     assert.equal(await cluster.serverProcess(old).catch(() => null), null, 'its server is gone');
     cluster.start(old);
     await allIsThere(await cluster.ready(old, 2));
+  });
+
+  it('open the log anew on SIGHUP, and go on', async () => {
+    const node = cluster.node('n2');
+    const agent = await cluster.agentProcess(node);
+    assert.ok(agent !== null);
+    await rename(node.logFile, `${node.logFile}.old`);
+    signal(agent, 'SIGHUP');
+    await eventually('the new file', async () => ((await cluster.log(node).catch(() => '')) === '' ? null : true));
+    assert.ok(isAlive(agent));
   });
 
   it('do not mind the freeze of an agent beside a healthy server', async () => {

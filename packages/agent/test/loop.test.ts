@@ -19,6 +19,7 @@ import {
 } from '@understudy/core';
 import fc from 'fast-check';
 import { lockHolder, lockRunDir } from '../src/agent/lock.ts';
+import { moveAwayIfLarge } from '../src/agent/logger.ts';
 import { AgentError, OLD_RING_FILE, type ReplayedDecision, RING_FILE, replay } from '../src/index.ts';
 import { Failures } from '../src/loop/failures.ts';
 import { Runner } from '../src/loop/runner.ts';
@@ -247,4 +248,18 @@ it('a copy that fails for a reason that stays is tried less and less often, anot
       assert.deepEqual(failures.recent(now), [], `${command} ${code}`);
     }
   }
+});
+
+describe('the log file', () => {
+  it('is moved away when it is too large, and only then', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'us-log-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, 'agent.log');
+    assert.equal(moveAwayIfLarge(file, 10), false, 'there is none');
+    await writeFile(file, '0123456789');
+    assert.equal(moveAwayIfLarge(file, 10), false);
+    await writeFile(file, '0123456789a');
+    assert.equal(moveAwayIfLarge(file, 10), true);
+    assert.equal(await readFile(`${file}.1`, 'utf8'), '0123456789a');
+  });
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { ExplainView } from '@understudy/agent/client';
 import { PLAIN } from '../src/output/style.ts';
 import { changesBetween } from '../src/render/changes.ts';
-import { renderExplain } from '../src/render/explain.ts';
+import { renderExplain, waitingWrites } from '../src/render/explain.ts';
 import { renderHistory } from '../src/render/history.ts';
 import { lossOf } from '../src/render/loss.ts';
 import { gone, leading, member, status } from './support/views.ts';
@@ -156,6 +156,14 @@ test('explain prints the decision with its reason, and then the succession', () 
   assert.match(text, /failover {3}possible: 2 of \(n2, n3\) have to seal, and n2, n3 can/);
   assert.match(text, /n2 {9}next: It holds the most\. \(elected\)/);
   assert.match(text, /n3 {9}no: It ends too early\. \(candidate-behind\)/);
+});
+
+test('writes that wait are said, with what a repair in SQL has to begin with', () => {
+  const render = { style: PLAIN, width: 400 };
+  assert.deepEqual(waitingWrites(status(), render), []);
+  const broken = { receiver: { kind: 'broken', cause: 'login' } } as const;
+  const view = status({ members: [leading('n1'), member('n2', broken), member('n3', broken)] });
+  assert.match(waitingWrites(view, render).join(' '), /all writes on n1 wait\..*set synchronous_commit = local/);
 });
 
 test('history names causes in words and keeps their codes', () => {

@@ -74,6 +74,21 @@ test('a replica without a stream is not called streaming', () => {
   assert.equal(stateText(member('n2', { agent: { kind: 'silent', silentMs: 900 } })), 'silent');
 });
 
+test('the last words of an agent that is not heard are not repeated as if they were true', () => {
+  const silent = leading('n1', { agent: { kind: 'silent', silentMs: 90_000 }, state: 'unknown', reasons: [] });
+  const text = plain(status({ members: [silent, member('n2'), member('n3')] }), 120).join('\n');
+  assert.match(text, /n1 is recorded as the leader, and led when it was last heard, 1 min 30 s ago/);
+  assert.doesNotMatch(text, /n1 leads/);
+});
+
+test('a restart that a parameter needs is named with its members, an old request with its age', () => {
+  const members = [leading('n1', { pendingRestart: ['max_connections'] }), member('n2'), member('n3')];
+  const lastOutcome = { id: 'r', kind: 'reinit', result: 'failed', reason: 'No room.', wallMs: 0 } as const;
+  const text = plain(status({ members, lastOutcome, wallMs: 61_000 }), 200).join('\n');
+  assert.match(text, /restart needed: n1 \(max_connections\)\. All in turn: understudy restart --pending --rolling/);
+  assert.match(text, /last request: reinit failed 1 min 1 s ago: No room\./);
+});
+
 test('a cluster is whole, or it is said what is missing', () => {
   assert.deepEqual(problemsOf(status()), []);
   const view = status({ phase: 'promoting', members: [leading('n1'), gone('n2')] });

@@ -43,7 +43,8 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
     secretsFile: cluster.secrets,
     runDir: node.runDir,
     ...(settings.zone === null ? {} : { tags: { zone: settings.zone } }),
-    logs: { level: settings.logLevel },
+    // The guard's next agent writes there too; what comes before its log is open, and crashes, go to the same file by its output.
+    logs: { level: settings.logLevel, file: node.log },
   };
 }
 

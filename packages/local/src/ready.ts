@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { MemberView, StatusView } from '@understudy/agent/client';
 import { LocalError } from './errors.ts';
 import { tailOf } from './files.ts';
@@ -148,10 +149,33 @@ async function timeout(
 ): Promise<LocalError> {
   const why = whyOf(last);
   const logs = nodes.map((node) => node.paths.log).join(', ');
+  const lines = await Promise.all(nodes.map((node) => memberLines(node, last?.status ?? null)));
   return new LocalError(
     'START_TIMEOUT',
-    `The cluster was not ready within ${Math.round(timeoutMs / 1000)} s: ${why}. Logs: ${logs}`,
+    `The cluster was not ready within ${Math.round(timeoutMs / 1000)} s: ${why}.\n${lines.flat().join('\n')}\nLogs: ${logs}`,
   );
+}
+
+/** What a member waits for, by its own agent if that answers, and what its server said last when it gave up. */
+async function memberLines(node: LocalNode, status: StatusView | null): Promise<readonly string[]> {
+  const own = await node.api.status(1000).catch(() => status);
+  const member = own?.members.find(({ id }) => id === node.name);
+  const fatal = await lastFatal(node.paths.runDir);
+  const said = member === undefined ? 'its agent does not answer' : waitText(member);
+  return [`  ${node.name}: ${said}`, ...(fatal === null ? [] : [`  ${node.name}'s server: ${fatal}`])];
+}
+
+/** The names of the servers' logs in the run folder. */
+const serverLogs = ['postgres.log', 'server.log'] as const;
+
+/** The last line with which a server gave up; null when there is none. */
+export async function lastFatal(runDir: string): Promise<string | null> {
+  for (const name of serverLogs) {
+    const lines = (await tailOf(join(runDir, name), 200)).split('\n');
+    const found = lines.findLast((line) => /\b(FATAL|PANIC):|\[ERROR\]/.test(line));
+    if (found !== undefined) return found.trim().slice(0, 500);
+  }
+  return null;
 }
 
 function progressOf(status: StatusView | null, readiness: Readiness, count: number): StartProgress {

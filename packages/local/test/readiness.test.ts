@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MemberView, StatusView } from '@understudy/agent';
-import { readinessOf, usableLeader, waitText } from '../src/ready.ts';
+import { lastFatal, readinessOf, usableLeader, waitText } from '../src/ready.ts';
+import { temporaryFolder } from './folders.ts';
 
 function member(id: string, given: Partial<MemberView> = {}): MemberView {
   return {
@@ -121,4 +124,14 @@ test('a cluster that lacks a member is usable as long as enough of the others ac
   const both = { members: ['n2', 'n3'], required: 2 };
   assert.equal(usableLeader({ ...whole, rule: both, members: [leader, member('n2'), lost] }), null);
   assert.equal(usableLeader({ ...whole, phase: 'promoting' }), null);
+});
+
+test('the last line with which a server gave up is found in its log', async (t) => {
+  const folder = await temporaryFolder(t);
+  assert.equal(await lastFatal(folder), null);
+  await writeFile(
+    join(folder, 'postgres.log'),
+    '10:00 FATAL:  first\n10:01 LOG:  more\n10:02 FATAL:  no room\n10:03 LOG:  bye\n',
+  );
+  assert.equal(await lastFatal(folder), '10:02 FATAL:  no room');
 });

@@ -105,7 +105,10 @@ async function start(
   const token = config.api.tokenFile === undefined ? null : await loadSecretLine(config.api.tokenFile);
   const tls = await loadTls(config);
   const log = openLog(config);
-  undo.push(() => log.flush());
+  undo.push(() => {
+    log.flush();
+    log.close();
+  });
   const store = await openStore(storeConfigOf(config));
   undo.push(() => store.close());
   const openCopy = copyOpener({ tls, token, encryption: config.engine.tls === undefined ? 'as-it-is' : 'required' });
@@ -290,6 +293,10 @@ class Lifetime implements RunningAgent {
     on('SIGTERM', 'stop');
     on('SIGINT', 'stop');
     on('SIGUSR2', 'leave-running');
+    // After a rotation by others; it must not end the agent.
+    const reopen = () => this.#parts.log.reopen();
+    process.on('SIGHUP', reopen);
+    this.#signals.push(['SIGHUP', reopen]);
   }
 
   /** Somebody else may take the name while this agent's lease had run out: then this one gives way, for good. */
@@ -326,6 +333,7 @@ class Lifetime implements RunningAgent {
     lock.release();
     log.logger.info('agent ended');
     log.flush();
+    log.close();
     const end: AgentEnd = error === null ? { kind: 'stopped', server } : { kind: 'failed', error };
     this.#resolve(end);
     return end;

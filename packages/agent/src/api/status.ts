@@ -79,12 +79,15 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
   const { position, replayed } = positionsOf(engine);
   const isReplica = engine?.kind === 'replica';
   const receiver = isReplica ? engine.receiver : null;
+  const seenAs = agentSeen(seen, id);
+  // What an agent said last says nothing of now: its state is not known, and what it was doing is not repeated.
+  const isHeard = seenAs.kind === 'self' || seenAs.kind === 'fresh';
   const lag = id === agent.self && isReplica ? agent.lag.lag(engine.replayed, agent.runningMs()) : null;
   return {
     id,
     role: roleOf(id, engine, seen.record),
-    state: engine?.kind ?? 'unknown',
-    agent: agentSeen(seen, id),
+    state: isHeard ? (engine?.kind ?? 'unknown') : 'unknown',
+    agent: seenAs,
     session: seen.content?.sessions.has(id) === true ? 'held' : 'absent',
     apiUrl: registered?.apiUrl ?? null,
     host: registered?.host ?? null,
@@ -100,12 +103,12 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
     upstream: isReplica ? engine.upstream : null,
     wantedUpstream: wantedBy(seen, id),
     ...hopLag(seen, id),
-    receiver: receiver === null ? null : { ...receiver },
+    receiver: receiver === null || !isHeard ? null : { ...receiver },
     suspects: report?.live.suspects ?? null,
     sealed: seen.content?.seals.get(id)?.value.epoch ?? null,
     tags: { ...(registered?.tags ?? (id === agent.self ? agent.config.tags : DEFAULT_TAGS)) },
-    reasons: [...(report?.extra.reasons ?? [])],
-    job: report?.extra.job ?? null,
+    reasons: isHeard ? [...(report?.extra.reasons ?? [])] : [],
+    job: isHeard ? (report?.extra.job ?? null) : null,
     version: report?.extra.version ?? null,
     pendingRestart: [...(report?.extra.pendingRestart ?? [])],
     warnings: [...(report?.extra.warnings ?? [])],

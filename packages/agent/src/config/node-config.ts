@@ -136,6 +136,13 @@ const logsSchema = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** File to append to; without it the log goes to standard output. */
   file: path.optional(),
+  /** When the file is larger, it is moved to `FILE.1` (in place of an older one) and begun anew. */
+  maxBytes: z
+    .number()
+    .int()
+    .min(64 * 1024)
+    .max(GIB)
+    .default(64 * 1024 * 1024),
   /** Limit of the ring of decisions that `understudy explain --replay` reads. */
   decisionsBytes: z
     .number()

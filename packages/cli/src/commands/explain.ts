@@ -4,7 +4,7 @@ import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
 import { CliError, reasonOf } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { type Explained, renderExplain } from '../render/explain.ts';
+import { type Explained, renderExplain, waitingWrites } from '../render/explain.ts';
 
 /** `understudy explain [member]` */
 export async function explain(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
@@ -15,7 +15,10 @@ export async function explain(context: Context, args: readonly string[], given: 
   const explained = await Promise.all(members.map((member) => ask(client, member, status.answeredBy, url)));
   const outlook = outlookOf(explained, status);
   if (context.format === 'json') printJson(context, { members: explained.map(jsonOf), outlook });
-  else print(context, renderExplain(explained, outlook, { style: context.style, width: context.io.out.columns() }));
+  else {
+    const render = { style: context.style, width: context.io.out.columns() };
+    print(context, [...renderExplain(explained, outlook, render), ...waitingWrites(status, render)]);
+  }
   return EXIT.done;
 }
 

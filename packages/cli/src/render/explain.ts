@@ -1,4 +1,4 @@
-import type { ExplainView, Outlook } from '@understudy/agent/client';
+import type { ExplainView, Outlook, StatusView } from '@understudy/agent/client';
 import { formatBytes, formatDuration, hanging } from '../output/text.ts';
 import type { RenderOptions } from './status.ts';
 
@@ -38,6 +38,22 @@ function memberLines(explained: Explained, { style, width }: RenderOptions): str
         line('failed', `${failure.command}, ${formatDuration(failure.agoMs)} ago: ${failure.code}: ${failure.message}`),
       ),
   ];
+}
+
+/** That all writes wait, when they do; and how a repair in SQL gets past that. */
+export function waitingWrites(status: StatusView, { style, width }: RenderOptions): string[] {
+  const { rule, leader, durability, phase } = status;
+  if (rule === null || leader === null || phase !== 'open' || durability !== 'sync') return [];
+  const streaming = status.members.filter(
+    ({ id, receiver }) => rule.members.includes(id) && receiver?.kind === 'streaming',
+  ).length;
+  if (streaming >= rule.required) return [];
+  const repair =
+    status.engine === 'postgres'
+      ? ' A repair in SQL on it would hang in its own commit: begin the session with "set synchronous_commit = local" (what it writes is not protected).'
+      : ' A repair in SQL on it would hang in its own commit too: bring a replica back first.';
+  const text = `${streaming} of (${rule.members.join(', ')}) stream, and ${rule.required} must acknowledge: all writes on ${leader} wait.${repair}`;
+  return ['', ...hanging(style.yellow('writes: '), text, width)];
 }
 
 function authorityText({ authority }: ExplainView): string {

@@ -50,6 +50,12 @@ function leaderText(status: StatusView, style: Style): string {
   if (phase !== 'open') return style.yellow(`${leader} is opening`);
   const ago =
     since === null ? '' : ` for ${formatDuration(Math.max(0, status.wallMs - since.wallMs))} (${since.cause})`;
+  const agent = status.members.find(({ id }) => id === leader)?.agent;
+  const silentMs = agent?.kind === 'silent' ? agent.silentMs : agent?.kind === 'refusing' ? agent.forMs : null;
+  if (agent?.kind === 'silent' || agent?.kind === 'refusing') {
+    const since = silentMs === null ? '' : `, ${formatDuration(silentMs)} ago`;
+    return style.yellow(`${leader} is recorded as the leader, and led when it was last heard${since}`);
+  }
   return `${style.green(leader)} leads${ago}`;
 }
 

@@ -103,6 +103,18 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'request-clock-starts-anew',
+    description: 'How long a request has been pending is forgotten with every decision, so that nobody ever closes it.',
+    edits: [
+      {
+        file: 'core/src/protocol/request-end.ts',
+        find: `  return known?.id === value.id ? known : {`,
+        replace: `  return known?.id === value.id && known.step !== 'seen' ? known : {`,
+      },
+    ],
+    hunt: { withinSeeds: 100 },
+  },
+  {
     name: 'lsn-as-text',
     description: 'Log positions are compared as the text that people read.',
     edits: [
