@@ -1,5 +1,4 @@
 import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
-import type { Meddling } from './meddle.ts';
 
 /** A host by number, or the one whose server is the primary (or was last recorded so) when the fault strikes. */
 export type Target = number | 'leader' | 'follower';
@@ -84,6 +83,17 @@ export type FaultAction =
         | 'freeze-host';
       readonly forMs: number;
     };
+
+/**
+ * What somebody does to a server of MySQL or MariaDB behind its agent's back. `close`: read_only is switched on, which keeps ordinary clients
+ * out only. `receive`: a receiver is started by hand, as an acknowledger, from the server that it followed last. `count`: a replica is told
+ * to wait for acknowledgements.
+ */
+export interface Meddling {
+  readonly kind: 'meddle';
+  readonly node: Target;
+  readonly how: 'close' | 'receive' | 'count';
+}
 
 export type FaultKind = FaultAction['kind'];
 
