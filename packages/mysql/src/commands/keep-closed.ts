@@ -21,7 +21,8 @@ const closeTimeoutMs = 1000;
  * @throws EngineError `ENGINE_BUSY` after that.
  */
 export async function keepClosed(instance: Instance, session: ServerSession): Promise<void> {
-  const { dialect, outside } = instance;
+  const { dialect, outside, facts } = instance;
+  if (facts.opening === 'yes') return;
   const { sourceEnabled } = dialect.semiSync;
   const isFull = dialect.admitPrivileged !== null;
   const [row] = await session.query(

@@ -113,6 +113,8 @@ async function open(
   running: RunningServer,
   command: Promote,
 ): Promise<void> {
+  const facts = instance.facts.of(running.pid);
+  facts.opening = 'yes';
   try {
     await Promise.all([noteOpening(instance, running, command), putRuleInForce(instance, session, running, command)]);
     await instance.opened.set(running, 'opening');
@@ -124,8 +126,10 @@ async function open(
     // It may be open, and commits may wait in it: closed by statements it would tell their clients that they were acknowledged.
     await fence(instance);
     throw failed(`it could not be opened (${reasonOf(error)})`, 'unknown', error);
+  } finally {
+    facts.opening = 'no';
   }
-  instance.facts.of(running.pid).role = 'primary';
+  facts.role = 'primary';
 }
 
 async function putRuleInForce(

@@ -14,6 +14,8 @@ export class RunFacts {
   synced: GtidPosition | null = null;
   /** What of this server voids the promise, as of the last look. */
   voids: readonly PromiseVoid[] = [];
+  /** `yes`: a promotion is under way, in the middle of which a server looks like one that somebody has begun to open. */
+  opening: 'no' | 'yes' = 'no';
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -28,6 +30,7 @@ export class RunFacts {
     this.synced = null;
     this.voids = [];
     this.life = 'serving';
+    this.opening = 'no';
     return this;
   }
 }
