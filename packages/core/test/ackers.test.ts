@@ -15,6 +15,7 @@ import {
   commandOf,
   commitOf,
   confirmed,
+  cut,
   decideOn,
   fresh,
   kindsOf,
@@ -212,13 +213,47 @@ test('since when replicas are short is remembered until there are enough', () =>
 test('async: the leader acknowledges alone, and back', () => {
   const toAsync = leading({ rule: any(1, n2, n3), replicas: [n2, n3], store: { config: { durability: 'async' } } });
   assert.deepEqual(begun(toAsync), any(0));
-  assert.equal(recordIn(toAsync).durability, 'async');
+  assert.equal(recordIn(toAsync).durability, 'sync', 'until the server no longer waits for replicas');
   const toSync = leading({ rule: any(0), replicas: [n2, n3], store: { record: { durability: 'async' } } });
   assert.deepEqual(begun(toSync), any(1, n2, n3));
   assert.equal(recordIn(toSync).durability, 'sync');
   const nobody = leading({ rule: any(0), replicas: [], store: { record: { durability: 'async' } } });
   assert.equal(codeOf(nobody), 'durability-changed');
   assert.equal(recordIn(nobody).durability, 'sync');
+});
+
+test('where async began is recorded with it, and every later leader must hold it', () => {
+  const config = { durability: 'async' } as const;
+  const done = leading({
+    rule: any(1, n2, n3),
+    moving: any(0),
+    running: any(0),
+    barrier: 4480,
+    replicas: [n2, n3],
+    store: { config },
+  });
+  assert.equal(codeOf(done), 'rule-changed');
+  assert.equal(recordIn(done).durability, 'async');
+  assert.deepEqual(recordIn(done).floor, at(5, 4480));
+  const alone = leading({ rule: any(0), replicas: [], store: { config } });
+  assert.equal(codeOf(alone), 'durability-changed');
+  assert.deepEqual(recordIn(alone).floor, at(5, 4500));
+  const lost = (end: number) =>
+    decideOn(
+      {
+        engine: cut(at(5, end)),
+        peers: { [n1]: silent(60_000), [n3]: silent(60_000) },
+        store: {
+          sessions: [n2],
+          seals: { [n2]: seal(at(5, end)) },
+          config,
+          record: { durability: 'async', rule: any(0), floor: at(5, 4480) },
+        },
+      },
+      { leaderPosition: at(5, 4600) },
+    );
+  assert.equal(codeOf(lost(4479)), 'candidate-behind');
+  assert.notEqual(codeOf(lost(4480)), 'candidate-behind');
 });
 
 test('a server that counts by another rule than recorded, or by one not proven, is put right before anything else', () => {

@@ -1,7 +1,7 @@
 /** Leaders that nobody can replicate from, furthest nodes that cannot lead, and leaders that were not lost after all. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ms } from '../src/index.ts';
+import { type GtidPosition, ms, parseIntervals } from '../src/index.ts';
 import {
   any,
   codeOf,
@@ -191,4 +191,42 @@ test('a leadership that stands for five minutes forgets one alarm', () => {
 test('a time without enough ackers is no calm', () => {
   const decision = decideOn({ self: n1, engine: primary({ replicas: [] }) }, { calmSince: ms(NOW - 300_000) });
   assert.equal(decision.memory.calmSince, null);
+});
+
+// Two ackers that contradict each other.
+
+const setAt = (set: Readonly<Record<string, string>>, ...lineages: readonly number[]): GtidPosition => ({
+  kind: 'gtid',
+  set: new Map(Object.entries(set).map(([source, text]) => [source, parseIntervals(text) ?? []])),
+  lineages,
+  bytesPerTransaction: 100,
+});
+
+/** n1 led with the name `a`; n2 and n3 are sealed where `own` and `other` say. */
+function contradicting(own: GtidPosition, other: GtidPosition, opened: GtidPosition | null) {
+  return decideOn({
+    engineName: 'mysql',
+    engine: { ...cut(), position: own, replayed: own },
+    peers: { [n1]: silent(5000), [n3]: fresh(n3, { ...cut(), position: other, replayed: other }) },
+    store: {
+      seals: { [n2]: seal(own), [n3]: seal(other) },
+      record: { chosenAt: setAt({ old: '1-9' }, 4), opened, lineage: 5 },
+    },
+  });
+}
+
+const openedAsA = setAt({ old: '1-9', a: '1' }, 4, 5);
+const plain = setAt({ old: '1-9', a: '1-7' }, 4, 5);
+const written = setAt({ old: '1-9', a: '1-6', c: '1' }, 4, 5);
+
+test('sets that contradict each other are compared by what the leader wrote', () => {
+  const decision = contradicting(plain, written, openedAsA);
+  assert.equal(codeOf(decision), 'elected');
+  assert.deepEqual(kindsOf(contradicting(written, plain, openedAsA)).includes('promote'), false);
+});
+
+test('where nothing says what the leader wrote, the contradiction is named', () => {
+  const decision = contradicting(plain, written, null);
+  assert.equal(codeOf(decision), 'seals-contradict');
+  assert.match(decision.reasons[0]?.text ?? '', /n2 ends at .*; n3 ends at /);
 });

@@ -1,9 +1,10 @@
-import { contains, distanceBytes } from '../position/position.ts';
+import { contains, distanceBytes, type Position } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
+import type { LeadershipRecord } from '../values/record.ts';
 import { mostAckers, pickAckers, unfitness } from './acker-choice.ts';
 import { commitRecord } from './commit-record.ts';
 import { countedNow } from './topology.ts';
@@ -43,14 +44,26 @@ function beginChange(turn: LedTurn, engine: Primary): Step | null {
     // Members in their time of grace are counted on, but a rule that nobody can fulfil now would stop the writes.
     if (!satisfiable(turn, engine, target)) return null;
     return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
-      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
+      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),
       { kind: 'set-ack-rule', rule: target },
     ]);
   }
   if (turn.config.durability === durability) return null;
   return act('durability-changed', `Durability becomes ${turn.config.durability}.`, [
-    commitRecord(turn, 'change durability', { durability: turn.config.durability }),
+    commitRecord(turn, 'change durability', endOfDurability(turn, engine.position)),
   ]);
+}
+
+/** Until the server no longer waits for replicas the record stays strict: a lease alone must not be enough for an election before. */
+function whileMoving(turn: LedTurn): LeadershipRecord['durability'] {
+  return turn.config.durability === 'async' ? turn.record.value.durability : 'sync';
+}
+
+/** What the record says when the wished durability is in force; what was acknowledged in sync up to `end` no later leader may lack. */
+function endOfDurability(turn: LedTurn, end: Position): Partial<LeadershipRecord> {
+  const { durability } = turn.config;
+  if (durability === turn.record.value.durability) return {};
+  return durability === 'async' ? { durability, floor: end } : { durability };
 }
 
 function driveChange(turn: LedTurn, engine: Primary, moving: AckRule): Step {
@@ -82,10 +95,12 @@ function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
     );
   }
   const finishing = { revision: turn.record.revision, rule: target };
+  // Whatever was acknowledged in sync lies before the barrier, which was written when the server had stopped waiting for replicas.
+  const ended = target.required === 0 && engine.acks.barrier !== null ? endOfDurability(turn, engine.acks.barrier) : {};
   return act(
     'rule-changed',
     `Ackers are now ${formatRule(target)}.`,
-    [commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null })],
+    [commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null, ...ended })],
     { finishing },
   );
 }

@@ -1,3 +1,4 @@
+import { gtidSubtract } from '../position/gtid.ts';
 import {
   contains,
   distanceBytes,
@@ -108,6 +109,13 @@ function explainNoProof(turn: LedTurn): Step | null {
   const rule = ruleToStop(record.value);
   if (rule.required === 0) return wait('leader-alone', leaderAlone(record.value));
   const missing = rule.members.filter((member) => !sealed.has(member));
+  if (isSealQuorum(turn, new Set(sealed.keys()))) {
+    const ends = [...sealed].map(([member, seal]) => `${member} ends at ${formatPosition(seal.value.position)}`);
+    return wait(
+      'seals-contradict',
+      `Enough members are sealed, but what they hold contradicts each other: ${ends.join('; ')}. Accept the loss of what one of them holds with \`understudy failover --force\`.`,
+    );
+  }
   return wait(
     'seal-quorum-missing',
     `${sealQuorum(rule)} of (${rule.members.join(', ')}) must be sealed; ${missing.join(', ') || 'none'} missing. Start that node, or accept the loss with \`understudy failover --force\`.`,
@@ -137,8 +145,9 @@ export function findProof(turn: LedTurn, own: Position): Proof | null {
 
 /** What every later leader must hold, whatever was sealed since: the base that this epoch itself was built on. */
 function epochBase(turn: LedTurn): readonly Position[] {
-  const { chosenAt } = turn.record.value;
-  return chosenAt === null ? [] : [chosenAt];
+  const { chosenAt, floor } = turn.record.value;
+  const built = chosenAt === null ? [] : [chosenAt];
+  return floor === undefined ? built : [...built, floor];
 }
 
 function sealProof(turn: LedTurn): Proof | null {
@@ -177,8 +186,23 @@ function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): reado
       ? positions
       : positions.map((position) => upToLineage(position, lineage)).filter((position) => position !== null);
   if (held.length === 0) return [];
-  const end = furthest(held);
+  const end = furthest(held) ?? furthestOfLeader(turn, held);
   return end === null ? null : [end];
+}
+
+/**
+ * Sets that contradict each other: each holds something that the other lacks, as somebody wrote on a replica. Clients were answered for
+ * what the leader wrote, and that bears the leader's own name, the one of what it wrote when it opened. So only that counts, and on
+ * it sealed nodes can not contradict each other. Null where nothing says which name that is.
+ */
+function furthestOfLeader(turn: LedTurn, positions: readonly Position[]): Position | null {
+  const { opened, chosenAt } = turn.record.value;
+  if (opened?.kind !== 'gtid' || chosenAt?.kind !== 'gtid') return null;
+  const own = gtidSubtract(opened.set, chosenAt.set);
+  const held = positions
+    .filter((position) => position.kind === 'gtid')
+    .map((position) => ({ ...position, set: new Map([...position.set].filter(([source]) => own.has(source))) }));
+  return own.size === 0 || held.length < positions.length ? null : furthest(held);
 }
 
 function leaderProof(turn: LedTurn): Proof | null {

@@ -93,6 +93,7 @@ export const REASON_CODES = [
   'sealed',
   'sealing',
   'sealing-reads-log',
+  'seals-contradict',
   'server-closed',
   'server-hung',
   'session-missing',

@@ -27,6 +27,8 @@ export interface LeadershipRecord {
   /** Its position when it opened, with the history that leads there. */
   readonly opened: Position | null;
   readonly durability: Durability;
+  /** Where `async` began: every later leader must hold it, as everything before it was acknowledged in `sync`. Absent: nowhere in this epoch. */
+  readonly floor?: Position | undefined;
   /** Why this leadership began: a reason code. */
   readonly cause: string;
   /** The newest epoch that began on an operator's word instead of a proof: it need not be built on what was before. Absent: none. */

@@ -132,8 +132,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/ackers.ts',
-        find: `{ moving: target, durability: turn.config.durability }`,
-        replace: `{ rule: target, moving: null, durability: turn.config.durability }`,
+        find: `{ moving: target, durability: whileMoving(turn) }`,
+        replace: `{ rule: target, moving: null, durability: whileMoving(turn) }`,
       },
     ],
     hunt: { withinSeeds: 50 },
@@ -202,8 +202,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/election.ts',
-        find: `  return chosenAt === null ? [] : [chosenAt];`,
-        replace: `  return chosenAt === null ? [] : [];`,
+        find: `  const built = chosenAt === null ? [] : [chosenAt];`,
+        replace: `  const built: Position[] = [];`,
       },
     ],
     hunt: { withinSeeds: 100 },
@@ -276,10 +276,10 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/ackers.ts',
-        find: `      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),
+        find: `      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),
       { kind: 'set-ack-rule', rule: target },`,
         replace: `      { kind: 'set-ack-rule', rule: target },
-      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: turn.config.durability }),`,
+      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),`,
       },
     ],
     hunt: { withinSeeds: 50 },
