@@ -79,7 +79,7 @@ function replica(server: SimServer, memory: EngineMemory): EngineState {
   return {
     kind: 'replica',
     systemId,
-    position: isKnown(server, branch) ? position : null,
+    position: isKnown(server, branch) && !isSpoiled(server) ? position : null,
     replayed: server.flavour === 'postgres' ? position : toPosition(branch, server.appliedLsn),
     ...(server.flavour === 'postgres' ? configured(server, memory) : noted(server, memory)),
     ...(server.trouble.cannotOpen > 0 ? { blocked: 'its disk is broken' } : {}),
@@ -93,9 +93,17 @@ function isKnown(server: SimServer, branch: Branch): boolean {
   return own.parent === null || server.appliedLsn > own.forkLsn;
 }
 
+/** Opened by hand: its line may have another's number, so its position compares with nothing. */
+function isSpoiled(server: SimServer): boolean {
+  return server.spoiled;
+}
+
 type Following = Pick<Extract<EngineState, { kind: 'replica' }>, 'upstream' | 'receiver'>;
 
 function configured(server: SimServer, memory: EngineMemory): Following {
+  // It may receive at any moment, whether or not it does now.
+  if (server.conninfoByHand) return { upstream: null, receiver: { kind: 'streaming', silentMs: 0 } };
+  if (isSpoiled(server)) return { upstream: null, receiver: { kind: 'broken', cause: 'damaged' } };
   const upstream = server.configuredUpstream === null ? null : nameOf(server.configuredUpstream);
   return { upstream, receiver: receiverOf(server, memory) };
 }
@@ -129,12 +137,14 @@ export function indexOf(member: MemberId): number {
 }
 
 function progressOf(server: SimServer): readonly ReplicaProgress[] {
-  return server.senders.map((stream) => ({
-    member: memberName(stream.sink),
-    kind: stream.caughtUp ? 'streaming' : 'catching-up',
-    confirmed: confirmedBy(stream),
-    silentMs: Math.round(silenceMs(stream, stream.quietToSource)),
-  }));
+  return server.senders
+    .filter(({ byHand }) => !byHand)
+    .map((stream) => ({
+      member: memberName(stream.sink),
+      kind: stream.caughtUp ? 'streaming' : 'catching-up',
+      confirmed: confirmedBy(stream),
+      silentMs: Math.round(silenceMs(stream, stream.quietToSource)),
+    }));
 }
 
 /** A standby's confirmed LSN is a number; the primary knows it to be on its own history, since it sent it. */

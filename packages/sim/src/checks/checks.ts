@@ -1,5 +1,5 @@
 import { extentOf, type LeadershipRecord, type StoreContent } from '@understudy/core';
-import { memberName } from '../server/acks.ts';
+import { hasStandbyName, memberName } from '../server/acks.ts';
 import type { CopyChange, ServerObserver, SimServer } from '../server/server.ts';
 import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
 import { electableWithout, ruleHole } from './quorum.ts';
@@ -229,7 +229,7 @@ export class Checks implements ServerObserver {
    * would be missing from the election.
    */
   onReceiver(server: SimServer): void {
-    if (server.receiver === null) return;
+    if (server.receiver === null || !hasStandbyName(server.receiver)) return;
     const content = this.#world.content();
     const seal = content.seals.get(memberName(server))?.value;
     if (seal === undefined || seal.epoch !== content.record?.value.epoch) return;

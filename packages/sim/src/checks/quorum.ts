@@ -1,5 +1,5 @@
 import { type LeadershipRecord, type MemberId, sealsSuffice } from '@understudy/core';
-import { memberName } from '../server/acks.ts';
+import { hasStandbyName, memberName } from '../server/acks.ts';
 import { requiredBy } from '../server/semi-sync.ts';
 import type { SimServer } from '../server/server.ts';
 
@@ -37,7 +37,9 @@ export function ruleHole(server: SimServer, record: LeadershipRecord): string | 
     return misses(new Set()) ? 'commits are acknowledged by the leader alone, and the record lets others elect' : null;
   }
   if (server.flavour !== 'postgres') return accountHole(server, misses);
-  const counted = server.senders.filter((each) => each.caughtUp && each.loaded.members.includes(memberName(each.sink)));
+  const counted = server.senders.filter(
+    (each) => each.caughtUp && hasStandbyName(each) && each.loaded.members.includes(memberName(each.sink)),
+  );
   const names = counted.map((each) => memberName(each.sink));
   for (const stream of counted) {
     const { required } = stream.loaded;

@@ -1,7 +1,8 @@
 import type { ClusterConfig, Command, MemberTags } from '@understudy/core';
+import type { PostgresMeddling } from './meddle-postgres.ts';
+import type { Target } from './target.ts';
 
-/** A host by number, or the one whose server is the primary (or was last recorded so) when the fault strikes. */
-export type Target = number | 'leader' | 'follower';
+export type { Target };
 
 /** What can go wrong, when, and for how long; times in true milliseconds. Everything is explicit, so that a list of faults can be shrunk. */
 export type Fault = { readonly at: number } & FaultAction;
@@ -63,6 +64,7 @@ export type FaultAction =
   | { readonly kind: 'terminate-database'; readonly node: Target }
   /** MySQL, MariaDB: somebody's replica connects and acknowledges. Only in a course. */
   | { readonly kind: 'stranger'; readonly node: Target }
+  | PostgresMeddling
   /** Strikes when somebody is about to carry out, or has just carried out, a command of this kind. */
   | {
       readonly kind: 'at-command';
@@ -130,6 +132,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'tags',
   'at-command',
   'meddle',
+  'meddle-postgres',
 ];
 
 export function describeFault(fault: Fault): string {

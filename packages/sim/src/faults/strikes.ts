@@ -4,6 +4,7 @@ import { copyEnd } from '../server/received.ts';
 import { connectStranger } from '../server/semi-sync.ts';
 import type { FaultAction, FaultKind } from './fault.ts';
 import { meddle } from './meddle.ts';
+import { meddlePostgres } from './meddle-postgres.ts';
 import type { Striker } from './striker.ts';
 
 type Strikes = { readonly [Kind in FaultKind]?: (it: Striker, fault: Extract<FaultAction, { kind: Kind }>) => void };
@@ -71,5 +72,9 @@ export const STRIKES: Strikes = {
   meddle: (it, { node, how }) => meddle(it.node(node).server, how),
   'terminate-database': (it, { node }) => terminate(it.node(node).server),
   stranger: (it, { node }) => connectStranger(it.node(node).server),
+  'meddle-postgres': (it, { node, how }) => {
+    const { server } = it.node(node);
+    meddlePostgres(server, how, it.world.record?.leader === nameOf(server.index) ? 'yes' : 'no');
+  },
   tags: (it, { node, change }) => it.tag(it.node(node), change),
 };

@@ -5,6 +5,7 @@ import { countableAcks, type Flavour } from '../server/flavour.ts';
 import { type Random, randomFor } from '../time/random.ts';
 import { FAULT_KINDS, type Fault, type FaultAction, type FaultKind, type Target } from './fault.ts';
 import { drawMeddling } from './meddle.ts';
+import { drawPostgresMeddling } from './meddle-postgres.ts';
 
 /** What a caller of the simulator may fix; everything else is drawn from the seed. */
 export interface SwarmOptions {
@@ -131,13 +132,15 @@ function withStops(scenario: Scenario, only: readonly FaultKind[] | null): Scena
   return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
 }
 
-/** Some servers of MySQL and MariaDB are changed behind their agents' backs. Drawn apart, so that one seed means the same faults otherwise. */
+/** Some servers are changed behind their agents' backs. Drawn apart, so that one seed means the same faults otherwise. */
 function meddledWith(scenario: Scenario, only: readonly FaultKind[] | null): Scenario {
   const random = randomFor(scenario.seed, 'meddling');
-  if (scenario.flavour === 'postgres' || only?.includes('meddle') === false || !random.chance(0.3)) return scenario;
+  const postgres = scenario.flavour === 'postgres';
+  if (only?.includes(postgres ? 'meddle-postgres' : 'meddle') === false || !random.chance(0.3)) return scenario;
+  const draw = postgres ? drawPostgresMeddling : drawMeddling;
   const faults: readonly Fault[] = Array.from({ length: 1 + random.int(6) }, () => ({
     at: Math.round(random.between(8000, scenario.durationMs)),
-    ...drawMeddling(random, drawTarget(random, scenario.nodes)),
+    ...draw(random, drawTarget(random, scenario.nodes)),
   }));
   return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
 }
@@ -218,7 +221,7 @@ function drawKinds(random: Random): readonly FaultKind[] {
   const weights = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
     // Drawn apart.
-    if (kind === 'stop-agent' || kind === 'meddle') continue;
+    if (kind === 'stop-agent' || kind === 'meddle' || kind === 'meddle-postgres') continue;
     if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
   }
   if (weights.size === 0) weights.set('kill-database', 1);
@@ -340,6 +343,8 @@ function drawClusterFault(
       return { kind, node, change: drawTags(random) };
     case 'meddle':
       return drawMeddling(random, node);
+    case 'meddle-postgres':
+      return drawPostgresMeddling(random, node);
     default: {
       const command = random.pick(COMMANDS);
       return {

@@ -2,6 +2,7 @@ import { CORE_MUTANTS } from './core-mutants.ts';
 import { GTID_MUTANTS } from './gtid-mutants.ts';
 import { LOG_END_MUTANTS } from './log-end-mutants.ts';
 import { MEDDLE_MUTANTS } from './meddle-mutants.ts';
+import { MEDDLE_POSTGRES_MUTANTS } from './meddle-postgres-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { TREE_MUTANTS } from './tree-mutants.ts';
@@ -13,6 +14,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...GTID_MUTANTS,
   ...LOG_END_MUTANTS,
   ...MEDDLE_MUTANTS,
+  ...MEDDLE_POSTGRES_MUTANTS,
   ...TREE_MUTANTS,
 ];
 

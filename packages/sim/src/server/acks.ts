@@ -3,7 +3,16 @@ import type { SimServer, Stream } from './server.ts';
 
 /** Whether this walsender takes its own standby for one that counts. */
 function counts(stream: Stream): boolean {
-  return stream.senderAlive && stream.caughtUp && stream.loaded.members.includes(memberName(stream.sink));
+  return stream.senderAlive && stream.caughtUp && isListed(stream);
+}
+
+function isListed(stream: Stream): boolean {
+  return hasStandbyName(stream) && stream.loaded.members.includes(memberName(stream.sink));
+}
+
+/** The names of the list are nobody's by chance: what somebody starts by hand is not counted. */
+export function hasStandbyName(stream: Stream): boolean {
+  return !stream.byHand;
 }
 
 /** Members are named n1, n2, … everywhere in the simulator. */

@@ -19,6 +19,7 @@ export function initialize(server: SimServer, systemId: SystemId): void {
   server.appliedLsn = server.lsn;
   server.tablesLsn = server.lsn;
   server.opened = null;
+  server.spoiled = false;
   server.shutdown = 'clean';
   server.removedBelow = 0;
   server.configuredUpstream = null;
@@ -46,6 +47,7 @@ export function startFenced(server: SimServer, recovery: 'whole' | 'cut' = 'whol
   server.waitsForStandbys = server.configuredRule.required > 0;
   server.requiredAcks = 0;
   server.closedByHand = false;
+  server.conninfoByHand = false;
   server.applying = 'no';
   server.localEndKnown = false;
   server.connectPlanned = false;
@@ -172,6 +174,8 @@ function waitForSenders(server: SimServer): void {
 
 /** Tells a running replica whom to receive from; null cuts the stream. The settings are reloaded, so the old receiver lives on for a while. */
 export function setUpstream(server: SimServer, upstream: number | null): void {
+  const { conninfoByHand } = server;
+  server.conninfoByHand = false;
   server.configuredUpstream = upstream;
   server.lastUpstream = upstream ?? server.lastUpstream;
   // What an earlier upstream, or an earlier copy of the data, was told says nothing about this one.
@@ -179,7 +183,7 @@ export function setUpstream(server: SimServer, upstream: number | null): void {
   if (server.process !== 'replica') return;
   const { random } = server.world;
   const { receiver } = server;
-  if (receiver !== null && receiver.source.index !== upstream) {
+  if (receiver !== null && (receiver.source.index !== upstream || conninfoByHand)) {
     const delayMs = random.between(1, 30) + lateStopMs(server, receiver);
     server.later(delayMs, () => endReceiver(receiver));
   }
@@ -227,6 +231,24 @@ export function requestPromotion(server: SimServer, epoch: Epoch, lineage: numbe
     }
     if (server.process === 'replica') openForWrites(server, epoch, lineage);
   });
+}
+
+/** Somebody calls `pg_promote()`, or starts the server without `standby.signal`. A fenced server has a list that nobody satisfies. */
+export function openByHand(server: SimServer): void {
+  const { world, branch } = server;
+  if (server.process !== 'replica' || branch === null || server.promotion !== null || !server.localEndKnown) return;
+  if (server.receiver !== null) endReceiver(server.receiver);
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, branch.lineage + 1);
+  server.lsn += CHECKPOINT_BYTES;
+  server.process = 'primary';
+  server.spoiled = true;
+  server.epoch = null;
+  server.configuredUpstream = null;
+  server.checkpointed = false;
+  server.waiters = [];
+  server.waitsForStandbys = true;
+  for (const stream of [...server.senders]) endSender(stream);
+  server.changed();
 }
 
 function openForWrites(server: SimServer, epoch: Epoch, lineage: number): void {
@@ -286,6 +308,7 @@ export function installCopy(server: SimServer, source: SimServer): void {
   server.appliedLsn = server.lsn;
   server.tablesLsn = server.lsn;
   server.opened = null;
+  server.spoiled = false;
   nameCopy(server);
   server.unlocked = source.unlocked;
   server.shutdown = 'crashed';

@@ -68,6 +68,8 @@ export interface Stream {
   readonly openedAt: number;
   readonly phaseMs: number;
   readonly account: Account;
+  /** PostgreSQL: made by a connection string of somebody's own, under the member's plain name and without its slot. */
+  readonly byHand: boolean;
   senderAlive: boolean;
   receiverAlive: boolean;
   inFlight: boolean;
@@ -159,6 +161,10 @@ export class SimServer {
    * nothing of it.
    */
   noted: { readonly life: number; readonly upstream: NodeIndex } | null = null;
+  /** PostgreSQL: the connection string that is in force is not the agent's. */
+  conninfoByHand = false;
+  /** PostgreSQL: this copy was opened by somebody else, on a number that another line may get: nothing that it says of itself counts. */
+  spoiled = false;
   /** MySQL, MariaDB: somebody else has switched `read_only` on. Privileged clients go on writing. */
   closedByHand = false;
 

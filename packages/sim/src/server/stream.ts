@@ -69,6 +69,7 @@ function open(source: SimServer, sink: SimServer, branch: Branch): void {
     openedAt: scheduler.now,
     phaseMs: random.between(0, HEARTBEAT_MS),
     account: sink.account,
+    byHand: sink.conninfoByHand,
     senderAlive: true,
     receiverAlive: true,
     inFlight: false,
