@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { carryOut } from '../client/carry-out.ts';
 import { reportOutcome } from '../client/outcome.ts';
-import { findTarget, type Target, targetOptionsSchema } from '../client/target.ts';
+import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note } from '../context.ts';
 import { CliError } from '../errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { confirm } from '../questions.ts';
 import { awaitCopy } from './await-copy.ts';
+import { beginMs, restartOne } from './restart-one.ts';
 import { restartRolling } from './restart-rolling.ts';
 
 /** `--no-wait` is `--wait 0`. */
@@ -18,9 +19,6 @@ const restartSchema = targetOptionsSchema.extend({
   pending: z.boolean().optional(),
   rolling: z.boolean().optional(),
 });
-
-/** How long a member may take to begin with what it was asked for. */
-const beginMs = 35_000;
 
 /** `understudy reinit MEMBER` */
 export async function reinit(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
@@ -57,22 +55,6 @@ export async function restart(context: Context, args: readonly string[], given: 
       'See: understudy restart --help',
     );
   }
-  if (member === undefined) return restartRolling(context, target, options, restartOne);
+  if (member === undefined) return restartRolling(context, target, options);
   return restartOne(context, target, member, options);
 }
-
-async function restartOne(
-  context: Context,
-  target: Target,
-  member: string,
-  options: { readonly wait: number; readonly force?: boolean | undefined },
-): Promise<ExitCode> {
-  note(context, `Restarting ${member} …`);
-  const { wait: backMs, force } = options;
-  const body = { member, ...(force === true ? { force } : {}), ...(backMs === 0 ? {} : { timeoutMs: backMs }) };
-  const waitMs = backMs === 0 ? 0 : backMs + beginMs;
-  const signal = context.interruption();
-  return reportOutcome(context, await carryOut({ target, path: '/restart', body, waitMs, signal }), waitMs);
-}
-
-export type RestartOne = typeof restartOne;

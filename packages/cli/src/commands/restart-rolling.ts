@@ -8,7 +8,7 @@ import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { healthOf } from '../render/member.ts';
 import { nowMs, pauseFor } from '../waiting.ts';
-import type { RestartOne } from './member.ts';
+import { restartOne } from './restart-one.ts';
 
 const lookEveryMs = 300;
 const switchoverMs = 60_000;
@@ -24,12 +24,7 @@ interface Options {
  * Restarts several members one after the other, each only when the one before streams and acknowledges again. The leader comes last: it
  * hands over, and its server starts anew as a replica's. Ends at the first that does not come back.
  */
-export async function restartRolling(
-  context: Context,
-  target: Target,
-  options: Options,
-  restartOne: RestartOne,
-): Promise<ExitCode> {
+export async function restartRolling(context: Context, target: Target, options: Options): Promise<ExitCode> {
   if (options.wait === 0) {
     throw new CliError(
       'USAGE',
