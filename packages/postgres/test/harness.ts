@@ -136,7 +136,7 @@ export class TestNode implements ConformanceNode {
   readonly id;
   readonly host = '127.0.0.1';
   readonly port: number;
-  readonly input: PostgresEngineInput;
+  input: PostgresEngineInput;
   #engine: Engine;
 
   constructor(input: PostgresEngineInput, engine: Engine) {
@@ -154,6 +154,12 @@ export class TestNode implements ConformanceNode {
     await this.#engine.close('leave-running');
     this.#engine = await createPostgresEngine(this.input);
     return this.#engine;
+  }
+
+  /** As `reopen`, with another program in the place of `pg_rewind`. */
+  async reopenWith(pgRewind: string): Promise<void> {
+    this.input = { ...this.input, binaries: { ...this.input.binaries, pgRewind } };
+    await this.reopen();
   }
 
   async connect(): Promise<ConformanceClient> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { access, appendFile, readFile, rm } from 'node:fs/promises';
+import { access, appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, type EngineState, KEEP_END, memberId } from '@understudy/core';
-import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
+import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
 import { follow } from '../src/commands/follow.ts';
 import { seal } from '../src/commands/seal.ts';
 import { makeInstance, type PostgresEngineInput } from '../src/index.ts';
@@ -357,6 +357,55 @@ for (const each of await serversOf([15, 17, 18])) {
   });
 }
 
+const tooled = [server, ...(await serversOf([15, 17, 18]))].find(({ tools }) => tools.pgRewind !== null);
+
+describe('rewinds', { skip: tooled === undefined ? 'no pg_rewind was found: npm run servers -- get' : false }, () => {
+  it('one that was killed half way, or saw no divergence where there is one, leaves what is never started', async () => {
+    assert(tooled !== undefined);
+    await onStage(postgresHarness(tooled), 3, async (stage) => {
+      const leader = await stage.build(1);
+      const [second, third] = [stage.node(2), stage.node(3)];
+      await stage.run(leader, { kind: 'set-ack-rule', rule: ALONE });
+      await sql(leader, 'insert into conformance select generate_series(1, 1000)');
+      for (const node of [second, third]) await stage.run(node, { kind: 'seal', epoch: stage.nextEpoch() });
+      await sql(leader, 'insert into conformance select generate_series(1001, 2000)');
+      await leader.engine().execute({ kind: 'stop', mode: 'fence' }, stage.context(leader));
+      // Two promotions that know nothing of each other take the same number.
+      const lineage = await stage.promote(second, ALONE);
+      assert.equal(await stage.promote(third, ALONE), lineage);
+      for (const node of [second, third]) {
+        await stage.run(node, { kind: 'provision' });
+        await stage.until(node, 'primary');
+        await sql(node, 'insert into conformance select generate_series(3000, 30000); checkpoint');
+      }
+      await third.engine().execute({ kind: 'stop', mode: 'fence' }, stage.context(third));
+      await failRewind(stage, third, second, /saw no divergence|nothing in common|no rewind/);
+      // A limit on the size of files kills it in the middle of its copying, as a signal would.
+      const script = join(inputOf(leader).runDir, 'pg_rewind');
+      await writeFile(script, `#!/bin/sh\nulimit -f 64\nexec ${tooled.tools.pgRewind} "$@"\n`, { mode: 0o755 });
+      await testNode(leader).reopenWith(script);
+      await failRewind(stage, leader, second, /pg_rewind/);
+      for (const node of [leader, third]) {
+        await stage.join(node, second);
+        assert((await node.keptAside()).length > 0, 'what only it held is kept');
+      }
+      assert.deepEqual(await sql(third, 'select count(*)::int from conformance'), [{ count: 28001 }]);
+    });
+  });
+});
+
+async function failRewind(stage: Stage, node: ConformanceNode, from: ConformanceNode, message: RegExp): Promise<void> {
+  await stage.run(node, { kind: 'rewind', from: from.id });
+  const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
+  assert.equal(failure.error.code, 'ENGINE_REWIND_FAILED');
+  assert.match(failure.error.message, message);
+  assert.equal((await stage.state(node)).kind, 'incomplete');
+  await node.reopen();
+  await stage.run(node, { kind: 'start', end: KEEP_END });
+  const refused = await eventually('the refusal', async () => node.engine().takeFailures()[0] ?? null);
+  assert.equal(refused.error.code, 'ENGINE_DATA_REFUSED');
+}
+
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 
 /** What the protocol takes for "cut": from here on it would publish this node's position. */
@@ -381,8 +430,12 @@ async function startByHand(node: ConformanceNode): Promise<void> {
 }
 
 function inputOf(node: object): PostgresEngineInput {
+  return testNode(node).input;
+}
+
+function testNode(node: object): TestNode {
   if (!(node instanceof TestNode)) throw new Error('not a node of this harness');
-  return node.input;
+  return node;
 }
 
 async function receiverOf(node: ConformanceNode): Promise<number> {
