@@ -29,6 +29,7 @@ export async function awaitCopy(
   const beganMs = nowMs();
   let last: MemberView | null = null;
   let seen: 'nothing' | 'work' = 'nothing';
+  let copying: 'unseen' | 'seen' = 'unseen';
   try {
     while (nowMs() - beganMs < waitMs && !signal.aborted) {
       const status = await client.lookAgain().then(
@@ -37,9 +38,12 @@ export async function awaitCopy(
       );
       last = status?.members.find(({ id }) => id === member) ?? last;
       if (last !== null && (last.job !== null || healthOf(last) !== 'good')) seen = 'work';
+      if (last !== null && last.job !== null) copying = 'seen';
       if (last !== null) progress.show(stepOf(member, last));
       const failure = last?.reasons.find(({ code }) => code === 'copy-failed');
-      if (failure !== undefined)
+      // A failure from before this copy may still be on its way.
+      const isOfThis = copying === 'seen' || nowMs() - beganMs > firstLookMs;
+      if (failure !== undefined && isOfThis)
         throw new CliError('REQUEST_FAILED', `${member}: ${failure.text}`, `See: understudy explain ${member}`);
       const isOver = seen === 'work' || nowMs() - beganMs > firstLookMs;
       if (isOver && last !== null && last.job === null && last.role !== 'leader' && healthOf(last) === 'good') {
