@@ -98,8 +98,19 @@ function election(change: { readonly seen?: LiveState['seen']; readonly noted?: 
   return decide(obs, EMPTY_MEMORY);
 }
 
+describe('a store whose history is another one', () => {
+  const next = mark({ ...later, epoch: epoch(9), lineage: 9 }, 99);
+  it('is not believed, although it is at a newer epoch that holds all that was known to be the base', () => {
+    assert.equal(storePast(mark(later, 60), next, { leader: n3, lineage: 6 }).kind, 'went-back');
+    assert.equal(storePast(mark(later, 60), next, { leader: n1, lineage: 6 }).kind, 'goes-on');
+  });
+  it('is not believed at the same epoch with another leader', () => {
+    assert.equal(storePast(mark(later, 60), mark({ ...later, leader: n3 }, 99)).kind, 'went-back');
+  });
+});
+
 describe('an election', () => {
-  const seen = { storeId: 'a', epoch: epoch(5), revision: RECORD_REVISION };
+  const seen = { storeId: 'a', epoch: epoch(5), revision: RECORD_REVISION, leader: n1 };
   it('is made when everybody has seen what the store says', () => {
     assert.equal(election({ seen }).reasons[0]?.code, 'elected');
   });
@@ -124,7 +135,10 @@ describe('data of a newer line', () => {
   it('keeps an older record from being noted, unless something was noted before', () => {
     const engine = cut(at(9, 4500));
     assert.equal(mayBeNoted(mark(), null, engine), false);
-    assert.equal(mayBeNoted(mark(), { storeId: 'a', epoch: epoch(5), revision: revision(50) }, engine), true);
+    assert.equal(
+      mayBeNoted(mark(), { storeId: 'a', epoch: epoch(5), revision: revision(50), leader: n1 }, engine),
+      true,
+    );
   });
 });
 
@@ -157,12 +171,23 @@ describe('a restore from members', () => {
     assert.equal(made.record.overrode, made.record.epoch);
   });
   it('is left to the member that has seen more', () => {
-    const made = plan([of(n2), of(n3, { seen: { storeId: 'a', epoch: epoch(7), revision: revision(70) } })]);
+    const made = plan([
+      of(n2),
+      of(n3, { seen: { storeId: 'a', epoch: epoch(7), revision: revision(70), leader: n3 } }),
+    ]);
     assert.equal(made.kind === 'elsewhere' ? made.by : null, n3);
   });
-  it('is left to an open primary', () => {
-    const made = plan([of(n2, { engine: primary() }), of(n3)]);
+  it('is left to the open primary', () => {
+    const made = plan([of(n2, { engine: primary() }), of(n3)], { known: mark({ leader: n2 }) });
     assert.equal(made.kind === 'elsewhere' ? made.by : null, n2);
+  });
+  it('is not made beside a leader of the same epoch that the old copy let in, by force neither', () => {
+    const seen = { storeId: 'a', epoch: epoch(5), revision: revision(70), leader: n2 };
+    const made = plan([of(n2, { engine: primary(), seen }), of(n3)], { force: 'yes' });
+    assert.match(
+      made.kind === 'elsewhere' ? made.text : '',
+      /n2 has seen n2 lead epoch 5, not n1.*move its data directory/,
+    );
   });
   it('needs nobody else when this is the open primary', () => {
     const made = plan([], { engine: primary(), known: mark({ rule: ALONE }) });

@@ -20,7 +20,7 @@ type Ready = Extract<RestorePlan, { kind: 'ready' }>;
  */
 export async function restoreStore(agent: Agent, body: z.output<typeof restoreBodySchema>): Promise<RestoreView> {
   if (body.from === 'primary') refuseUnlessPrimary(agent);
-  const plan = planned(agent);
+  const plan = planned(agent, body.force);
   const view = { restored: false, summary: plan.summary, epoch: plan.record.epoch, losses: [...plan.losses] };
   if (body.plan === 'only') return view;
   if (body.epoch !== undefined && body.epoch !== plan.record.epoch) {
@@ -50,7 +50,7 @@ function refuseUnlessPrimary(agent: Agent): void {
   throw problem(409, 'NOT_PRIMARY', `${agent.self} is not the open primary.`, next);
 }
 
-function planned(agent: Agent): Ready {
+function planned(agent: Agent, force: boolean): Ready {
   const { link, latest, self } = agent;
   const { known } = link;
   if (known === null || latest === null) {
@@ -72,6 +72,7 @@ function planned(agent: Agent): Ready {
     heard: heardBy(agent),
     storeEpoch: link.refusedEpoch,
     wallMs: Date.now(),
+    force: force ? 'yes' : 'no',
   });
   if (plan.kind === 'ready') return plan;
   throw problem(409, 'ASK_ANOTHER', plan.text, `Ask the agent of ${plan.by}.`);

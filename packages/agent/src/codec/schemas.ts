@@ -72,6 +72,7 @@ export const sightingSchema: z.ZodType<StoreSighting> = z.object({
   storeId: z.string().min(1).max(200),
   epoch: epochSchema,
   revision: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).transform(revision),
+  leader: memberIdSchema,
 });
 
 export const sealSchema: z.ZodType<Seal> = z.object({

@@ -7,6 +7,7 @@ import {
   type LeadershipRecord,
   newerMark,
   type StoreMark,
+  type StorePast,
   type StoreView,
   storePast,
 } from '@understudy/core';
@@ -30,6 +31,10 @@ function regression(store: string, seen: string): AgentError {
 export function markOf(snapshot: Snapshot, decoded: DecodedSnapshot): StoreMark | null {
   const { record } = decoded.content;
   return record === null ? null : { storeId: snapshot.storeId, revision: record.revision, record: record.value };
+}
+
+function pastOf(known: StoreMark | null, seen: StoreMark | null, { history }: DecodedSnapshot): StorePast {
+  return storePast(known, seen, history.find(({ epoch }) => epoch === known?.record.epoch) ?? null);
 }
 
 /** The store answers, but not as the one that was known: it is looked at anew. */
@@ -91,7 +96,7 @@ export class StoreLink {
       return;
     }
     const mark = markOf(snapshot, decoded);
-    if (storePast(this.#known, mark).kind !== 'goes-on') return;
+    if (pastOf(this.#known, mark, decoded).kind !== 'goes-on') return;
     this.#known = newerMark(this.#known, mark);
     this.#decoded = decoded;
     this.#snapshot = snapshot;
@@ -273,7 +278,7 @@ export class StoreLink {
   /** Takes a snapshot over, unless it would make this agent forget what it has seen: the store must never go back (`docs/store.md`). */
   #accept(snapshot: Snapshot, decoded: DecodedSnapshot, how: 'read' | 'aside'): void {
     const mark = markOf(snapshot, decoded);
-    const past = storePast(this.#known, mark);
+    const past = pastOf(this.#known, mark, decoded);
     if (past.kind === 'went-back') {
       this.#regressed = { snapshot, how };
       this.#refusal = regression(this.name, past.text);
@@ -298,7 +303,8 @@ export class StoreLink {
     try {
       const snapshot = await store.look({ deadlineMs: LOOK_DEADLINE_MS });
       const decoded = decodeSnapshot(snapshot);
-      if (storePast(this.#known, markOf(snapshot, decoded)).kind === 'went-back') return this.#judge(snapshot, 'aside');
+      if (pastOf(this.#known, markOf(snapshot, decoded), decoded).kind === 'went-back')
+        return this.#judge(snapshot, 'aside');
       await this.#adopt(snapshot);
       await this.refresh(LOOK_DEADLINE_MS);
     } catch (error) {
@@ -391,7 +397,11 @@ function restoredWrites(known: Snapshot, record: LeadershipRecord, entry: Histor
   const kept = [...known.entries.values()];
   const history = kept.filter(({ key }) => key.startsWith('history/')).slice(-HISTORY_RESTORED);
   const standing = kept.filter(({ key }) => key === 'identity' || key === 'config' || key.startsWith('members/'));
+  // What an old copy let in may have left an entry of that number: members compare with it.
+  const open = `history/${known.entries.has('record') ? decodeSnapshot(known).content.record?.value.epoch : ''}`;
+  const stray: readonly Write[] = known.entries.has(open) ? [] : [{ kind: 'delete', key: open }];
   return [
+    ...stray,
     ...[...standing, ...history].map(({ key, value }): Write => ({ kind: 'put', key, value })),
     { kind: 'put', key: 'record', value: encodeStoreValue(record) },
     { kind: 'put', key: `history/${entry.epoch}`, value: encodeStoreValue(entry) },

@@ -28,7 +28,7 @@ export async function restoreStore(context: Context, _args: readonly string[], g
     report(context, (await client.restore({ from })).view);
     return EXIT.done;
   }
-  const { url, view } = await client.restore({ from, plan: 'only' });
+  const { url, view } = await client.restore({ from, plan: 'only', force: options.force === true });
   const text = [view.summary, ...view.losses].join('\n');
   if (view.losses.length > 0 && options.force !== true) {
     throw new CliError('REFUSED', text, 'Start who is missing and try again, or accept what is named with --force.');

@@ -18,6 +18,8 @@ export interface RestoreView {
   readonly heard: ReadonlyMap<MemberId, LiveState>;
   /** The epoch that the store holds now; null: none. */
   readonly storeEpoch: Epoch | null;
+  /** An operator accepts what is named: then this agent does it, whoever else might. */
+  readonly force?: 'yes' | 'no';
   readonly wallMs: number;
 }
 
@@ -42,12 +44,15 @@ export type RestorePlan =
 export function planRestore(view: RestoreView): RestorePlan {
   const { self, known, engine } = view;
   const leads = engine.kind === 'primary' && known.record.leader === self;
-  const other = [...view.heard].find(([, live]) => live.engine.kind === 'primary');
-  if (!leads && other !== undefined) {
-    return { kind: 'elsewhere', by: other[0], text: `${other[0]} is an open primary: its agent has to restore.` };
+  const sendsOn = !leads && view.force !== 'yes';
+  const { leader } = known.record;
+  if (sendsOn && view.heard.get(leader)?.engine.kind === 'primary') {
+    return { kind: 'elsewhere', by: leader, text: `${leader} is an open primary: its agent has to restore.` };
   }
+  const rival = rivalOf(view);
+  if (rival !== null) return rival;
   const newer = newestOf(view);
-  if (!leads && newer !== null) {
+  if (sendsOn && newer !== null) {
     const text = `${newer.by} has seen epoch ${newer.epoch}, ${self} only ${known.record.epoch}: its agent has to restore.`;
     return { kind: 'elsewhere', by: newer.by, text };
   }
@@ -72,12 +77,26 @@ function newestOf({ known, heard }: RestoreView): { readonly by: MemberId; reado
       epoch: known.record.epoch,
       revision: known.revision,
     };
-    const isSameStore = seen.storeId === known.storeId;
-    if (epoch > than.epoch || (epoch === than.epoch && isSameStore && revision > than.revision)) {
+    const isSame = seen.storeId === known.storeId && seen.leader === known.record.leader;
+    if (epoch > than.epoch || (epoch === than.epoch && isSame && revision > than.revision)) {
       newest = { by, epoch, revision };
     }
   }
   return newest;
+}
+
+/**
+ * Somebody who has seen another leader of the same epoch: one that the old copy of the store let in. Its history has the numbers of the
+ * real one, so nothing can tell them apart afterwards: its data has to go first, also by force.
+ */
+function rivalOf({ known, heard }: RestoreView): RestorePlan | null {
+  const { epoch, leader } = known.record;
+  for (const [by, { seen }] of heard) {
+    if (seen === undefined || seen.epoch !== epoch || seen.leader === leader) continue;
+    const text = `${by} has seen ${seen.leader} lead epoch ${epoch}, not ${leader}: one of them was let in by an old copy of the store. Find out whose data is older, stop that agent and move its data directory away; then restore.`;
+    return { kind: 'elsewhere', by, text };
+  }
+  return null;
 }
 
 function everybody({ members, known }: RestoreView): readonly MemberId[] {

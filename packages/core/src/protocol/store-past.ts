@@ -22,14 +22,18 @@ const GOES_ON: StorePast = { kind: 'goes-on' };
  * epoch. It must have been built on what was known, unless an operator overrode that since.
  *
  * @param seen what the store holds now; null when it holds no record
+ * @param told what the store's history says of the epoch that was known; null: nothing (it did not open)
  */
-export function storePast(known: StoreMark | null, seen: StoreMark | null): StorePast {
+export function storePast(known: StoreMark | null, seen: StoreMark | null, told: Led | null = null): StorePast {
   if (known === null) return GOES_ON;
   const before = known.record;
   if (seen === null) return wentBack('record-gone', 'holds no leadership record', before);
   const { record } = seen;
   if (record.epoch < before.epoch) return wentBack('older-epoch', `is at epoch ${record.epoch}`, before);
-  if (record.epoch > before.epoch) return descends(before, record);
+  if (record.epoch > before.epoch) return descends(before, record, told);
+  if (!isSameLead(before, record)) {
+    return wentBack('other-history', `is at epoch ${record.epoch} of ${record.leader}, which is not`, before);
+  }
   if (seen.storeId !== known.storeId) {
     return wentBack('other-store', `is another store (${seen.storeId}, before ${known.storeId})`, before);
   }
@@ -42,11 +46,17 @@ export function storePast(known: StoreMark | null, seen: StoreMark | null): Stor
   );
 }
 
-function descends(before: LeadershipRecord, after: LeadershipRecord): StorePast {
+/** Who led, on which line: two leaderships of one number differ in it. */
+type Led = Pick<LeadershipRecord, 'leader' | 'lineage'>;
+
+const isSameLead = (a: Led, b: Led): boolean => a.leader === b.leader && a.lineage === b.lineage;
+
+function descends(before: LeadershipRecord, after: LeadershipRecord, told: Led | null): StorePast {
   if ((after.overrode ?? 0) > before.epoch) return GOES_ON;
   const built = after.chosenAt;
+  const isOther = told !== null && !isSameLead(told, before);
   const isBuiltOn = before.chosenAt === null || (built !== null && contains(built, before.chosenAt));
-  if (after.lineage >= before.lineage && isBuiltOn) return GOES_ON;
+  if (after.lineage >= before.lineage && isBuiltOn && !isOther) return GOES_ON;
   return wentBack(
     'other-history',
     `is at epoch ${after.epoch} on history line ${after.lineage}, which was not built on`,
@@ -127,7 +137,7 @@ function newerElsewhere(turn: LedTurn): Sighted | null {
 function isNewer(seen: StoreSighting, { record, content }: LedTurn): boolean {
   if (seen.epoch !== record.value.epoch) return seen.epoch > record.value.epoch;
   if (content.storeId === undefined) return false;
-  return seen.storeId !== content.storeId || seen.revision > record.revision;
+  return seen.storeId !== content.storeId || seen.revision > record.revision || seen.leader !== record.value.leader;
 }
 
 /** What this node's seals and reports say that it has seen. */

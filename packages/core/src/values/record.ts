@@ -96,6 +96,7 @@ export interface StoreSighting {
   readonly storeId: string;
   readonly epoch: Epoch;
   readonly revision: Revision;
+  readonly leader: MemberId;
 }
 
 /**

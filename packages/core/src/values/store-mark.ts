@@ -13,5 +13,5 @@ export interface StoreMark {
 }
 
 export function sightingOf(mark: StoreMark): StoreSighting {
-  return { storeId: mark.storeId, epoch: mark.record.epoch, revision: mark.revision };
+  return { storeId: mark.storeId, epoch: mark.record.epoch, revision: mark.revision, leader: mark.record.leader };
 }
