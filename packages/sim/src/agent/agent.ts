@@ -10,13 +10,17 @@ import {
   elapsedMs,
   type Incarnation,
   incarnation,
+  type LiveState,
   type MemberId,
   type MemberTags,
   type Memory,
   type Ms,
+  mayBeNoted,
   type Observation,
   type PeerView,
   type StorePut,
+  type StoreSighting,
+  sightingOf,
 } from '@understudy/core';
 import type { Trace } from '../run/trace.ts';
 import type { Account, SimServer } from '../server/server.ts';
@@ -85,6 +89,7 @@ export class SimAgent {
   #starts = 0;
   /** Told to end: called when nothing is left to hand over. */
   #left: (() => void) | null = null;
+  #published: LiveState | null = null;
 
   constructor(host: AgentHost) {
     this.#host = host;
@@ -92,6 +97,11 @@ export class SimAgent {
     this.#lastLook = this.process.localNow();
     this.#engine = this.#newEngine();
     host.server.onChange(() => this.wake());
+  }
+
+  /** What this agent said last; null before its first word. */
+  get published(): LiveState | null {
+    return this.#published;
   }
 
   get session(): StoreSession | null {
@@ -105,6 +115,7 @@ export class SimAgent {
     this.process.begin();
     this.#incarnation = incarnation(`${member}.${this.#starts}`);
     this.#memory = EMPTY_MEMORY;
+    this.#published = null;
     this.#failures = [];
     this.#runMs = 0;
     this.#lastLook = this.process.localNow();
@@ -125,6 +136,7 @@ export class SimAgent {
       changed: () => this.wake(),
       onLease: (believedUntil, storeUntil) => this.#host.onLease(believedUntil, storeUntil),
     });
+    this.#session.remember(this.#note()?.mark ?? this.#host.server.memory);
     this.#session.start();
     this.#keepTicking();
   }
@@ -164,6 +176,24 @@ export class SimAgent {
   deliver(content: Parameters<StoreSession['deliver']>[0], revision: number): void {
     const { process } = this;
     process.runIn(process.life, () => this.#session?.deliver(content, revision));
+  }
+
+  /** What stands in the data directory; nothing where there is no data. */
+  #note(): SimServer['note'] {
+    const { server } = this.#host;
+    if (server.disk !== 'data') server.note = null;
+    return server.note;
+  }
+
+  /** Notes the newest leadership: before a command that relies on it, and whenever a turn ends. */
+  #noteNewest(engine: EngineState): void {
+    const session = this.#session;
+    const noted = this.#note();
+    if (session === null || session.known === null || session.content === null || session.refused) return;
+    this.#host.server.memory = session.known;
+    if (this.#host.server.disk !== 'data') return;
+    if (!mayBeNoted(session.known, noted === null ? null : sightingOf(noted.mark), engine)) return;
+    this.#host.server.note = { mark: session.known, content: session.content };
   }
 
   #newEngine(): SimEngine {
@@ -218,6 +248,7 @@ export class SimAgent {
       this.#left();
       return;
     }
+    if (this.#engine.job() === null) this.#noteNewest(observation.engine);
     if (decision.commands.length > 0) this.#run(decision.commands, 0);
     else if (this.#host.server.flavour !== 'postgres') this.#housekeep();
   }
@@ -260,6 +291,7 @@ export class SimAgent {
       peers,
       authority: { leaseUntil: session?.leaseUntil ?? null },
       failures: this.#recentFailures(now),
+      noted: sightingOrNull(this.#note()),
     };
   }
 
@@ -287,7 +319,7 @@ export class SimAgent {
 
   #publish(engine: EngineState, decision: Decision, observation: Observation): void {
     const { peers, index, member } = this.#host;
-    peers.publish(index, {
+    this.#published = {
       member,
       incarnation: this.#incarnation,
       epoch: epochOf(observation),
@@ -295,7 +327,9 @@ export class SimAgent {
       suspects: decision.suspects,
       ...(observation.leaving === 'yes' ? { leaving: 'yes' } : {}),
       leaderPosition: decision.memory.leaderPosition,
-    });
+      ...seenBy(this.#session),
+    };
+    peers.publish(index, this.#published);
   }
 
   #explain(decision: Decision): void {
@@ -346,6 +380,8 @@ export class SimAgent {
       session.commit(command, (ending) => done(ending === 'committed' ? null : `STORE_${ending.toUpperCase()}`));
       return;
     }
+    // Between two commands the record may have changed.
+    if (RELYING.has(command.kind)) this.#noteNewest(this.#engine.observe(this.#runMs, this.#peers()));
     // The guard must know of a primary before there is one: nobody might be left to tell it later.
     if (command.kind === 'promote') {
       this.#host.guard.authorize({ kind: 'primary', until: command.notAfter });
@@ -377,4 +413,15 @@ const NO_FAILURES: readonly CommandFailure[] = [];
 
 function epochOf(observation: Observation): Epoch | null {
   return observation.store.kind === 'never' ? null : (observation.store.content.record?.value.epoch ?? null);
+}
+
+/** What makes a leadership or a rule count. */
+const RELYING: ReadonlySet<Command['kind']> = new Set(['promote', 'set-ack-rule', 'follow']);
+
+const sightingOrNull = (note: SimServer['note']): StoreSighting | null =>
+  note === null ? null : sightingOf(note.mark);
+
+function seenBy(session: StoreSession | null): { readonly seen?: StoreSighting } {
+  const known = session?.known ?? null;
+  return known === null ? {} : { seen: sightingOf(known) };
 }

@@ -6,9 +6,12 @@ import {
   leaseUntil,
   type MemberId,
   type Ms,
+  newerMark,
   type StoreContent,
+  type StoreMark,
   type StorePut,
   type StoreView,
+  storePast,
 } from '@understudy/core';
 import type { NodeIndex } from '../net/net.ts';
 import type { SimStore, StoreAnswer, StoreCall } from '../store/sim-store.ts';
@@ -37,6 +40,10 @@ export class StoreSession {
   readonly #onLease: (believedUntil: number, storeUntil: number) => void;
   #content: StoreContent | null = null;
   #revision = -1;
+  #era = -1;
+  #known: StoreMark | null = null;
+  /** What the store holds is older than what is known. */
+  #refused = false;
   #lease: { readonly id: number; readonly ttlMs: number } | null = null;
   #leaseUntil: Ms | null = null;
   #failing = false;
@@ -72,6 +79,19 @@ export class StoreSession {
     });
   }
 
+  /** Begins with what an earlier agent noted. */
+  remember(mark: StoreMark | null): void {
+    this.#known = mark;
+  }
+
+  get known(): StoreMark | null {
+    return this.#known;
+  }
+
+  get refused(): boolean {
+    return this.#refused;
+  }
+
   get leaseUntil(): Ms | null {
     return this.#leaseUntil;
   }
@@ -87,9 +107,11 @@ export class StoreSession {
   /** The store as the protocol sees it; `runMs` is the running time of the agent. */
   view(runMs: number): StoreView {
     const content = this.#content;
-    if (content === null || this.#lastAnswerAt === null) return { kind: 'never' };
+    if (content === null || this.#lastAnswerAt === null) {
+      return this.#refused ? { kind: 'never', problem: 'The store went back' } : { kind: 'never' };
+    }
     const ageMs = this.#process.localNow() - this.#lastAnswerAt;
-    if (!this.#failing && ageMs <= STALE_AFTER_MS) {
+    if (!this.#failing && !this.#refused && ageMs <= STALE_AFTER_MS) {
       this.#silentSinceRun = runMs;
       return { kind: 'current', content };
     }
@@ -98,7 +120,18 @@ export class StoreSession {
 
   /** The watch delivered. */
   deliver(content: StoreContent, revision: number): void {
-    if (revision <= this.#revision) return;
+    const { era } = this.#store;
+    if (era === this.#era && revision <= this.#revision) return;
+    const mark = markOf(content);
+    const told = this.#store.registers.history.get(this.#known?.record.epoch ?? 0) ?? null;
+    if (storePast(this.#known, mark, told).kind === 'went-back') {
+      if (!this.#refused) this.#changed();
+      this.#refused = true;
+      return;
+    }
+    this.#refused = false;
+    this.#known = newerMark(this.#known, mark);
+    this.#era = era;
     this.#revision = revision;
     this.#content = content;
     this.#changed();
@@ -173,6 +206,7 @@ export class StoreSession {
         return 1;
       default:
         this.#failing = true;
+        if (this.#era !== this.#store.era) this.#refresh(() => {});
         return RETRY_MS;
     }
     this.#leaseUntil = leaseUntil(sentAt, ttlMs);
@@ -198,7 +232,7 @@ export class StoreSession {
       if (answer !== null && answer.kind !== 'unavailable') this.#lastAnswerAt = process.localNow();
       done(answer);
     };
-    this.#store.request(this.#node, call, (answer) => process.runIn(life, () => end(answer)));
+    this.#store.request(this.#node, call, (answer) => process.runIn(life, () => end(answer)), this.#era);
     process.later(CALL_DEADLINE_MS, () => end(null));
   }
 }
@@ -207,4 +241,9 @@ function endingOf(answer: StoreAnswer | null): CommitEnding {
   if (answer?.kind === 'committed') return 'committed';
   if (answer?.kind === 'rejected') return 'rejected';
   return 'unknown';
+}
+
+function markOf(content: StoreContent): StoreMark | null {
+  const { record, storeId = '' } = content;
+  return record === null ? null : { storeId, revision: record.revision, record: record.value };
 }

@@ -60,6 +60,11 @@ export class Checks implements ServerObserver {
     this.longestGapMs = 0;
   }
 
+  /** The store was put back, and not restored yet: its record says nothing that could be checked. What was acknowledged still counts. */
+  storeIsBack = false;
+  /** Who opened meanwhile, by the life of its server: alone it may, for nobody told it; it must not acknowledge anything beside what was. */
+  readonly #doubtful = new Map<SimServer, number>();
+
   fail(rule: string, text: string): void {
     if (this.violations.length < 10) this.violations.push({ atMs: this.#world.now(), rule, text });
   }
@@ -70,6 +75,7 @@ export class Checks implements ServerObserver {
     const record = after.record?.value;
     if (after.seals !== before.seals) for (const server of this.#world.servers) this.onReceiver(server);
     if (record === undefined || record === old) return;
+    if (record.cause === 'store-restored' && record.epoch !== old?.epoch) this.storeIsBack = false;
     if (old === undefined || record.epoch !== old.epoch) this.#onNewEpoch(old, record);
     else if (record.leader !== old.leader) {
       this.fail('one-leader-per-epoch', `Epoch ${record.epoch} passed from ${old.leader} to ${record.leader}.`);
@@ -82,7 +88,7 @@ export class Checks implements ServerObserver {
   }
 
   #onNewEpoch(old: LeadershipRecord | undefined, record: LeadershipRecord): void {
-    if (record.epoch !== (old?.epoch ?? 0) + 1) {
+    if (record.epoch !== (old?.epoch ?? 0) + 1 && record.cause !== 'store-restored') {
       this.fail('epoch-monotonic', `The epoch went from ${old?.epoch ?? 0} to ${record.epoch}.`);
     }
     const leader = this.#serverOf(record);
@@ -112,6 +118,10 @@ export class Checks implements ServerObserver {
     const { branch } = server;
     if (branch === null) return;
     this.counts.opened += 1;
+    if (this.storeIsBack) {
+      this.#doubtful.set(server, server.life);
+      return;
+    }
     const holder = this.#leaders.get(epoch);
     if (holder !== undefined && holder !== name) {
       this.fail('one-leader-per-epoch', `${name} opened for epoch ${epoch}, which ${holder} had opened for.`);
@@ -169,6 +179,7 @@ export class Checks implements ServerObserver {
     const established = this.#established;
     const epoch = Number(server.epoch);
     if (branch === null || established === null || epoch <= this.#forgivenEpoch) return;
+    if (this.#doubtful.get(server) === server.life) this.#checkDoubtful(server);
     this.counts.acked += 1;
     const now = this.#world.now();
     this.longestGapMs = Math.max(this.longestGapMs, now - this.#lastAckAt);
@@ -186,6 +197,16 @@ export class Checks implements ServerObserver {
     this.#frontier = { branch, lsn };
     const record = this.#world.content().record?.value;
     if (record?.epoch === server.epoch) this.#checkElections(record);
+  }
+
+  /** Whoever opened on a store that was put back acknowledges only on top of everything that was acknowledged before. */
+  #checkDoubtful(server: SimServer): void {
+    const frontier = this.#frontier;
+    if (frontier === null || this.#has(server, frontier)) return;
+    this.fail(
+      'acked-beside',
+      `n${server.index + 1} acknowledged on a store that was put back, without what was acknowledged before.`,
+    );
   }
 
   #checkLateAck(
@@ -209,7 +230,8 @@ export class Checks implements ServerObserver {
   /** I5: no set that can acknowledge now misses every set that an election would accept. */
   onRules(server: SimServer): void {
     const record = this.#world.content().record?.value;
-    if (server.process !== 'primary' || record === undefined || record.epoch !== server.epoch) return;
+    if (this.storeIsBack || server.process !== 'primary' || record === undefined || record.epoch !== server.epoch)
+      return;
     if (record.durability === 'async') return;
     const hole = ruleHole(server, record);
     if (hole !== null) this.fail('ack-set-misses-election', `n${server.index + 1}, epoch ${record.epoch}: ${hole}`);
@@ -229,7 +251,7 @@ export class Checks implements ServerObserver {
    * would be missing from the election.
    */
   onReceiver(server: SimServer): void {
-    if (server.receiver === null || !hasStandbyName(server.receiver)) return;
+    if (this.storeIsBack || server.receiver === null || !hasStandbyName(server.receiver)) return;
     const content = this.#world.content();
     const seal = content.seals.get(memberName(server))?.value;
     if (seal === undefined || seal.epoch !== content.record?.value.epoch) return;
@@ -263,7 +285,7 @@ export class Checks implements ServerObserver {
   /** Whether an election under `record` could, right now, choose a leader that lacks an acknowledged write. */
   #checkElections(record: LeadershipRecord): void {
     const frontier = this.#frontier;
-    if (frontier === null || record.durability === 'async') return;
+    if (this.storeIsBack || frontier === null || record.durability === 'async') return;
     const base = this.#base;
     const lacks = (server: SimServer): boolean => !this.#has(server, frontier);
     const mayLead = (server: SimServer): boolean => base === null || this.#has(server, base);
@@ -273,6 +295,16 @@ export class Checks implements ServerObserver {
       'election-could-lose',
       `Under the record of epoch ${record.epoch} an election by ${who} would be accepted and lack the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
     );
+  }
+
+  /** Whether this server opened on a store that was put back. */
+  isDoubtful(server: SimServer): boolean {
+    return this.#doubtful.has(server);
+  }
+
+  /** Whether this server holds everything that was acknowledged. */
+  holdsAll(server: SimServer): boolean {
+    return this.#frontier === null || this.#has(server, this.#frontier);
   }
 
   #has(server: SimServer, end: WalEnd): boolean {

@@ -41,6 +41,13 @@ export type FaultAction =
       readonly loseWatch: number;
       readonly extraMs: number;
     }
+  /** Somebody puts the store back to what it was `agoMs` ago; the whole site may lose its power in that moment. An operator restores it in the end. */
+  | {
+      readonly kind: 'store-put-back';
+      readonly agoMs: number | 'all';
+      readonly hosts: 'stay' | 'lose-power';
+      readonly forMs: number;
+    }
   | { readonly kind: 'clock-step'; readonly node: Target; readonly byMs: number }
   | { readonly kind: 'disk-full'; readonly node: Target; readonly forMs: number }
   | { readonly kind: 'slow-disk'; readonly node: Target; readonly forMs: number; readonly extraMs: number }
@@ -118,6 +125,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'cut-clients',
   'store-down',
   'store-lossy',
+  'store-put-back',
   'clock-step',
   'disk-full',
   'slow-disk',

@@ -5,6 +5,7 @@ import { connectStranger } from '../server/semi-sync.ts';
 import type { FaultAction, FaultKind } from './fault.ts';
 import { meddle } from './meddle.ts';
 import { meddlePostgres } from './meddle-postgres.ts';
+import { putBack } from './put-back.ts';
 import type { Striker } from './striker.ts';
 
 type Strikes = { readonly [Kind in FaultKind]?: (it: Striker, fault: Extract<FaultAction, { kind: Kind }>) => void };
@@ -35,6 +36,7 @@ export const STRIKES: Strikes = {
   'cut-clients': (it, { node, forMs }) => it.cutClients(it.node(node).index, forMs),
   'store-down': (it, { forMs, leases }) => it.storeDown(forMs, leases),
   'store-lossy': (it, fault) => it.storeLossy(fault),
+  'store-put-back': (it, { agoMs, hosts, forMs }) => putBack(it, agoMs, hosts, forMs),
   'clock-step': (it, { node, byMs }) => {
     it.node(node).clock.wallOffsetMs += byMs;
   },

@@ -116,7 +116,7 @@ export function drawScenario(seed: number, options: SwarmOptions): Scenario {
   const planned = { ...scenario, faults: planFaults(scenario, options) };
   if (options.course !== null) return planned;
   const { faults } = options;
-  return meddledWith(withStops(asTree(planned, faults), faults), faults);
+  return putBackAtTheEnd(meddledWith(withStops(asTree(planned, faults), faults), faults), faults);
 }
 
 /** Agents that are told to end, as for a reboot. Drawn apart, so that one seed means the same other faults with and without. */
@@ -143,6 +143,26 @@ function meddledWith(scenario: Scenario, only: readonly FaultKind[] | null): Sce
     ...draw(random, drawTarget(random, scenario.nodes)),
   }));
   return { ...scenario, faults: [...scenario.faults, ...faults].sort((a, b) => a.at - b.at) };
+}
+
+/** Now and then the store is put back in the middle, and mostly the whole site loses its power with it. Drawn apart. */
+function putBackAtTheEnd(scenario: Scenario, only: readonly FaultKind[] | null): Scenario {
+  const random = randomFor(scenario.seed, 'put-back');
+  // Who acknowledges alone cannot be told by anybody that the store went back: `docs/store.md`.
+  const { durability, whenShort } = scenario.config;
+  if (only !== null || durability === 'async' || whenShort === 'degrade' || !random.chance(0.15)) return scenario;
+  const at = Math.round(scenario.durationMs * random.between(0.5, 0.9));
+  const fault: Fault = { at, ...drawPutBack(random, Math.round(random.between(200, 6000))) };
+  return { ...scenario, faults: [...scenario.faults, fault].sort((a, b) => a.at - b.at) };
+}
+
+function drawPutBack(random: Random, forMs: number): FaultAction {
+  return {
+    kind: 'store-put-back',
+    agoMs: random.chance(0.25) ? 'all' : Math.round(random.between(500, 30_000)),
+    hosts: random.chance(0.7) ? 'lose-power' : 'stay',
+    forMs,
+  };
 }
 
 /**
@@ -221,7 +241,7 @@ function drawKinds(random: Random): readonly FaultKind[] {
   const weights = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
     // Drawn apart.
-    if (kind === 'stop-agent' || kind === 'meddle' || kind === 'meddle-postgres') continue;
+    if (kind === 'stop-agent' || kind === 'meddle' || kind === 'meddle-postgres' || kind === 'store-put-back') continue;
     if (random.chance(0.45)) weights.set(kind, random.pick([1, 1, 2, 5]));
   }
   if (weights.size === 0) weights.set('kill-database', 1);
@@ -320,6 +340,8 @@ function drawClusterFault(
         // Rarely so long that a request arrives when nobody waits for it any more.
         extraMs: Math.round(random.chance(0.3) ? random.between(1000, 5000) : random.between(0, 900)),
       };
+    case 'store-put-back':
+      return drawPutBack(random, forMs);
     case 'clock-step':
       return { kind, node, byMs: Math.round(random.between(-14_400_000, 14_400_000)) };
     case 'switchover':

@@ -4,6 +4,7 @@ import { LOG_END_MUTANTS } from './log-end-mutants.ts';
 import { MEDDLE_MUTANTS } from './meddle-mutants.ts';
 import { MEDDLE_POSTGRES_MUTANTS } from './meddle-postgres-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { PUT_BACK_MUTANTS } from './put-back-mutants.ts';
 import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { TREE_MUTANTS } from './tree-mutants.ts';
 
@@ -16,6 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEDDLE_MUTANTS,
   ...MEDDLE_POSTGRES_MUTANTS,
   ...TREE_MUTANTS,
+  ...PUT_BACK_MUTANTS,
 ];
 
 /** The mutant of that name. Throws with the names there are. */

@@ -1,4 +1,12 @@
-import { type AckRule, ALONE, type Epoch, type MemberId, type SystemId } from '@understudy/core';
+import {
+  type AckRule,
+  ALONE,
+  type Epoch,
+  type MemberId,
+  type StoreContent,
+  type StoreMark,
+  type SystemId,
+} from '@understudy/core';
 import type { NodeIndex, SimNet } from '../net/net.ts';
 import type { Trace } from '../run/trace.ts';
 import type { Random } from '../time/random.ts';
@@ -123,6 +131,12 @@ export class SimServer {
   copies = 0;
   /** MySQL, MariaDB: whose acknowledger's accounts are not locked here. */
   unlocked: ReadonlySet<MemberId> = new Set();
+
+  /** What the agent has noted in the data directory, with the store as it was then. */
+  note: { readonly mark: StoreMark; readonly content: StoreContent } | null = null;
+
+  /** What the agent remembers beside the data directory. */
+  memory: StoreMark | null = null;
 
   // The processes.
   process: ServerProcess = 'down';

@@ -1,5 +1,6 @@
 import {
   type Commit,
+  type HistoryEntry,
   type Incarnation,
   type LeadershipRecord,
   type Member,
@@ -23,7 +24,16 @@ export const EMPTY_CONTENT: StoreContent = {
   seals: new Map(),
   request: null,
   paused: false,
+  storeId: 'store',
 };
+
+/** A state of the store, kept for the day when somebody puts it back. */
+export interface SavedState {
+  readonly content: StoreContent;
+  readonly revision: number;
+  readonly revisions: ReadonlyMap<StoreKey, Revision>;
+  readonly history: ReadonlyMap<number, HistoryEntry>;
+}
 
 /** Something that writes to the store without being a decision of the protocol. */
 export type AdminPut =
@@ -37,11 +47,31 @@ export type AdminPut =
 export class Registers {
   content: StoreContent = EMPTY_CONTENT;
   revision = 0;
-  readonly #revisions = new Map<StoreKey, Revision>();
+  #revisions = new Map<StoreKey, Revision>();
+  /** Who led each epoch that opened. */
+  history: ReadonlyMap<number, HistoryEntry> = new Map();
   readonly outcomes: { readonly id: string; readonly result: string; readonly reason: string }[] = [];
 
   revisionOf(key: StoreKey): Revision | null {
     return this.#revisions.get(key) ?? null;
+  }
+
+  save(): SavedState {
+    return {
+      content: this.content,
+      revision: this.revision,
+      revisions: new Map(this.#revisions),
+      history: this.history,
+    };
+  }
+
+  /** Back to an older state, without the sessions of that time; null: to nothing. */
+  putBack(state: SavedState | null): void {
+    this.revision = state?.revision ?? 0;
+    this.content = { ...(state?.content ?? EMPTY_CONTENT), sessions: new Map() };
+    const kept = [...(state?.revisions ?? [])].filter(([key]) => !key.startsWith('sessions/'));
+    this.#revisions = new Map(kept);
+    this.history = state?.history ?? new Map();
   }
 
   /** Whether everything that `commit` expects is so. */
@@ -61,10 +91,16 @@ export class Registers {
       if (put.value === 'delete') this.#revisions.delete(put.key);
       else this.#revisions.set(put.key, at);
       if (put.key.startsWith('outcomes/')) this.#noteOutcome(put);
+      if (put.key.startsWith('history/')) this.#noteHistory(put.value);
       content = contentWith(content, put, at);
     }
     this.content = content;
     return at;
+  }
+
+  #noteHistory(value: (StorePut | AdminPut)['value']): void {
+    if (typeof value !== 'object' || !('wallMs' in value) || !('lineage' in value)) return;
+    this.history = new Map([...this.history, [value.epoch, value]]);
   }
 
   #noteOutcome(put: StorePut | AdminPut): void {

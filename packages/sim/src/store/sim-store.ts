@@ -2,7 +2,7 @@ import type { Commit, Incarnation, MemberId, Revision, StoreContent, StorePut } 
 import type { NodeIndex, SimNet } from '../net/net.ts';
 import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
-import { type AdminPut, Registers } from './content.ts';
+import { type AdminPut, Registers, type SavedState } from './content.ts';
 
 /** What a client asks of the store. */
 export type StoreCall =
@@ -27,6 +27,9 @@ export type StoreAnswer =
   | { readonly kind: 'alive' }
   | { readonly kind: 'expired' }
   | { readonly kind: 'unavailable' };
+
+const PAST_KEPT = 400;
+const UNAVAILABLE: StoreAnswer = { kind: 'unavailable' };
 
 interface Lease {
   readonly id: number;
@@ -74,6 +77,10 @@ export class SimStore {
   readonly #leases = new Map<number, Lease>();
   readonly #watchers: ((content: StoreContent, revision: number) => void)[] = [];
   #leaseCount = 0;
+  /** Older states, newest last. */
+  readonly #past: { readonly at: number; readonly state: SavedState }[] = [];
+  /** Grows when somebody puts the store back: what was sent to it before never arrives. */
+  era = 0;
 
   constructor(scheduler: Scheduler, net: SimNet, random: Random, clockRate: number, observer: StoreObserver) {
     this.#scheduler = scheduler;
@@ -98,13 +105,17 @@ export class SimStore {
   }
 
   /** Sends `call` from `node`. `reply` runs when and if the answer arrives; waiting no longer is the caller's affair. */
-  request(node: NodeIndex, call: StoreCall, reply: (answer: StoreAnswer) => void): void {
+  request(node: NodeIndex, call: StoreCall, reply: (answer: StoreAnswer) => void, knownEra = this.era): void {
     if (!this.#net.passesToStore(node) || this.#random.chance(this.trouble.loseRequest)) return;
+    const { era } = this;
     this.#scheduler.after(this.#delay(), () => {
-      const answer = this.trouble.down > 0 ? this.#whileDown() : this.#carryOut(call);
+      if (era !== this.era) return;
+      // Who does not know yet that this is another state may only read.
+      const isRefused = call.kind !== 'read' && knownEra !== era;
+      const answer = this.trouble.down > 0 ? this.#whileDown() : isRefused ? UNAVAILABLE : this.#carryOut(call);
       if (answer === null || !this.#net.passesFromStore(node) || this.#random.chance(this.trouble.loseReply)) return;
       this.#scheduler.after(this.#delay(), () => {
-        if (this.#net.passesFromStore(node)) reply(answer);
+        if (era === this.era && this.#net.passesFromStore(node)) reply(answer);
       });
     });
   }
@@ -119,6 +130,19 @@ export class SimStore {
     if (!this.registers.accepts(commit)) return false;
     this.administer(commit.put);
     return true;
+  }
+
+  /**
+   * Somebody puts the store back to what it was `agoMs` ago, or empties it (infinity). Nobody is told.
+   * @returns whether a leadership was forgotten by it
+   */
+  putBack(agoMs: number): boolean {
+    const before = this.#past.findLast(({ at }) => at <= this.#scheduler.now - agoMs);
+    const newest = this.registers.content.record;
+    this.era += 1;
+    this.#leases.clear();
+    this.registers.putBack(before?.state ?? null);
+    return newest !== null && this.registers.content.record?.revision !== newest.revision;
   }
 
   /** After an outage a new store leader gives every lease its whole time again (as etcd does), or goes on counting. */
@@ -196,6 +220,8 @@ export class SimStore {
   #change(apply: () => Revision): Revision {
     const before = this.registers.content;
     const at = apply();
+    this.#past.push({ at: this.#scheduler.now, state: this.registers.save() });
+    if (this.#past.length > PAST_KEPT) this.#past.shift();
     const after = this.registers.content;
     this.#observer.onStoreChange(before, after);
     this.#watchers.forEach((deliver, node) => {
@@ -212,8 +238,9 @@ export class SimStore {
   ): void {
     if (this.trouble.down > 0 || !this.#net.passesFromStore(node)) return;
     if (this.#random.chance(this.trouble.loseWatch)) return;
+    const { era } = this;
     this.#scheduler.after(this.#delay(), () => {
-      if (this.#net.passesFromStore(node)) deliver(content, at);
+      if (era === this.era && this.#net.passesFromStore(node)) deliver(content, at);
     });
   }
 }
