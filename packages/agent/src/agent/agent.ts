@@ -1,5 +1,6 @@
 /** One agent: its parts wired together, its turns, and its pulse. */
 
+import { mkdir } from 'node:fs/promises';
 import {
   acknowledgesNow,
   type ClusterConfig,
@@ -112,8 +113,9 @@ export class Agent {
     this.incarnation = parts.incarnation;
     this.engine = parts.engine;
     this.#log = parts.log;
-    this.#ring = new DecisionRing(config.runDir, config.logs.decisionsBytes);
-    this.#memoryFile = new MemoryFile(`${config.runDir}/store-memory.json`);
+    const stateDir = config.stateDir ?? config.runDir;
+    this.#ring = new DecisionRing(stateDir, config.logs.decisionsBytes);
+    this.#memoryFile = new MemoryFile(`${stateDir}/store-memory.json`);
     const runningMs = () => this.runningMs();
     const onChange = () => this.#runner.trigger();
     this.guard = parts.makeGuard?.(runningMs) ?? null;
@@ -182,6 +184,9 @@ export class Agent {
 
   /** Makes contact: store, session, peers. Nothing is decided yet. */
   async open(): Promise<void> {
+    const { stateDir } = this.config;
+    // What cannot be kept there is done without: the note in the data directory is what counts.
+    if (stateDir !== undefined) await mkdir(stateDir, { recursive: true, mode: 0o700 }).catch(() => undefined);
     for (const remembered of [await this.#noting.load(), await this.#memoryFile.load()]) {
       if (remembered !== null) this.link.remember(remembered);
     }

@@ -163,6 +163,8 @@ export const nodeConfigSchema = z.strictObject({
   secretsFile: path,
   /** Folder for locks, sockets and the ring of decisions; of this agent alone. */
   runDir: path,
+  /** Folder for what should survive a restart of the host: the store's memory and the ring of decisions. Default: `runDir`. */
+  stateDir: path.optional(),
   tags: tagsSchema.prefault({}),
   guard: guardSchema.prefault({}),
   logs: logsSchema.prefault({}),

@@ -123,6 +123,7 @@ function withAbsolutePaths(config: NodeConfig, folder: string): NodeConfig {
     ...config,
     secretsFile: at(config.secretsFile),
     runDir: at(config.runDir),
+    ...(config.stateDir === undefined ? {} : { stateDir: at(config.stateDir) }),
     store: absoluteStore(store, at),
     api: {
       ...api,
