@@ -17,14 +17,24 @@ const courses: readonly (readonly [string, readonly Fault[]])[] = [
   ['an older epoch, with a loss of power', powerLoss(7000)],
   ['an empty store, with a loss of power', powerLoss('all')],
   ['an intact store, with a loss of power', powerLoss(0)],
-  ['an empty store under a running primary', [{ at: 0, kind: 'store-put-back', agoMs: 'all', hosts: 'stay', forMs: 0 }]],
+  [
+    'an empty store under a running primary',
+    [{ at: 0, kind: 'store-put-back', agoMs: 'all', hosts: 'stay', forMs: 0 }],
+  ],
 ];
 
 for (const [name, faults] of courses) {
   test(`nothing is lost, and everybody is back in the end: ${name}`, () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const course = { everyMs: 45_000, faults };
-      const options = { flavour: null, nodes: 3, durationMs: 90_000, durability: 'sync', faults: null, course } as const;
+      const options = {
+        flavour: null,
+        nodes: 3,
+        durationMs: 90_000,
+        durability: 'sync',
+        faults: null,
+        course,
+      } as const;
       const drawn = drawScenario(seed, options);
       const { violations } = runScenario({ ...drawn, config: { ...drawn.config, whenShort: 'block' } }, 'quiet');
       assert.deepEqual(violations, [], `seed ${seed}`);
