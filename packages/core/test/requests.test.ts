@@ -480,9 +480,11 @@ test('a sealed node goes on with nothing but its request', () => {
 });
 
 test('a restart is refused where there is no server of ours; a new copy is made whatever the data is like', () => {
-  const engine = { kind: 'refused', problem: 'Its control file is damaged.' } as const;
+  const engine = { kind: 'refused', problem: 'Its control file is damaged.', data: 'damaged' } as const;
   assert.equal(outcomeOf(decideOn({ engine, store: { request: restart() } }))?.result, 'refused');
   assert.deepEqual(kindsOf(decideOn({ engine, store: { request: reinit() } })), ['clone', 'commit: close request']);
+  const { data: _, ...foreign } = engine;
+  assert.equal(outcomeOf(decideOn({ engine: foreign, store: { request: reinit() } }))?.result, 'refused', 'of others');
   assert.equal(outcomeOf(decideOn({ engine: absent, store: { request: restart() } }))?.result, 'refused');
   assert.deepEqual(kindsOf(decideOn({ engine: absent, store: { request: reinit() } })), [
     'clone',

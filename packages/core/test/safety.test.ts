@@ -419,7 +419,8 @@ always('data that is not ours is not touched', ({ obs, content, decision }) => {
   const expected = content?.identity?.value.systemId ?? null;
   const found = 'systemId' in obs.engine ? obs.engine.systemId : null;
   const foreign = expected !== null && found !== null && expected !== found;
-  if (foreign || obs.engine.kind === 'refused') assert.ok(!decision.commands.some(touches));
+  const refused = obs.engine.kind === 'refused' && obs.engine.data !== 'damaged';
+  if (foreign || refused) assert.ok(!decision.commands.some(touches));
 });
 
 always(

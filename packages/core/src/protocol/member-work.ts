@@ -6,12 +6,15 @@ import { act, freshPeer, type LedTurn, type Step } from './turn.ts';
 
 type Restart = Extract<OperatorRequest, { kind: 'restart' }>;
 
-/** A new copy, whatever the data here is like: it is moved aside. The request ends when the copy has begun, or could not. */
+/** A new copy, whatever this member's data is like: it is moved aside. What is not its own is never touched. The request ends when the copy has begun, or could not. */
 export function reinit(turn: LedTurn, request: Request): Step | null {
-  const { self, job } = turn.obs;
+  const { self, job, engine } = turn.obs;
   const text = `${self} is being copied anew; its old data is moved aside.`;
   // The copy has begun, but that was not written down: a second one would throw the first away.
   if (job?.kind === 'clone') return closeRequest(turn, request, 'done', text);
+  if (engine.kind === 'refused' && engine.data !== 'damaged') {
+    return closeRequest(turn, request, 'refused', `${engine.problem} Nothing was touched.`);
+  }
   const failure = failureOf(turn, request, 'clone');
   if (failure !== null) return closeRequest(turn, request, 'failed', `No copy was made: ${failure}`);
   if (job !== null || freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;

@@ -87,6 +87,7 @@ const engine: fc.Arbitrary<EngineState> = fc.oneof(
       { kind: 'absent' },
       { kind: 'incomplete' },
       { kind: 'refused', problem: 'Not ours.' },
+      { kind: 'refused', problem: 'Damaged.', data: 'damaged' },
     ),
   },
   {
