@@ -14,7 +14,6 @@ interface Given {
 
 /** A cluster that was founded and stopped again. */
 interface Stopped {
-  readonly leader: string;
   readonly replicas: readonly [string, string];
   readonly dataDirOf: (name: string) => string;
   /** A folder beside that of the cluster. */
@@ -37,7 +36,7 @@ async function stopped(t: TestContext, given: Given): Promise<Stopped> {
   const leader = await first.start();
   const [a = '', b = ''] = first.nodes.map(({ name }) => name).filter((name) => name !== leader);
   await first.stop();
-  return { leader, replicas: [a, b], dataDirOf: (name) => nodePaths(folder, name).dataDir, root, make, notices };
+  return { replicas: [a, b], dataDirOf: (name) => nodePaths(folder, name).dataDir, root, make, notices };
 }
 
 async function zero(file: string, from: number, bytes: number): Promise<void> {
@@ -51,7 +50,7 @@ const asidesOf = async (dataDir: string): Promise<readonly string[]> =>
   (await readdir(dirname(dataDir))).filter((name) => name.startsWith(`${basename(dataDir)}.aside-`));
 
 test('PostgreSQL: damaged members are copied anew, where their links lead; without one the others are a cluster', async (t) => {
-  const { leader, replicas, dataDirOf, root, make, notices } = await stopped(t, { engine: 'postgres' });
+  const { replicas, dataDirOf, root, make, notices } = await stopped(t, { engine: 'postgres' });
   const [linked, dry] = [dataDirOf(replicas[0]), dataDirOf(replicas[1])];
   const [real, log] = [join(root, 'big', 'data'), join(root, 'wal', 'log')];
   for (const path of [real, log]) await mkdir(dirname(path), { recursive: true });
@@ -75,7 +74,7 @@ test('PostgreSQL: damaged members are copied anew, where their links lead; witho
   await cluster.stop();
   // Somebody else's data: nothing is ever done to it.
   await rm(join(real, 'understudy.json'));
-  assert.equal(await (await make()).start({ whole: 'wanted', timeoutMs: 20_000 }), leader);
+  assert.notEqual(await (await make()).start({ whole: 'wanted', timeoutMs: 20_000 }), replicas[0]);
   assert.match(notices.join(), new RegExp(`goes on without.*${replicas[0]}`));
 });
 
