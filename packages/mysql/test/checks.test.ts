@@ -83,6 +83,9 @@ describe('lag', () => {
     assert.equal(watch.lagMs, 3000);
     watch.look(at(30n), at(20n), 5000);
     assert.equal(watch.lagMs, 0);
+    watch.look(at(40n), at(20n), 6000);
+    watch.look(at(25n), at(25n), 9000);
+    assert.equal(watch.lagMs, 0, 'the rest was thrown away when the leader changed');
   });
 });
 

@@ -14,7 +14,7 @@ export class LagWatch {
   look(position: Position | null, applied: Position, nowMs = monotonicMs()): void {
     if (position === null) return;
     const goal = this.#goal;
-    if (goal === null || contains(applied, goal.position)) {
+    if (goal === null || contains(applied, goal.position) || isDropped(goal.position, position, applied)) {
       this.#goal = { position, sinceMs: nowMs };
       this.#lagMs = 0;
     } else {
@@ -27,3 +27,7 @@ export class LagWatch {
     this.#lagMs = 0;
   }
 }
+
+/** What was received of a former leader and thrown away is never applied: who has applied all that there is does not lag. */
+const isDropped = (goal: Position, received: Position, applied: Position): boolean =>
+  contains(applied, received) || !contains(received, goal);
