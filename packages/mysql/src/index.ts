@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
 import { OutgoingCopy } from './clone/outgoing.ts';
@@ -46,6 +47,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
   const programs = await findPrograms(options);
   const catalog = await readCatalog(programs, options);
   refuseParameters(options, catalog, programs);
+  refuseAddress(options, programs);
   const dialect = dialectOf(catalog, programs.version);
   const paths = pathsOf(options);
   const { dataDir, runAs: owner, cluster } = options;
@@ -101,6 +103,14 @@ export async function checkNodeParameters(
 ): Promise<readonly ParameterProblem[]> {
   const programs = await findPrograms(options);
   return parameterProblems(options.parameters, await readCatalog(programs, options), programs.flavour);
+}
+
+/** MySQL's CLONE takes host names and IPv4 addresses as its donor, nothing else: no member could be copied from here. */
+function refuseAddress({ listen }: MysqlOptions, { flavour }: ServerPrograms): void {
+  if (flavour !== 'mysql' || !isIPv6(listen.host) || listen.host === '::') return;
+  const text = `MySQL cannot be copied from the address ${listen.host}: its CLONE takes no IPv6 address.`;
+  const next = 'Give a host name that resolves to it as the address of the server (every member must resolve it).';
+  throw new EngineError('ENGINE_DATA_REFUSED', `${text} ${next}`, 'unsafe');
 }
 
 /** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */

@@ -31,6 +31,10 @@ for (const server of await testServers(testServerNames)) {
         } finally {
           await new Promise((resolve) => other.close(resolve));
         }
+        const listen = { host: '::1', port: node.port };
+        const onSix = createMysqlEngine({ ...node.input, listen }).then((engine) => engine.close('leave-running'));
+        if (server.flavour === 'mariadb') await onSix;
+        else await assert.rejects(onSix, /CLONE takes no IPv6 address.* host name/);
         const userConfig = `${node.input.dataDir}.cnf`;
         await writeFile(userConfig, '[mysqld]\nmax_connections = 77\nsync-binlog = 0\n', { mode: 0o644 });
         const engine = await createMysqlEngine({ ...node.input, userConfig });
