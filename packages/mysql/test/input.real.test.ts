@@ -103,7 +103,7 @@ for (const server of servers) {
             : "install soname 'simple_password_check'",
         ]);
         // One that an account has already is not looked at again where that can be seen.
-        await node.reopen({ secrets: { ...testSecrets, replication: 'another' } });
+        await node.reopen({ secrets: { ...testSecrets, replication: 'anotherpassword' } });
         await stage.run(node, { kind: 'provision' });
         const { error } = await failureOf(node);
         assert.equal(error.code, 'ENGINE_DATA_REFUSED');
