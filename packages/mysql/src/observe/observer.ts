@@ -160,6 +160,7 @@ export class Observer {
       const state = facts.voids.length === 0 ? seen : { ...seen, voids: facts.voids };
       return blocked === null ? state : { ...state, blocked };
     }
+    this.#noteReceiving(reading);
     this.#applier.look(null, 'nothing');
     this.#instance.lag.reset();
     const replicas = await this.#replicas.look(session, reports, applied);
@@ -185,6 +186,14 @@ export class Observer {
       outside.note('opened', `${text} ${pauseAdvice}`);
     }
     return found;
+  }
+
+  /** A leader receives from nobody: what comes in beside its clients' writes is told, and left alone. */
+  #noteReceiving({ channel, others }: Reading): void {
+    const running = [channel, ...others].find((each) => each !== null && each.receiver !== 'stopped');
+    if (running === undefined || running === null) return;
+    const text = `This leader was told from outside to receive from ${running.host}:${running.port}: what that sends becomes part of the cluster's history. Stop it (STOP REPLICA, STOP SLAVE) if that is not wanted.`;
+    this.#instance.outside.note('receives', `${text} ${pauseAdvice}`);
   }
 
   /**
