@@ -58,6 +58,17 @@ for (const server of await testServers(names)) {
         for (const variable of [timeout, alone, 'event_scheduler']) await named(leader, new RegExp(variable));
         assert.equal(await client.write(2), 'acknowledged');
 
+        const mine = isMysql
+          ? [
+              "change replication source to source_host = '127.0.0.1', source_port = 1, source_user = 'x'",
+              'start replica io_thread',
+            ]
+          : ["change master to master_host = '127.0.0.1', master_port = 1, master_user = 'x'", 'start slave io_thread'];
+        await leader.sql(mine);
+        assert.equal((await stage.state(leader)).kind, 'primary');
+        await named(leader, /leader was told from outside to receive from 127\.0\.0\.1:1/);
+        await leader.sql(isMysql ? ['stop replica', 'reset replica all'] : ['stop slave', 'reset slave all']);
+
         // An agent that dies while it hands over leaves a server that is closed, and no less the leader.
         let died = false;
         await leader.reopen({
