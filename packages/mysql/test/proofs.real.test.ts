@@ -179,7 +179,7 @@ function foreignStarts(flavour: string, port: number): readonly (readonly string
 const besides = (flavour: string, port: number): readonly string[] =>
   isMariadb(flavour)
     ? [...named(flavour, port), "start slave 'mine' io_thread"]
-    : [...named(flavour, port), "start replica io_thread for channel 'mine'"];
+    : ["start replica io_thread for channel 'mine'"];
 
 const named = (flavour: string, port: number): readonly string[] =>
   isMariadb(flavour)
