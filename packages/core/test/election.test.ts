@@ -88,7 +88,7 @@ test('a quorum of seals and the most advanced position: this node takes the lead
     opened: null,
     durability: 'sync',
     cause: 'leader-lost',
-    lostBySilence: n1,
+    lostBySilence: process1(n1),
   };
   assert.deepEqual(recordIn(decision), next);
   const promote = commandOf(decision, 'promote');

@@ -152,7 +152,13 @@ test('of equals that one leads that has less left to apply', () => {
 
 /** n2 has led epoch 5 for `ledMs`, after nothing was heard of n1. */
 function afterSilence(ledMs: number, change: ObservationChange = {}) {
-  const record = { leader: n2, incarnation: process1(n2), rule: any(1, n1, n3), lostBySilence: n1, unrest: 1 };
+  const record = {
+    leader: n2,
+    incarnation: process1(n2),
+    rule: any(1, n1, n3),
+    lostBySilence: process1(n1),
+    unrest: 1,
+  };
   return decideOn(
     {
       engine: primary({
@@ -174,7 +180,10 @@ test('a leader that is heard again at once after it was replaced for its silence
   assert.equal(recordIn(decision).lostBySilence, undefined);
 });
 
-test('one that comes back later was', () => {
+test('one that comes back later was, and so was one whose process is another', () => {
+  const restarted = fresh(n1, replica({ upstream: n2 }), { incarnation: process1(n3) });
+  const peers = { [n1]: restarted, [n3]: fresh(n3, replica({ upstream: n2 }), { incarnation: process1(n2) }) };
+  assert.equal(codeOf(afterSilence(0, { peers })), 'leading');
   assert.equal(codeOf(afterSilence(3000)), 'leading');
 });
 

@@ -64,7 +64,7 @@ export const recordSchema: z.ZodType<LeadershipRecord> = z.object({
   /** Absent in what agents wrote before suspicion could become slower. */
   floor: positionSchema.optional(),
   unrest: z.number().int().min(0).max(1_000_000).optional(),
-  lostBySilence: memberIdSchema.optional(),
+  lostBySilence: incarnationSchema.optional(),
 });
 
 /** Which leadership somebody has seen, in which store. */

@@ -402,10 +402,10 @@ function overrodeBy({ record }: LedTurn, proof: Proof): Pick<LeadershipRecord, '
 
 /** What the next record says of how restless the cluster is. */
 function carriedOn(turn: LedTurn, proof: Proof): Pick<LeadershipRecord, 'unrest' | 'lostBySilence'> {
-  const { unrest, leader } = turn.record.value;
+  const { unrest, leader, incarnation } = turn.record.value;
   const isSilent =
     proof.kind === 'seals' && turn.obs.peers.get(leader)?.kind === 'silent' && dueHandover(turn) === null;
-  return { ...(unrest === undefined ? {} : { unrest }), ...(isSilent ? { lostBySilence: leader } : {}) };
+  return { ...(unrest === undefined ? {} : { unrest }), ...(isSilent ? { lostBySilence: incarnation } : {}) };
 }
 
 function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {

@@ -1,5 +1,5 @@
 import { contains } from '../position/position.ts';
-import { elapsedMs, type MemberId } from '../values/brand.ts';
+import { elapsedMs, type Incarnation, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
 import { unfitness } from './acker-choice.ts';
 import { enoughThere } from './ackers.ts';
@@ -22,8 +22,9 @@ export function noteUnrest(turn: LedTurn): Step | null {
   const { unrest = 0, lostBySilence, epoch, phase } = record.value;
   if (phase !== 'open') return null;
   const ledMs = memory.ledSince?.epoch === epoch ? elapsedMs(memory.ledSince.since, obs.now) : 0;
-  if (lostBySilence !== undefined && ledMs < FALSE_ALARM_MS && freshPeer(turn, lostBySilence) !== null) {
-    return act('false-alarm', `${lostBySilence} was silent, and is heard again: it was not lost.`, [
+  const back = ledMs < FALSE_ALARM_MS ? heardAgain(turn, lostBySilence) : null;
+  if (back !== null) {
+    return act('false-alarm', `${back} was silent, and is heard again: it was not lost.`, [
       commitRecord(turn, 'note false alarm', { unrest: unrest + 1, lostBySilence: undefined }),
     ]);
   }
@@ -35,6 +36,12 @@ export function noteUnrest(turn: LedTurn): Step | null {
     [commitRecord(turn, 'note calm', { unrest: unrest - 1 })],
     { calmSince: null },
   );
+}
+
+/** The member whose process of that name is heard now. One that was started since was really gone. */
+function heardAgain(turn: LedTurn, lost: Incarnation | undefined): MemberId | null {
+  if (lost === undefined) return null;
+  return [...turn.obs.peers.keys()].find((member) => freshPeer(turn, member)?.incarnation === lost) ?? null;
 }
 
 /**

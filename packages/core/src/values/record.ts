@@ -35,8 +35,8 @@ export interface LeadershipRecord {
   readonly overrode?: Epoch | undefined;
   /** How often of late a leader was replaced that was not lost, or that nobody could replicate from; absent: never. Makes suspicion slower. */
   readonly unrest?: number | undefined;
-  /** The leader before this one, if it was given up because nothing was heard of it, and while that may still turn out to be wrong. */
-  readonly lostBySilence?: MemberId | undefined;
+  /** The process that led before, if it was given up because nothing was heard of it, and while that may still turn out to be wrong. */
+  readonly lostBySilence?: Incarnation | undefined;
 }
 
 /** Whether nobody can be acknowledged any more under `record` once `sealed` have stopped, and every acknowledged write is on one of them. */
