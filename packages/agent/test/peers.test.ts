@@ -99,6 +99,23 @@ describe('peer stream', () => {
     await eventually('second position', () => (isDeepStrictEqual(positionOf(stream), at(2)) ? true : null));
   });
 
+  it('takes a peer that beats and decides nothing any more for silent, until it does again', async (context) => {
+    const hub = new EventHub();
+    const { url } = await serve(context, hub);
+    hub.publish(report(1), performance.now());
+    const stream = listen(context, url);
+    await eventually('first report', () => positionOf(stream));
+    hub.beat(performance.now(), 8_000);
+    hub.publish(report(2), performance.now());
+    hub.beat(performance.now());
+    await eventually('second position', () => (isDeepStrictEqual(positionOf(stream), at(2)) ? true : null));
+    hub.beat(performance.now(), 8_001);
+    const view = await eventually('silent', () => (stream.view().kind === 'silent' ? stream.view() : null));
+    assert.ok(view.kind === 'silent' && view.silentMs >= 8_001);
+    hub.beat(performance.now());
+    await eventually('fresh again', () => positionOf(stream));
+  });
+
   it('notices a peer whose process is gone: refusing, with what was last known', async (context) => {
     const hub = new EventHub();
     const { url, server } = await serve(context, hub);

@@ -98,6 +98,8 @@ export class Agent {
   #pulse: NodeJS.Timeout | null = null;
   readonly #upkeep = new Upkeep();
   #stalledMs = 0;
+  /** Since when the present turn has waited for something that is no command, in running time; null while it does not. */
+  #waitsSince: number | null = null;
   #leaving: 'yes' | 'no' = 'no';
   #logged = '';
   /** For metrics. */
@@ -253,7 +255,7 @@ export class Agent {
     const now = monotonicMs();
     this.#noticeStall();
     this.#guarding.pulse();
-    this.hub.beat(now);
+    this.hub.beat(now, this.#waitsSince === null ? 0 : this.runningMs() - this.#waitsSince);
     this.peers.tick();
     this.#runner.trigger();
   }
@@ -280,6 +282,7 @@ export class Agent {
   /** One turn: look, decide, tell, act. Never throws. */
   async #turn(): Promise<number> {
     const startedAt = monotonicMs();
+    this.#waitsSince = this.runningMs();
     try {
       const observed = await this.#look();
       const { observation } = observed;
@@ -288,7 +291,10 @@ export class Agent {
       this.#memory = decision.memory;
       this.#ring.note(observation, before, decision);
       this.#tell(observed, decision);
+      // Commands have deadlines of their own, and are waited for on purpose.
+      this.#waitsSince = null;
       const end = await this.#act(observed, decision);
+      this.#waitsSince = this.runningMs();
       await this.#noting.after(observation.engine, observation.job);
       if (end.kind === 'nothing-to-do') await this.#housekeep(observed);
       return this.#tempo.next(end, isBusy(observation, decision), this.runningMs());
@@ -296,6 +302,7 @@ export class Agent {
       this.#log.error({ err: error }, 'a turn failed; this is a mistake in Understudy');
       return 1_000;
     } finally {
+      this.#waitsSince = null;
       this.counters.turns++;
       this.counters.turnMs += monotonicMs() - startedAt;
     }

@@ -80,10 +80,13 @@ export class EventHub {
     if (this.#subscribers.size > 0) this.#send(formatReport(nowMs, report));
   }
 
-  /** To be called once a tick. */
-  beat(nowMs: number): void {
+  /**
+   * To be called once a tick.
+   * @param stuckMs for how long a turn has waited for something that is no command
+   */
+  beat(nowMs: number, stuckMs = 0): void {
     if (this.#report === null || this.#subscribers.size === 0) return;
-    this.#send(formatBeat(this.#nextBeat(this.#report, nowMs)));
+    this.#send(formatBeat(this.#nextBeat(this.#report, nowMs, Math.round(stuckMs))));
   }
 
   close(): void {
@@ -91,7 +94,7 @@ export class EventHub {
     this.#subscribers.clear();
   }
 
-  #nextBeat(report: PeerReport, nowMs: number): Beat {
+  #nextBeat(report: PeerReport, nowMs: number, stuckMs: number): Beat {
     const { position, replayed } = positionsOf(report.live.engine);
     const positionText = keyOf(position);
     const replayedText = keyOf(replayed);
@@ -100,6 +103,7 @@ export class EventHub {
       ...(position !== null && positionText !== this.#position ? { position } : {}),
       ...(replayed !== null && replayedText !== this.#replayed ? { replayed } : {}),
       replayLagMs: report.extra.replayLagMs,
+      ...(stuckMs > 0 ? { stuckMs } : {}),
     };
     this.#position = positionText;
     this.#replayed = replayedText;

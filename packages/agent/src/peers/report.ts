@@ -42,6 +42,8 @@ export interface Beat {
   readonly position?: Position;
   readonly replayed?: Position;
   readonly replayLagMs?: number | null;
+  /** For how long a turn of the sender has waited for something that is no command: it decides nothing meanwhile. */
+  readonly stuckMs?: number;
 }
 
 export type StreamMessage =
@@ -54,6 +56,7 @@ const beatMessageSchema = z.object({
   position: positionSchema.optional(),
   replayed: positionSchema.optional(),
   replayLagMs: z.number().nullable().optional(),
+  stuckMs: z.number().min(0).optional(),
 });
 
 /** The server-sent event of a report. */
@@ -107,6 +110,7 @@ function withoutUndefined(beat: z.infer<typeof beatMessageSchema>): Beat {
     ...(beat.position === undefined ? {} : { position: beat.position }),
     ...(beat.replayed === undefined ? {} : { replayed: beat.replayed }),
     ...(beat.replayLagMs === undefined ? {} : { replayLagMs: beat.replayLagMs }),
+    ...(beat.stuckMs === undefined ? {} : { stuckMs: beat.stuckMs }),
   };
 }
 

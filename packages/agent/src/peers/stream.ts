@@ -35,6 +35,8 @@ export interface PeerStreamOptions {
 const CONNECT_TIMEOUT_MS = 750;
 /** An open stream that says nothing for this long is given up: behind a healed partition a new connection is faster. */
 const IDLE_MS = 1_500;
+/** An agent that has decided nothing for this long, whatever it says, says nothing of its server. All that it waits for has shorter deadlines. */
+const WEDGED_MS = 8_000;
 /** Fewer refusals than this, or over a shorter time, may be a restart of the agent. */
 const REFUSALS = 2;
 const REFUSED_FOR_MS = 100;
@@ -49,6 +51,7 @@ export class PeerStream {
   #request: ClientRequest | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
+  #stuckMs = 0;
 
   constructor(options: PeerStreamOptions) {
     this.#options = options;
@@ -72,8 +75,9 @@ export class PeerStream {
       const forMs = now - this.#refusals.sinceMs;
       if (forMs >= REFUSED_FOR_MS) return { kind: 'refusing', last, forMs };
     }
-    const silentMs = Math.max(0, now - this.#heardMs);
-    if (this.#connected && last !== null && silentMs <= this.#options.freshMs()) {
+    const wedgedMs = this.#stuckMs > WEDGED_MS ? this.#stuckMs : 0;
+    const silentMs = Math.max(0, now - this.#heardMs) + wedgedMs;
+    if (this.#connected && last !== null && wedgedMs === 0 && silentMs <= this.#options.freshMs()) {
       return { kind: 'fresh', live: last, silentMs };
     }
     return { kind: 'silent', last, silentMs };
@@ -145,6 +149,7 @@ export class PeerStream {
     const message = parseStreamMessage(event, data);
     if (message === null) return;
     this.#backoff.reset();
+    this.#stuckMs = message.kind === 'beat' ? (message.beat.stuckMs ?? 0) : 0;
     if (message.kind === 'report') {
       if (message.report.live.member !== this.#options.member) {
         throw new Error(`answers for ${message.report.live.member}`);
