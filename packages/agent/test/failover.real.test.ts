@@ -163,4 +163,65 @@ describe('three nodes', { timeout: 240_000 }, () => {
     assert.equal((await cluster.status(leader)).epoch, status.epoch, 'nobody was elected');
     await allIsThere(after);
   });
+
+  const leaderNow = async (): Promise<TestNode> => {
+    const from = await eventually('somebody who answers', async () => {
+      for (const node of cluster.nodes) {
+        const seen = await cluster.status(node).catch(() => null);
+        if (seen?.phase === 'open' && seen.leader !== null) return cluster.node(seen.leader);
+      }
+      return null;
+    });
+    return cluster.ready(from, 2);
+  };
+  const othersThan = (...nodes: readonly TestNode[]): readonly TestNode[] =>
+    cluster.nodes.filter((node) => !nodes.includes(node));
+
+  async function killHost(node: TestNode): Promise<void> {
+    const processes = [
+      await cluster.guardProcess(node),
+      await cluster.agentProcess(node),
+      await cluster.serverProcess(node),
+    ];
+    for (const each of processes) if (each !== null) killTree(each);
+  }
+
+  /** Another leader than `old`, as `by` sees it. */
+  const replaced = (by: TestNode, old: TestNode) =>
+    eventually(`another leader than ${old.name}`, async () => {
+      const seen = await cluster.status(by);
+      return seen.phase === 'open' && seen.leader !== null && seen.leader !== old.name ? seen : null;
+    });
+
+  async function setLease(node: TestNode, leaseTtlMs: number | null): Promise<void> {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const answer = await fetch(`${node.apiUrl}/config`, {
+      method: 'PATCH',
+      headers,
+      body: JSON.stringify({ leaseTtlMs }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+
+  it('elect without an acker whose agent is dead while its server goes on receiving', async () => {
+    const leader = await leaderNow();
+    await setLease(leader, 3000);
+    const [mute, heir] = othersThan(leader);
+    assert.ok(mute !== undefined && heir !== undefined);
+    for (const each of [await cluster.guardProcess(mute), await cluster.agentProcess(mute)]) {
+      assert.ok(each !== null);
+      signal(each, 'SIGKILL');
+    }
+    await eventually('a rule without it', async () => {
+      const seen = await cluster.status(leader);
+      return seen.moving === null && seen.rule?.members.join() === heir.name ? true : null;
+    });
+    assert.notEqual(await cluster.serverProcess(mute), null, 'its server still runs');
+    await eventually('a write', write);
+    await killHost(leader);
+    assert.equal((await replaced(heir, leader)).leader, heir.name);
+    for (const node of [mute, leader]) cluster.start(node);
+    await allIsThere(await cluster.ready(heir, 2));
+    await setLease(heir, null);
+  });
 });
