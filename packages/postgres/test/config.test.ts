@@ -103,6 +103,23 @@ describe('parameters', () => {
       .join('\n'),
   );
 
+  it('that void the promise are refused by name, at any value but the safe one', () => {
+    const switches = ['fsync', 'full_page_writes', 'zero_damaged_pages', 'ignore_checksum_failure', 'data_sync_retry'];
+    const known = parseCatalog(switches.map((name) => [name, 'sighup', 'x', 'BOOLEAN', 'TRUE'].join('\t')).join('\n'));
+    const unsafe = {
+      fsync: 'off',
+      FULL_PAGE_WRITES: 'no',
+      zero_damaged_pages: 'on',
+      ignore_checksum_failure: '1',
+      data_sync_retry: 'true',
+    };
+    const { good, problems } = checkParameters(unsafe, 'the cluster', known);
+    assert.deepEqual(good, {});
+    assert.equal(problems.length, 5);
+    assert.match(problems[0] ?? '', /fsync of the cluster must not be off: .*loses power/);
+    assert.deepEqual(checkParameters({ fsync: 'on', zero_damaged_pages: 'off' }, 'n', known).problems, []);
+  });
+
   it('pass when the server would take them', () => {
     const given = {
       Work_Mem: '64MB',

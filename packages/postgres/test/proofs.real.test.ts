@@ -61,8 +61,16 @@ describe('who may acknowledge', () => {
       assert.deepEqual(proven.acks.running, rule);
       await leader.engine().maintain(stage.context(leader));
       assert.match((await leader.engine().observe()).details.warnings.join('\n'), /application_name "N2\./);
-      for (const stranger of strangers) stranger.leave();
       await client.close();
+      // A reader with our own role, which never confirms the end of the log: a handover does not wait for it.
+      strangers.push(await Stranger.join(leader, 'backup', 'replication'));
+      assert(
+        strangers.every(({ isThere }) => isThere),
+        'nobody else was ended',
+      );
+      await stage.run(leader, { kind: 'stop', mode: 'handover' });
+      await stage.until(leader, 'stopped', ({ position }) => position !== null);
+      await Promise.all(strangers.map(({ ended }) => ended));
     }));
 });
 

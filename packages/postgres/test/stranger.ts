@@ -19,9 +19,16 @@ export class Stranger {
     });
   }
 
-  static async join(node: ConformanceNode, applicationName: string): Promise<Stranger> {
-    const login = { user: 'postgres', password: testSecrets.superuser, database: 'postgres' };
-    const as = { application_name: applicationName, replication: 'database' };
+  static async join(
+    node: ConformanceNode,
+    applicationName: string,
+    role: 'superuser' | 'replication' = 'superuser',
+  ): Promise<Stranger> {
+    const login =
+      role === 'superuser'
+        ? { user: 'postgres', password: testSecrets.superuser, database: 'postgres' }
+        : { user: 'understudy_replication', password: testSecrets.replication, database: 'replication' };
+    const as = { application_name: applicationName, replication: role === 'superuser' ? 'database' : 'true' };
     const client = new pg.Client({ ...login, ...as, host: node.host, port: node.port });
     const stranger = new Stranger(client);
     await client.connect();
@@ -46,9 +53,5 @@ export class Stranger {
     status.write('r', 5);
     for (const offset of [6, 14, 22]) status.writeBigUInt64BE(0x7fff_0000_0000n, offset);
     this.#client.connection.stream.write(status);
-  }
-
-  leave(): void {
-    this.#client.connection.stream.destroy();
   }
 }
