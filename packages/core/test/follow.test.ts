@@ -261,6 +261,30 @@ test('a server that does not start is started seldom, and its last words are tol
   assert.deepEqual(kindsOf(decideOn({ engine, failures: failed(9500, 8000) })), ['start']);
 });
 
+test('a server whose recovery waits for a restart gets it, as soon as the leader can do without it', () => {
+  const parked = replica({ parked: 'max_connections is 100 here and was 300 on the primary' });
+  const streams = (member: typeof n2) => ({ member, kind: 'streaming', confirmed: at(5, 4500), silentMs: 0 }) as const;
+  const peers = (members: readonly (typeof n2)[], other: EngineState = replica()) => ({
+    [n1]: fresh(n1, primary({ replicas: members.map(streams) })),
+    [n3]: fresh(n3, other),
+  });
+  const needed = decideOn({ engine: parked, peers: peers([n2]) });
+  assert.equal(codeOf(needed), 'parked');
+  assert.deepEqual(needed.commands, []);
+  assert.match(needed.reasons[0]?.text ?? '', /max_connections.*nobody else/);
+  assert.deepEqual(kindsOf(decideOn({ engine: parked, peers: peers([n2, n3]) })), ['restart']);
+  const both = peers([n2, n3], parked);
+  assert.deepEqual(kindsOf(decideOn({ engine: parked, peers: both })), ['restart'], 'the first of two');
+  const behind = { [n1]: fresh(n1, primary({ replicas: [n2, n3].map(streams) })), [n2]: fresh(n2, parked) };
+  assert.deepEqual(decideOn({ self: n3, engine: parked, peers: behind }).commands, [], 'the second waits');
+  const alone = { ...parked, receiver: { kind: 'broken', cause: 'unknown' } } as const;
+  assert.deepEqual(
+    kindsOf(decideOn({ engine: alone, peers: peers([]) })),
+    ['restart'],
+    'who streams nothing is not needed',
+  );
+});
+
 test('data that is not ours is reported and left alone', () => {
   const refused = decideOn({ engine: { kind: 'refused', problem: 'It was made by PostgreSQL 9.6.' } });
   assert.equal(codeOf(refused), 'data-refused');

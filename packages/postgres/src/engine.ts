@@ -138,6 +138,7 @@ export class PostgresEngine implements Engine {
   async #execute(command: EngineCommand, context: ClusterContext): Promise<void> {
     const instance = this.#instance;
     instance.config.learn(context);
+    this.#observer.attempt.learn(context.members);
     if (!(await this.#mayRun(command))) return;
     switch (command.kind) {
       case 'initialize':

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { KEEP_END } from '@understudy/core';
+import { ALONE, KEEP_END } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
 import { postgresHarness, serversOf } from './harness.ts';
 import { sql, withClient } from './sql.ts';
@@ -99,5 +99,56 @@ describe('settings with which a server does not start', { concurrency: 2 }, () =
       await stage.until(node, 'stopped');
       const message = await failureOf(stage, node, {});
       assert.match(message, /ALTER SYSTEM .*could not access file "gone".*postgresql\.auto\.conf:\d+/);
+    }));
+});
+
+describe('why a replica gets no further', { concurrency: 2 }, () => {
+  it('a limit that the primary raised is named, and a restart puts it right', () =>
+    onStage(harness, 2, async (stage) => {
+      const [leader, replica] = [await stage.build(1), stage.node(2)];
+      const parameters = { max_connections: '150' };
+      await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
+      await leader.engine().execute({ kind: 'restart' }, { ...stage.context(leader), parameters });
+      await stage.until(leader, 'replica');
+      await stage.position(leader);
+      await stage.promote(leader, ALONE);
+      await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() });
+      const state = await stage.until(replica, 'replica', ({ parked }) => parked !== undefined);
+      assert.match(state.parked ?? '', /max_connections is 100 here and was 150 on the primary/);
+      assert.equal(state.blocked, state.parked, 'it cannot be opened');
+      await stage.run(replica, { kind: 'restart' });
+      await stage.until(replica, 'replica', ({ parked }) => parked === undefined);
+      await stage.follow(replica, leader);
+      assert.deepEqual(await sql(replica, 'show max_connections'), [{ max_connections: '150' }]);
+    }));
+
+  it('log that the leader has removed, and a refused login, are found without any log of the server', () =>
+    onStage(harness, 2, async (stage) => {
+      const [leader, replica] = [await stage.build(1), stage.node(2)];
+      await alterSystem(replica, 'log_min_messages = panic');
+      await stage.run(replica, { kind: 'stop', mode: 'orderly' });
+      await stage.until(replica, 'stopped');
+      await withClient(leader, async (client) => {
+        await client.query('alter system set wal_keep_size = 0');
+        await client.query('select pg_reload_conf()');
+        await client.query('set synchronous_commit = local');
+        await client.query("select pg_drop_replication_slot('understudy_n2')");
+        for (let round = 0; round < 3; round++) {
+          await client.query('create table filler as select 1; drop table filler');
+          await client.query('select pg_switch_wal()');
+          await client.query('checkpoint');
+        }
+      });
+      await stage.startFenced(replica);
+      await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() });
+      const broken = (cause: string) =>
+        stage.until(replica, 'replica', ({ receiver }) => receiver.kind === 'broken' && receiver.cause === cause);
+      await broken('wal-removed');
+      await withClient(leader, async (client) => {
+        await client.query('set synchronous_commit = local');
+        await client.query('alter role understudy_replication nologin');
+      });
+      const { receiver } = await broken('login');
+      assert.match(receiver.kind === 'broken' ? (receiver.detail ?? '') : '', /not permitted to log in/);
     }));
 });

@@ -98,6 +98,7 @@ export const engineStateSchema: z.ZodType<EngineState> = z.discriminatedUnion('k
     upstream: memberIdSchema.nullable(),
     receiver: receiverSchema,
     blocked: sentence.optional(),
+    parked: sentence.optional(),
     voids: voidsSchema,
   }),
   z.object({

@@ -7,7 +7,7 @@ import type { Observation } from '../values/observation.ts';
 import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
-import { follow, rememberRefusal, rememberStopped, replaceUnopened } from './follow.ts';
+import { follow, rememberRefusal, rememberStopped, replaceUnopened, unpark } from './follow.ts';
 import { failedPromotion, fence, lead, leaderDown } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { leave, nothingToLeave } from './leave.ts';
@@ -63,6 +63,7 @@ const RULES: readonly Rule<LedTurn>[] = [
   lead,
   memberRequests,
   leaderDown,
+  unpark,
   replicaInElection,
   sealing,
 ];

@@ -177,6 +177,8 @@ function attach(turn: LedTurn, engine: Replica): Step {
   const place = placeOf(turn, engine);
   const upstream = place.kind === 'under' ? place.upstream : leader;
   const isOnIt = engine.upstream === upstream && engine.receiver.kind === 'streaming';
+  if (isOnIt && engine.parked !== undefined)
+    return wait('parked', `${parkedText(engine.parked)} ${neededNow(turn) ?? 'That is tried again soon.'}`);
   if (isOnIt && (place.kind === 'leader' || !hasDiverged(turn, engine.position))) {
     return wait(
       'following',
@@ -271,7 +273,8 @@ function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): S
     const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
     return renew(turn, detail ?? `${leader} no longer has the log that this node needs (${cause}).`);
   }
-  return wait('connecting', `No stream from ${leader} yet (${cause}).`);
+  const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
+  return wait('connecting', `No stream from ${leader} yet (${detail === undefined ? cause : `${cause}: ${detail}`}).`);
 }
 
 /**
@@ -311,3 +314,34 @@ function renew(turn: LedTurn, why: string): Step {
   }
   return copy(turn, why);
 }
+
+/**
+ * Starts a server again whose recovery stands still until then. It still acknowledges what it receives, so that waits while the leader needs
+ * it, and while another one is at it.
+ */
+export function unpark(turn: LedTurn): Step | null {
+  const { obs } = turn;
+  if (obs.engine.kind !== 'replica' || obs.engine.parked === undefined) return null;
+  if (obs.job !== null || turn.content.paused || startPause(obs) !== null) return null;
+  if (obs.engine.receiver.kind === 'streaming' && neededNow(turn) !== null) return null;
+  return act('parked', parkedText(obs.engine.parked), [{ kind: 'restart' }]);
+}
+
+const parkedText = (why: string): string => `The server must be started again: ${why}.`;
+
+/** Why a parked replica that streams is not started again at this moment; null when it may be. */
+function neededNow(turn: LedTurn): string | null {
+  const { self, peers } = turn.obs;
+  const { rule, leader } = turn.record.value;
+  const live = freshPeer(turn, leader)?.engine;
+  const others = (live?.kind === 'primary' ? live.replicas : []).filter(
+    ({ member, kind }) => member !== self && kind === 'streaming' && rule.members.includes(member),
+  );
+  if (rule.members.includes(self) && others.length < rule.required)
+    return `${leader} has nobody else to acknowledge meanwhile.`;
+  const first = [...peers.keys()].find((member) => member < self && isParked(freshPeer(turn, member)?.engine));
+  return first === undefined ? null : `${first} comes first.`;
+}
+
+const isParked = (engine: EngineState | undefined): boolean =>
+  engine?.kind === 'replica' && engine.parked !== undefined;

@@ -90,6 +90,8 @@ export type EngineState =
       readonly receiver: Receiver;
       /** Why what it received cannot be applied, so that it cannot be opened now: half a sentence for people. Its position counts all the same. */
       readonly blocked?: string | undefined;
+      /** Why it applies nothing more until its server is started again, which puts that right: half a sentence for people. */
+      readonly parked?: string | undefined;
       /** What of this server voids the promise, read from the server itself; left out: nothing. */
       readonly voids?: readonly PromiseVoid[] | undefined;
     }

@@ -67,6 +67,7 @@ export const REASON_CODES = [
   'log-removed',
   'opened',
   'operator-failover',
+  'parked',
   'paused',
   'promoting',
   'promotion-abandoned',

@@ -32,7 +32,7 @@ export async function enterMember(instance: Instance, from: Member, role: 'repli
   const session = await pollUntil(
     async () => {
       try {
-        return await open(instance, from, role);
+        return await openOnce(instance, from, role);
       } catch (error) {
         if (!(error instanceof EngineError) || error.code !== 'ENGINE_LOGIN_FAILED') throw error;
         refusal = error;
@@ -51,7 +51,8 @@ export interface Entry {
   readonly options: string;
 }
 
-async function open(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<Entry> {
+/** As `enterMember`, without waiting for a role that a new leader has yet to make. */
+export async function openOnce(instance: Instance, from: Member, role: 'replication' | 'rewind'): Promise<Entry> {
   const { options } = instance;
   const ssl = options.tls === null ? null : await certificatesOf(options.tls);
   const needs = { major: instance.expected.major, lockTimeoutMs: 0 };

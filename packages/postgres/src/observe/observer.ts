@@ -23,6 +23,7 @@ import type { RunningServer } from '../process/postmaster.ts';
 import { receiversOf } from '../process/receivers.ts';
 import { missing } from '../sql/local.ts';
 import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
+import { parkedBy } from './parked.ts';
 import type { Probe } from './probe.ts';
 import {
   checkpointerIsReady,
@@ -37,6 +38,7 @@ import { ReceiverLog } from './receiver-log.ts';
 import type { RunFacts } from './run-facts.ts';
 import { foreignText, isForeignAcker, memberOfStream } from './senders.ts';
 import { SilenceMeter } from './silence.ts';
+import { StreamAttempt } from './stream-attempt.ts';
 
 /** A server that is not up yet has no socket, refuses, or says so (57P03); anything else is silence. */
 function saysNotReady(error: unknown): boolean {
@@ -69,6 +71,7 @@ export class Observer {
   readonly #instance: Instance;
   readonly #probe: Probe;
   readonly receiverLog: ReceiverLog;
+  readonly attempt: StreamAttempt;
   readonly #replicas = new SilenceMeter<MemberId>();
   readonly #receiver = new SilenceMeter<'receiver'>();
   readonly #histories = new Map<number, readonly TimelineSwitch[]>();
@@ -79,6 +82,7 @@ export class Observer {
     this.#instance = instance;
     this.#probe = probe;
     this.receiverLog = new ReceiverLog(instance.paths.log);
+    this.attempt = new StreamAttempt(instance);
   }
 
   /** The present state; never throws. */
@@ -152,7 +156,7 @@ export class Observer {
     const identified = await identify(session, queryTimeoutMs);
     return role === 'primary'
       ? this.#primary(running, identified, rows)
-      : this.#replica(running, identified, rows[0] ?? {});
+      : this.#replica(running, session, identified, rows[0] ?? {});
   }
 
   async #lookAtWaits(running: RunningServer, session: PgSession): Promise<void> {
@@ -162,7 +166,12 @@ export class Observer {
     if (running.origin === 'started' && facts.role === 'replica' && checkpointerIsReady(rows)) facts.waiting = 'armed';
   }
 
-  async #replica(running: RunningServer, identified: Identification, row: Row): Promise<EngineState> {
+  async #replica(
+    running: RunningServer,
+    session: PgSession,
+    identified: Identification,
+    row: Row,
+  ): Promise<EngineState> {
     const facts = this.#instance.facts.of(running.pid);
     const upstream = await this.#upstreamOf(running, row);
     if (row.status === 'streaming') {
@@ -171,6 +180,8 @@ export class Observer {
     }
     const spoiled = await readSpoiled(this.#instance.options.dataDir);
     const replayedLsn = parseLsn(row.replayed ?? '') ?? identified.lsn;
+    const parked = row.pause === 'paused' ? await parkedBy(session, this.#instance.options.dataDir) : null;
+    const end = await this.#position(identified.timeline, identified.lsn);
     return {
       kind: 'replica',
       systemId: systemId(identified.systemId),
@@ -179,8 +190,9 @@ export class Observer {
       upstream: upstream.member,
       receiver:
         spoiled === null || upstream.stream !== 'none'
-          ? await this.#receiverOf(row, upstream.stream)
+          ? await this.#receiverOf(row, upstream, end)
           : { kind: 'broken', cause: 'damaged', detail: spoiled },
+      ...(parked === null ? {} : { parked, blocked: parked }),
       ...(spoiled === null ? {} : { blocked: 'it was opened by hand' }),
       ...voidsOf(facts),
     };
@@ -217,17 +229,23 @@ export class Observer {
     return contains(position, replayed) ? position : null;
   }
 
-  async #receiverOf(row: Row, stream: Upstream['stream']): Promise<Receiver> {
+  async #receiverOf(row: Row, { member, stream }: Upstream, end: WalPosition): Promise<Receiver> {
     this.#receiver.look();
-    if (stream === 'none') return { kind: 'none' };
+    if (stream === 'none') {
+      this.attempt.reset();
+      return { kind: 'none' };
+    }
     if (stream === 'foreign') {
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }
     if (row.status === 'streaming') {
+      this.attempt.reset();
       await this.receiverLog.healed();
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }
-    return { kind: 'broken', cause: await this.receiverLog.cause() };
+    const found = member === null ? null : this.attempt.look(member, end);
+    const cause = await this.receiverLog.cause();
+    return found === null || cause !== 'unknown' ? { kind: 'broken', cause } : { kind: 'broken', ...found };
   }
 
   async #primary(running: RunningServer, identified: Identification, rows: readonly Row[]): Promise<EngineState> {

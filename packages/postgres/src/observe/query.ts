@@ -20,7 +20,7 @@ export async function identify(session: PgSession, timeoutMs: number): Promise<I
 export const replicaQuery = `select pg_is_in_recovery() as recovery,
   current_setting('understudy.upstream', true) as upstream, current_setting('understudy.receiver', true) as mark,
   current_setting('primary_conninfo') as conninfo,
-  pg_last_wal_replay_lsn() as replayed, pg_last_wal_receive_lsn() as received,
+  case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as pause, pg_last_wal_replay_lsn() as replayed, pg_last_wal_receive_lsn() as received,
   r.status, r.received_tli, r.flushed_lsn, concat_ws(' ', r.pid, r.flushed_lsn, r.last_msg_receipt_time) as signature
   from (values (1)) one left join pg_stat_get_wal_receiver() r on r.pid is not null`;
 
