@@ -18,6 +18,7 @@ import {
 import { causeInLog } from '../src/observe/receiver-log.ts';
 import { isForeignAcker, memberOfStream } from '../src/observe/senders.ts';
 import { SilenceMeter } from '../src/observe/silence.ts';
+import { refusalOf } from '../src/observe/stream-attempt.ts';
 import { parseOptions } from '../src/options.ts';
 import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
 
@@ -217,6 +218,21 @@ describe('access', () => {
 });
 
 describe('why there is no stream', () => {
+  it('is what the upstream answers to the agent, by its code when its language is another one', () => {
+    const answer = (code: string, message: string) =>
+      refusalOf(
+        new EngineError('ENGINE_INTERNAL', message, 'unknown', { cause: Object.assign(new Error(message), { code }) }),
+      );
+    assert.equal(answer('58P01', 'das angeforderte WAL-Segment wurde schon entfernt')?.cause, 'wal-removed');
+    assert.equal(answer('28000', 'Rolle darf nicht anmelden')?.cause, 'login');
+    assert.equal(
+      answer('XX000', "requested starting point 0/1 on timeline 1 is not in this server's history")?.cause,
+      'history',
+    );
+    assert.deepEqual(answer('53300', 'no senders'), { cause: 'refused', detail: 'no senders' });
+    assert.equal(refusalOf(new EngineError('ENGINE_TIMEOUT', 'no refusal within 1000 ms', 'unknown')), null);
+  });
+
   it('is read from the newest telling line', () => {
     const removed =
       'FATAL:  could not receive data from WAL stream: ERROR:  requested WAL segment 00000002 has already been removed';
