@@ -2,6 +2,7 @@ import { DrillError } from './errors.ts';
 import { faults } from './faults/index.ts';
 import { type CommandLine, defaultFaults, parseCommandLine } from './options.ts';
 import { DrillDisplay } from './report/display.ts';
+import { reportJson } from './report/report.ts';
 import { renderTable } from './report/table.ts';
 import { startCluster } from './run/cluster.ts';
 import { type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
@@ -29,6 +30,7 @@ ${list.join('\n')}
   --writers N          clients that write at once (20); --every-ms N: time between two inserts of one (20)
   --deadline-ms N      how long a client waits for an answer (500)
   --calm-ms N          writes before each fault (2000); --converge-ms N: time to be whole again (60000)
+  --floor-runs N       how often the floor of this machine is measured first: a bare failover without agents (3; 0: not at all)
   --data-dir FOLDER    the cluster's folder; default: a new one, removed afterwards
   --keep               keep that folder
   --tour               instead: company_db, retail_db and pgbench or sysbench carried through kill, switchover and rejoin;
@@ -74,7 +76,9 @@ async function drill({ options, output }: Line, io: DrillIo, display: DrillDispl
   const report = await runDrill(options, io);
   display.close();
   const colour = process.stdout.isTTY ? 'colour' : 'plain';
-  process.stdout.write(`${output === 'json' ? JSON.stringify(report, null, 2) : renderTable(report, colour)}\n`);
+  process.stdout.write(
+    `${output === 'json' ? JSON.stringify(reportJson(report), null, 2) : renderTable(report, colour)}\n`,
+  );
   return exitCodeOf(report);
 }
 

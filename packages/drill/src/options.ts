@@ -52,6 +52,8 @@ const shape = z.strictObject({
   deadlineMs: whole(50, 60_000).default(500),
   /** Quiet time with writes before each fault. */
   calmMs: whole(200, 60_000).default(2000),
+  /** How often the machine's floor is measured before the faults; 0: not at all. */
+  floorRuns: whole(0, 100).default(3),
   /** How long the cluster may take to be whole again after a fault was healed. */
   convergeMs: whole(1000, 600_000).default(60_000),
   folder: z.string().min(1).optional(),
@@ -99,6 +101,7 @@ const flags = {
   'deadline-ms': { type: 'string' },
   'calm-ms': { type: 'string' },
   'converge-ms': { type: 'string' },
+  'floor-runs': { type: 'string' },
   'data-dir': { type: 'string' },
   'log-level': { type: 'string' },
   keep: { type: 'boolean' },
@@ -133,6 +136,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     deadlineMs: number(values['deadline-ms']),
     calmMs: number(values['calm-ms']),
     convergeMs: number(values['converge-ms']),
+    floorRuns: number(values['floor-runs']),
     folder: values['data-dir'],
     keep: values.keep === true ? 'keep' : undefined,
     logLevel: values['log-level'],

@@ -6,7 +6,15 @@ import { drill } from './command.ts';
 import { reportSchema } from './report-schema.ts';
 
 test('every fault of the figures once: nothing is lost, all nodes come together, nothing is left behind', async () => {
-  const { code, stdout, stderr, traces } = await drill(['--runs', '1', '--calm-ms', '700', '--json']);
+  const { code, stdout, stderr, traces } = await drill([
+    '--runs',
+    '1',
+    '--calm-ms',
+    '700',
+    '--floor-runs',
+    '1',
+    '--json',
+  ]);
   const report = reportSchema.parse(JSON.parse(stdout), { error: () => stderr });
   const expected = defaultFaults.filter((name) => name !== 'partition' || namespacesObjection() === null);
   assert.deepEqual(
@@ -23,6 +31,7 @@ test('every fault of the figures once: nothing is lost, all nodes come together,
     );
     assert.ok(acked > 100, `${fault}: only ${acked} writes`);
   }
+  assert.equal(report.floorMs?.runs, 1);
   assert.equal(code, 0, stderr);
   assert.deepEqual(traces, []);
 });
@@ -30,7 +39,7 @@ test('every fault of the figures once: nothing is lost, all nodes come together,
 test('an interrupted drill heals, ends everything and says so', async () => {
   let isSent = false;
   const { code, stderr, traces } = await drill(
-    ['--faults', 'kill-replica', '--runs', '5', '--calm-ms', '500'],
+    ['--faults', 'kill-replica', '--runs', '5', '--calm-ms', '500', '--floor-runs', '0'],
     (text, kill) => {
       // After the first run there is a cluster with a workload, and a second run has begun.
       if (isSent || !text.includes('kill-replica 1/5')) return;

@@ -8,11 +8,19 @@ export const reportSchema = z.strictObject({
   store: z.enum(['local', 'etcd']),
   durability: z.literal('sync'),
   machine: z.string().min(1),
+  floorMs: z
+    .strictObject({ min: milliseconds, p50: milliseconds, max: milliseconds, runs: z.number().int() })
+    .nullable(),
   faults: z.array(
     z.strictObject({
       fault: z.string(),
       runs: z.number(),
       outageMs: z.strictObject({ min: milliseconds, p50: milliseconds, max: milliseconds }),
+      outageFloors: z.strictObject({
+        min: z.number().nullable(),
+        p50: z.number().nullable(),
+        max: z.number().nullable(),
+      }),
       phasesMs: z.record(z.enum(['detect', 'seal', 'choose', 'promote', 'reconnect']), milliseconds.nullable()),
       acked: z.number().int(),
       lost: z.number().int(),

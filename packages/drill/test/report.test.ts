@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { spread } from '../src/check/summary.ts';
-import { faultReport, isViolated } from '../src/report/report.ts';
+import { faultReport, isViolated, reportJson, timesFloor } from '../src/report/report.ts';
 import { renderTable } from '../src/report/table.ts';
 import type { RunResult } from '../src/run/one.ts';
 
@@ -51,7 +51,7 @@ test('what was not compared is no proof that nothing was lost, and is not shown 
   assert.deepEqual([report.notCompared, isViolated(report)], [1, true]);
   const table = (faults: readonly ReturnType<typeof faultReport>[]): string =>
     renderTable(
-      { engine: 'mariadb', version: '11.8', store: 'local', durability: 'sync', machine: 'm', faults },
+      { engine: 'mariadb', version: '11.8', store: 'local', durability: 'sync', machine: 'm', floor: null, faults },
       'plain',
     );
   assert.match(table([report]), /freeze .* 0\+\? +0\+\? /);
@@ -73,10 +73,10 @@ test('a cluster that is not whole, or whose nodes differ, has not converged', ()
 test('the table has a line for each fault', () => {
   const faults = [faultReport('kill-host', [good])];
   const text = renderTable(
-    { engine: 'postgres', version: '17.10', store: 'local', durability: 'sync', machine: 'm', faults },
+    { engine: 'postgres', version: '17.10', store: 'local', durability: 'sync', machine: 'm', floor: null, faults },
     'plain',
   );
-  assert.match(text, /^kill-host +1 +400 +400 +400 +10 +20 +30 +40 +– +1000 +0 +0 +3 +0 +0 +0 +yes +0\.9$/m);
+  assert.match(text, /^kill-host +1 +400 +400 +400 +– +10 +20 +30 +40 +– +1000 +0 +0 +3 +0 +0 +0 +yes +0\.9$/m);
 });
 
 test('what was wrong is told with its run, in the report and below the table', () => {
@@ -85,10 +85,31 @@ test('what was wrong is told with its run, in the report and below the table', (
   const report = faultReport('kill-host', [good, late]);
   assert.deepEqual(report.problems, [{ run: 2, text: `not whole: ${why}` }]);
   assert.deepEqual(report.whole, { runs: 1, afterMs: { min: 900, p50: 900, max: 900 } });
-  const head = { engine: 'mysql', version: '9.7', store: 'local', durability: 'sync', machine: 'm' };
+  const head = { engine: 'mysql', version: '9.7', store: 'local', durability: 'sync', machine: 'm', floor: null };
   const text = renderTable({ ...head, faults: [report] }, 'plain');
   assert.match(text, /^kill-host .* 1 of 2 +0\.9$/m);
   assert.match(text, /^kill-host 2\/2: not whole: n3 has not applied 91 transactions$/m);
+});
+
+test('outages are multiples of the floor that was measured beside them', () => {
+  const floor = { runs: 3, minMs: 140, p50Ms: 160, maxMs: 200 };
+  const faults = [faultReport('kill-host', [good])];
+  const report = {
+    engine: 'postgres',
+    version: '17.10',
+    store: 'local',
+    durability: 'sync',
+    machine: 'm',
+    floor,
+    faults,
+  };
+  assert.match(renderTable(report, 'plain'), /^floor 140 \/ 160 \/ 200 ms .*of 3/m);
+  assert.match(renderTable(report, 'plain'), /^kill-host +1 +400 +400 +400 +2\.5 /m);
+  assert.partialDeepStrictEqual(reportJson(report), {
+    floorMs: { min: 140, p50: 160, max: 200, runs: 3 },
+    faults: [{ outageFloors: { min: 2.5, p50: 2.5, max: 2.5 } }],
+  });
+  assert.equal(timesFloor(0, floor), null, 'no outage is no multiple');
 });
 
 test('spread of nothing is nothing', () => {

@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { type Phases, phaseNames } from '../check/phases.ts';
 import { spread } from '../check/summary.ts';
+import type { Floor } from '../floor/floor.ts';
 import type { RunResult } from '../run/one.ts';
 
 /** The figures of one fault over all its runs. */
@@ -42,6 +43,8 @@ export interface DrillReport {
   readonly store: string;
   readonly durability: string;
   readonly machine: string;
+  /** What a failover costs here without agents; null when it was not measured. */
+  readonly floor: Floor | null;
   readonly faults: readonly FaultReport[];
 }
 
@@ -100,6 +103,26 @@ function middlePhases(all: readonly Phases[]): Phases {
 export function isViolated(report: FaultReport): boolean {
   const { lost, notCompared, resurrected, dualAck, unprotected, converged } = report;
   return notCompared > 0 || lost > 0 || resurrected > 0 || dualAck > 0 || unprotected > 0 || !converged;
+}
+
+/** An outage as a multiple of the machine's floor, with one decimal; null when either is not known. */
+export function timesFloor(outageMs: number, floor: Floor | null): number | null {
+  if (floor === null || floor.p50Ms === 0 || outageMs === 0) return null;
+  return Math.round((10 * outageMs) / floor.p50Ms) / 10;
+}
+
+/** The report as `--json` prints it: the floor, and each outage as a multiple of it. */
+export function reportJson(report: DrillReport): object {
+  const { floor, faults, ...rest } = report;
+  const times = (ms: number): number | null => timesFloor(ms, floor);
+  return {
+    ...rest,
+    floorMs: floor === null ? null : { min: floor.minMs, p50: floor.p50Ms, max: floor.maxMs, runs: floor.runs },
+    faults: faults.map((fault) => {
+      const { min, p50, max } = fault.outageMs;
+      return { ...fault, outageFloors: { min: times(min), p50: times(p50), max: times(max) } };
+    }),
+  };
 }
 
 /** The machine in one line. */

@@ -1,6 +1,6 @@
 import { phaseNames } from '../check/phases.ts';
-import type { DrillReport, FaultReport } from './report.ts';
-import { isViolated } from './report.ts';
+import type { Floor } from '../floor/floor.ts';
+import { type DrillReport, type FaultReport, isViolated, timesFloor } from './report.ts';
 
 const headings = [
   'fault',
@@ -8,6 +8,7 @@ const headings = [
   'outage ms min',
   'p50',
   'max',
+  '× floor',
   ...phaseNames,
   'acked',
   'lost',
@@ -26,7 +27,7 @@ const seconds = (ms: number): string => (ms / 1000).toFixed(1);
 const known = (rows: number, { notCompared, runs }: FaultReport): string =>
   notCompared === 0 ? String(rows) : notCompared === runs && rows === 0 ? '?' : `${rows}+?`;
 
-function cellsOf(report: FaultReport): string[] {
+function cellsOf(report: FaultReport, floor: Floor | null): string[] {
   const { outageMs, phasesMs, whole } = report;
   return [
     report.fault,
@@ -34,6 +35,7 @@ function cellsOf(report: FaultReport): string[] {
     String(outageMs.min),
     String(outageMs.p50),
     String(outageMs.max),
+    timesFloor(outageMs.p50, floor)?.toFixed(1) ?? '–',
     ...phaseNames.map((name) => (phasesMs[name] === null ? '–' : String(phasesMs[name]))),
     String(report.acked),
     known(report.lost, report),
@@ -48,12 +50,17 @@ function cellsOf(report: FaultReport): string[] {
 }
 
 const legend = `
-outage: what the client that waited longest saw, of which detect, seal, choose, promote, reconnect (middle values)
+outage: what the client that waited longest saw, of which detect, seal, choose, promote, reconnect (middle values); × floor: its p50 in floors of this machine: kill -9 of a bare primary, promotion by one statement, first write, no agents
 lost, resurrected, dual ack, unprotected must be 0 (?: nothing could be compared in some runs); unknown: sent, and no answer came; whole: every run ended with all nodes there and equal, that long after the fault was healed (p50)`;
+
+function floorText(floor: Floor | null): string {
+  if (floor === null) return '';
+  return `floor ${floor.minMs} / ${floor.p50Ms} / ${floor.maxMs} ms (min, p50, max of ${floor.runs})\n`;
+}
 
 /** The report as a table, and what was wrong below it. `colour` marks what is wrong. */
 export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): string {
-  const rows = report.faults.map((fault) => ({ cells: cellsOf(fault), isBad: isViolated(fault) }));
+  const rows = report.faults.map((fault) => ({ cells: cellsOf(fault, report.floor), isBad: isViolated(fault) }));
   const widths = headings.map((heading, index) =>
     Math.max(heading.length, ...rows.map(({ cells }) => cells[index]?.length ?? 0)),
   );
@@ -64,7 +71,7 @@ export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): st
   const paint = (text: string, isBad: boolean): string =>
     colour === 'colour' && isBad ? `\u001b[31m${text}\u001b[0m` : text;
   const { engine, version, store, durability, machine } = report;
-  const head = `${engine} ${version}, store ${store}, durability ${durability}\n${machine}\n`;
+  const head = `${engine} ${version}, store ${store}, durability ${durability}\n${machine}\n${floorText(report.floor)}`;
   const table = rows.map(({ cells, isBad }) => paint(line(cells), isBad));
   const wrong = report.faults.flatMap(({ fault, runs, problems }) =>
     problems.map(({ run, text }) => paint(`${fault} ${run}/${runs}: ${text}`, true)),

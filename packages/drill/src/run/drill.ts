@@ -5,6 +5,7 @@ import { drillDatabase } from '../database/database.ts';
 import { DrillError, reasonOf } from '../errors.ts';
 import type { Fault, FaultName } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
+import { type Floor, measureFloor } from '../floor/floor.ts';
 import type { DrillOptions } from '../options.ts';
 import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
 import { chooseHosts, startCluster } from './cluster.ts';
@@ -73,6 +74,7 @@ class Drill {
   }
 
   async run(): Promise<DrillReport> {
+    const floor = await this.#floor();
     const reports: FaultReport[] = [];
     for (const fault of this.#possibleFaults()) {
       const report = await this.#runFault(fault);
@@ -80,7 +82,20 @@ class Drill {
       this.#io.onEvent({ kind: 'fault', report });
     }
     const { engine, store, durability } = this.#options;
-    return { engine, version: this.#version, store, durability, machine: machineText(), faults: reports };
+    return { engine, version: this.#version, store, durability, machine: machineText(), floor, faults: reports };
+  }
+
+  /** Measured in the same run as the outages: machines differ from day to day, multiples of the floor do not. */
+  async #floor(): Promise<Floor | null> {
+    const { engine, serverVersion, pgVersion, binDir, floorRuns: runs } = this.#options;
+    if (runs === 0) return null;
+    const version = serverVersion ?? pgVersion;
+    const server = { ...(version === undefined ? {} : { version }), ...(binDir === undefined ? {} : { binDir }) };
+    const floor = await measureFloor({ engine, runs, ...server }, this.#io.signal, (text) => this.#progress(text));
+    this.#notice(
+      `Floor of this machine (bare ${engine}, ${runs} runs): ${floor.minMs} / ${floor.p50Ms} / ${floor.maxMs} ms`,
+    );
+    return floor;
   }
 
   /** Ends the cluster; keeps its folder when somebody wants to look at it. */
