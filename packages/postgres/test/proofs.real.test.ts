@@ -4,7 +4,13 @@ import { access, appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, type EngineState, KEEP_END, memberId } from '@understudy/core';
-import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
+import {
+  type ConformanceNode,
+  eventually,
+  onStage,
+  type Stage,
+  type WriteOutcome,
+} from '@understudy/engine/conformance';
 import { follow } from '../src/commands/follow.ts';
 import { seal } from '../src/commands/seal.ts';
 import { makeInstance, type PostgresEngineInput } from '../src/index.ts';
@@ -43,7 +49,15 @@ describe('who may acknowledge', () => {
       assert.notEqual((await stage.until(leader, 'primary')).acks.running, null, 'so the rule stays proven');
       // Whoever copies a name from the server's own list is counted by it: that is seen, said and ended.
       const thief = await Stranger.join(leader, standbyName('conformance', stage.node(2).id).toUpperCase());
-      thief.confirm();
+      // Replies count once the server has seen it caught up.
+      let outcome: WriteOutcome | null = null;
+      waiting.then((ended) => {
+        outcome = ended;
+      }, assert.fail);
+      await eventually('the end of the wait', async () => {
+        thief.confirm();
+        return outcome;
+      });
       assert.equal(await waiting, 'acknowledged', 'the server counts it, which nobody can keep it from');
       const { acks } = await stage.until(leader, 'primary');
       assert.equal(acks.running, null);
