@@ -15,12 +15,28 @@ import { eventually } from './support/eventually.ts';
 const N1 = memberId('n1');
 const TTL_MS = 2_000;
 
+/** Undone in the opposite order: a folder goes when nobody writes into it any more. */
+const cleanups = new WeakMap<TestContext, (() => Promise<unknown>)[]>();
+
+function atEnd(context: TestContext, undo: () => Promise<unknown>): void {
+  const known = cleanups.get(context);
+  if (known !== undefined) {
+    known.push(undo);
+    return;
+  }
+  const all = [undo];
+  cleanups.set(context, all);
+  context.after(async () => {
+    for (const each of all.toReversed()) await each();
+  });
+}
+
 async function storeFor(context: TestContext): Promise<() => Promise<Store>> {
   const folder = await mkdtemp(join(tmpdir(), 'us-session-'));
-  context.after(() => rm(folder, { recursive: true, force: true }));
+  atEnd(context, () => rm(folder, { recursive: true, force: true }));
   return async () => {
     const store = await openStore({ kind: 'local', path: join(folder, 'store.db'), cluster: 'test' });
-    context.after(() => store.close());
+    atEnd(context, () => store.close());
     return store;
   };
 }
@@ -43,7 +59,7 @@ function sessionOn(context: TestContext, store: Store, name: string, options: Op
     onChange: () => undefined,
   });
   session.start();
-  context.after(async () => {
+  atEnd(context, async () => {
     await session.close();
     await link.stop();
   });
