@@ -27,7 +27,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
         replace: `  return there.length >= 0;`,
       },
     ],
-    hunt: { withinSeeds: 200 },
+    hunt: { withinSeeds: 400 },
   },
   {
     name: 'wanted-elsewhere-still-counted',
@@ -50,6 +50,11 @@ export const TREE_MUTANTS: readonly Mutant[] = [
         file: 'core/src/protocol/topology.ts',
         find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
         replace: `  return direct;`,
+      },
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `  const pool = direct.filter(isFit).length >= config.requiredAcks ? direct : all;`,
+        replace: `  const pool = direct;`,
       },
     ],
     hunt: { withinSeeds: 50, nodes: 3 },
