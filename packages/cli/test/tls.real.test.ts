@@ -40,7 +40,10 @@ async function connected<T>(
 }
 
 const sendersOf = (cluster: LocalCluster, leader: string): Promise<Sender[]> =>
-  connected(cluster, leader, async (client) => (await client.query<Sender>(senders)).rows);
+  connected(cluster, leader, async (client) =>
+    // An agent that asks why its server gets nothing is no replica.
+    (await client.query<Sender>(senders)).rows.filter(({ name }) => !name.startsWith('understudy ')),
+  );
 
 /** Serial number of the certificate that a node's server shows. */
 const shownBy = (cluster: LocalCluster, node: string, ca: string): Promise<string | null> =>

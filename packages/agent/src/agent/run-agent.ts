@@ -294,7 +294,10 @@ class Lifetime implements RunningAgent {
     on('SIGINT', 'stop');
     on('SIGUSR2', 'leave-running');
     // After a rotation by others; it must not end the agent.
-    const reopen = () => this.#parts.log.reopen();
+    const reopen = () => {
+      this.#parts.log.reopen();
+      this.#parts.log.logger.info('the log was opened anew');
+    };
     process.on('SIGHUP', reopen);
     this.#signals.push(['SIGHUP', reopen]);
   }

@@ -31,6 +31,8 @@ export interface SeenConfig {
 }
 
 const askTimeoutMs = 3000;
+/** Parameters are tried with the server's own program first, and a large folder takes a while to measure. */
+const slowAnswerMs = 60_000;
 /** A large folder is removed file by file. */
 const removeTimeoutMs = 600_000;
 /** What an answer that was waited for may take longer than the wait itself. */
@@ -109,7 +111,7 @@ export class ClusterClient {
       method: 'PATCH',
       url: `${url}/config`,
       body: patch,
-      timeoutMs: askTimeoutMs + answerSlackMs,
+      timeoutMs: slowAnswerMs,
       ...(version === null ? {} : { headers: { 'if-match': version } }),
     });
   }
@@ -149,7 +151,7 @@ export class ClusterClient {
     const asked = await Promise.all(
       status.members.map(async ({ id, apiUrl }) => {
         if (apiUrl === null) return id;
-        return this.#ask(apiUrl, '/understudy/kept', keptViewSchema).catch(() => id);
+        return this.#ask(apiUrl, '/understudy/kept', keptViewSchema, slowAnswerMs).catch(() => id);
       }),
     );
     const views = asked.filter((answer) => typeof answer !== 'string');
@@ -164,7 +166,7 @@ export class ClusterClient {
    */
   async removeKept(member: string, name: string): Promise<KeptView> {
     for (const url of this.target.urls) {
-      const view = await this.#ask(url, '/understudy/kept', keptViewSchema).catch(() => null);
+      const view = await this.#ask(url, '/understudy/kept', keptViewSchema, slowAnswerMs).catch(() => null);
       if (view?.member !== member) continue;
       const call = { method: 'DELETE', url: `${url}/understudy/kept/${encodeURIComponent(name)}` } as const;
       return parse(await this.#change({ ...call, timeoutMs: removeTimeoutMs }), keptViewSchema, call.url);
@@ -211,8 +213,8 @@ export class ClusterClient {
     return { status: parse(answer, statusViewSchema, address), url };
   }
 
-  async #ask<T>(url: string, path: string, schema: z.ZodType<T>): Promise<T> {
-    const answer = await this.#exchange({ method: 'GET', url: `${url}${path}`, timeoutMs: askTimeoutMs });
+  async #ask<T>(url: string, path: string, schema: z.ZodType<T>, timeoutMs = askTimeoutMs): Promise<T> {
+    const answer = await this.#exchange({ method: 'GET', url: `${url}${path}`, timeoutMs });
     return parse(answer, schema, `${url}${path}`);
   }
 

@@ -4,6 +4,7 @@ import { KEEP_END } from '../values/command.ts';
 import type { Decision, Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
+import type { Reason } from '../values/reason.ts';
 import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
@@ -25,6 +26,7 @@ import {
   type LedTurn,
   ownSeal,
   type Rule,
+  reason,
   type Step,
   startPause,
   type Turn,
@@ -54,7 +56,13 @@ export function decide(obs: Observation, memory: Memory): Decision {
   if (stranger !== null) return finish(led.memory, nothingToLeave(obs) ?? replaceUnopened(led) ?? stranger);
   const step = asWrittenTo(led, firstOf(led, RULES) ?? follow(led));
   const suspects = suspicion(led).kind === 'suspects' && !isPaused(led) ? led.record.value.epoch : null;
-  return { ...finish(led.memory, step), suspects, authority: authorityOf(led) };
+  const decision = finish(led.memory, step);
+  return {
+    ...decision,
+    reasons: [...decision.reasons, ...failedCopy(obs, step)],
+    suspects,
+    authority: authorityOf(led),
+  };
 }
 
 const RULES: readonly Rule<LedTurn>[] = [
@@ -67,6 +75,13 @@ const RULES: readonly Rule<LedTurn>[] = [
   replicaInElection,
   sealing,
 ];
+
+/** A copy that was asked for and failed is said beside whatever goes on without it: whoever asked must not take that for the copy. */
+function failedCopy(obs: Observation, { reason: { code } }: Step): readonly Reason[] {
+  const failure = obs.failures.findLast(({ command }) => command === 'clone');
+  if (failure === undefined || code === 'copy-failed') return [];
+  return [reason('copy-failed', `No copy was made: ${failure.message}`)];
+}
 
 /** A store that refuses writes: what has to be written there is tried all the same, and not said to have been done. */
 function asWrittenTo({ obs }: LedTurn, step: Step): Step {

@@ -18,7 +18,7 @@ import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Ste
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 
 /** How long a switchover waits for a node that is alive by its session and not heard yet; at most half of its own time. */
-const FIRST_WORD_MS = 5_000;
+const FIRST_WORD_MS = 15_000;
 /** How long after its time a scheduled switchover is still begun, beyond its own limit: a change of leader may lie in between. */
 const MISSED_MS = 60_000;
 

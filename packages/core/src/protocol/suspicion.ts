@@ -87,9 +87,12 @@ function judgeReport(turn: LedTurn, { engine, leaving }: LiveState, leader: Memb
  */
 function judgeHung(
   turn: LedTurn,
-  { was, sinceMs }: Extract<EngineState, { kind: 'unresponsive' }>,
+  { was, sinceMs, refusal }: Extract<EngineState, { kind: 'unresponsive' }>,
   leader: MemberId,
 ): Suspicion {
+  // A server that answers, and refuses its agent alone, serves its clients: what it sends shows it.
+  const sent = receiverSilenceMs(receiverFrom(leader, turn.obs.engine));
+  if (refusal !== undefined && sent < suspectAfterMs(turn)) return { kind: 'trusts' };
   const hungMs = Math.max(sinceMs, notOpenForMs(turn));
   const asked = dueHandover(turn);
   const patienceMs = HUNG_LEADER_MS + (asked === null ? 0 : asked.timeoutMs);
