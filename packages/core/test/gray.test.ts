@@ -18,6 +18,7 @@ import {
   n1,
   n2,
   n3,
+  n4,
   type ObservationChange,
   primary,
   process1,
@@ -48,6 +49,25 @@ test('a leader that nobody replicates from for five seconds stops, if the others
   assert.deepEqual(kindsOf(decision), ['commit: yield leadership', 'stop']);
   assert.equal(commandOf(decision, 'stop').mode, 'fence');
   assert.equal(recordIn(decision).unrest, 1);
+});
+
+test('one that gave up and was not stopped stops at once; a stream that never acknowledges keeps no leader', () => {
+  const again = decideOn(
+    {
+      self: n1,
+      engine: primary({ replicas: [] }),
+      peers: { [n2]: fresh(n2, disconnected()), [n3]: fresh(n3, disconnected()) },
+      store: { record: { unrest: 1 } },
+    },
+    { ...unheard, shortSince: ms(NOW - 5000), yielded: EPOCH_5 },
+  );
+  assert.deepEqual([codeOf(again), ...kindsOf(again)], ['leader-unheard', 'stop']);
+  const members = [member(n1), member(n2), member(n3), member(n4, { nosync: true, nofailover: true })];
+  const late = nobodyReplicates(5000, { engine: primary({ replicas: [confirmed(n4)] }), store: { members } });
+  assert.equal(codeOf(late), 'leader-unheard');
+  const leaving = { leaving: 'yes' } as const;
+  const ending = { [n2]: fresh(n2, disconnected(), leaving), [n3]: fresh(n3, disconnected(), leaving) };
+  assert.equal(codeOf(nobodyReplicates(5000, { peers: ending })), 'leading');
 });
 
 test('each further time it takes twice as long', () => {
@@ -228,10 +248,15 @@ const openedAsA = setAt({ old: '1-9', a: '1' }, 4, 5);
 const plain = setAt({ old: '1-9', a: '1-7' }, 4, 5);
 const written = setAt({ old: '1-9', a: '1-6', c: '1' }, 4, 5);
 
-test('sets that contradict each other are compared by what the leader wrote', () => {
-  const decision = contradicting(plain, written, openedAsA);
-  assert.equal(codeOf(decision), 'elected');
-  assert.deepEqual(kindsOf(contradicting(written, plain, openedAsA)).includes('promote'), false);
+test('sets that contradict each other elect nobody, whoever wrote what: an acknowledged write may bear any name', () => {
+  for (const [own, other] of [
+    [plain, written],
+    [written, plain],
+  ] as const) {
+    const decision = contradicting(own, other, openedAsA);
+    assert.equal(codeOf(decision), 'seals-contradict');
+    assert.deepEqual(kindsOf(decision), []);
+  }
 });
 
 test('where nothing says what the leader wrote, the contradiction is named', () => {

@@ -67,6 +67,26 @@ test('a server that lives and refuses its agent is no hung one', () => {
   assert.deepEqual(decision.commands, []);
 });
 
+test('a server that refuses its agent is fenced when another node leads: it may be what it was', () => {
+  const engine = { kind: 'unresponsive', was: 'unknown', sinceMs: 9000, refusal: 'closed' } as const;
+  assert.equal(codeOf(led({ engine, store: { record: { leader: n2 } } })), 'fenced-superseded');
+});
+
+test('a failed promotion of an earlier epoch does not end the next one', () => {
+  const early = { promotingSince: { epoch: EPOCH_5, since: ms(NOW - 50) } };
+  const failure = { command: 'promote', agoMs: 9000, code: 'ENGINE_PROMOTE_FAILED', message: 'no' };
+  assert.equal(codeOf(led({ ...promoting, failures: [failure] }, early)), 'promoting');
+  const own = { ...failure, agoMs: 10 };
+  assert.equal(codeOf(led({ ...promoting, failures: [own] }, early)), 'promotion-abandoned');
+});
+
+test('a leader that was stopped to hand over comes back in a pause when the request has gone', () => {
+  const down = { engine: stopped('crashed'), store: { paused: true } };
+  assert.equal(codeOf(led(down)), 'paused');
+  const stoppedForLong = { downSince: ms(NOW - 60_000), handingOver: EPOCH_5 };
+  assert.equal(codeOf(led(down, stoppedForLong)), 'restart-fenced');
+});
+
 test('the hung server of a leader is fenced after three seconds, not before', () => {
   assert.deepEqual(led({ engine: { kind: 'unresponsive', was: 'primary', sinceMs: 2999 } }).commands, []);
   const decision = led({ engine: { kind: 'unresponsive', was: 'primary', sinceMs: 3000 } });

@@ -329,6 +329,14 @@ test('reinit: a new copy from the open leader, and the request is closed', () =>
   assert.equal(outcomeOf(decision)?.result, 'done');
 });
 
+test('reinit: a seal of this node is given back first: it vouches for the data that goes', () => {
+  const decision = decideOn({
+    engine: cut(at(5, 4500)),
+    store: { request: reinit(), seals: { [n2]: seal(at(5, 4500)) } },
+  });
+  assert.deepEqual(kindsOf(decision), ['commit: withdraw seal']);
+});
+
 test('reinit: a copy that has begun is not begun again when closing the request failed', () => {
   const job = { kind: 'clone', sinceMs: 50, progress: null } as const;
   assert.deepEqual(kindsOf(decideOn({ engine: absent, job, store: { request: reinit() } })), ['commit: close request']);

@@ -81,6 +81,32 @@ const table: readonly (readonly [string, boolean, ObservationChange])[] = [
     { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'unknown', sinceMs: 8000 }) } },
   ],
   [
+    'its agent says: the server refuses me alone, and its stream flows',
+    false,
+    {
+      engine: streaming(100),
+      peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 60_000, refusal: 'closed' }) },
+    },
+  ],
+  [
+    'its agent says: the server refuses me alone, and nothing is heard of it',
+    true,
+    {
+      engine: streaming(9000),
+      peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 8000, refusal: 'closed' }) },
+    },
+  ],
+  [
+    'its agent says: a replica that hangs, within the time of an opening',
+    false,
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'replica', sinceMs: 14_999 }) } },
+  ],
+  [
+    'its agent says: a replica that hangs for longer',
+    true,
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'replica', sinceMs: 15_000 }) } },
+  ],
+  [
     'the suspecting time is longer after the second false alarm',
     false,
     { engine: streaming(1999), peers: { [n1]: silent(1999) }, store: { record: { unrest: 2 } } },

@@ -132,10 +132,11 @@ function satisfiable(turn: LedTurn, engine: Primary, rule: AckRule): boolean {
   return there.length >= rule.required;
 }
 
-/** Whether as many replicas stream as must acknowledge. */
+/** Whether as many replicas stream as must acknowledge; only those count that may. */
 export function enoughThere(turn: LedTurn, engine: Primary): boolean {
   const { rule } = turn.record.value;
-  return engine.replicas.filter((replica) => isThere(turn, replica)).length >= rule.required;
+  const there = engine.replicas.filter((replica) => isThere(turn, replica) && isAllowed(turn, replica.member));
+  return there.length >= rule.required;
 }
 
 function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
@@ -256,7 +257,8 @@ export function noteAbsences(turn: LedTurn): {
   const since = (known: Memory['ackersGoneSince'], those: readonly MemberId[]): Memory['ackersGoneSince'] =>
     new Map(those.map((member) => [member, known.get(member) ?? obs.now] as const));
   const gone = members.filter((member) => !present.has(member));
-  const unfit = members.filter((member) => unfitness(turn, member) !== null);
+  // Of all members: one that enters the rule must not begin its time of grace anew.
+  const unfit = [...turn.content.members.keys()].filter((member) => unfitness(turn, member) !== null);
   const enough = countedNow(turn, readyAckers(turn, engine)).length >= turn.config.requiredAcks;
   return {
     gone: since(memory.ackersGoneSince, gone),

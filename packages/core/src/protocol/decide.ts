@@ -9,7 +9,7 @@ import { noteAbsences } from './ackers.ts';
 import { bootstrap } from './bootstrap.ts';
 import { elect } from './election.ts';
 import { follow, rememberRefusal, rememberStopped, replaceUnopened, unpark } from './follow.ts';
-import { failedPromotion, fence, lead, leaderDown } from './leader.ts';
+import { failedPromotion, fence, lead, leaderDown, promotingSince } from './leader.ts';
 import { authorityOf, newestEvidence } from './lease.ts';
 import { leave, nothingToLeave } from './leave.ts';
 import { rememberRequest } from './request-end.ts';
@@ -176,6 +176,8 @@ function remember(turn: LedTurn): Memory {
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
     sealAttempt: memory.sealAttempt?.epoch === epoch ? memory.sealAttempt : null,
     promotionEnded: down && obs.engine.kind === 'stopped' ? epoch : memory.promotionEnded === epoch ? epoch : null,
+    promotingSince: promotingSince(turn),
+    handingOver: memory.handingOver === epoch ? epoch : null,
     promotionFailed: failedPromotion(turn),
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,

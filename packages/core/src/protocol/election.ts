@@ -1,4 +1,3 @@
-import { gtidSubtract } from '../position/gtid.ts';
 import {
   contains,
   distanceBytes,
@@ -186,23 +185,8 @@ function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): reado
       ? positions
       : positions.map((position) => upToLineage(position, lineage)).filter((position) => position !== null);
   if (held.length === 0) return [];
-  const end = furthest(held) ?? furthestOfLeader(turn, held);
+  const end = furthest(held);
   return end === null ? null : [end];
-}
-
-/**
- * Sets that contradict each other: each holds something that the other lacks, as somebody wrote on a replica. Clients were answered for
- * what the leader wrote, and that bears the leader's own name, the one of what it wrote when it opened. So only that counts, and on
- * it sealed nodes can not contradict each other. Null where nothing says which name that is.
- */
-function furthestOfLeader(turn: LedTurn, positions: readonly Position[]): Position | null {
-  const { opened, chosenAt } = turn.record.value;
-  if (opened?.kind !== 'gtid' || chosenAt?.kind !== 'gtid') return null;
-  const own = gtidSubtract(opened.set, chosenAt.set);
-  const held = positions
-    .filter((position) => position.kind === 'gtid')
-    .map((position) => ({ ...position, set: new Map([...position.set].filter(([source]) => own.has(source))) }));
-  return own.size === 0 || held.length < positions.length ? null : furthest(held);
 }
 
 function leaderProof(turn: LedTurn): Proof | null {
@@ -390,7 +374,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
         notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
       },
     ],
-    { election: null, sealedSince: null },
+    { election: null, sealedSince: null, promotingSince: { epoch: next.epoch, since: obs.now } },
   );
 }
 

@@ -29,6 +29,10 @@ export function fastForward(turn: LedTurn, own: Position, base: readonly Positio
       `Fetching from ${member} what is missing up to ${formatPosition(position)}: ${why}.`,
     );
   }
+  if (fetchesFromSealed(turn)) {
+    const text = `${obs.engine.upstream} has nothing more to give; ${member} has.`;
+    return act('fast-forwarding', text, [{ kind: 'seal', epoch: record.value.epoch }], { election });
+  }
   // Whatever else is still connected is cut first, as of any sealed node.
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') return null;
   const spentMs = elapsedMs(election.since, obs.now);

@@ -2,6 +2,7 @@ import { contains, formatPosition, lineageOf } from '../position/position.ts';
 import { addMs, elapsedMs } from '../values/brand.ts';
 import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
+import type { EngineState } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
 import type { HistoryEntry } from '../values/record.ts';
 import { manageAckers } from './ackers.ts';
@@ -41,13 +42,22 @@ const YIELDED_MS = 10_000;
 export function fence(turn: LedTurn): Step | null {
   const { obs, record } = turn;
   const { engine } = obs;
-  if (engine.kind !== 'primary' && !(engine.kind === 'unresponsive' && engine.was === 'primary')) return null;
+  if (engine.kind !== 'primary' && !(engine.kind === 'unresponsive' && mayBePrimary(turn, engine))) return null;
   const why = fenceReason(turn);
   return why === null
     ? null
     : act(why.code, `${why.text} Epoch ${record.value.epoch} belongs to ${record.value.leader}.`, [
         { kind: 'stop', mode: 'fence' },
       ]);
+}
+
+/** A server that refuses its agent cannot be asked what it is: where another node leads, it may be what it was before. */
+function mayBePrimary(
+  { obs, record }: LedTurn,
+  { was, refusal }: Extract<EngineState, { kind: 'unresponsive' }>,
+): boolean {
+  if (was === 'primary') return true;
+  return was === 'unknown' && refusal !== undefined && record.value.leader !== obs.self;
 }
 
 function fenceReason(turn: LedTurn): Reason | null {
@@ -151,10 +161,16 @@ export function leaderDown(turn: LedTurn): Step | null {
 type Stopped = Extract<LedTurn['obs']['engine'], { kind: 'stopped' }>;
 type Replica = Extract<LedTurn['obs']['engine'], { kind: 'replica' }>;
 
+/**
+ * Whether a pause keeps a fallen leader down. Not one that was stopped to hand over: an operator asked for that in the pause, and whoever
+ * takes the request back wants the leader that there was.
+ */
+const isLeftDown = (turn: LedTurn): boolean => isPaused(turn) && turn.memory.handingOver !== turn.record.value.epoch;
+
 function restartFenced(turn: LedTurn, engine: Stopped): Step {
   const { obs, memory } = turn;
   const end = engine.shutdown === 'clean' ? engine.position : null;
-  if (isPaused(turn)) return wait('paused', 'The cluster is paused: the server is left as it is.');
+  if (isLeftDown(turn)) return wait('paused', 'The cluster is paused: the server is left as it is.');
   if (end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
     const text = `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`;
     return publishSeal(turn, end, 'handed-over', text);
@@ -173,7 +189,7 @@ function restartFenced(turn: LedTurn, engine: Stopped): Step {
 
 function reclaim(turn: LedTurn, engine: Replica): Step {
   const { obs, record } = turn;
-  if (isPaused(turn) && (record.value.phase === 'open' || ownSeal(turn) !== null)) {
+  if (isLeftDown(turn) && (record.value.phase === 'open' || ownSeal(turn) !== null)) {
     return wait('paused', 'The cluster is paused: nobody is elected.');
   }
   if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer; nobody can be elected.');
@@ -228,12 +244,25 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   return act('adopted', 'This agent is new; the promotion goes on under it.', [adoption, promote], memoryAfter);
 }
 
+/** Since when this node has been opening: from its decision on, which the store may not show yet. */
+export function promotingSince({ obs, memory, record }: LedTurn): Memory['promotingSince'] {
+  const { epoch, leader, phase } = record.value;
+  const known = memory.promotingSince;
+  if (known !== null && (known.epoch > epoch || (known.epoch === epoch && phase === 'promoting'))) return known;
+  return leader === obs.self && phase === 'promoting' ? { epoch, since: obs.now } : null;
+}
+
 /** The failure of this epoch's own promotion, kept for as long as the epoch: a server that recovers for minutes would see it tried for ever. */
 export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promotionFailed'] {
   const { epoch, leader, phase } = record.value;
   if (leader !== obs.self || phase === 'open') return null;
   if (memory.promotionFailed?.epoch === epoch) return memory.promotionFailed;
-  const failure = obs.failures.findLast((each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE');
+  // Of an order of this epoch: one that an earlier epoch gave says nothing about this one.
+  const known = memory.promotingSince;
+  const sinceMs = known?.epoch === epoch ? elapsedMs(known.since, obs.now) : Number.POSITIVE_INFINITY;
+  const failure = obs.failures.findLast(
+    (each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE' && each.agoMs < sinceMs,
+  );
   return failure === undefined ? null : { epoch, why: failure.message };
 }
 

@@ -2,7 +2,8 @@
 
 import type { OperatorRequest } from '../values/record.ts';
 import { closeRequest, closing, limitOf, type Request, seenForMs } from './request-end.ts';
-import { act, freshPeer, type LedTurn, type Step } from './turn.ts';
+import { withdrawSeal } from './seal.ts';
+import { act, freshPeer, type LedTurn, ownSeal, type Step } from './turn.ts';
 
 type Restart = Extract<OperatorRequest, { kind: 'restart' }>;
 
@@ -18,6 +19,9 @@ export function reinit(turn: LedTurn, request: Request): Step | null {
   const failure = failureOf(turn, request, 'clone');
   if (failure !== null) return closeRequest(turn, request, 'failed', `No copy was made: ${failure}`);
   if (job !== null || freshPeer(turn, turn.record.value.leader)?.engine.kind !== 'primary') return null;
+  const seal = ownSeal(turn);
+  if (seal !== null)
+    return withdrawSeal(turn, seal.value.position, 'The seal that vouched for the data is given back first.');
   return act('reinit', 'An operator asked for a new copy.', [
     { kind: 'clone', from: turn.record.value.leader },
     { kind: 'commit', purpose: 'close request', ...closing(turn, request, 'done', text) },

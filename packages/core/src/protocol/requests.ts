@@ -116,7 +116,7 @@ function switchover(turn: LedTurn, request: Request, value: Switchover): Step | 
     'switchover-stop',
     'Stopping in order; the next leader is chosen after the stop.',
     [{ kind: 'stop', mode: 'handover' }],
-    begin(turn, value.id, 'stop'),
+    { ...begin(turn, value.id, 'stop'), handingOver: turn.record.value.epoch },
   );
 }
 

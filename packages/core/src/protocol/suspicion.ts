@@ -95,12 +95,10 @@ function judgeHung(
   if (refusal !== undefined && sent < suspectAfterMs(turn)) return { kind: 'trusts' };
   const hungMs = Math.max(sinceMs, notOpenForMs(turn));
   const asked = dueHandover(turn);
-  const patienceMs = HUNG_LEADER_MS + (asked === null ? 0 : asked.timeoutMs);
-  if (was === 'replica' || hungMs < patienceMs) return { kind: 'trusts' };
-  return suspects(
-    'leader-hung',
-    `${leader}'s server has not answered for ${HUNG_LEADER_MS} ms, and was not stopped either.`,
-  );
+  // Chosen and not open yet, or fallen and back: it gets the time that an opening may take.
+  const limitMs = was === 'replica' ? PROMOTION_PATIENCE_MS : HUNG_LEADER_MS;
+  if (hungMs < limitMs + (asked === null ? 0 : asked.timeoutMs)) return { kind: 'trusts' };
+  return suspects('leader-hung', `${leader}'s server has not answered for ${limitMs} ms, and was not stopped either.`);
 }
 
 /**

@@ -57,7 +57,10 @@ export function yieldUnheard(turn: LedTurn): Step | null {
     return null;
   if (rule.required === 0 || moving?.required === 0 || config.whenShort === 'degrade' || isPaused(turn)) return null;
   if (memory.shortSince === null || enoughThere(turn, engine)) return null;
-  const patienceMs = Math.min(MOST_UNHEARD_MS, UNHEARD_MS * 2 ** Math.min(unrest, 10));
+  // Given up already, and not stopped: what was noted for that must not make it wait for longer.
+  const isGivenUp = memory.yielded === epoch;
+  const times = Math.max(0, unrest - (isGivenUp ? 1 : 0));
+  const patienceMs = Math.min(MOST_UNHEARD_MS, UNHEARD_MS * 2 ** Math.min(times, 10));
   if (elapsedMs(memory.shortSince, obs.now) < patienceMs) return null;
   const able = [...turn.content.members.keys()].filter((member) => couldDoBetter(turn, member));
   const holds = able.some((member) => {
@@ -70,15 +73,18 @@ export function yieldUnheard(turn: LedTurn): Step | null {
   return act(
     'leader-unheard',
     `Nobody has replicated from this server for ${patienceMs} ms, and ${able.join(', ')} could go on without it: it stops, so that they elect.`,
-    [commitRecord(turn, 'yield leadership', { unrest: unrest + 1 }), { kind: 'stop', mode: 'fence' }],
+    [
+      ...(isGivenUp ? [] : [commitRecord(turn, 'yield leadership', { unrest: unrest + 1 })]),
+      { kind: 'stop', mode: 'fence' },
+    ],
     { yielded: epoch },
   );
 }
 
 function couldDoBetter(turn: LedTurn, member: MemberId): boolean {
   if (member === turn.obs.self || tagsOf(turn, member).nofailover || unfitness(turn, member) !== null) return false;
-  const engine = freshPeer(turn, member)?.engine;
-  return engine?.kind === 'replica' && engine.position !== null;
+  const live = freshPeer(turn, member);
+  return live?.engine.kind === 'replica' && live.engine.position !== null && live.leaving !== 'yes';
 }
 
 /** Since when this node leads its epoch, and since when with enough who acknowledge. */

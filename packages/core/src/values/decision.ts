@@ -30,6 +30,10 @@ export interface Memory {
   readonly sealAttempt: { readonly epoch: Epoch; readonly basis: Revision | 'absent' } | null;
   /** The epoch of this node's own unfinished promotion for which its server was since seen stopped: no order to open is under way any more. */
   readonly promotionEnded: Epoch | null;
+  /** Since when this node's own promotion of an epoch has been under way. */
+  readonly promotingSince: { readonly epoch: Epoch; readonly since: Ms } | null;
+  /** The epoch in which this leader was told to stop, so that another one takes over. */
+  readonly handingOver: Epoch | null;
   /** This node's own promotion that failed, and why: it is not ordered again, however long the server takes to come back. */
   readonly promotionFailed: { readonly epoch: Epoch; readonly why: string } | null;
   /** When the leader's own server went away, for a restart in place. */
@@ -71,6 +75,8 @@ export const EMPTY_MEMORY: Memory = {
   sealedSince: null,
   sealAttempt: null,
   promotionEnded: null,
+  promotingSince: null,
+  handingOver: null,
   promotionFailed: null,
   downSince: null,
   request: null,
