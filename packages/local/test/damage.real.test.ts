@@ -23,13 +23,18 @@ interface Stopped {
 }
 
 async function stopped(t: TestContext, given: Given): Promise<Stopped> {
+  const made: LocalCluster[] = [];
+  // Before the folder goes: what is done after a test is done in the order in which it was asked for.
+  t.after(async () => {
+    for (const cluster of made) await cluster.destroy();
+  });
   const root = await temporaryFolder(t);
   const folder = join(root, 'c');
   const notices: string[] = [];
   const onEvent = (event: ClusterEvent) => event.kind === 'notice' && notices.push(event.text);
   const make = async () => {
     const cluster = await createLocalCluster({ ...given, folder, nodes: 3, command: understudyCommand, onEvent });
-    t.after(() => cluster.destroy());
+    made.push(cluster);
     return cluster;
   };
   const first = await make();
