@@ -34,28 +34,40 @@ const nowhere = new Map();
 describe('how many a leader waits for', () => {
   it('is what the rule says, and one more for each stranger', () => {
     const count = new AckCount();
-    assert.equal(count.wanted(sample, rule, nowhere, 0), 1);
-    assert.equal(count.wanted({ ...sample, clients: 4 }, rule, nowhere, 0), 3);
-    assert.equal(count.wanted({ ...sample, readers: [ackAccount(b), ackAccount(b)] }, rule, nowhere, 0), 2);
+    assert.equal(count.wanted(sample, rule, nowhere, 'proven', 0), 1);
+    assert.equal(count.wanted({ ...sample, clients: 4 }, rule, nowhere, 'proven', 0), 3);
+    assert.equal(count.wanted({ ...sample, readers: [ackAccount(b), ackAccount(b)] }, rule, nowhere, 'proven', 0), 2);
   });
 
   it('is more than there are while too few members are connected, whoever else is', () => {
     const alone = { ...sample, readers: ['dr'], clients: 1 };
-    assert.equal(new AckCount().wanted(alone, rule, nowhere, 0), nobodySuffices);
+    assert.equal(new AckCount().wanted(alone, rule, nowhere, 'proven', 0), nobodySuffices);
+  });
+
+  it('is never lowered while the rule is being changed, as those of the old one may come back', () => {
+    const fewer = { ...sample, required: 2, readers: [ackAccount(b)], clients: 1 };
+    const onlyB = ackRule([b], 1);
+    assert.equal(new AckCount().wanted(fewer, onlyB, nowhere, 'changing', 0), 2);
+    assert.equal(new AckCount().wanted({ ...fewer, readers: [] }, onlyB, nowhere, 'changing', 0), nobodySuffices);
+    assert.equal(new AckCount().wanted(fewer, onlyB, nowhere, 'proven', 0), 1);
   });
 
   it('is more than there are while nobody answers, until somebody does', () => {
     const count = new AckCount();
     const stuck = { ...sample, waiting: 2, inFlight: position('11-12').set };
     const before = new Map([[b, position('1-10')]]);
-    assert.equal(count.wanted(stuck, rule, before, 0), 1);
-    assert.equal(count.wanted(stuck, rule, before, 1400), 1);
-    assert.equal(count.wanted(stuck, rule, before, 1500), nobodySuffices);
-    assert.equal(count.wanted(stuck, rule, before, 9000), nobodySuffices);
-    assert.equal(count.wanted(stuck, rule, new Map([[b, position('1-11')]]), 9100), 1, 'it receives again');
-    assert.equal(count.wanted(stuck, rule, before, 10_700), nobodySuffices);
-    assert.equal(count.wanted(stuck, rule, new Map([[c, position('1-12')]]), 10_800), 1, 'it holds what waits');
-    assert.equal(count.wanted({ ...stuck, waiting: 0 }, rule, before, 20_000), 1);
+    assert.equal(count.wanted(stuck, rule, before, 'proven', 0), 1);
+    assert.equal(count.wanted(stuck, rule, before, 'proven', 1400), 1);
+    assert.equal(count.wanted(stuck, rule, before, 'proven', 1500), nobodySuffices);
+    assert.equal(count.wanted(stuck, rule, before, 'proven', 9000), nobodySuffices);
+    assert.equal(count.wanted(stuck, rule, new Map([[b, position('1-11')]]), 'proven', 9100), 1, 'it receives again');
+    assert.equal(count.wanted(stuck, rule, before, 'proven', 10_700), nobodySuffices);
+    assert.equal(
+      count.wanted(stuck, rule, new Map([[c, position('1-12')]]), 'proven', 10_800),
+      1,
+      'it holds what waits',
+    );
+    assert.equal(count.wanted({ ...stuck, waiting: 0 }, rule, before, 'proven', 20_000), 1);
   });
 });
 

@@ -21,6 +21,9 @@ const stalledAfterMs = 1500;
 /** Where the members of the rule say that they are. */
 export type Positions = ReadonlyMap<MemberId, Position>;
 
+/** Whether the server was shown to count by the rule. */
+export type Proof = 'proven' | 'changing';
+
 interface Stall {
   readonly acknowledged: number;
   readonly sinceMs: number;
@@ -40,21 +43,28 @@ export class AckCount {
   #rule: AckRule | null = null;
   #stall: Stall | null = null;
 
-  /** Called with every look at a leader. @param rule the one that it has, or is being given. */
+  /** Called with every look at a leader. @param rule the one that it has (`proven`), or is being given (`changing`). */
   async keep(
     session: Session,
     { semiSync }: Pick<Dialect, 'semiSync'>,
     sample: AckSample,
     rule: AckRule | null,
     positions: Positions,
+    proof: Proof,
   ): Promise<void> {
     if (semiSync.required === null || rule === null || rule.required === 0) return;
-    const wanted = this.wanted(sample, rule, positions);
+    const wanted = this.wanted(sample, rule, positions, proof);
     if (wanted === sample.required) return;
     await session.query(`SET GLOBAL ${semiSync.required} = ${wanted}`, [], queryTimeoutMs);
   }
 
-  wanted(sample: AckSample, rule: AckRule, positions: Positions, nowMs = monotonicMs()): number {
+  /** While a rule is being changed, never less than now: those whom only the old one names may come back and suffice alone. */
+  wanted(sample: AckSample, rule: AckRule, positions: Positions, proof: Proof, nowMs = monotonicMs()): number {
+    const wanted = this.#safe(sample, rule, positions, nowMs);
+    return proof === 'proven' ? wanted : Math.max(wanted, sample.required);
+  }
+
+  #safe(sample: AckSample, rule: AckRule, positions: Positions, nowMs: number): number {
     if (this.#rule === null || !sameRule(this.#rule, rule)) this.#stall = null;
     this.#rule = rule;
     if (membersOf(sample, rule) < rule.required) return nobodySuffices;

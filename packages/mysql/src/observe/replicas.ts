@@ -71,7 +71,8 @@ export class ReplicaWatch {
       const { position, streamsFrom } = reports.get(member) ?? {};
       return position && streamsFrom === this.#instance.options.member ? [[member, position] as const] : [];
     });
-    await this.#count.keep(session, dialect, sample, rule, new Map(said));
+    const proof = acks.rule === null ? 'changing' : 'proven';
+    await this.#count.keep(session, dialect, sample, rule, new Map(said), proof);
     acks.confirmed(
       pid,
       said.map(([, position]) => position),
