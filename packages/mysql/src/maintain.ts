@@ -17,7 +17,8 @@ import type { RunningServer } from './process/server-process.ts';
 const rareEveryMs = 10_000;
 const connectTimeoutMs = 1000;
 const errantEveryMs = 3000;
-const settleTimeoutMs = 10_000;
+/** Peers take an agent that decides nothing for 8 s for one that hangs. What was applied by then is not applied again. */
+const settleTimeoutMs = 5000;
 const logBytesMax = 32 * 1024 * 1024;
 /** The variable can only be set before a start. */
 const readOnlyVariable = 1238;
