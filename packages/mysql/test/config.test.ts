@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -15,9 +15,14 @@ import {
   serverSettings,
   sqlValue,
 } from '../src/config/file.ts';
+import { ManagedConfig } from '../src/config/managed.ts';
 import { canonicalName, reservedReason, settingsProfiles } from '../src/config/settings.ts';
 import { ParameterTrial } from '../src/config/trial.ts';
+import { parseOptions } from '../src/options.ts';
+import { pathsOf } from '../src/paths.ts';
+import type { ServerPrograms } from '../src/programs.ts';
 
+const systemId = '6bab964b-a8f2-48d0-bb16-c87c417392e2';
 const help = `
 The following options may be given as the first argument:
 --port=#            Port number to use for connection or 0 for default to,
@@ -172,6 +177,41 @@ describe('what counts when a database is made', () => {
     assert.deepEqual(withoutDefaults({ innodb_page_size: '16384', lower_case_table_names: '1' }), {
       lower_case_table_names: '1',
     });
+  });
+
+  it('is left as it is asked for on a database whose identity an earlier version wrote', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'made-'));
+    const options = parseOptions({
+      ...{ cluster: 'shop', member: 'n1', serverId: 1, runAs: null, listen: { port: 3306 } },
+      ...{ dataDir: root, runDir: join(root, 'run'), cacheDir: root, binaries: { baseDir: '/usr' } },
+      secrets: { admin: '12345678', replication: '12345678', clone: '12345678', monitor: '12345678' },
+      parameters: { lower_case_table_names: '1' },
+    });
+    const programs: ServerPrograms = {
+      ...{ flavour: 'mariadb', version: '11.8.6', server: '/usr/sbin/mariadbd', baseDir: '/usr' },
+      ...{
+        libraryPath: undefined,
+        installDb: null,
+        dump: null,
+        client: null,
+        backup: null,
+        unpack: null,
+        binlog: null,
+      },
+    };
+    const wanted = async (made: object): Promise<unknown> => {
+      const identity = { cluster: 'shop', member: 'n1', flavour: 'mariadb', version: '11.8.6', systemId };
+      await writeFile(
+        join(root, 'understudy.json'),
+        JSON.stringify({ ...identity, received: 'applied', end: null, ...made }),
+      );
+      const config = new ManagedConfig(options, pathsOf(options), programs, new Set(['lower_case_table_names']));
+      await config.learnMade();
+      return config.wanted();
+    };
+    assert.deepEqual(await wanted({}), { lower_case_table_names: '1' });
+    assert.deepEqual(await wanted({ made: {} }), {}, 'made without it by this version');
+    await rm(root, { recursive: true });
   });
 
   it('a place outside of the data directory, and a named time zone, are refused before anything starts', () => {

@@ -26,8 +26,11 @@ const identitySchema = z.object({
   received: z.enum(['applied', 'unknown']),
   /** MariaDB: see `serverIdOf`. */
   writer: z.enum(writers).default('first'),
-  /** Parameters that count only when a database is made, as this one was made with them, or as the source of the copy was. */
-  made: z.record(z.string(), z.string()).default({}),
+  /**
+   * Parameters that count only when a database is made, as this one was made with them, or as the source of the copy was. Absent: an earlier
+   * version made it, which did not note them.
+   */
+  made: z.record(z.string(), z.string()).optional(),
   /** The last leadership for which this data was opened, as long as nothing was received since; null: none, or not known. */
   opened: z
     .object({ epoch: z.int().min(1), writer: z.enum(writers) })
