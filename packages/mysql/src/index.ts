@@ -79,7 +79,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     clockMs: clock,
     systemId: () => systemId.read(dataDir, server.running?.pid ?? null),
     seen: () => observer.seen,
-    observe: () => observer.observe(new Map()),
+    observe: () => observer.observe(),
   };
   const probe = new Probe(instance);
   const observer = new Observer(instance, probe);

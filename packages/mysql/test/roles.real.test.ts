@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { contains, type EngineState } from '@understudy/core';
+import { ALONE, contains, type EngineState } from '@understudy/core';
 import { eventually, onStage, print, type Stage } from '@understudy/engine/conformance';
 import type { MysqlServer } from '@understudy/servers';
 import { mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
@@ -57,6 +57,19 @@ for (const server of await testServers(names)) {
         assert.deepEqual(await leader.variables([timeout, alone]), ['4294967295', '1']);
         for (const variable of [timeout, alone, 'event_scheduler']) await named(leader, new RegExp(variable));
         assert.equal(await client.write(2), 'acknowledged');
+
+        // A command looks at the server by itself: what members said before it stands, and who receives has not gone.
+        const present = await stage.state(leader);
+        assert.ok(present.kind === 'primary', print(present));
+        const said = { position: present.position, streamsFrom: leader.id, silentMs: 0 };
+        const reports = new Map([[stage.node(2).id, said]]);
+        await leader.engine().observe(reports);
+        assert.equal(await client.write(20), 'acknowledged');
+        await leader.engine().execute({ kind: 'set-ack-rule', rule: ALONE }, stage.context(leader));
+        const { state: counted } = await leader.engine().observe(reports);
+        const doubts = counted.kind === 'primary' ? (counted.voids ?? []).map(({ text }) => text) : [print(counted)];
+        assert.ok(!doubts.some((text) => /ended their wait/.test(text)), doubts.join('\n'));
+        await stage.setRule(leader, stageRule(stage));
 
         const mine = isMysql
           ? [

@@ -50,6 +50,8 @@ export class Observer {
   readonly #applier = new ApplierWatch();
   #last: { readonly pid: number; readonly state: EngineState } | null = null;
   #failingSinceMs: number | null = null;
+  /** What members said at the last look that was told. */
+  #reports: Reports = new Map();
   /** Somebody else has closed the leader. */
   #closed = false;
 
@@ -80,8 +82,9 @@ export class Observer {
     return last !== null && last.pid === running?.pid && last.state.kind === 'replica' ? last.state : null;
   }
 
-  /** The present state; never throws. */
-  async observe(reports: Reports): Promise<EngineState> {
+  /** The present state; never throws. @param reports without them, what was said at the last look stands: silence would mean that nobody receives. */
+  async observe(reports: Reports = this.#reports): Promise<EngineState> {
+    this.#reports = reports;
     const running = this.#instance.process.running;
     if (running === null) return this.#stopped();
     try {
