@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -21,6 +22,7 @@ import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.t
 import { crc32c } from '../src/disk/crc32c.ts';
 import { forkPoint } from '../src/disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
+import { noteCopied, noteInTime } from '../src/disk/opened.ts';
 import { parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -283,4 +285,26 @@ describe('what a server says when it does not start', () => {
       assert.equal(causeOf(words), 'unknown', words);
     }
   });
+});
+
+describe('the note of an opening', () => {
+  it('is on disk before the clock is asked, and taken back when it is too late', () =>
+    inFolder(async (folder) => {
+      const file = join(folder, 'understudy.opened');
+      const asked: string[] = [];
+      const isLate = (): boolean => {
+        asked.push(readFileSync(file, 'utf8'));
+        return asked.length !== 2;
+      };
+      const opened = { member: 'n1', timeline: 7 };
+      assert.equal(await noteInTime(folder, opened, null, isLate), 'late');
+      assert.deepEqual(await readdir(folder), [], 'nothing was noted before');
+      await noteCopied(folder, 'n1', null);
+      const before = await readFile(file, 'utf8');
+      assert.equal(await noteInTime(folder, opened, null, isLate), 'noted');
+      await noteCopied(folder, 'n1', null);
+      assert.equal(await noteInTime(folder, opened, null, isLate), 'late');
+      assert.equal(await readFile(file, 'utf8'), before);
+      assert.deepEqual(asked.map((text) => JSON.parse(text)), [opened, opened, opened]);
+    }));
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { EngineCommand } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { pollUntil, replaceFile } from '@understudy/engine/host';
-import { noteOpened } from '../disk/opened.ts';
+import { noteInTime } from '../disk/opened.ts';
 import { historyFileName } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
@@ -61,15 +61,13 @@ export async function promote(
   await requireArmed(instance, monitor);
   await ensureSlots(monitor, context, queryTimeoutMs);
   const placeholders = await skipTimelines(instance, before.timeline, command.lineage);
-  if (instance.clockMs() > command.notAfter) {
+  const { dataDir, member } = instance.options;
+  const opened = { member, timeline: command.lineage };
+  const isLate = (): boolean => instance.clockMs() > command.notAfter;
+  if ((await noteInTime(dataDir, opened, instance.owner, isLate)) === 'late') {
     await Promise.all(placeholders.map((file) => rm(file, { force: true })));
     throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
   }
-  await noteOpened(
-    instance.options.dataDir,
-    { member: instance.options.member, timeline: command.lineage },
-    instance.owner,
-  );
   await monitor.rows('select pg_promote(false)', queryTimeoutMs);
   return {
     finish: async () => {

@@ -19,6 +19,24 @@ export async function noteOpened(dataDir: string, opened: Opened, owner: Owner):
   await replaceFile(join(dataDir, openedName), text, owner);
 }
 
+/**
+ * As `noteOpened`, and then asks whether it is too late: a disk may take any time for the note, so the clock is asked last. What was noted
+ * before stands again then.
+ */
+export async function noteInTime(
+  dataDir: string,
+  opened: Opened,
+  owner: Owner,
+  isLate: () => boolean,
+): Promise<'noted' | 'late'> {
+  const file = join(dataDir, openedName);
+  const before = await readIfThere(file);
+  await noteOpened(dataDir, opened, owner);
+  if (!isLate()) return 'noted';
+  await (before === null ? rm(file, { force: true }) : replaceFile(file, before, owner));
+  return 'late';
+}
+
 async function readOpened(dataDir: string): Promise<Opened | null> {
   const text = await readIfThere(join(dataDir, openedName));
   if (text === null) return null;
