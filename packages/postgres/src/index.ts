@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
+import { removeDryStarts } from './config/dry-start.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
@@ -85,6 +86,7 @@ export async function makeInstance(
     await recallArmed(instance, running);
   }
   instance.kept.refresh();
+  await removeDryStarts(options.runDir);
   return { instance, observer, probe };
 }
 

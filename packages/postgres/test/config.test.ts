@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ackRule, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import fc from 'fast-check';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
 import { passwordFileContent } from '../src/config/conninfo.ts';
+import { dryStart, removeDryStarts } from '../src/config/dry-start.ts';
 import { renderHba } from '../src/config/hba.ts';
 import { mergeParameters, renderInclude, stateOfInclude } from '../src/config/settings.ts';
 import {
@@ -283,5 +288,28 @@ describe('options', () => {
         /runDir: must be at most 88 bytes/.test(error.message) &&
         /listen.port/.test(error.message),
     );
+  });
+});
+
+describe('a dry start', () => {
+  it('ends with the question that it belongs to, and what a killed agent left of one is removed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'us-dry-'));
+    try {
+      const [runDir, dataDir, binDir] = [join(folder, 'run'), join(folder, 'data'), join(folder, 'bin')];
+      for (const path of [runDir, join(dataDir, 'global'), binDir]) await mkdir(path, { recursive: true });
+      for (const name of ['PG_VERSION', 'global/pg_control']) await writeFile(join(dataDir, name), '17\n');
+      await writeFile(join(binDir, 'postgres'), '#!/bin/sh\nexec sleep 600\n', { mode: 0o700 });
+      const binaries = { binDir };
+      const wanted = { parameters: {}, fixed: [], alterSystem: 'without', endMs: monotonicMs() } as const;
+      await assert.rejects(dryStart({ runDir, dataDir, binaries }, null, wanted), { code: 'ENGINE_TIMEOUT' });
+      assert.deepEqual(await readdir(runDir), [], 'it leaves nothing itself');
+      await mkdir(join(runDir, 'dry-0123456789ab', 'global'), { recursive: true });
+      for (const name of ['dry-run.txt', 'postgres.log']) await writeFile(join(runDir, name), '');
+      await removeDryStarts(runDir);
+      assert.deepEqual((await readdir(runDir)).sort(), ['dry-run.txt', 'postgres.log']);
+      await removeDryStarts(join(folder, 'none'));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -305,6 +305,9 @@ describe('the note of an opening', () => {
       await noteCopied(folder, 'n1', null);
       assert.equal(await noteInTime(folder, opened, null, isLate), 'late');
       assert.equal(await readFile(file, 'utf8'), before);
-      assert.deepEqual(asked.map((text) => JSON.parse(text)), [opened, opened, opened]);
+      assert.deepEqual(
+        asked.map((text) => JSON.parse(text)),
+        [opened, opened, opened],
+      );
     }));
 });

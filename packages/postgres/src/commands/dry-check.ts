@@ -1,4 +1,5 @@
 import type { ParameterProblem } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
 import { type DryStart, dryStart } from '../config/dry-start.ts';
 import { readAutoConf } from '../config/managed.ts';
 import { inspectDisk } from '../disk/inspect.ts';
@@ -6,6 +7,10 @@ import type { Instance } from '../instance.ts';
 
 /** More new parameters than these are looked at together only. */
 const singlyMax = 8;
+/** For all looks at single ones: whoever asks waits for the answer, and that they do not start together is known by then. */
+const singlyMs = 4000;
+/** After a failed start nobody waits so. */
+const blameMs = 60_000;
 
 /**
  * Parameters with which this member's server would not start, though each is well-formed: a library that is not there, more memory than the
@@ -20,8 +25,13 @@ export async function startProblems(
   if (together === null || (await tryWith(instance, {})) !== null) return [];
   const names = Object.keys(more);
   const found: ParameterProblem[] = [];
+  const endMs = monotonicMs() + singlyMs;
   for (const name of names.slice(0, singlyMax)) {
-    const alone = names.length === 1 ? together : await tryWith(instance, { [name]: more[name] ?? '' });
+    if (monotonicMs() >= endMs) break;
+    const alone =
+      names.length === 1
+        ? together
+        : await tryWith(instance, { [name]: more[name] ?? '' }, { endMs }).catch(() => null);
     if (alone !== null) found.push({ name, problem: text(alone) });
   }
   return found.length > 0 ? found : [{ name: names.join(', '), problem: text(together) }];
@@ -35,6 +45,7 @@ function tryWith(instance: Instance, more: Readonly<Record<string, string>>, cha
     parameters: config.merged(more),
     fixed: config.startArguments(),
     alterSystem: 'with',
+    endMs: Number.POSITIVE_INFINITY,
     ...change,
   } as const;
   return dryStart(options, owner, wanted);
@@ -59,13 +70,14 @@ export async function blameSettings(instance: Instance): Promise<string | null> 
   const why = await wouldStart(instance);
   if (why === null) return null;
   const { config, options } = instance;
+  const endMs = monotonicMs() + blameMs;
   for (const [name, value] of Object.entries(config.taken())) {
     const others = Object.fromEntries(Object.entries(config.merged()).filter(([other]) => other !== name));
-    if ((await tryWith(instance, {}, { parameters: others, alterSystem: 'with' })) !== null) continue;
+    if ((await tryWith(instance, {}, { parameters: others, endMs })) !== null) continue;
     config.leaveOut(name, value, why);
     return `The parameter ${name} of the cluster keeps the server from starting (${why}); it is left out.`;
   }
-  if ((await tryWith(instance, {}, { alterSystem: 'without' })) !== null) return null;
+  if ((await tryWith(instance, {}, { alterSystem: 'without', endMs })) !== null) return null;
   const set = await readAutoConf(options.dataDir);
   const named = set.find(({ value }) => value !== '' && why.includes(value)) ?? set.at(-1);
   const where = named === undefined ? '' : `:${named.line} (${named.name} = '${named.value}')`;

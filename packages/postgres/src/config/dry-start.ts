@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { makeFolder, monotonicMs, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { quoteSetting } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 import { includeName } from '../paths.ts';
 import { runProgram, tail } from '../process/program.ts';
 
-const timeoutMs = 10_000;
+const timeoutMs = 8_000;
+const folderPattern = /^dry-[0-9a-f]{12}$/;
 const cached = { durability: 'cached' } as const;
 
 export interface DryStart {
@@ -18,6 +19,14 @@ export interface DryStart {
   readonly fixed: readonly string[];
   /** Whether what ALTER SYSTEM has set takes part. */
   readonly alterSystem: 'with' | 'without';
+  /** When the look must be over, monotonic: it is one of several. */
+  readonly endMs: number;
+}
+
+/** Removes what an agent that was killed during a dry start has left: copies of the operator's files. */
+export async function removeDryStarts(runDir: string): Promise<void> {
+  const names = (await readdir(runDir).catch(() => [])).filter((name) => folderPattern.test(name));
+  await Promise.all(names.map((name) => rm(join(runDir, name), { recursive: true, force: true })));
 }
 
 /**
@@ -26,7 +35,11 @@ export interface DryStart {
  *
  * @returns what the server says about them; null when it would start.
  */
-export async function dryStart(options: PostgresOptions, owner: Owner, wanted: DryStart): Promise<string | null> {
+export async function dryStart(
+  options: Pick<PostgresOptions, 'runDir' | 'dataDir' | 'binaries'>,
+  owner: Owner,
+  wanted: DryStart,
+): Promise<string | null> {
   await makeFolder(options.runDir, owner);
   const folder = join(options.runDir, `dry-${randomBytes(6).toString('hex')}`);
   try {
@@ -36,7 +49,7 @@ export async function dryStart(options: PostgresOptions, owner: Owner, wanted: D
       home: '/',
       libraryPath: options.binaries.libraryPath,
       owner,
-      timeoutMs,
+      timeoutMs: Math.max(1, Math.min(timeoutMs, Math.round(wanted.endMs - monotonicMs()))),
       failure: 'ENGINE_TIMEOUT',
     });
     if (code !== 0) return sentenceOf(output);
