@@ -5,6 +5,7 @@ import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/e
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { removeDryStarts } from './config/dry-start.ts';
 import { ManagedConfig } from './config/managed.ts';
+import { forgetIfUnkept } from './disk/opened.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { AckTracker } from './observe/ack-tracker.ts';
@@ -80,6 +81,7 @@ export async function makeInstance(
   };
   const probe = new Probe(instance);
   const observer = new Observer(instance, probe);
+  await forgetIfUnkept(options.dataDir, paths.include);
   const running = await postmaster.adopt();
   if (running !== null) {
     await instance.config.adopt();

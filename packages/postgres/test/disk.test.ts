@@ -18,11 +18,12 @@ import {
 import fc from 'fast-check';
 import { waldirOf } from '../src/clone/replaced.ts';
 import { causeOf } from '../src/commands/start-words.ts';
+import { renderInclude } from '../src/config/settings.ts';
 import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
 import { crc32c } from '../src/disk/crc32c.ts';
 import { forkPoint } from '../src/disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
-import { noteCopied, noteInTime } from '../src/disk/opened.ts';
+import { forgetIfUnkept, noteCopied, noteInTime, openedByHand } from '../src/disk/opened.ts';
 import { parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -309,5 +310,20 @@ describe('the note of an opening', () => {
         asked.map((text) => JSON.parse(text)),
         [opened, opened, opened],
       );
+    }));
+
+  it('says nothing once an agent that keeps none has written the include', () =>
+    inFolder(async (folder) => {
+      const include = join(folder, 'understudy.conf');
+      const control = { ...parseControlFile(controlFile()), state: 'in production' } as const;
+      const more = { synchronousCommit: 'on', delayMs: 0, tls: {}, generation: '' };
+      await noteCopied(folder, 'n1', null);
+      await forgetIfUnkept(folder, include);
+      await writeFile(include, renderInclude({ upstream: null, standbyNames: '' }, {}, more));
+      await forgetIfUnkept(folder, include);
+      assert.match((await openedByHand(folder, 'n1', control)) ?? '', /opened for writes by hand/);
+      await writeFile(include, '# state: {"upstream":null,"standbyNames":""}\n');
+      await forgetIfUnkept(folder, include);
+      assert.equal(await openedByHand(folder, 'n1', control), null, 'after a downgrade it may have been its own agent');
     }));
 });

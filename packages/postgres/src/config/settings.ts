@@ -119,6 +119,8 @@ export function receiverMark(conninfo: string): string {
 const header =
   '# Written by Understudy, again and again: changes here are lost. Set parameters in the cluster configuration.\n';
 const statePrefix = '# state: ';
+/** Agents of earlier versions, which keep no notes of openings, write the include without it. */
+export const notesMark = '# openings are noted';
 
 /** The text of the generated include. */
 export function renderInclude(
@@ -145,7 +147,7 @@ export function renderInclude(
     'understudy.generation': more.generation,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteSetting(value)}`);
-  return `${header}${statePrefix}${JSON.stringify(replication)}\n${lines.join('\n')}\n`;
+  return `${header}${notesMark}\n${statePrefix}${JSON.stringify(replication)}\n${lines.join('\n')}\n`;
 }
 
 /** The JSON that `renderInclude` left for an agent that starts later; null when there is none. */

@@ -2,6 +2,7 @@ import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
+import { notesMark } from '../config/settings.ts';
 import type { ControlFile, ControlState } from './control-file.ts';
 
 const openedName = 'understudy.opened';
@@ -45,6 +46,15 @@ async function readOpened(dataDir: string): Promise<Opened | null> {
   } catch {
     return null;
   }
+}
+
+/**
+ * Forgets what was noted when an agent that keeps no notes has written the include since: a downgrade, in which it may have opened this copy
+ * rightfully, and the note would call that done by hand.
+ */
+export async function forgetIfUnkept(dataDir: string, include: string): Promise<void> {
+  const text = await readIfThere(include);
+  if (text !== null && !text.includes(notesMark)) await rm(join(dataDir, openedName), { force: true });
 }
 
 /** States of a server that was open for writes. */
