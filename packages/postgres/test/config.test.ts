@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ackRule, memberId } from '@understudy/core';
+import { ackRule, DEFAULT_TAGS, lsn, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import fc from 'fast-check';
@@ -23,7 +23,7 @@ import {
 import { causeInLog } from '../src/observe/receiver-log.ts';
 import { isForeignAcker, memberOfStream } from '../src/observe/senders.ts';
 import { SilenceMeter } from '../src/observe/silence.ts';
-import { refusalOf } from '../src/observe/stream-attempt.ts';
+import { refusalOf, StreamAttempt } from '../src/observe/stream-attempt.ts';
 import { parseOptions } from '../src/options.ts';
 import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
 
@@ -236,6 +236,35 @@ describe('why there is no stream', () => {
     );
     assert.deepEqual(answer('53300', 'no senders'), { cause: 'refused', detail: 'no senders' });
     assert.equal(refusalOf(new EngineError('ENGINE_TIMEOUT', 'no refusal within 1000 ms', 'unknown')), null);
+  });
+
+  it('is not forgotten when a stream shows for the moment in which it is refused', async () => {
+    let nowMs = 0;
+    const attempt = new StreamAttempt(
+      () => Promise.resolve({ cause: 'wal-removed' }),
+      () => nowMs,
+    );
+    const upstream = { id: memberId('n1'), host: 'h', port: 1, apiUrl: '', tags: DEFAULT_TAGS };
+    attempt.learn(new Map([[upstream.id, upstream]]));
+    const at = { kind: 'wal', timeline: 1, lsn: lsn(0n), history: [] } as const;
+    const look = async (afterMs: number) => {
+      nowMs += afterMs;
+      attempt.look(upstream.id, at);
+      await new Promise(setImmediate);
+      return attempt.look(upstream.id, at)?.cause;
+    };
+    assert.equal(await look(0), undefined);
+    assert.equal(await look(2000), undefined, 'what costs a copy must have been said twice');
+    assert.equal(await look(3000), 'wal-removed');
+    for (let flash = 0; flash < 5; flash++) {
+      nowMs += 1500;
+      attempt.sawStream();
+      assert.equal(await look(10), 'wal-removed');
+    }
+    attempt.sawStream();
+    nowMs += 2000;
+    attempt.sawStream();
+    assert.equal(await look(10), undefined, 'a stream that lasted');
   });
 
   it('is read from the newest telling line', () => {

@@ -121,4 +121,34 @@ describe('why a replica gets no further', { concurrency: 2 }, () => {
       await stage.follow(replica, leader);
       assert.deepEqual(await sql(replica, 'show max_connections'), [{ max_connections: '150' }]);
     }));
+
+  it('log that the leader has removed, and a refused login, are found without any log of the server', () =>
+    onStage(harness, 2, async (stage) => {
+      const [leader, replica] = [await stage.build(1), stage.node(2)];
+      await alterSystem(replica, 'log_min_messages = panic');
+      await stage.run(replica, { kind: 'stop', mode: 'orderly' });
+      await stage.until(replica, 'stopped');
+      await withClient(leader, async (client) => {
+        await client.query('alter system set wal_keep_size = 0');
+        await client.query('select pg_reload_conf()');
+        await client.query('set synchronous_commit = local');
+        await client.query("select pg_drop_replication_slot('understudy_n2')");
+        for (let round = 0; round < 3; round++) {
+          await client.query('create table filler as select 1; drop table filler');
+          await client.query('select pg_switch_wal()');
+          await client.query('checkpoint');
+        }
+      });
+      await stage.startFenced(replica);
+      await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() });
+      const broken = (cause: string) =>
+        stage.until(replica, 'replica', ({ receiver }) => receiver.kind === 'broken' && receiver.cause === cause);
+      await broken('wal-removed');
+      await withClient(leader, async (client) => {
+        await client.query('set synchronous_commit = local');
+        await client.query('alter role understudy_replication nologin');
+      });
+      const { receiver } = await broken('login');
+      assert.match(receiver.kind === 'broken' ? (receiver.detail ?? '') : '', /not permitted to log in/);
+    }));
 });

@@ -38,7 +38,7 @@ import { ReceiverLog } from './receiver-log.ts';
 import type { RunFacts } from './run-facts.ts';
 import { foreignText, isForeignAcker, memberOfStream } from './senders.ts';
 import { SilenceMeter } from './silence.ts';
-import { StreamAttempt } from './stream-attempt.ts';
+import { askForStream, StreamAttempt } from './stream-attempt.ts';
 
 /** A server that is not up yet has no socket, refuses, or says so (57P03); anything else is silence. */
 function saysNotReady(error: unknown): boolean {
@@ -82,7 +82,7 @@ export class Observer {
     this.#instance = instance;
     this.#probe = probe;
     this.receiverLog = new ReceiverLog(instance.paths.log);
-    this.attempt = new StreamAttempt(instance);
+    this.attempt = new StreamAttempt((member, from) => askForStream(instance, member, from));
   }
 
   /** The present state; never throws. */
@@ -239,7 +239,7 @@ export class Observer {
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }
     if (row.status === 'streaming') {
-      this.attempt.reset();
+      this.attempt.sawStream();
       await this.receiverLog.healed();
       return { kind: 'streaming', silentMs: this.#receiver.silentMs('receiver', row.signature ?? '') };
     }

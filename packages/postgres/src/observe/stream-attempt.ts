@@ -24,25 +24,37 @@ export interface StreamRefusal {
  * in the server's log alone, which may be anywhere and in any language.
  */
 export class StreamAttempt {
-  readonly #instance: Instance;
+  readonly #ask: (member: Member, from: WalPosition) => Promise<StreamRefusal | null>;
+  readonly #nowMs: () => number;
   #members: ReadonlyMap<MemberId, Member> = new Map();
   #upstream: MemberId | null = null;
   #dueMs = 0;
+  #streamingSinceMs: number | null = null;
   #work: Promise<void> | null = null;
   #last: StreamRefusal | null = null;
   #times = 0;
 
-  constructor(instance: Instance) {
-    this.#instance = instance;
+  /** @param ask see `askForStream` */
+  constructor(ask: (member: Member, from: WalPosition) => Promise<StreamRefusal | null>, nowMs = monotonicMs) {
+    this.#ask = ask;
+    this.#nowMs = nowMs;
   }
 
   learn(members: ReadonlyMap<MemberId, Member>): void {
     this.#members = members;
   }
 
-  /** There is a stream, or nobody to have one from. */
+  /** A stream that the upstream refuses shows for a moment too: only one that lasts says that all is well. */
+  sawStream(): void {
+    const nowMs = this.#nowMs();
+    this.#streamingSinceMs ??= nowMs;
+    if (nowMs - this.#streamingSinceMs >= firstAfterMs) this.reset();
+  }
+
+  /** Nobody to have a stream from, or one that lasts. */
   reset(): void {
     this.#upstream = null;
+    this.#streamingSinceMs = null;
     this.#last = null;
     this.#times = 0;
   }
@@ -53,7 +65,8 @@ export class StreamAttempt {
    * @param from where the stream would have to begin
    */
   look(upstream: MemberId, from: WalPosition): StreamRefusal | null {
-    const nowMs = monotonicMs();
+    const nowMs = this.#nowMs();
+    this.#streamingSinceMs = null;
     if (this.#upstream !== upstream) {
       this.reset();
       this.#upstream = upstream;
@@ -73,22 +86,27 @@ export class StreamAttempt {
     const isGrave = this.#last?.cause === 'wal-removed' || this.#last?.cause === 'history';
     return isGrave && this.#times < 2 ? null : this.#last;
   }
+}
 
-  async #ask(member: Member, from: WalPosition): Promise<StreamRefusal | null> {
+/** Asks a member for the log from that position; null when it begins to send it, or does not answer in time. */
+export async function askForStream(
+  instance: Instance,
+  member: Member,
+  from: WalPosition,
+): Promise<StreamRefusal | null> {
+  try {
+    const { walSegmentBytes } = await readControlFile(instance.options.dataDir);
+    const { session } = await openOnce(instance, member, 'replication');
     try {
-      const { walSegmentBytes } = await readControlFile(this.#instance.options.dataDir);
-      const { session } = await openOnce(this.#instance, member, 'replication');
-      try {
-        // As the startup process does: from the beginning of the file.
-        const begin = formatLsn(lsn(from.lsn - (from.lsn % BigInt(walSegmentBytes))));
-        await session.rows(`START_REPLICATION PHYSICAL ${begin} TIMELINE ${from.timeline}`, refusalTimeoutMs);
-        return null;
-      } finally {
-        session.destroy();
-      }
-    } catch (error) {
-      return refusalOf(error);
+      // As the startup process does: from the beginning of the file.
+      const begin = formatLsn(lsn(from.lsn - (from.lsn % BigInt(walSegmentBytes))));
+      await session.rows(`START_REPLICATION PHYSICAL ${begin} TIMELINE ${from.timeline}`, refusalTimeoutMs);
+      return null;
+    } finally {
+      session.destroy();
     }
+  } catch (error) {
+    return refusalOf(error);
   }
 }
 
