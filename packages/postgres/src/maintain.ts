@@ -3,6 +3,7 @@ import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import { conninfoOf, follow } from './commands/follow.ts';
+import { keepSendersForMembers } from './commands/member-senders.ts';
 import { keepStandbySignal } from './commands/promote.ts';
 import { waitForNobody } from './commands/provision.ts';
 import { reload, takeBack } from './commands/reload.ts';
@@ -111,6 +112,7 @@ export class Maintenance {
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
+      if (role === 'primary') await keepSendersForMembers(this.#instance, session, context, queryTimeoutMs);
     }
     if (isTimeToLook) await this.#look(session, role);
   }

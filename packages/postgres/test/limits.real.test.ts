@@ -15,6 +15,7 @@ import { sql, withClient } from './sql.ts';
 const [server] = await serversOf([17, 15]);
 assert(server !== undefined, 'no PostgreSQL was found: npm run servers -- get');
 const harness = postgresHarness(server);
+const withFewSenders = postgresHarness(server, { parameters: { shared_buffers: '16MB', max_wal_senders: '10' } });
 
 const hasCode = (code: EngineErrorCode) => (error: unknown) => error instanceof EngineError && error.code === code;
 
@@ -78,6 +79,38 @@ describe('what a running server may meet', { concurrency: 2 }, () => {
       await stage.setRule(leader, ackRule([stage.node(2).id], 1));
       await leader.reopen();
       assert.equal((await stage.until(leader, 'primary')).kind, 'primary');
+      await Promise.allSettled(clients.map((client) => client.end()));
+    }));
+
+  it('members come first when others have taken all senders', () =>
+    onStage(withFewSenders, 2, async (stage) => {
+      const [leader, replica] = [await stage.build(1), stage.node(2)];
+      await replica.kill();
+      await stage.until(replica, 'stopped');
+      const clients: pg.Client[] = [];
+      const take = () => {
+        const login = { user: 'postgres', password: testSecrets.superuser, database: 'postgres' };
+        const feed = { ...login, replication: 'database', application_name: 'feed' };
+        const client = new pg.Client(Object.assign({ host: leader.host, port: leader.port }, feed));
+        client.on('error', () => undefined);
+        clients.push(client);
+        return client.connect();
+      };
+      // The stream of the killed replica may linger for a moment, and its sender is taken too.
+      await eventually('all senders to be taken', async () => {
+        await take().catch((error: unknown) => assert.match(String(error), /max_wal_senders/));
+        const count = "select count(*)::int as taken from pg_stat_replication where application_name not like 'n2.%'";
+        return (await sql(leader, count))[0]?.taken === 10 ? true : null;
+      });
+      await stage.startFenced(replica);
+      await stage.run(replica, { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() });
+      await eventually('the stream of the member', async () => {
+        await leader.engine().maintain(stage.context(leader));
+        const state = await stage.state(replica);
+        return state.kind === 'replica' && state.receiver.kind === 'streaming' ? true : null;
+      });
+      const { warnings } = (await leader.engine().observe()).details;
+      assert.match(warnings.join('\n'), /max_wal_senders \(10\) were taken while n2 had no stream.*"feed"/);
       await Promise.allSettled(clients.map((client) => client.end()));
     }));
 

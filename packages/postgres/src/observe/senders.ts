@@ -36,7 +36,7 @@ export function isForeignAcker(cluster: string, row: Row, listed: string): boole
 /** Names a connection for an operator. */
 export function describeSender(row: Row): string {
   const from = row.client_addr ? `from ${row.client_addr}` : 'over the local socket';
-  return `process ${row.pid}, role ${row.usename} ${from}, application_name ${JSON.stringify(row.application_name)}`;
+  return `${row.pid ? `process ${row.pid}, ` : ''}role ${row.usename} ${from}, application_name ${JSON.stringify(row.application_name)}`;
 }
 
 /** What an operator reads of those who are not members and could acknowledge. */
