@@ -8,7 +8,7 @@ import { keepStandbySignal } from './commands/promote.ts';
 import { waitForNobody } from './commands/provision.ts';
 import { reload, takeBack } from './commands/reload.ts';
 import { keepRoles } from './commands/roles.ts';
-import { keepSlots } from './commands/slots.ts';
+import { dropStaleLogicalSlots, keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import type { Instance } from './instance.ts';
 import type { Probe } from './observe/probe.ts';
@@ -113,6 +113,7 @@ export class Maintenance {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
       if (role === 'primary') await keepSendersForMembers(this.#instance, session, context, queryTimeoutMs);
+      else await dropStaleLogicalSlots(this.#instance, session, queryTimeoutMs);
     }
     if (isTimeToLook) await this.#look(session, role);
   }

@@ -208,6 +208,18 @@ describe('access', () => {
     assert(own < lines.indexOf('host replication all all reject'));
   });
 
+  it('lets replicas read the list of slots where they copy them, and nowhere else', () => {
+    const lines = (copies: 'yes' | 'no') => renderHba(['all'], 'plain', '', copies).split('\n');
+    const line = 'host postgres understudy_replication all scram-sha-256';
+    const { length } = lines('no');
+    assert.deepEqual(
+      lines('yes').filter((each) => !lines('no').includes(each)),
+      [line],
+    );
+    assert.equal(lines('yes').length, length + 1);
+    assert(lines('yes').indexOf(line) < lines('yes').indexOf('host all understudy_replication all reject'));
+  });
+
   it('keeps a password for libpq only while there is somebody to follow', () => {
     assert.equal(passwordFileContent('a:b\\c'), '*:*:*:understudy_replication:a\\:b\\\\c\n');
     assert.doesNotMatch(passwordFileContent(null), /^\*/m);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, KEEP_END } from '@understudy/core';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
-import { eventually, onStage } from '@understudy/engine/conformance';
+import { type ConformanceNode, eventually, onStage } from '@understudy/engine/conformance';
 import pg from 'pg';
 import { createPostgresEngine, type PostgresEngineInput } from '../src/index.ts';
 import { engineInput, freePort, makeRoot, postgresHarness, serversOf, TestNode, testSecrets } from './harness.ts';
@@ -16,6 +16,16 @@ const [server] = await serversOf([17, 15]);
 assert(server !== undefined, 'no PostgreSQL was found: npm run servers -- get');
 const harness = postgresHarness(server);
 const withFewSenders = postgresHarness(server, { parameters: { shared_buffers: '16MB', max_wal_senders: '10' } });
+const withSlots = postgresHarness(server, {
+  parameters: {
+    shared_buffers: '16MB',
+    wal_level: 'logical',
+    sync_replication_slots: 'on',
+    hot_standby_feedback: 'on',
+  },
+});
+/** Older versions cannot copy slots. */
+const copies = { skip: server.major < 17 };
 
 const hasCode = (code: EngineErrorCode) => (error: unknown) => error instanceof EngineError && error.code === code;
 
@@ -113,6 +123,34 @@ describe('what a running server may meet', { concurrency: 2 }, () => {
       assert.match(warnings.join('\n'), /max_wal_senders \(10\) were taken while n2 had no stream.*"feed"/);
       await Promise.allSettled(clients.map((client) => client.end()));
     }));
+
+  it("logical slots are there on the next leader, and what the last one keeps of them is in nobody's way", copies, () =>
+    onStage(withSlots, 2, async (stage) => {
+      const [first, second] = [await stage.build(1), stage.node(2)];
+      await sql(first, "select pg_create_logical_replication_slot('feed', 'pgoutput', false, false, true)");
+      const copied = (leader: ConformanceNode, replica: ConformanceNode) =>
+        eventually('the copy of the slot', async () => {
+          await sql(leader, 'select pg_log_standby_snapshot()');
+          await sql(leader, "select pg_replication_slot_advance('feed', pg_current_wal_lsn())");
+          await replica.engine().maintain(stage.context(replica));
+          const good = "select from pg_replication_slots where slot_name = 'feed' and synced and not temporary";
+          return (await sql(replica, good)).length === 1 ? true : null;
+        });
+      await copied(first, second);
+      await stage.run(first, { kind: 'stop', mode: 'handover' });
+      await stage.until(first, 'stopped');
+      await stage.run(second, { kind: 'seal', epoch: stage.nextEpoch() });
+      await stage.promote(second, ALONE);
+      await stage.run(second, { kind: 'provision' });
+      await stage.until(second, 'primary');
+      await stage.startFenced(first);
+      await stage.follow(first, second);
+      await copied(second, first);
+      const { warnings } = (await first.engine().observe()).details;
+      assert.match(warnings.join('\n'), /slot feed was left here from when this member led; it was dropped/);
+      assert.doesNotMatch(warnings.join('\n'), /does not survive|holds log here/);
+    }),
+  );
 
   it('roles and databases that lower the durability, wrong parameters and overrides are reported', () =>
     onStage(harness, 1, async (stage) => {

@@ -1,6 +1,7 @@
 import { type Member, type MemberId, memberId } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { receiverConninfo } from '../config/conninfo.ts';
+import { slotsDatabase } from '../config/hba.ts';
 import { fenced } from '../config/managed.ts';
 import { noteOpened } from '../disk/opened.ts';
 import type { Instance } from '../instance.ts';
@@ -8,9 +9,11 @@ import { slotName, standbyName } from '../names.ts';
 import { reloadOrThrow, shows } from './reload.ts';
 
 /** The connection string of this member's receiver to `from`. */
-export function conninfoOf({ options, paths }: Instance, from: Member): string {
+export function conninfoOf({ options, paths, config }: Instance, from: Member): string {
   const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
-  return receiverConninfo(from, standbyName(options.cluster, memberId(options.member)), paths.passwordFile, tls);
+  const name = standbyName(options.cluster, memberId(options.member));
+  const database = config.copiesSlots === 'yes' ? slotsDatabase : null;
+  return receiverConninfo(from, name, paths.passwordFile, tls, database);
 }
 
 /**

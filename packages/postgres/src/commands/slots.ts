@@ -64,6 +64,28 @@ export async function keepSlots(
   return Object.fromEntries(rows.map((row) => [row.slot_name ?? '', Number(row.retained ?? 0)]));
 }
 
+/** A replica cannot make a slot that is for failovers: one that is no copy was made here while this member led. */
+const staleQuery = `select slot_name from pg_replication_slots
+  where slot_type = 'logical' and failover and not synced and not temporary and active_pid is null`;
+
+/**
+ * Makes room for copies of the leader's logical slots: one of the same name that is left from this member's own leadership stops the copying
+ * of all, and holds log.
+ */
+export async function dropStaleLogicalSlots(
+  { config, notices }: Pick<Instance, 'config' | 'notices'>,
+  session: PgSession,
+  timeoutMs: number,
+): Promise<void> {
+  if (config.copiesSlots === 'no' || config.replication.upstream === null) return;
+  for (const { slot_name } of await session.rows(staleQuery, timeoutMs)) {
+    await dropSlot(session, slot_name ?? '', timeoutMs);
+    notices.add(
+      `The logical slot ${slot_name} was left here from when this member led; it was dropped, so that the leader's slots can be copied here.`,
+    );
+  }
+}
+
 const advanceStepBytes = 1024 * 1024;
 
 async function advance(session: PgSession, row: Row, member: MemberId, context: ClusterContext, timeoutMs: number) {

@@ -5,7 +5,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { codeOf, makeFolder, monotonicMs, pollUntil, readIfThere } from '@understudy/engine/host';
-import { receiverConninfo } from '../config/conninfo.ts';
 import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -16,9 +15,10 @@ import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { missingLog } from '../disk/wal.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { slotName, standbyName } from '../names.ts';
+import { slotName } from '../names.ts';
 import { sqlStateOf } from '../sql/session.ts';
 import { blameSettings } from './dry-check.ts';
+import { conninfoOf } from './follow.ts';
 import { causeOf } from './start-words.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
@@ -162,11 +162,8 @@ const consistencyTimeoutMs = 120_000;
  * @throws EngineError `ENGINE_START_FAILED` when it does not become consistent; the server is stopped then.
  */
 export async function startRewound(instance: Instance, from: Member, signal: AbortSignal): Promise<void> {
-  const { options, paths, postmaster } = instance;
-  const self = memberId(options.member);
-  const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
-  const conninfo = receiverConninfo(from, standbyName(options.cluster, self), paths.passwordFile, tls);
-  const upstream = { member: from.id, conninfo, slot: slotName(self) };
+  const { options, postmaster } = instance;
+  const upstream = { member: from.id, conninfo: conninfoOf(instance, from), slot: slotName(memberId(options.member)) };
   await begin(instance, await readControlFile(options.dataDir), { ...fenced, upstream }, signal);
   try {
     if ((await untilItAnswers(instance, consistencyTimeoutMs, signal)) !== null) return;

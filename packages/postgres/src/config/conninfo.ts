@@ -11,11 +11,14 @@ export function receiverConninfo(
   applicationName: string,
   passwordFile: string,
   tls: PostgresOptions['tls'],
+  database: string | null = null,
 ): string {
   const settings: Record<string, string> = {
     host: upstream.host,
     port: String(upstream.port),
     user: roles.replication,
+    // The receiver needs none; what copies logical slots asks there which there are.
+    ...(database === null ? {} : { dbname: database }),
     application_name: applicationName,
     passfile: passwordFile,
     connect_timeout: '2',

@@ -1,5 +1,8 @@
 import { roles } from '../names.ts';
 
+/** Where the list of slots is read, which is the same in every database. */
+export const slotsDatabase = 'postgres';
+
 /**
  * The text of the host-based access file: our lines first, then the user's own.
  *
@@ -8,7 +11,12 @@ import { roles } from '../names.ts';
  * the members' authority besides their password; everybody else needs a password,
  * and whoever copies or streams for the user a line of the user's own.
  */
-export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', usersOwn: string): string {
+export function renderHba(
+  allowFrom: readonly string[],
+  tls: 'tls' | 'plain',
+  usersOwn: string,
+  copiesSlots: 'yes' | 'no' = 'no',
+): string {
   const host = tls === 'tls' ? 'hostssl' : 'host';
   const how = tls === 'tls' ? 'scram-sha-256 clientcert=verify-ca' : 'scram-sha-256';
   const lines = [
@@ -20,6 +28,8 @@ export function renderHba(allowFrom: readonly string[], tls: 'tls' | 'plain', us
     `host replication ${roles.agent} all reject`,
     ...allowFrom.flatMap((from) => [
       `${host} replication ${roles.replication} ${from} ${how}`,
+      // A replica that copies logical slots reads the list of them there.
+      ...(copiesSlots === 'yes' ? [`${host} ${slotsDatabase} ${roles.replication} ${from} ${how}`] : []),
       `host all ${roles.replication} ${from} reject`,
       // Any database: the usual one may be closed.
       `${host} all ${roles.rewind} ${from} ${how}`,

@@ -21,6 +21,7 @@ import {
   renderInclude,
   stateOfInclude,
 } from './settings.ts';
+import { isOn } from './voiding.ts';
 
 const replicationSchema = z.object({
   upstream: z.object({ member: z.string(), conninfo: z.string(), slot: z.string() }).nullable(),
@@ -89,6 +90,11 @@ export class ManagedConfig {
   get restores(): 'yes' | 'no' {
     const command = { ...this.#options.parameters, ...this.#cluster.parameters }.restore_command ?? '';
     return command === '' ? 'no' : 'yes';
+  }
+
+  /** Whether replicas copy logical slots from the leader; older versions do not know the parameter. */
+  get copiesSlots(): 'yes' | 'no' {
+    return isOn(this.merged().sync_replication_slots ?? 'off') ? 'yes' : 'no';
   }
 
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */
@@ -230,7 +236,7 @@ export class ManagedConfig {
   async copyUserFiles(): Promise<'changed' | 'same'> {
     const users = (await readIfThere(join(this.#paths.dataDir, 'pg_hba.conf'))) ?? '';
     const { tls, allowFrom } = this.#options;
-    const hba = Buffer.from(renderHba(allowFrom, tls === null ? 'plain' : 'tls', users));
+    const hba = Buffer.from(renderHba(allowFrom, tls === null ? 'plain' : 'tls', users, this.copiesSlots));
     const changes = [await this.#replaceIfDifferent(this.#paths.hba, hba)];
     if (tls === null) return changes.includes('changed') ? 'changed' : 'same';
     for (const name of ['ca', 'cert', 'key'] as const) {

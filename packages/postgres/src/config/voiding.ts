@@ -28,9 +28,13 @@ export const voidingParameters: ReadonlyMap<string, VoidingParameter> = new Map(
 export function voidingProblem(name: string, value: string): string | null {
   const parameter = voidingParameters.get(name);
   if (parameter === undefined) return null;
-  const on = /^(on|true|yes|t|y|1)$/i.test(value.trim());
-  if (on === (parameter.safe === 'on')) return null;
+  if (isOn(value) === (parameter.safe === 'on')) return null;
   return `must not be ${value}: ${parameter.why} It stays ${parameter.safe}; remove it.`;
+}
+
+/** Reads a switch as the server does. */
+export function isOn(value: string): boolean {
+  return /^(on|true|tru|tr|t|yes|ye|y|1)$/i.test(value.trim());
 }
 
 const ranks = ['off', 'local', 'remote_write', 'on', 'remote_apply'];

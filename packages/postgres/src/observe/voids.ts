@@ -1,5 +1,5 @@
 import type { PromiseVoid } from '@understudy/core';
-import { commitRank, voidingParameters } from '../config/voiding.ts';
+import { commitRank, isOn, voidingParameters } from '../config/voiding.ts';
 import { quoteLiteral } from '../names.ts';
 import type { PgSession } from '../sql/session.ts';
 
@@ -53,10 +53,6 @@ export async function lookForVoids(session: PgSession, wanted: string, timeoutMs
     note(name ?? '', value ?? '', `for ${role} in ${db}`, 'ALTER ROLE or ALTER DATABASE … RESET');
   }
   return { voids, warnings };
-}
-
-function isOn(value: string): boolean {
-  return /^(on|true|yes|t|y|1)$/i.test(value);
 }
 
 /** An unlogged relation has an `init` fork in each of its databases' folders: seen without connecting to every database. */
