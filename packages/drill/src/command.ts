@@ -21,7 +21,7 @@ Builds a cluster of its own, injects faults while many clients write, heals them
   --faults LIST        comma-separated, or "all"; default: ${defaultFaults.join(',')}
 ${list.join('\n')}
   --runs N             how often each fault is injected (5)
-  --store KIND         local (default) or etcd; --etcd-members 1 or 3
+  --store KIND         local (default) or etcd; --etcd-members 1, 3, or hosts (one on each node's host; root)
   --nodes N            number of nodes (3)
   --durability MODE    sync (default) or async
   --engine KIND        postgres (default), mysql or mariadb

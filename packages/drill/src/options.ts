@@ -31,7 +31,8 @@ const shape = z.strictObject({
   /** How often each fault is injected. */
   runs: whole(1, 100_000).default(5),
   store: z.enum(['local', 'etcd']).default('local'),
-  etcdMembers: z.literal([1, 3], 'is neither 1 nor 3').default(1),
+  /** `hosts`: three, each on the host of a node and lost with it, as in the guide for three hosts. */
+  etcdMembers: z.literal([1, 3, 'hosts'], 'is none of 1, 3 and hosts').default(1),
   nodes: whole(2, 9).default(3),
   durability: z.enum(['sync', 'async']).default('sync'),
   /** Version of the server; `pgVersion` is its older name, for PostgreSQL. */
@@ -62,7 +63,10 @@ const shape = z.strictObject({
   logLevel: z.enum(['info', 'debug']).default('info'),
 });
 
-const schema = shape.superRefine(({ engine, serverVersion, pgVersion }, context) => {
+const schema = shape.superRefine(({ engine, serverVersion, pgVersion, store, etcdMembers, nodes }, context) => {
+  if (etcdMembers === 'hosts' && (store !== 'etcd' || nodes < 3)) {
+    context.addIssue({ code: 'custom', path: ['etcdMembers'], message: 'hosts needs --store etcd and three nodes' });
+  }
   if (pgVersion === undefined || (engine === 'postgres' && serverVersion === undefined)) return;
   context.addIssue({
     code: 'custom',
@@ -124,7 +128,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     faults: faultList(values.faults),
     runs: number(values.runs),
     store: values.store,
-    etcdMembers: number(values['etcd-members']),
+    etcdMembers: values['etcd-members'] === 'hosts' ? 'hosts' : number(values['etcd-members']),
     nodes: number(values.nodes),
     durability: values.durability,
     serverVersion: values['server-version'],

@@ -36,6 +36,29 @@ test('every fault of the figures once: nothing is lost, all nodes come together,
   assert.deepEqual(traces, []);
 });
 
+// The layout of the guide for three hosts: a host that is lost takes its member of etcd along, here together with the two others.
+test('etcd on the hosts: the store and the primary are lost together, and nothing of what was acknowledged', async (t) => {
+  const objection = namespacesObjection();
+  if (objection !== null) return t.skip(objection);
+  const layout = ['--store', 'etcd', '--etcd-members', 'hosts', '--faults', 'kill-host,kill-host-and-store'];
+  const rest = ['--runs', '1', '--calm-ms', '500', '--floor-runs', '0', '--writers', '6', '--json'];
+  const { code, stdout, stderr, traces } = await drill([...layout, ...rest]);
+  const report = reportSchema.parse(JSON.parse(stdout), { error: () => stderr });
+  const seen = report.faults.map(({ fault, lost, resurrected, dualAck, converged }) => {
+    return { fault, lost, resurrected, dualAck, converged };
+  });
+  const good = { lost: 0, resurrected: 0, dualAck: 0, converged: true };
+  assert.deepEqual(
+    seen,
+    ['kill-host', 'kill-host-and-store'].map((fault) => ({ fault, ...good })),
+    stderr,
+  );
+  const [, withStore] = report.faults;
+  assert.ok((withStore?.outageMs.min ?? 0) >= 2000, 'nobody can have taken over while there was no store');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(traces, []);
+});
+
 test('an interrupted drill heals, ends everything and says so', async () => {
   let isSent = false;
   const { code, stderr, traces } = await drill(

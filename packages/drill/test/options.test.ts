@@ -43,6 +43,11 @@ test('an engine, with the version of its server', () => {
   assert.equal(drill().options.engine, 'postgres');
 });
 
+test('members of etcd: a number, or one on each host', () => {
+  const members = (...args: string[]) => drill('--store', 'etcd', ...args).options.etcdMembers;
+  assert.deepEqual([members(), members('--etcd-members', '3'), members('--etcd-members', 'hosts')], [1, 3, 'hosts']);
+});
+
 test('"all" means every fault there is, and each is known', () => {
   assert.deepEqual(drill('--faults', 'all').options.faults, [...faultNames]);
   assert.deepEqual([...faults.keys()], [...faultNames]);
@@ -58,6 +63,9 @@ for (const [args, text] of [
   [['--server-version', '17', '--pg-version', '17'], /--pg-version: is for PostgreSQL, and alone/],
 
   [['--engine', 'oracle'], /--engine/],
+  [['--store', 'etcd', '--etcd-members', '2'], /--etcd-members: is none of 1, 3 and hosts/],
+  [['--etcd-members', 'hosts'], /--etcd-members: hosts needs --store etcd and three nodes/],
+  [['--store', 'etcd', '--etcd-members', 'hosts', '--nodes', '2'], /--etcd-members: hosts needs .* three nodes/],
   [['--frobnicate'], /frobnicate/],
   [['freeze'], /freeze/],
 ] as const) {

@@ -231,7 +231,7 @@ export class LocalCluster {
     if (state.tls === 'off') return null;
     const nodes = state.nodes.map(({ name }) => ({ name, address: network?.hosts.get(name)?.address ?? loopback }));
     if (state.tls === 'all' && state.store.kind === 'etcd') {
-      nodes.push(...state.store.members.map(({ name }) => ({ name, address: network?.address ?? loopback })));
+      nodes.push(...state.store.members.map((one) => ({ name: one.name, address: etcdAddress(network, one.node) })));
     }
     const { of, notices } = await ensureCertificates(this.paths, state.name, nodes);
     for (const text of notices) this.#notice(text);
@@ -254,7 +254,8 @@ export class LocalCluster {
       paths: this.paths,
       clusterId: state.id,
       members: state.store.members,
-      host: network?.address ?? loopback,
+      addressOf: ({ node }) => etcdAddress(network, node),
+      enter: ({ node }, command) => (node === undefined ? command : (network?.enter(node, command) ?? command)),
       certificates,
       ...(etcdVersion === undefined ? {} : { version: etcdVersion }),
       mark: { [clusterVariable]: state.id },
@@ -318,6 +319,7 @@ export class LocalCluster {
       command: network?.enter(name, command) ?? command,
       token: secrets.token,
       ca: own === null || scheme === 'http' ? null : (await readMaterial(own)).ca,
+      storeMember: etcd?.on(name) ?? null,
       onEvent: (event) => this.#options.onEvent?.(event),
     });
   }
@@ -368,6 +370,10 @@ export class LocalCluster {
     this.#options.onEvent?.({ kind: 'notice', text });
   }
 }
+
+/** Where a member of etcd listens: on its node's host, or on this machine itself. */
+const etcdAddress = (network: Network | null, node: string | undefined): string =>
+  (node === undefined ? network?.address : network?.hosts.get(node)?.address) ?? loopback;
 
 /** What somebody reads whose cluster goes on without a member. */
 const shortText = (why: string): string =>

@@ -32,6 +32,7 @@ function leftoverNode(folder: string, state: ClusterState, name: string): LocalN
     command: [],
     token: '',
     ca: null,
+    storeMember: null,
     onEvent: () => undefined,
   });
 }

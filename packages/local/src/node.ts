@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { AgentApi } from './api.ts';
+import type { EtcdMember } from './etcd-member.ts';
 import type { NodePaths } from './folder.ts';
 import type { NodeAddress } from './options.ts';
 import { commandOf, type ProcessInfo, type ProcessMark, processesOf } from './proc.ts';
@@ -21,6 +22,8 @@ export interface NodeOptions {
   readonly token: string;
   /** Text of the cluster's authority, where the API is https. */
   readonly ca: string | null;
+  /** The member of etcd on this node's host: it shares the host's fate. Null: none does. */
+  readonly storeMember: EtcdMember | null;
   readonly onEvent: (event: SupervisedEvent) => void;
 }
 
@@ -34,9 +37,11 @@ export class LocalNode {
   readonly api: AgentApi;
   readonly mark: ProcessMark;
   readonly #agent: Supervised;
+  readonly #storeMember: EtcdMember | null;
 
   constructor(options: NodeOptions) {
     const { address, clusterId, paths } = options;
+    this.#storeMember = options.storeMember;
     this.address = address;
     this.paths = paths;
     this.api = new AgentApi(address.apiUrl, options.token, options.ca);
@@ -68,6 +73,7 @@ export class LocalNode {
 
   /** Starts the agent, as a host does when it boots. */
   start(): void {
+    this.#storeMember?.start();
     this.#agent.start();
   }
 
@@ -93,15 +99,15 @@ export class LocalNode {
     return servers.find(({ parent }) => !pids.has(parent)) ?? null;
   }
 
-  /** Ends agent, guard and server at once, as when the host loses power. Nothing is started again before {@link start}. */
+  /** Ends agent, guard, server and the host's member of etcd at once, as when the host loses power. Nothing is started again before {@link start}. */
   async killHost(): Promise<void> {
     this.#agent.abandon();
-    await killAll(this.mark);
+    await Promise.all([this.#storeMember?.kill(), killAll(this.mark)]);
   }
 
   /** Stops every process in mid-air. @returns the ids, for `thaw`. */
   freezeHost(): Promise<readonly number[]> {
-    return freeze(() => this.processes());
+    return freeze(() => [...this.processes(), ...(this.#storeMember?.processes ?? [])]);
   }
 
   /** Stops the server's processes in mid-air; agent and guard run on. @returns the ids, for `thaw`. */

@@ -18,6 +18,8 @@ export interface LocalClusterOptions {
   readonly store?: 'local' | 'etcd';
   /** Members of the etcd that is started with the cluster: 1 (default) or 3. */
   readonly etcdMembers?: 1 | 3;
+  /** `nodes`: the members run on the first nodes' hosts, and are lost with them (only with `namespaces`). Default: `apart`. */
+  readonly etcdHosts?: 'apart' | 'nodes';
   readonly etcdVersion?: string;
   readonly durability?: 'sync' | 'async';
   /**

@@ -7,6 +7,7 @@ import { engineFacts, isSameVersion, type LocalEngine } from './server.ts';
 import { type ClusterState, type NodeState, newClusterId, readState, type StoreState, writeState } from './state.ts';
 
 const namespaceApiPort = 8008;
+const etcdPorts = { clientPort: 2379, peerPort: 2380 };
 const loopback = '127.0.0.1';
 
 /** Folder that these options mean. */
@@ -39,7 +40,7 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
     durability: options.durability ?? 'sync',
     tls: options.tls ?? 'replication',
     nodes,
-    store: await newStore(options, taken),
+    store: options.etcdHosts === 'nodes' ? storeOnHosts(options, nodes) : await newStore(options, taken),
   };
   await writeState(paths, state);
   return state;
@@ -116,6 +117,19 @@ async function newStore(options: LocalClusterOptions, taken: ReadonlySet<number>
     clientPort: portAt(ports, index),
     peerPort: portAt(ports, count + index),
   }));
+  return { kind: 'etcd', members };
+}
+
+/** etcd as the guide for three hosts lays it out: a member beside each of the first databases. */
+function storeOnHosts(options: LocalClusterOptions, nodes: readonly NodeState[]): StoreState {
+  const count = options.etcdMembers ?? 3;
+  if (options.store !== 'etcd' || options.hosts !== 'namespaces' || nodes.length < count) {
+    const text = `etcd on the nodes' hosts needs the store etcd, network namespaces and at least ${count} nodes.`;
+    throw new LocalError('STATE_INVALID', text, 'unsafe');
+  }
+  const members = nodes
+    .slice(0, count)
+    .map(({ name: node }, index) => ({ name: `etcd${index + 1}`, node, ...etcdPorts }));
   return { kind: 'etcd', members };
 }
 

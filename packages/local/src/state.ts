@@ -14,7 +14,13 @@ const nodeSchema = z.strictObject({
   /** `server_id` of MySQL and MariaDB; PostgreSQL has none. */
   serverId: z.int().min(1).max(0xffff_ffff).optional(),
 });
-const etcdMemberSchema = z.strictObject({ name: z.string(), clientPort: port, peerPort: port });
+const etcdMemberSchema = z.strictObject({
+  name: z.string(),
+  clientPort: port,
+  peerPort: port,
+  /** The node on whose host it runs, and with which it is lost; without it, on this machine itself. */
+  node: z.string().regex(nodeNamePattern).optional(),
+});
 const storeSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('local') }),
   z.strictObject({ kind: z.literal('etcd'), members: z.array(etcdMemberSchema).min(1).max(5) }),

@@ -4,22 +4,25 @@ import type { NodeConfigInput } from '@understudy/agent/client';
 import { findEtcd, getServer, type OnProgress } from '@understudy/servers';
 import type { NodeCertificates } from './certificates.ts';
 import { LocalError } from './errors.ts';
+import { EtcdMember } from './etcd-member.ts';
 import { makeFolder, tailOf } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
-import { callHttps, readMaterial } from './https.ts';
 import type { ProcessInfo } from './proc.ts';
 import type { EtcdMemberState } from './state.ts';
-import { Supervised, type SupervisedEvent } from './supervised.ts';
+import type { SupervisedEvent } from './supervised.ts';
 import { pollUntil } from './waiting.ts';
 
 const etcdReadyMs = 30_000;
+const leadsWithinMs = 10_000;
 
 export interface EtcdOptions {
   readonly paths: ClusterPaths;
   readonly clusterId: string;
   readonly members: readonly EtcdMemberState[];
-  /** Where the members listen. */
-  readonly host: string;
+  /** Where a member listens. */
+  readonly addressOf: (member: EtcdMemberState) => string;
+  /** Program and arguments that run a command on the host of a member. */
+  readonly enter: (member: EtcdMemberState, command: readonly string[]) => readonly string[];
   /** By member, and by node for its agent; null: not encrypted. */
   readonly certificates: ReadonlyMap<string, NodeCertificates> | null;
   /** Minor version, e.g. `3.5`; without it the newest one that is there. */
@@ -32,33 +35,31 @@ export interface EtcdOptions {
 
 /** The members of an etcd cluster as child processes, with their data in the cluster folder. */
 export class LocalEtcd {
-  readonly #members: readonly {
-    readonly state: EtcdMemberState;
-    readonly supervised: Supervised;
-    readonly log: string;
-  }[];
-  readonly #host: string;
-  readonly #certificates: EtcdOptions['certificates'];
+  readonly members: readonly EtcdMember[];
+  readonly #encrypted: boolean;
 
   private constructor(options: EtcdOptions, program: string, env: Readonly<Record<string, string>>) {
-    this.#host = options.host;
-    this.#certificates = options.certificates;
-    this.#members = options.members.map((state) => {
-      const log = join(options.paths.logs, `${state.name}.log`);
-      const supervised = new Supervised(
-        {
-          name: state.name,
-          command: [program, ...memberArguments(options, state)],
-          env: { ...env, ...options.mark },
-          log,
-          user: null,
-          workingFolder: options.paths.etcd,
-          yieldMs: 0,
-          runsElsewhere: () => false,
-        },
-        options.onEvent,
-      );
-      return { state, supervised, log };
+    const { certificates, paths, mark, onEvent } = options;
+    this.#encrypted = certificates !== null;
+    this.members = options.members.map((state) => {
+      const command = options.enter(state, [program, ...memberArguments(options, state)]);
+      const own = {
+        name: state.name,
+        command,
+        env: { ...env, ...mark },
+        log: join(paths.logs, `${state.name}.log`),
+        user: null,
+        workingFolder: paths.etcd,
+        yieldMs: 0,
+        runsElsewhere: () => false,
+      };
+      return new EtcdMember({
+        program: own,
+        node: state.node ?? null,
+        url: clientUrl(options, state),
+        certificates: certificates?.get(state.name) ?? null,
+        onEvent,
+      });
     });
   }
 
@@ -72,7 +73,7 @@ export class LocalEtcd {
     });
     await makeFolder(options.paths.etcd, 0o700);
     const etcd = new LocalEtcd(options, found.program, found.env);
-    for (const { supervised } of etcd.#members) supervised.start();
+    for (const member of etcd.members) member.start();
     try {
       await etcd.#waitUntilReady(options.signal);
       return etcd;
@@ -83,60 +84,71 @@ export class LocalEtcd {
   }
 
   get processes(): readonly ProcessInfo[] {
-    return this.#members.flatMap(({ supervised }) => supervised.process ?? []);
+    return this.members.flatMap(({ processes }) => processes);
+  }
+
+  /** The member on a node's host; null when it has none. */
+  on(node: string): EtcdMember | null {
+    return this.members.find((member) => member.node === node) ?? null;
   }
 
   /** What a node's configuration says about this store. @param own the node's certificates, if it has some */
   storeOf(own: NodeCertificates | null): NodeConfigInput['store'] {
-    const endpoints = this.#members.map(({ state }) => `${this.#scheme}://${this.#host}:${state.clientPort}`);
-    if (own === null || this.#certificates === null) return { kind: 'etcd', endpoints };
+    const endpoints = this.members.map(({ url }) => url);
+    if (own === null || !this.#encrypted) return { kind: 'etcd', endpoints };
     return { kind: 'etcd', endpoints, tls: { caFile: own.ca, certFile: own.cert, keyFile: own.key } };
   }
 
-  get #scheme(): 'http' | 'https' {
-    return this.#certificates === null ? 'http' : 'https';
+  /** Makes a member lead, as far as the others let it. @throws LocalError `STORE_FAILED` when it does not in time. */
+  async makeLead(member: EtcdMember, signal?: AbortSignal): Promise<void> {
+    const led = await pollUntil(
+      async () => {
+        const views = await Promise.all(this.members.map((one) => one.look()));
+        const wanted = views[this.members.indexOf(member)] ?? null;
+        if (wanted === null) return null;
+        if (views.every((view) => view?.leader === wanted.id)) return true;
+        const leader = this.members.find((_, index) => views[index]?.leader === views[index]?.id);
+        await leader?.handOverTo(wanted.id);
+        return null;
+      },
+      { everyMs: 50, timeoutMs: leadsWithinMs, signal },
+    );
+    if (led !== null) return;
+    throw new LocalError('STORE_FAILED', `${member.name} did not become etcd's leader in ${leadsWithinMs / 1000} s.`);
+  }
+
+  /** Ends every member at once. Nothing is started again before the members are. */
+  async kill(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.kill()));
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#members.map(({ supervised }) => supervised.stop(5000)));
+    await Promise.all(this.members.map((member) => member.stop(5000)));
   }
 
   async #waitUntilReady(signal: AbortSignal | undefined): Promise<void> {
     const ready = await pollUntil(
       async () => {
-        const answers = await Promise.all(this.#members.map(({ state }) => this.#isHealthy(state)));
+        const answers = await Promise.all(this.members.map((member) => member.isHealthy()));
         return answers.every(Boolean) ? true : null;
       },
       { everyMs: 50, timeoutMs: etcdReadyMs, signal },
     );
     if (ready !== null) return;
-    const logs = await Promise.all(
-      this.#members.map(async ({ state, log }) => `${state.name}: ${await tailOf(log, 3)}`),
-    );
+    const logs = await Promise.all(this.members.map(async ({ name, log }) => `${name}: ${await tailOf(log, 3)}`));
     throw new LocalError('STORE_FAILED', `etcd was not ready within ${etcdReadyMs / 1000} s.\n${logs.join('\n')}`);
-  }
-
-  async #isHealthy(state: EtcdMemberState): Promise<boolean> {
-    try {
-      const url = `${this.#scheme}://${this.#host}:${state.clientPort}/health`;
-      const own = this.#certificates?.get(state.name);
-      if (own !== undefined) {
-        const { text } = await callHttps({ method: 'GET', url, headers: {}, timeoutMs: 1000 }, await readMaterial(own));
-        return text.includes('true');
-      }
-      const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
-      return (await response.text()).includes('true');
-    } catch {
-      return false;
-    }
   }
 }
 
+const scheme = ({ certificates }: EtcdOptions): 'http' | 'https' => (certificates === null ? 'http' : 'https');
+
+const clientUrl = (options: EtcdOptions, member: EtcdMemberState): string =>
+  `${scheme(options)}://${options.addressOf(member)}:${member.clientPort}`;
+
 function memberArguments(options: EtcdOptions, member: EtcdMemberState): string[] {
-  const { host, members, clusterId, paths, certificates } = options;
-  const scheme = certificates === null ? 'http' : 'https';
-  const peer = (one: EtcdMemberState): string => `${scheme}://${host}:${one.peerPort}`;
-  const client = `${scheme}://${host}:${member.clientPort}`;
+  const { addressOf, members, clusterId, paths, certificates } = options;
+  const peer = (one: EtcdMemberState): string => `${scheme(options)}://${addressOf(one)}:${one.peerPort}`;
+  const client = clientUrl(options, member);
   return [
     `--name=${member.name}`,
     `--data-dir=${join(paths.etcd, member.name)}`,
@@ -147,7 +159,7 @@ function memberArguments(options: EtcdOptions, member: EtcdMemberState): string[
     `--initial-cluster=${members.map((one) => `${one.name}=${peer(one)}`).join(',')}`,
     `--initial-cluster-token=understudy-${clusterId}`,
     '--initial-cluster-state=new',
-    '--heartbeat-interval=100',
+    '--heartbeat-interval=50',
     '--election-timeout=500',
     '--auto-compaction-mode=revision',
     '--auto-compaction-retention=10000',

@@ -43,6 +43,20 @@ test('a new cluster gets a state that the next start finds again', async (t) => 
   assert.deepEqual(await planState(folder, options, '18'), state);
 });
 
+test("etcd on the nodes' hosts: a member on each of the first three, or a refusal that says what it needs", async (t) => {
+  const onHosts = { ...options, nodes: 4, store: 'etcd', etcdHosts: 'nodes', hosts: 'namespaces' } as const;
+  const { store } = await planState(await temporaryFolder(t), onHosts, '17');
+  assert.ok(store.kind === 'etcd');
+  assert.deepEqual(
+    store.members.map(({ node }) => node),
+    ['n1', 'n2', 'n3'],
+  );
+  for (const unfit of [{ nodes: 2 }, { hosts: 'loopback' }, { store: 'local' }] as const) {
+    const refused = planState(await temporaryFolder(t), { ...onHosts, ...unfit }, '17');
+    await assert.rejects(refused, withCode('STATE_INVALID', /network namespaces and at least 3 nodes/));
+  }
+});
+
 test('options that contradict the kept cluster are refused by name', async (t) => {
   const folder = await temporaryFolder(t);
   await planState(folder, { ...options, nodes: 2 }, '17');

@@ -108,7 +108,7 @@ function addDrill({ program, attach }: Tree): void {
     .option('--runs <number>', 'how often each is injected (default: 5)')
     .option('--engine <kind>', 'postgres (default), mysql or mariadb')
     .option('--store <kind>', 'local (default) or etcd')
-    .option('--etcd-members <number>', '1 (default) or 3')
+    .option('--etcd-members <number>', "1 (default), 3, or hosts: one on each node's host, lost with it (root)")
     .option('--nodes <number>', 'number of nodes (default: 3)')
     .option('--durability <kind>', 'sync (default) or async')
     .option('--server-version <version>', 'version of the server (older name, for PostgreSQL: --pg-version)')
@@ -120,6 +120,10 @@ function addDrill({ program, attach }: Tree): void {
     .option('--deadline-ms <number>', 'how long a client waits for an answer (default: 500)')
     .option('--calm-ms <number>', 'writes before each fault (default: 2000)')
     .option('--converge-ms <number>', 'time to be whole again (default: 60000)')
+    .option(
+      '--floor-runs <number>',
+      'how often the floor of this machine is measured first (default: 3; 0: not at all)',
+    )
     .option('--data-dir <folder>', "the cluster's folder (default: a new one, removed afterwards)")
     .option('--keep', 'keep that folder')
     .option(

@@ -57,6 +57,7 @@ export const faultNames = [
   'semi-sync-replica-loss',
   'replica-relay-corrupt',
   'store-down',
+  'kill-host-and-store',
   'switchover',
 ] as const;
 

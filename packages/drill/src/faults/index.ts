@@ -4,7 +4,7 @@ import * as processes from './processes.ts';
 import { replicaRelayCorrupt } from './relay-corrupt.ts';
 import { semiSyncReplicaLoss } from './replica-loss.ts';
 import { restartPrimaryInPlace } from './restart-in-place.ts';
-import { storeDown } from './store.ts';
+import { killHostAndStore, storeDown } from './store.ts';
 import { switchover } from './switchover.ts';
 
 const all: readonly Fault[] = [
@@ -24,6 +24,7 @@ const all: readonly Fault[] = [
   semiSyncReplicaLoss,
   replicaRelayCorrupt,
   storeDown,
+  killHostAndStore,
   switchover,
 ];
 

@@ -1,6 +1,7 @@
 import { DrillError } from '../errors.ts';
 import { nowMs } from '../time.ts';
 import type { Fault, FaultContext } from './fault.ts';
+import { bringStoreLeader } from './store.ts';
 
 function networkOf({ cluster }: FaultContext): NonNullable<FaultContext['cluster']['network']> {
   if (cluster.network !== null) return cluster.network;
@@ -16,6 +17,7 @@ export const partition: Fault = {
   inject: async (context) => {
     const network = networkOf(context);
     const { name } = context.leader;
+    await bringStoreLeader(context);
     const atMs = nowMs();
     await network.pull(name);
     return { atMs, heal: () => network.plug(name) };

@@ -2,6 +2,7 @@ import { type LocalNode, type ProcessInfo, processInfo, sendSignal, thaw } from 
 import { DrillError } from '../errors.ts';
 import { nowMs, pollUntil } from '../time.ts';
 import type { Fault, Injected } from './fault.ts';
+import { bringStoreLeader } from './store.ts';
 
 const nothing = async (): Promise<void> => undefined;
 
@@ -68,7 +69,9 @@ export const killHost: Fault = {
   needs: 'nothing',
   holdMs: 3000,
   writes: 'go-on',
-  inject: async ({ leader }) => {
+  inject: async (context) => {
+    const { leader } = context;
+    await bringStoreLeader(context);
     const atMs = nowMs();
     await leader.killHost();
     return { atMs, heal: async () => leader.start() };
@@ -112,7 +115,9 @@ export const freeze: Fault = {
   needs: 'nothing',
   holdMs: 6000,
   writes: 'go-on',
-  inject: async ({ leader }) => {
+  inject: async (context) => {
+    const { leader } = context;
+    await bringStoreLeader(context);
     const atMs = nowMs();
     const frozen = await leader.freezeHost();
     return { atMs, heal: async () => thaw(frozen) };

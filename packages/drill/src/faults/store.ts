@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { sendSignal, thaw } from '@understudy/local';
 import { DrillError, reasonOf } from '../errors.ts';
-import { nowMs, pollUntil } from '../time.ts';
+import { nowMs, pause, pollUntil } from '../time.ts';
 import type { Fault, FaultContext, Injected } from './fault.ts';
 
 const lockWithinMs = 5000;
@@ -23,6 +23,50 @@ export const storeDown: Fault = {
     return { atMs, heal: async () => thaw(pids) };
   },
 };
+
+const storeAwayMs = 2000;
+
+/**
+ * The primary's host and the store are lost at once; the store alone comes back, in etcd's layout on the hosts without the member of
+ * that host. What clients wait is those two seconds, and what the others need from there.
+ */
+export const killHostAndStore: Fault = {
+  name: 'kill-host-and-store',
+  text: "SIGKILL to the primary's host and to every member of etcd at once; the store is back 2 s later, the host after writes go on",
+  needs: 'nothing',
+  holdMs: storeAwayMs + 3000,
+  writes: 'go-on',
+  inject: async (context) => {
+    const { cluster, leader, signal } = context;
+    const { etcd } = cluster;
+    if (etcd === null) {
+      const locked = await lockFile(context);
+      try {
+        await leader.killHost();
+        await pause(storeAwayMs, signal);
+      } finally {
+        await locked.heal();
+      }
+      return { atMs: locked.atMs, heal: async () => leader.start() };
+    }
+    const atMs = nowMs();
+    await Promise.all([etcd.kill(), leader.killHost()]);
+    try {
+      await pause(storeAwayMs, signal);
+    } finally {
+      for (const member of etcd.members) if (member.node !== leader.name) member.start();
+    }
+    return { atMs, heal: async () => leader.start() };
+  },
+};
+
+/** Where etcd lives on the hosts, its leader is brought to the primary's: a host that is lost then takes both leaders along. */
+export async function bringStoreLeader({ cluster, leader, signal, say }: FaultContext): Promise<void> {
+  const member = cluster.etcd?.on(leader.name) ?? null;
+  if (member === null) return;
+  say(`making ${member.name} on ${leader.name} the leader of etcd`);
+  await cluster.etcd?.makeLead(member, signal);
+}
 
 async function lockFile({ cluster, signal }: FaultContext): Promise<Injected> {
   const database = new DatabaseSync(cluster.paths.storeFile, { timeout: 0 });

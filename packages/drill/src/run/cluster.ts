@@ -69,7 +69,9 @@ export async function startCluster(
     folder,
     nodes: options.nodes,
     store: options.store,
-    etcdMembers: options.etcdMembers,
+    ...(options.etcdMembers === 'hosts'
+      ? { etcdMembers: 3, etcdHosts: 'nodes' }
+      : { etcdMembers: options.etcdMembers }),
     durability: options.durability,
     hosts,
     logLevel: options.logLevel,
