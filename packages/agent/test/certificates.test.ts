@@ -54,7 +54,7 @@ test('a replaced file is seen at the next look where it is used; a missing or da
   const file = files.cert;
   const watch = new CertificateWatch([
     { use: 'engine', file, taken: 'while-running' },
-    { use: 'store', file, taken: 'at-start' },
+    { use: 'api', file, taken: 'at-start' },
   ]);
   const ends = () => watch.ends.map(({ notAfterWallMs }) => notAfterWallMs);
   await watch.look(0);
@@ -62,7 +62,7 @@ test('a replaced file is seen at the next look where it is used; a missing or da
   await watch.look(lookEveryMs - 1);
   assert.deepEqual(ends(), [view.notAfterWallMs, view.notAfterWallMs]);
   await watch.look(lookEveryMs);
-  assert.deepEqual(ends(), [renewed, view.notAfterWallMs], 'the store still uses the one of the start');
+  assert.deepEqual(ends(), [renewed, view.notAfterWallMs], 'the API still uses the one of the start');
   await writeFile(file, 'damaged');
   await watch.look(2 * lookEveryMs);
   await rm(file);

@@ -1,14 +1,15 @@
 /** Goal: users, passwords, tokens and certificates work, and their failures say what is wrong. Method: real etcd. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type EtcdStoreConfig, openStore, type Store, StoreError } from '@understudy/store';
 import { WatchLog } from '@understudy/store/conformance';
-import { Authority } from './support/certificates.ts';
+import { Authority, type CertificateFiles } from './support/certificates.ts';
 import { type EtcdProgram, EtcdServers, etcdPrograms } from './support/etcd.ts';
+import { waitUntil } from './support/process.ts';
 
 const CALL = { deadlineMs: 5_000 };
 const PASSWORD = 'correct horse battery staple';
@@ -110,7 +111,52 @@ for (const program of await etcdPrograms()) {
       await assert.rejects(plain.read({ deadlineMs: 500 }), { code: 'unavailable' });
       assert.equal((await store.read(CALL)).entries.get('k')?.value, 'v');
     });
+
+    it('takes a replaced client certificate for its next connection, without being opened again', async (t) => {
+      const folder = makeFolder(t);
+      const authority = await Authority.create(folder, 'authority');
+      const stranger = await Authority.create(folder, 'stranger');
+      const servers = await EtcdServers.start(program, { members: 1, tls: await authority.issue('member') });
+      t.after(() => servers.stop());
+      const [first, foreign, second] = [
+        await authority.issue('first'),
+        await stranger.issue('foreign'),
+        await authority.issue('second'),
+      ];
+      const tls = { caFile: authority.caFile, certFile: join(folder, 'own.crt'), keyFile: join(folder, 'own.key') };
+      const replaceBy = (files: CertificateFiles): void => {
+        copyFileSync(files.keyFile, tls.keyFile);
+        copyFileSync(files.certFile, tls.certFile);
+      };
+      replaceBy(first);
+      const store = await openStore({ kind: 'etcd', endpoints: servers.endpoints, cluster: 'c', tls });
+      t.after(() => store.close());
+      const log = WatchLog.start(store);
+      await put(store, 'k', '1');
+
+      replaceBy(foreign);
+      await waitUntil('the foreign certificate is shown and refused', 10_000, () => isRefused(store));
+      // A certificate of another key, as in the middle of being replaced: the pair that was loaded stays.
+      copyFileSync(second.certFile, tls.certFile);
+      await assert.rejects(put(store, 'k', '2'), { code: 'unauthorized', retry: 'unsafe' });
+      replaceBy(second);
+      await waitUntil('the second certificate is shown and taken', 10_000, async () => !(await isRefused(store)));
+      await put(store, 'k', '3');
+      await log.until('the last write', ({ entries }) => entries.get('k')?.value === '3');
+      await log.close();
+    });
   });
+}
+
+/** False when the store answers. Anything else than a refusal is a fault. */
+async function isRefused(store: Store): Promise<boolean> {
+  try {
+    await store.read(CALL);
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof StoreError && error.code === 'unauthorized', String(error));
+    return true;
+  }
 }
 
 async function put(store: Store, key: string, value: string): Promise<void> {

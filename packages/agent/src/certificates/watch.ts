@@ -33,8 +33,8 @@ export function certificateFiles({ engine, api, store }: NodeConfig): readonly C
   add('api', api.tls?.cert, 'at-start');
   add('api-ca', api.tls?.ca, 'at-start');
   if (store.kind === 'etcd') {
-    add('store', store.tls?.certFile, 'at-start');
-    add('store-ca', store.tls?.caFile, 'at-start');
+    add('store', store.tls?.certFile, 'while-running');
+    add('store-ca', store.tls?.caFile, 'while-running');
   }
   return files;
 }

@@ -3,7 +3,6 @@
  * one fails or is slow; requests that may not (transactions) go to one endpoint that has just proved to be well.
  */
 
-import type { SecureContextOptions } from 'node:tls';
 import type { z } from 'zod';
 import { StoreError } from '../errors.ts';
 import type { Revision, StoreId } from '../port.ts';
@@ -15,6 +14,7 @@ import { Identity } from './identity.ts';
 import { authenticateResponse, type KeySpace, rangeResponse } from './messages.ts';
 import { type Outcome, race } from './race.ts';
 import { describeFailures, fromFailure, lastFailure } from './report.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** A silent endpoint holds a repeatable request up for this long at most before the next one is asked too. */
 const STAGGER_MS = 200;
@@ -37,7 +37,7 @@ export const RANGE = '/v3/kv/range';
 
 export interface ClusterOptions {
   readonly endpoints: readonly string[];
-  readonly tls: SecureContextOptions;
+  readonly tls: TlsFiles;
   readonly credentials: Credentials | null;
   readonly keys: KeySpace;
 }

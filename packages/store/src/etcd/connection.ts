@@ -15,12 +15,12 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
 import type { Revision } from '../port.ts';
 import { monotonicMs } from '../time.ts';
 import { type Failure, judgeAnswer, judgeConnection } from './failure.ts';
 import type { AnswerHeader } from './header.ts';
 import { headerOf } from './messages.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 const MAX_SOCKETS = 8;
 const MAX_FREE_SOCKETS = 4;
@@ -50,12 +50,12 @@ export class Connection {
   readonly endpoint: string;
   readonly #url: URL;
   readonly #agent: Agent;
-  readonly #tls: SecureContextOptions;
+  readonly #tls: TlsFiles;
   readonly #checkIdentity: IdentityCheck;
   readonly #trusted = new WeakSet<Socket>();
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
 
-  constructor(endpoint: string, tls: SecureContextOptions, checkIdentity: IdentityCheck) {
+  constructor(endpoint: string, tls: TlsFiles, checkIdentity: IdentityCheck) {
     this.#url = new URL(endpoint);
     this.endpoint = this.#url.origin;
     this.#tls = tls;
@@ -68,7 +68,7 @@ export class Connection {
       scheduling: 'lifo' as const,
       noDelay: true,
     };
-    this.#agent = this.#url.protocol === 'https:' ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
+    this.#agent = this.#url.protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options);
   }
 
   /** Milliseconds since the endpoint last gave a good answer; infinite before the first one. */
@@ -180,7 +180,8 @@ export class Connection {
         ...(token === null ? {} : { Authorization: token }),
       },
     };
-    return isTls ? httpsRequest({ ...options, ...this.#tls }) : httpRequest(options);
+    // Given with each request, not to the agent: its sockets are kept apart by them, so replaced files are used at once.
+    return isTls ? httpsRequest({ ...options, ...this.#tls.current() }) : httpRequest(options);
   }
 
   #failed(error: Error, sent: boolean): { readonly kind: 'failed'; readonly failure: Failure } {

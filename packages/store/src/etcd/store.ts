@@ -1,7 +1,5 @@
 /** The etcd adapter: etcd 3.4 and newer over its JSON gateway. */
 
-import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { EtcdStoreConfig } from '../config.ts';
 import { StoreError } from '../errors.ts';
 import { checkLeaseTtl, checkTransaction } from '../limits.ts';
@@ -29,6 +27,7 @@ import {
   rangeResponse,
   txnResponse,
 } from './messages.ts';
+import { TlsFiles } from './tls-files.ts';
 import { EtcdWatch } from './watcher.ts';
 
 /**
@@ -36,18 +35,18 @@ import { EtcdWatch } from './watcher.ts';
  * configuration names cannot be read or is not what it should be.
  */
 export function openEtcdStore(config: EtcdStoreConfig): Store {
-  return new EtcdStore(config, loadTls(config), loadCredentials(config));
+  return new EtcdStore(config, new TlsFiles(config.tls), loadCredentials(config));
 }
 
 class EtcdStore implements Store {
   readonly #config: EtcdStoreConfig;
   readonly #keys: KeySpace;
   readonly #cluster: EtcdCluster;
-  readonly #tls: SecureContextOptions;
+  readonly #tls: TlsFiles;
   readonly #credentials: Credentials | null;
   readonly #watches = new Set<RunningWatch>();
 
-  constructor(config: EtcdStoreConfig, tls: SecureContextOptions, credentials: Credentials | null) {
+  constructor(config: EtcdStoreConfig, tls: TlsFiles, credentials: Credentials | null) {
     this.#config = config;
     this.#keys = new KeySpace(config.cluster);
     this.#tls = tls;
@@ -169,36 +168,9 @@ interface RunningWatch {
   watch: EtcdWatch;
 }
 
-function loadTls(config: EtcdStoreConfig): SecureContextOptions {
-  if (config.tls === undefined) return {};
-  const { caFile, certFile, keyFile } = config.tls;
-  const options: SecureContextOptions = { ca: readSetting('tls.caFile', caFile) };
-  if (certFile !== undefined) options.cert = readSetting('tls.certFile', certFile);
-  if (keyFile !== undefined) options.key = readSetting('tls.keyFile', keyFile);
-  try {
-    createSecureContext(options);
-  } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw wrongSetting(`store.tls: the certificate files do not fit: ${text}`, cause);
-  }
-  return options;
-}
-
 function loadCredentials(config: EtcdStoreConfig): Credentials | null {
   if (config.username === undefined || config.passwordFile === undefined) return null;
   const credentials = new Credentials(config.username, config.passwordFile);
   credentials.readPassword();
   return credentials;
-}
-
-function readSetting(name: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw wrongSetting(`store.${name} ${path} cannot be read: ${cause instanceof Error ? cause.message : ''}`, cause);
-  }
-}
-
-function wrongSetting(message: string, cause: unknown): StoreError {
-  return new StoreError({ code: 'invalid-config', retry: 'unsafe', message, cause });
 }
