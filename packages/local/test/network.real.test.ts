@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { test } from 'node:test';
@@ -28,6 +30,22 @@ function answers(host: string): Promise<true | null> {
   });
 }
 
+/** Resolves when a datagram that a node sends arrives here. */
+async function isHeard(network: Network, node: string): Promise<void> {
+  const socket = createSocket('udp4');
+  try {
+    socket.bind(0, network.address);
+    await once(socket, 'listening');
+    const heard = once(socket, 'message', { signal: AbortSignal.timeout(timing.timeoutMs) });
+    const send = `require('node:dgram').createSocket('udp4').unref().send('x', ${socket.address().port}, '${network.address}')`;
+    const [program = '', ...args] = network.enter(node, [process.execPath, '-e', send]);
+    spawn(program, args, { stdio: 'ignore' });
+    await heard;
+  } finally {
+    socket.close();
+  }
+}
+
 test('hosts are reached, cut off silently, muted, reached again, and gone in the end', { skip }, async (t) => {
   const network = await Network.create(['n1', 'n2']);
   t.after(() => network.remove());
@@ -48,6 +66,17 @@ test('hosts are reached, cut off silently, muted, reached again, and gone in the
   await network.mute('n1');
   assert.equal(await answers(first), null);
   await network.unmute('n1');
+  assert.ok(await pollUntil(() => answers(first), timing));
+  await network.deafen('n1');
+  assert.equal(await answers(first), null);
+  await isHeard(network, 'n1');
+  await network.undeafen('n1');
+  await network.undeafen('n1');
+  assert.ok(await pollUntil(() => answers(first), timing));
+  assert.match(await network.slow('n1'), /late|Mbit/);
+  assert.ok(await pollUntil(() => answers(first), timing), 'slow is not lost');
+  await network.unslow('n1');
+  await network.unslow('n1');
   assert.ok(await pollUntil(() => answers(first), timing));
   await network.remove();
   await network.remove();

@@ -11,6 +11,10 @@ export const ipProgram = (): string | null => places.find((path) => existsSync(p
 export const nsenterProgram = (): string | null =>
   ['/usr/bin/nsenter', '/bin/nsenter'].find((path) => existsSync(path)) ?? null;
 
+/** The program `tc` of iproute2, or null. */
+const tcProgram = (): string | null =>
+  ['/usr/sbin/tc', '/sbin/tc', '/usr/bin/tc', '/bin/tc'].find((path) => existsSync(path)) ?? null;
+
 /**
  * Why network namespaces cannot be used here; null when they can.
  */
@@ -30,4 +34,12 @@ export async function ip(...args: readonly string[]): Promise<string> {
   if (result.code === 0) return result.stdout;
   const said = result.stderr.trim() || `exit code ${result.code}`;
   throw new LocalError('NETWORK_FAILED', `ip ${args.join(' ')}: ${said}.`);
+}
+
+/** Runs `tc` with these arguments. @returns null when it was done, otherwise what it said. */
+export async function tc(...args: readonly string[]): Promise<string | null> {
+  const program = tcProgram();
+  if (program === null) return 'the program "tc" (package iproute2) is missing';
+  const result = await run(program, args);
+  return result.code === 0 ? null : result.stderr.trim() || `exit code ${result.code}`;
 }

@@ -3,7 +3,7 @@ import { LocalError, reasonOf } from '../errors.ts';
 import { processInfo } from '../proc.ts';
 import { sendSignal } from '../signals.ts';
 import { pollUntil } from '../waiting.ts';
-import { ip, namespacesObjection, nsenterProgram } from './ip.ts';
+import { ip, namespacesObjection, nsenterProgram, tc } from './ip.ts';
 import { forget, type NetworkRecord, note, staleRecords } from './records.ts';
 
 /** A host of its own: a network namespace with one address, joined to the others by a bridge on this machine. */
@@ -88,6 +88,51 @@ export class Network {
     }
   }
 
+  /** Drops whatever the others and this machine send to a node; what it sends still arrives. */
+  async deafen(node: string): Promise<void> {
+    const { namespace } = this.#host(node);
+    // The node's own addresses are looked up first of all: that has to come second for anything else to be asked of what arrives.
+    await ip('-n', namespace, 'rule', 'add', 'pref', '2', 'lookup', 'local');
+    await ip('-n', namespace, 'rule', 'add', 'pref', '1', 'iif', 'eth0', 'blackhole');
+    await ip('-n', namespace, 'rule', 'del', 'pref', '0');
+  }
+
+  async undeafen(node: string): Promise<void> {
+    const { namespace } = this.#host(node);
+    const listed = await ip('-n', namespace, 'rule', 'list');
+    if (!/^0:/m.test(listed)) await ip('-n', namespace, 'rule', 'add', 'pref', '0', 'lookup', 'local');
+    for (const pref of ['1', '2'])
+      if (new RegExp(`^${pref}:`, 'm').test(listed)) await ip('-n', namespace, 'rule', 'del', 'pref', pref);
+  }
+
+  /**
+   * Makes a node's cable slow in both directions: late by netem; where the kernel has none, narrow, so that packets wait in a queue.
+   *
+   * @returns what was done, for people.
+   * @throws LocalError `NETWORK_FAILED`
+   */
+  async slow(node: string): Promise<string> {
+    const { namespace, cable } = this.#host(node);
+    const ends = [
+      ['-n', namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root'],
+      ['qdisc', 'replace', 'dev', cable, 'root'],
+    ] as const;
+    const refusals: string[] = [];
+    for (const { kind, text } of slowKinds) {
+      const said = (await Promise.all(ends.map((end) => tc(...end, ...kind)))).filter((answer) => answer !== null);
+      if (said.length === 0) return text;
+      refusals.push(`${kind[0]}: ${said[0]}`);
+    }
+    await this.unslow(node);
+    throw new LocalError('NETWORK_FAILED', `The cable of ${node} cannot be made slow (${refusals.join('; ')}).`);
+  }
+
+  async unslow(node: string): Promise<void> {
+    const { namespace, cable } = this.#host(node);
+    await tc('-n', namespace, 'qdisc', 'del', 'dev', 'eth0', 'root');
+    await tc('qdisc', 'del', 'dev', cable, 'root');
+  }
+
   #othersOf(node: string): string[] {
     const others = [...this.hosts.values()].filter((host) => host.node !== node).map((host) => host.address);
     return [this.address, ...others];
@@ -104,6 +149,15 @@ export class Network {
     return host;
   }
 }
+
+/** Ways to make a cable slow, the best first. */
+const slowKinds = [
+  { kind: ['netem', 'delay', '50ms', '10ms'], text: 'every packet is 40 to 60 ms late in each direction' },
+  {
+    kind: ['tbf', 'rate', '4mbit', 'burst', '3000', 'latency', '200ms'],
+    text: 'this kernel has no netem, so the cable carries 4 Mbit/s in each direction, and packets wait up to 200 ms',
+  },
+] as const;
 
 /**
  * Removes networks whose process has died without doing so.
