@@ -1,7 +1,7 @@
 /** Three real nodes on one store: the primary is killed with its host's processes, writes go on, nothing acknowledged is missing. */
 
 import assert from 'node:assert/strict';
-import { rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { historyViewSchema } from '../src/api/views.ts';
 import { isAlive, killTree, signal } from '../src/guard/proc.ts';
@@ -224,4 +224,65 @@ describe('three nodes', { timeout: 240_000 }, () => {
     await allIsThere(await cluster.ready(heir, 2));
     await setLease(heir, null);
   });
+
+  it('replace a leader that nobody can replicate from', async () => {
+    const old = await leaderNow();
+    await eventually('a write', write);
+    const client = await cluster.connect(old);
+    const { rows } = await client.query('select pid from pg_stat_replication');
+    await client.end();
+    assert.ok(rows.length >= 2);
+    // Frozen, they hold their slots: nobody else gets them.
+    for (const { pid } of rows) process.kill(Number(pid), 'SIGSTOP');
+    const [other] = othersThan(old);
+    assert.ok(other !== undefined);
+    await replaced(other, old);
+    assert.match(await cluster.log(old), /"code":"leader-unheard"/);
+    await eventually('a write', write);
+    await allIsThere(await cluster.ready(other, 2));
+  });
+
+  it('let the next best fetch what it lacks when the furthest node does not lead', async () => {
+    const old = await leaderNow();
+    const [furthest, heir] = othersThan(old);
+    assert.ok(furthest !== undefined && heir !== undefined);
+    const client = await cluster.connect(old);
+    await client.query('create table if not exists big (t text)');
+    const server = await cluster.serverProcess(heir);
+    assert.ok(server !== null);
+    const receiver = await receiverOf(server.pid);
+    // More than a socket holds: what is sent to it while it is frozen does not all arrive.
+    process.kill(receiver, 'SIGSTOP');
+    for (let i = 0; i < 15; i++) {
+      await client.query("insert into big select string_agg(md5(random()::text), '') from generate_series(1, 40000)");
+    }
+    await client.end();
+    await killHost(old);
+    const config = await readFile(furthest.configFile, 'utf8');
+    await writeFile(furthest.configFile, `${config}\ntags: { nofailover: true }\n`);
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const reloaded = await fetch(`${furthest.apiUrl}/reload`, { method: 'POST', headers });
+    assert.equal(reloaded.status, 202, await reloaded.text());
+    process.kill(receiver, 'SIGCONT');
+    assert.equal((await replaced(heir, old)).leader, heir.name);
+    assert.match(await cluster.log(heir), /"code":"fast-forwarding"/);
+    await writeFile(furthest.configFile, config);
+    await fetch(`${furthest.apiUrl}/reload`, { method: 'POST', headers });
+    cluster.start(old);
+    const leader = await cluster.ready(heir, 2);
+    await allIsThere(leader);
+    const check = await cluster.connect(leader);
+    const { rows } = await check.query('select count(*)::int as n from big');
+    await check.end();
+    assert.deepEqual(rows, [{ n: 15 }]);
+  });
 });
+
+/** The walreceiver among the children of a postmaster. */
+async function receiverOf(postmaster: number): Promise<number> {
+  const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')).trim().split(' ');
+  for (const pid of children) {
+    if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('walreceiver')) return Number(pid);
+  }
+  throw new Error('no walreceiver');
+}
