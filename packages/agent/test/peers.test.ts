@@ -116,6 +116,28 @@ describe('peer stream', () => {
     await eventually('fresh again', () => positionOf(stream));
   });
 
+  it('hears nothing from a peer that turns it away, however often', async (context) => {
+    let asked = 0;
+    const server = createServer((_request, response) => {
+      asked++;
+      response.writeHead(503).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const startedMs = performance.now();
+    const stream = listen(context, `http://127.0.0.1:${address.port}`);
+    await eventually('several attempts', () => (asked >= 4 ? true : null));
+    const elapsedMs = performance.now() - startedMs;
+    const view = stream.view();
+    assert.ok(view.kind === 'silent' && view.last === null);
+    assert.ok(view.silentMs >= elapsedMs - 1, 'silent since it was first asked');
+  });
+
   it('notices a peer whose process is gone: refusing, with what was last known', async (context) => {
     const hub = new EventHub();
     const { url, server } = await serve(context, hub);

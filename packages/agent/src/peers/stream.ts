@@ -119,11 +119,13 @@ export class PeerStream {
   }
 
   #read(response: IncomingMessage): void {
-    this.#heard();
     if (response.statusCode !== 200) {
+      // It runs, but says nothing of its server: whoever has no room for us must not seem to be heard.
+      this.#refusals = null;
       response.destroy();
       return;
     }
+    this.#heard();
     this.#connected = true;
     const parser = new SseParser((event, data) => this.#event(event, data));
     response.setEncoding('utf8');
