@@ -46,7 +46,7 @@ const positions: fc.Arbitrary<Position> = record({
 });
 const nullable = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null });
 const rules = fc.uniqueArray(members, { minLength: 1, maxLength: 5 }).map((ids) => ackRule(ids, 1));
-const records: fc.Arbitrary<LeadershipRecord> = record({
+const leaderships: fc.Arbitrary<LeadershipRecord> = record({
   epoch: epochs,
   leader: members,
   incarnation: incarnations,
@@ -59,6 +59,9 @@ const records: fc.Arbitrary<LeadershipRecord> = record({
   durability: fc.constantFrom('sync', 'async'),
   cause: fc.stringMatching(/^[a-z-]{1,20}$/),
 });
+const records: fc.Arbitrary<LeadershipRecord> = fc
+  .tuple(leaderships, nullable(positions))
+  .map(([each, floor]) => (floor === null ? each : { ...each, floor }));
 const seals: fc.Arbitrary<Seal> = record({ epoch: epochs, incarnation: incarnations, position: positions });
 const histories: fc.Arbitrary<HistoryEntry> = record({
   epoch: epochs,

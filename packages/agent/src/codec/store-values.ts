@@ -64,7 +64,7 @@ export function encodeStoreValue(value: PutValue | string | { readonly by: strin
   return JSON.stringify(typeof value === 'string' ? value : withEncodedPositions(value));
 }
 
-const POSITION_FIELDS = ['chosenAt', 'opened', 'position'] as const;
+const POSITION_FIELDS = ['chosenAt', 'opened', 'position', 'floor'] as const;
 
 /** Only the named fields hold positions; they are replaced, everything else is plain JSON already. */
 function withEncodedPositions(value: object): object {
