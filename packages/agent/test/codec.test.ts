@@ -15,6 +15,7 @@ import {
   memberId,
   type Position,
   type Seal,
+  shortened,
   systemId,
 } from '@understudy/core';
 import type { KeyValue, Revision, Snapshot, StoreId } from '@understudy/store';
@@ -273,6 +274,23 @@ describe('peer messages', () => {
       if (seen.kind !== 'refused' && 'voids' in seen)
         assert.equal(seen.voids?.[0]?.effect, 'loss', 'the worst is said first');
     }
+  });
+
+  it('and records stay small after ten thousand leaderships', () => {
+    const history = Array.from({ length: 10_000 }, (_, i) => ({
+      timeline: i + 1,
+      switchLsn: lsn(BigInt(i + 1) << 24n),
+    }));
+    const position = shortened({ kind: 'wal', timeline: 10_001, lsn: lsn(1n << 40n), history });
+    const beat = formatBeat({ atMs: 1, position, replayed: position });
+    assert.ok(beat.length < 40_000, `${beat.length}`);
+    assert.deepEqual(throughTheWire(beat), { kind: 'beat', beat: { atMs: 1, position, replayed: position } });
+    const [like] = fc.sample(records, 1);
+    assert.ok(like !== undefined);
+    const leadership = { ...like, chosenAt: position, opened: position, floor: position };
+    const text = encodeStoreValue(leadership);
+    assert.ok(text.length < 60_000, `${text.length}`);
+    assert.deepEqual(decodeRecord('record', text), leadership);
   });
 
   it('carry beats, which move positions and nothing else', () => {

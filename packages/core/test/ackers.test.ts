@@ -6,6 +6,7 @@ import {
   type MemberId,
   type Memory,
   ms,
+  type Position,
   type ReplicaProgress,
   standingWarnings,
 } from '../src/index.ts';
@@ -450,6 +451,25 @@ for (const [name, change] of kinds) {
     unchanged(decideOn({ self: n1, engine, ...change, store: { ...change.store, record: { rule: any(1, n2) } } }));
   });
 }
+
+test('a cluster whose leaderships could become too many says so long before', () => {
+  const warned = (lineage: number, opened: Position) =>
+    standingWarnings(
+      observation({ self: n1, engine: primary(), store: { record: { rule: any(1, n2), lineage, opened } } }),
+      memory(),
+    );
+  const set = (sources: number): Position => ({
+    kind: 'gtid',
+    set: new Map(Array.from({ length: sources }, (_, index) => [`${index}`, [{ first: 1n, last: 2n }]])),
+    lineages: [1],
+    bytesPerTransaction: 1,
+  });
+  assert.deepEqual(warned(10_000, at(5, 4100)), []);
+  assert.deepEqual(warned(10_000, set(4095)), []);
+  assert.match(warned(10_000, set(4096)).join(), /name 4096 sources.*Move the data to a new cluster/);
+  assert.match(warned(2 ** 19, set(1)).join(), /on history line 524288; it can have 1048576/);
+  assert.match(warned(2 ** 31, at(5, 4100)).join(), /on history line 2147483648/);
+});
 
 test('an agent that is silent for less than a lease costs its member nothing', () => {
   unchanged(withUnfit({ peers: { [n3]: silent(5999) } }, unfitFor(n3, 60_000)));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
 import {
   compareLsn,
@@ -16,7 +16,9 @@ import {
   parseLsn,
   type Relation,
   relation,
+  STEPS_TOLD,
   upToLineage,
+  type WalPosition,
 } from '../src/index.ts';
 import { at, on } from './support/positions.ts';
 
@@ -285,4 +287,95 @@ test('what a history holds of one of its lines ends where that line was left', (
 test('a position reads as timeline and LSN, and names its lineage', () => {
   assert.equal(formatPosition(on(2, 0x3000148)), '2@0/3000148');
   assert.equal(lineageOf(at(3, 2500)), 3);
+});
+
+describe('ten thousand leaderships', () => {
+  const COUNT = 10_000;
+  /** Leadership `n` of a cluster whose leaders each wrote 1000 bytes; `fork` is where another history took leave of it. */
+  const led = (count: number, beyond = 500n, fork: { readonly at: number } | null = null): WalPosition => ({
+    kind: 'wal',
+    timeline: count,
+    lsn: lsn(BigInt(count - 1) * 1000n + beyond),
+    history: Array.from({ length: count - 1 }, (_, index) => ({
+      timeline: index + 1,
+      switchLsn: lsn(BigInt(index + 1) * 1000n + (fork?.at === index + 1 ? 1n : 0n)),
+    })),
+  });
+  const told = (position: Position): Position => {
+    const decoded = decodePosition(JSON.parse(JSON.stringify(encodePosition(position))));
+    assert.ok(decoded !== null);
+    return decoded;
+  };
+  const sizeOf = (position: Position): number => JSON.stringify(encodePosition(position)).length;
+
+  it('are told in as few words as some hundred', () => {
+    assert.ok(sizeOf(led(COUNT)) < 16_000, `${sizeOf(led(COUNT))}`);
+    assert.deepEqual(told(told(led(COUNT))), told(led(COUNT)));
+    assert.deepEqual(told(led(STEPS_TOLD + 1)), led(STEPS_TOLD + 1), 'a whole history is told as ever');
+  });
+
+  it('compare as the whole histories do, whichever of the two is shortened', () => {
+    const ends = [COUNT - 200, COUNT - 1, COUNT].flatMap((count) => [led(count, 1n), led(count, 900n)]);
+    // Another history of the same numbers: it took leave near the end, at its very beginning, or where nothing is told any more.
+    const others = [1, 5000, COUNT - 300, COUNT - 2].map((at) => led(COUNT, 500n, { at }));
+    const all = [...ends, ...others].map((whole) => ({ whole, short: told(whole) }));
+    for (const a of all) {
+      for (const b of all) {
+        const wanted = contains(a.whole, b.whole);
+        assert.equal(contains(a.short, b.short), wanted);
+        if (a !== all[0] && b !== all[0]) continue;
+        assert.equal(contains(a.whole, b.short), wanted);
+        assert.equal(contains(a.short, b.whole), wanted);
+      }
+    }
+  });
+
+  it('never make a history contain what it does not, however far back that ends', () => {
+    for (const count of [2, 100, STEPS_TOLD, 5000, COUNT - STEPS_TOLD, COUNT - STEPS_TOLD + 1]) {
+      assert.equal(contains(told(led(count)), told(led(COUNT))), false);
+      assert.equal(contains(told(led(count, 500n, { at: 1 })), told(led(COUNT))), false);
+      assert.equal(contains(told(led(COUNT)), told(led(count, 500n, { at: 1 }))), false);
+    }
+    // On its way to the newest line, its log ends among what is not told: nothing can be said.
+    const late: WalPosition = { ...led(COUNT), lsn: lsn(1_500n) };
+    assert.equal(contains(told(late), led(3)), false);
+    assert.equal(contains(told(led(COUNT)), told(late)), false);
+  });
+
+  it('keep what a history holds up to one of its last lines', () => {
+    const line = upToLineage(told(led(COUNT)), COUNT - 3);
+    assert.ok(line !== null);
+    assert.equal(relation(line, led(COUNT - 3, 1000n)), 'equal');
+    assert.equal(upToLineage(told(led(COUNT)), 3), null);
+  });
+
+  it('are told as intervals by engines of sets', () => {
+    const position: Position = {
+      kind: 'gtid',
+      set: new Map([['cluster', [{ first: 2n, last: BigInt(COUNT) }]]]),
+      lineages: [...Array.from({ length: COUNT }, (_, index) => index + 1), COUNT + 2],
+      bytesPerTransaction: 100,
+    };
+    assert.ok(sizeOf(position) < 200);
+    assert.deepEqual(told(position), position);
+  });
+
+  it('are read as older agents wrote them', () => {
+    const steps = led(COUNT).history.map(({ timeline, switchLsn }) => ({ timeline, switchLsn: formatLsn(switchLsn) }));
+    const { timeline, lsn: end } = led(COUNT);
+    assert.deepEqual(decodePosition({ kind: 'wal', timeline, lsn: formatLsn(end), history: steps }), led(COUNT));
+    const lineages = Array.from({ length: 5000 }, (_, index) => index + 1);
+    const set = { kind: 'gtid', set: {}, lineages, bytesPerTransaction: 1 } as const;
+    assert.deepEqual(decodePosition(set), { ...set, set: new Map() });
+  });
+
+  it('are no position when half of them is missing, or far too many', () => {
+    const place = { kind: 'wal', timeline: 9, lsn: '0/9' } as const;
+    assert.equal(decodePosition(place), null);
+    assert.equal(decodePosition({ ...place, before: { steps: 3, digest: 'a' } }), null);
+    const set = { kind: 'gtid', set: {}, bytesPerTransaction: 1 } as const;
+    for (const lines of [undefined, '', '1-x', '1-9000000', '1-5:18446744073709551615']) {
+      assert.equal(decodePosition({ ...set, lines }), null, lines);
+    }
+  });
 });

@@ -1,6 +1,7 @@
 /** Takes a stream of server-sent events apart, whatever pieces it arrives in. */
 
-const MAX_EVENT_CHARS = 1024 * 1024;
+/** Positions of MariaDB name the end of every leadership. */
+const MAX_EVENT_CHARS = 8 * 1024 * 1024;
 
 export class SseParser {
   readonly #onEvent: (event: string, data: string) => void;
@@ -10,7 +11,7 @@ export class SseParser {
     this.#onEvent = onEvent;
   }
 
-  /** Takes the next piece. @throws RangeError when an event is larger than a mebibyte */
+  /** Takes the next piece. @throws RangeError when an event is larger than 8 MiB */
   push(text: string): void {
     this.#rest += text;
     let end = this.#rest.indexOf('\n\n');
@@ -21,7 +22,7 @@ export class SseParser {
       end = this.#rest.indexOf('\n\n', start);
     }
     if (start > 0) this.#rest = this.#rest.slice(start);
-    if (this.#rest.length > MAX_EVENT_CHARS) throw new RangeError('a server-sent event is larger than 1 MiB');
+    if (this.#rest.length > MAX_EVENT_CHARS) throw new RangeError('a server-sent event is larger than 8 MiB');
   }
 
   #emit(block: string): void {

@@ -5,9 +5,19 @@ import {
   gtidContains,
   gtidCount,
   gtidSubtract,
+  normalizeIntervals,
   parseIntervals,
 } from './gtid.ts';
-import { formatLsn, lsn, parseLsn, type WalPosition, walContains, walDistanceBytes } from './wal.ts';
+import {
+  formatLsn,
+  lsn,
+  parseLsn,
+  shortened,
+  type WalPosition,
+  type WalPrefix,
+  walContains,
+  walDistanceBytes,
+} from './wal.ts';
 
 /**
  * A point in a server's history, in whatever coordinates its engine counts (WAL position with timelines; GTID sets).
@@ -63,7 +73,7 @@ export function upToLineage(position: Position, lineage: number): Position | nul
   const step = position.history[index];
   return step === undefined
     ? null
-    : { kind: 'wal', timeline: lineage, lsn: step.switchLsn, history: position.history.slice(0, index) };
+    : { ...position, timeline: lineage, lsn: step.switchLsn, history: position.history.slice(0, index) };
 }
 
 /** How far a history has come, as one number that only grows along it: bytes of log, or transactions of a set. For graphs, not for decisions. */
@@ -88,30 +98,46 @@ export interface EncodedWalPosition {
   readonly kind: 'wal';
   readonly timeline: number;
   readonly lsn: string;
-  readonly history: readonly { readonly timeline: number; readonly switchLsn: string }[];
+  /** The whole history; absent where only its end is told: an agent that knows no `recent` understands nothing then, rather than something else. */
+  readonly history?: readonly EncodedSwitch[] | undefined;
+  readonly recent?: readonly EncodedSwitch[] | undefined;
+  readonly before?: WalPrefix | undefined;
+}
+
+interface EncodedSwitch {
+  readonly timeline: number;
+  readonly switchLsn: string;
 }
 
 export interface EncodedGtidPosition {
   readonly kind: 'gtid';
   /** Intervals by source: `{ "3e11fa47-…": "1-5:7" }`. */
   readonly set: Readonly<Record<string, string>>;
-  readonly lineages: readonly number[];
+  /** Each one; absent where they are so many that they are told as `lines`, `1-5000:5002`. */
+  readonly lineages?: readonly number[] | undefined;
+  readonly lines?: string | undefined;
   readonly bytesPerTransaction: number;
 }
+
+/** More lines than that are told as intervals. */
+const LINEAGES_TOLD = 256;
+/** The most lines that a position can have (`docs/adr/0010`). */
+export const LINEAGES_MAX = 2 ** 20;
 
 export function encodePosition(position: Position): EncodedPosition {
   if (position.kind === 'gtid') {
     const set = Object.fromEntries(
       [...position.set].map(([source, intervals]) => [source, formatIntervals(intervals)]),
     );
-    return { kind: 'gtid', set, lineages: position.lineages, bytesPerTransaction: position.bytesPerTransaction };
+    const { lineages, bytesPerTransaction } = position;
+    if (lineages.length <= LINEAGES_TOLD) return { kind: 'gtid', set, lineages, bytesPerTransaction };
+    const ones = lineages.map((line) => ({ first: BigInt(line), last: BigInt(line) }));
+    return { kind: 'gtid', set, lines: formatIntervals(normalizeIntervals(ones)), bytesPerTransaction };
   }
-  return {
-    kind: 'wal',
-    timeline: position.timeline,
-    lsn: formatLsn(position.lsn),
-    history: position.history.map((step) => ({ timeline: step.timeline, switchLsn: formatLsn(step.switchLsn) })),
-  };
+  const { timeline, lsn: end, history, before } = shortened(position);
+  const steps = history.map((step) => ({ timeline: step.timeline, switchLsn: formatLsn(step.switchLsn) }));
+  const place = { kind: 'wal', timeline, lsn: formatLsn(end) } as const;
+  return before === undefined ? { ...place, history: steps } : { ...place, recent: steps, before };
 }
 
 /** The position that `encoded` stands for; null when one of its LSNs or sets of intervals is not one. */
@@ -126,17 +152,30 @@ function decodeGtid(encoded: EncodedGtidPosition): Position | null {
     if (intervals === null) return null;
     set.set(source, intervals);
   }
-  return { kind: 'gtid', set, lineages: encoded.lineages, bytesPerTransaction: encoded.bytesPerTransaction };
+  const lineages = encoded.lineages ?? linesOf(encoded.lines ?? '');
+  return lineages === null ? null : { kind: 'gtid', set, lineages, bytesPerTransaction: encoded.bytesPerTransaction };
+}
+
+function linesOf(text: string): readonly number[] | null {
+  const intervals = parseIntervals(text);
+  if (intervals === null || (intervals.at(-1)?.last ?? 0n) > 0xffffffffn) return null;
+  if (intervals.reduce((sum, { first, last }) => sum + last - first + 1n, 0n) > BigInt(LINEAGES_MAX)) return null;
+  return intervals.flatMap(({ first, last }) =>
+    Array.from({ length: Number(last - first) + 1 }, (_, index) => Number(first) + index),
+  );
 }
 
 function decodeWal(encoded: EncodedWalPosition): Position | null {
   const end = parseLsn(encoded.lsn);
-  const history = encoded.history.map((step) => ({ timeline: step.timeline, switchLsn: parseLsn(step.switchLsn) }));
-  if (end === null || history.some((step) => step.switchLsn === null)) return null;
+  const { before } = encoded;
+  const told = before === undefined ? encoded.history : encoded.recent;
+  const history = told?.map((step) => ({ timeline: step.timeline, switchLsn: parseLsn(step.switchLsn) }));
+  if (end === null || history === undefined || history.some((step) => step.switchLsn === null)) return null;
   return {
     kind: 'wal',
     timeline: encoded.timeline,
     lsn: end,
     history: history.map((step) => ({ timeline: step.timeline, switchLsn: step.switchLsn ?? lsn(0n) })),
+    ...(before === undefined ? {} : { before }),
   };
 }

@@ -1,4 +1,4 @@
-import { contains, distanceBytes, type Position } from '../position/position.ts';
+import { contains, distanceBytes, LINEAGES_MAX, type Position } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
@@ -223,12 +223,30 @@ export function standingWarnings(obs: Observation, memory: Memory): readonly str
   const turn: LedTurn = { obs, memory, content, config: configOf(content), record: obs.store.content.record };
   const { rule, leader } = turn.record.value;
   if (leader !== obs.self) return [];
-  return rule.members
+  const unfit = rule.members
     .filter((member) => isUnfit(turn, member))
     .map(
       (member) =>
         `${member} acknowledges, but ${unfitness(turn, member)}: if ${leader} is lost now, ${member} is missing in the election. Nobody can take its place yet.`,
     );
+  return [...unfit, ...manyLeaderships(turn.record.value)];
+}
+
+/** From so many sources on a position is no small thing any more. */
+const SOURCES_MANY = 4096;
+
+function manyLeaderships({ lineage, opened }: LeadershipRecord): readonly string[] {
+  const most = opened?.kind === 'gtid' ? LINEAGES_MAX : 0xffffffff;
+  const sources = opened?.kind === 'gtid' ? opened.set.size : 0;
+  const way = 'Move the data to a new cluster in time, by a logical dump.';
+  return [
+    ...(lineage < most / 2 ? [] : [`This cluster is on history line ${lineage}; it can have ${most}. ${way}`]),
+    ...(sources < SOURCES_MANY
+      ? []
+      : [
+          `Positions of this cluster name ${sources} sources of transactions, one for each leadership on MariaDB, and are stored and sent whole; from about 20000 on a store may refuse them. ${way}`,
+        ]),
+  ];
 }
 
 /** Fewer replicas than required acks. */

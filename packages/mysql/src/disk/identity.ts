@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { decodePosition, encodePosition, type Position, type SystemId, systemId } from '@understudy/core';
+import { decodePosition, encodePosition, LINEAGES_MAX, type Position, type SystemId, systemId } from '@understudy/core';
 import { identityName, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { Flavour } from '../programs.ts';
@@ -9,7 +9,8 @@ const endSchema = z.object({
   position: z.object({
     kind: z.literal('gtid'),
     set: z.record(z.string().min(1).max(80), z.string().max(100_000)),
-    lineages: z.array(z.int().min(0)).max(1 << 16),
+    lineages: z.array(z.int().min(0)).max(LINEAGES_MAX).optional(),
+    lines: z.string().min(1).max(100_000).optional(),
     bytesPerTransaction: z.number().min(0),
   }),
   /** The newest file of the binary log and its size: an end of which these are not true any more says nothing. */
@@ -103,7 +104,9 @@ export const forgetOpened = (dataDir: string, owner: Owner): Promise<void> =>
 export function encodeEnd(position: Position, log: { name: string; sizeBytes: number } | null): DataIdentity['end'] {
   const encoded = encodePosition(position);
   if (encoded.kind !== 'gtid') return null;
-  return { position: { ...encoded, set: { ...encoded.set }, lineages: [...encoded.lineages] }, log };
+  const { lineages } = encoded;
+  const written = { ...encoded, set: { ...encoded.set } };
+  return { position: { ...written, lineages: lineages === undefined ? undefined : [...lineages] }, log };
 }
 
 /** The position of an end; null when it cannot be read. */

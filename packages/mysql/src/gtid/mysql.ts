@@ -1,13 +1,17 @@
-import { formatIntervals, type GtidInterval, type GtidSet, normalizeIntervals, parseIntervals } from '@understudy/core';
+import {
+  formatIntervals,
+  type GtidInterval,
+  type GtidSet,
+  LINEAGES_MAX,
+  normalizeIntervals,
+  parseIntervals,
+} from '@understudy/core';
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const tagPattern = /^[a-z_][a-z0-9_]{0,31}$/;
 
 /** The line that a new database is on; no transaction marks it. */
 export const firstLineage = 1;
-
-/** The most lines that a cluster can have (`docs/adr/0010`). */
-const lineagesMax = 2 ** 20;
 
 /**
  * Reads a set of GTIDs as MySQL writes it: `uuid:1-5:7,uuid:tag:1-3`, where several tags may share one uuid (`uuid:1:tag:2-3:other:1`)
@@ -60,7 +64,7 @@ export function mysqlLineages(set: GtidSet, cluster: string): readonly number[] 
   const lineages = [firstLineage];
   for (const { first, last } of set.get(cluster) ?? []) {
     const from = first > firstLineage ? first : BigInt(firstLineage + 1);
-    for (let line = from; line <= last && lineages.length < lineagesMax; line++) lineages.push(Number(line));
+    for (let line = from; line <= last && lineages.length < LINEAGES_MAX; line++) lineages.push(Number(line));
   }
   return lineages;
 }

@@ -18,7 +18,7 @@ import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { noteCopied } from '../disk/opened.ts';
-import { positionOf, segmentName } from '../disk/wal.ts';
+import { segmentName, wholePositionOf } from '../disk/wal.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { quoteConninfo, roles } from '../names.ts';
@@ -129,7 +129,7 @@ async function keepForkedLog(
   source: WalPosition,
 ): Promise<{ readonly lsn: Lsn; readonly folder: string }> {
   const { dataDir } = instance.options;
-  const own = await positionOf(dataDir, control.timeline, control.checkpoint);
+  const own = await wholePositionOf(dataDir, control.timeline, control.checkpoint);
   if (own === null) throw failure(`the history of timeline ${control.timeline} is missing here`, 'unsafe');
   const fork = forkPoint(own, source);
   if (fork === null) throw failure('the two histories have nothing in common', 'unsafe');

@@ -1,6 +1,6 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Lsn, lsn, parseLsn, type TimelineSwitch, type WalPosition } from '@understudy/core';
+import { type Lsn, lsn, parseLsn, shortened, type TimelineSwitch, type WalPosition } from '@understudy/core';
 import { codeOf, readIfThere } from '@understudy/engine/host';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
@@ -123,8 +123,14 @@ export async function checkpointEnd(dataDir: string, control: ControlFile): Prom
   return recordEnd(control.checkpoint, recordBytes, { block: control.walBlockBytes, segment: control.walSegmentBytes });
 }
 
-/** A position with the history that leads to it; null when the timeline's history file is missing. */
+/** A position as the protocol compares it; null when the timeline's history file is missing. */
 export async function positionOf(dataDir: string, timeline: number, at: Lsn): Promise<WalPosition | null> {
+  const whole = await wholePositionOf(dataDir, timeline, at);
+  return whole === null ? null : shortened(whole);
+}
+
+/** A position with all of the history that leads to it; null when the timeline's history file is missing. */
+export async function wholePositionOf(dataDir: string, timeline: number, at: Lsn): Promise<WalPosition | null> {
   const history = await readHistory(dataDir, timeline);
   return history === null ? null : { kind: 'wal', timeline, lsn: at, history };
 }

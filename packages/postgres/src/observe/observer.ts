@@ -8,8 +8,8 @@ import {
   parseLsn,
   type Receiver,
   type ReplicaProgress,
+  shortened,
   systemId,
-  type TimelineSwitch,
   type WalPosition,
 } from '@understudy/core';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
@@ -74,7 +74,7 @@ export class Observer {
   readonly attempt: StreamAttempt;
   readonly #replicas = new SilenceMeter<MemberId>();
   readonly #receiver = new SilenceMeter<'receiver'>();
-  readonly #histories = new Map<number, readonly TimelineSwitch[]>();
+  readonly #histories = new Map<number, WalPosition>();
   #last: { readonly pid: number; readonly state: EngineState } | null = null;
   #failingSinceMs: number | null = null;
 
@@ -298,13 +298,13 @@ export class Observer {
   }
 
   async #position(timeline: number, at: Lsn): Promise<WalPosition> {
-    let history = this.#histories.get(timeline);
-    if (history === undefined) {
-      const read = await readHistory(this.#instance.options.dataDir, timeline);
-      if (read === null) throw missing(`history of timeline ${timeline}`);
-      history = read;
-      this.#histories.set(timeline, history);
+    let line = this.#histories.get(timeline);
+    if (line === undefined) {
+      const history = await readHistory(this.#instance.options.dataDir, timeline);
+      if (history === null) throw missing(`history of timeline ${timeline}`);
+      line = shortened({ kind: 'wal', timeline, lsn: at, history });
+      this.#histories.set(timeline, line);
     }
-    return { kind: 'wal', timeline, lsn: at, history };
+    return { ...line, lsn: at };
   }
 }
