@@ -103,6 +103,11 @@ function ownMetrics(page: Page, agent: Agent): void {
   const { counters } = agent;
   page.gauge('understudy_epoch', 'Epoch of the leadership record.', seen.record?.epoch ?? null);
   page.gauge(
+    'understudy_unrest',
+    'Leaders of late that were replaced and not lost, or that nobody could replicate from.',
+    seen.record === null ? null : (seen.record.unrest ?? 0),
+  );
+  page.gauge(
     'understudy_store_writable',
     '0 if the store refused the last write (no space, no rights); nobody can be elected then.',
     agent.link.refusedWrite === null ? 1 : 0,
