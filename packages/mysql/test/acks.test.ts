@@ -56,6 +56,27 @@ describe('who counts', () => {
     assert.equal(tracker.state(1).running, null);
   });
 
+  it('is void where commits wait for nobody and a kill would answer them, and where that has happened', () => {
+    const tracker = new AckTracker();
+    const told = () =>
+      tracker.voids(1).map(({ effect, text }) => `${effect}: ${text.split(' ').slice(0, 3).join(' ')}`);
+    tracker.prove(1, rule, position('1-10'));
+    const alone = { ...sample, readers: [], clients: 0 };
+    tracker.seen(1, { ...alone, waiting: 2 }, 0);
+    assert.deepEqual(told(), ['assumed: Commits wait for']);
+    tracker.seen(1, { ...alone, waiting: 2 });
+    assert.deepEqual(told(), [], 'here a kill ends no wait');
+    tracker.seen(1, { ...alone, acknowledged: 5, position: position('1-12') }, 0);
+    assert.deepEqual(told(), ['loss: Commits were answered']);
+    tracker.confirmed(1, [position('1-11')]);
+    assert.deepEqual(told(), ['loss: Commits were answered']);
+    tracker.confirmed(1, [position('1-12')]);
+    assert.deepEqual(told(), []);
+    tracker.seen(1, { ...sample, waiting: 0, acknowledged: 5 }, 1);
+    tracker.seen(1, { ...sample, waiting: 2, acknowledged: 6 }, 1);
+    assert.deepEqual(told(), [], 'a member answered');
+  });
+
   it('does not wait for a number that was taken and never written', () => {
     const tracker = new AckTracker();
     tracker.prove(1, rule, position('1-12'));

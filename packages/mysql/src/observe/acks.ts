@@ -71,6 +71,8 @@ export class AckTracker {
   #strange: { readonly pid: number; readonly looks: number } | null = null;
   #doubt: Doubt | null = null;
   #caught: { readonly pid: number; readonly strangers: readonly Stranger[] } | null = null;
+  /** Commits wait for members who are not there, on a server where a kill would answer them. */
+  #exposed: { readonly pid: number } | null = null;
 
   /** `barrier`: everything that was written before the rule was proven, committed or not. */
   prove(pid: number, rule: AckRule, barrier: GtidPosition, strangers = 0): void {
@@ -96,12 +98,15 @@ export class AckTracker {
     return this.#wanted?.pid === pid ? this.#wanted.rule : null;
   }
 
-  /** @param reporting how many members of the rule say that they receive from here. */
+  /** @param reporting how many members of the rule say that they receive from here; infinite where a kill ends no wait. */
   seen(pid: number, sample: AckSample, reporting = Number.POSITIVE_INFINITY): void {
     const before = this.#sample?.pid === pid ? this.#sample.sample : null;
     this.#sample = { pid, sample };
+    this.#exposed = null;
     const rule = this.wanted(pid);
     if (rule === null) return;
+    const isExposed = Number.isFinite(reporting) && sample.waiting > 0 && membersOf(sample, rule) < rule.required;
+    if (isExposed) this.#exposed = { pid };
     const known = this.#proven?.pid === pid ? this.#proven.strangers : 0;
     const isStrange = strangersOf(sample, rule) > known;
     const looks = this.#strange?.pid === pid ? this.#strange.looks : 0;
@@ -149,9 +154,13 @@ export class AckTracker {
   }
 
   voids(pid: number): readonly PromiseVoid[] {
-    if (this.#doubt?.pid !== pid) return [];
-    const text = `${this.#doubt.why} What it answered meanwhile is not known to be on the members of the rule yet.`;
-    return [{ effect: 'loss', text }];
+    const found: PromiseVoid[] = [];
+    if (this.#doubt?.pid === pid) {
+      const text = `${this.#doubt.why} What it answered meanwhile is not known to be on the members of the rule yet.`;
+      found.push({ effect: 'loss', text });
+    }
+    if (this.#exposed?.pid === pid) found.push({ effect: 'assumed', text: exposedWait });
+    return found;
   }
 
   /** The proven rule, as long as the server was not seen to count otherwise. */
@@ -204,6 +213,9 @@ export function membersOf({ readers }: Pick<AckSample, 'readers'>, rule: AckRule
 
 const endedWait =
   'Commits were answered while too few members of the rule received them: somebody ended their wait (KILL, KILL QUERY or max_statement_time).';
+
+const exposedWait =
+  'Commits wait for members of the rule that are not connected: whoever ends the wait of one (KILL, KILL QUERY) makes the server answer them.';
 
 /**
  * Whether commits were answered between two looks although too few members could have acknowledged them. A session of MariaDB that is killed
