@@ -75,6 +75,10 @@ describe('who counts', () => {
     tracker.seen(1, { ...sample, waiting: 0, acknowledged: 5 }, 1);
     tracker.seen(1, { ...sample, waiting: 2, acknowledged: 6 }, 1);
     assert.deepEqual(told(), [], 'a member answered');
+    tracker.seen(1, { ...alone, waiting: 0, acknowledged: 7 }, 0);
+    assert.deepEqual(told(), [], 'it answered, and went');
+    tracker.seen(1, { ...alone, waiting: 0, acknowledged: 8 }, 0);
+    assert.deepEqual(told(), ['loss: Commits were answered']);
   });
 
   it('does not wait for a number that was taken and never written', () => {

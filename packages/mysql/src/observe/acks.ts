@@ -67,7 +67,7 @@ const strangersKept = 5;
 export class AckTracker {
   #proven: Proof | null = null;
   #wanted: { readonly pid: number; readonly rule: AckRule } | null = null;
-  #sample: { readonly pid: number; readonly sample: AckSample } | null = null;
+  #sample: { readonly pid: number; readonly sample: AckSample; readonly reporting: number } | null = null;
   #strange: { readonly pid: number; readonly looks: number } | null = null;
   #doubt: Doubt | null = null;
   #caught: { readonly pid: number; readonly strangers: readonly Stranger[] } | null = null;
@@ -100,8 +100,8 @@ export class AckTracker {
 
   /** @param reporting how many members of the rule say that they receive from here; infinite where a kill ends no wait. */
   seen(pid: number, sample: AckSample, reporting = Number.POSITIVE_INFINITY): void {
-    const before = this.#sample?.pid === pid ? this.#sample.sample : null;
-    this.#sample = { pid, sample };
+    const before = this.#sample?.pid === pid ? this.#sample : null;
+    this.#sample = { pid, sample, reporting };
     this.#exposed = null;
     const rule = this.wanted(pid);
     if (rule === null) return;
@@ -114,7 +114,8 @@ export class AckTracker {
     if (this.#proven?.pid !== pid) return;
     const why = countsBy(sample, rule) ? this.#strangers(pid) : otherwise(sample, rule);
     if (why !== null) this.#doubt = { pid, why, end: null };
-    else if (before !== null && answeredAlone(before, sample, rule, reporting)) {
+    // Whoever was there at one of the two looks may have answered between them.
+    else if (before !== null && answeredAlone(before.sample, sample, rule, Math.max(before.reporting, reporting))) {
       // What was answered is in the log by now; what is answered from here on is looked at again.
       this.#doubt = { pid, why: endedWait, end: this.#doubt?.pid === pid ? this.#doubt.end : sample.position };
     }
