@@ -403,6 +403,30 @@ test('async: a lease that has run out and a loss within the limit make a leader'
   assert.ok(keys.includes('sessions/n1: absent'), keys.join());
 });
 
+test('async: after a restore nobody is elected as long as the lease from before may hold, though no session is there', () => {
+  const sealed = { [n2]: at(5, 4500), [n3]: at(5, 4500) };
+  const leaseTtlMs = 4000;
+  const config = { durability: 'async', leaseTtlMs } as const;
+  const restored = { ...asyncStore, config, record: { ...asyncRecord, cause: 'store-restored' } } as const;
+  const since = (ago: number): Partial<Memory> => ({
+    ...sawLeaderAt(at(5, 4500)),
+    sealedSince: { epoch: epoch(5), since: ms(NOW - ago) },
+  });
+  const unknown = election(sealed, { store: restored }, sawLeaderAt(at(5, 4500)));
+  const early = election(sealed, { store: restored }, since(2 * leaseTtlMs - 1));
+  for (const decision of [unknown, early]) {
+    assert.equal(codeOf(decision), 'lease-not-expired');
+    assert.deepEqual(decision.commands, []);
+  }
+  assert.deepEqual(
+    unknown.memory.sealedSince,
+    { epoch: epoch(5), since: ms(NOW) },
+    'a new agent counts from its first turn',
+  );
+  assert.equal(codeOf(election(sealed, { store: restored }, since(2 * leaseTtlMs))), 'elected');
+  assert.equal(codeOf(election(sealed, { store: asyncStore }, sawLeaderAt(at(5, 4500)))), 'elected');
+});
+
 test('async: nobody is elected while the lease holds, nor when the loss is too big, unknown, or not comparable', () => {
   const sealed = { [n2]: at(5, 4500), [n3]: at(5, 4500) };
   const held = election(sealed, { store: { ...asyncStore, sessions: [n1, n2, n3] } }, sawLeaderAt(at(5, 4500)));

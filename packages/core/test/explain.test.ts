@@ -102,6 +102,8 @@ test('async: after the lease, with a bounded loss', () => {
   assert.deepEqual(found.proof, { kind: 'lease', verdict: 'met', afterMs: 6000, lossMaxBytes: 1024 * 1024 });
   assert.equal(found.successor, 'n2');
   assert.equal(found.rpo.kind, 'bounded');
+  const restored = { ...store, record: { ...store.record, cause: 'store-restored' } } as const;
+  assert.deepEqual(outlook({ store: restored }).proof, found.proof, 'a lease that ended long ago');
   const limited = { ...store, config: { durability: 'async', maxLagOnFailoverBytes: 10 } } as const;
   const behind = replica({ position: at(5, 4400) });
   assert.equal(outlook({ store: limited, engine: behind, peers: { [n3]: fresh(n3, behind) } }).successor, null);

@@ -124,6 +124,11 @@ function explainNoProof(turn: LedTurn): Step | null {
 function explainNoLeaseProof(turn: LedTurn): Step {
   const { leader } = turn.record.value;
   if (turn.content.sessions.has(leader)) return wait('lease-not-expired', leaseHolds(leader));
+  if (mayHoldOldLease(turn)) {
+    const sealedSince = turn.memory.sealedSince ?? { epoch: turn.record.value.epoch, since: turn.obs.now };
+    const text = `The store was restored, and ${leader} may still hold the lease that it had before; this node waits twice ${turn.config.leaseTtlMs} ms.`;
+    return wait('lease-not-expired', text, { sealedSince });
+  }
   const own = ownReplicaPosition(turn);
   const known = lastKnownOfLeader(turn);
   if (own === null || known === null) {
@@ -203,7 +208,7 @@ function leaderProof(turn: LedTurn): Proof | null {
 
 function leaseProof(turn: LedTurn): Proof | null {
   const { leader, durability } = turn.record.value;
-  if (durability !== 'async' || turn.content.sessions.has(leader)) return null;
+  if (durability !== 'async' || turn.content.sessions.has(leader) || mayHoldOldLease(turn)) return null;
   const own = currentSeals(turn).get(turn.obs.self);
   const known = lastKnownOfLeader(turn);
   if (own === undefined || known === null) return null;
@@ -219,6 +224,17 @@ function leaseProof(turn: LedTurn): Proof | null {
       { key: `seals/${turn.obs.self}`, is: own.revision },
     ],
   };
+}
+
+/**
+ * A restore writes no sessions, so that of a living leader is absent until it begins one anew, while the lease that it had in the store
+ * before may still hold. Renewed for the last time before the restore, it has run out when this node was sealed in the epoch of the
+ * restore for longer than a lease lasts; twice, because a store may grant more than was asked for.
+ */
+function mayHoldOldLease({ record, memory, obs, config }: LedTurn): boolean {
+  if (record.value.cause !== 'store-restored') return false;
+  const since = memory.sealedSince?.epoch === record.value.epoch ? memory.sealedSince.since : null;
+  return since === null || elapsedMs(since, obs.now) < 2 * config.leaseTtlMs;
 }
 
 /** The leader's last position that anybody still running has seen. */

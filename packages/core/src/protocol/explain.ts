@@ -1,6 +1,6 @@
 import { distanceBytes, formatPosition, type Position } from '../position/position.ts';
 import { formatRule, sealQuorum } from '../values/ack-rule.ts';
-import { type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';
+import { addMs, type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';
 import { EMPTY_MEMORY, type Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
@@ -203,7 +203,9 @@ function afterTheLoss(
     ),
     failures: [],
   };
-  const memory: Memory = { ...EMPTY_MEMORY, leaderPosition: leaderEnd(turn) };
+  // Sealed for as long as any lease can last.
+  const sealedSince = { epoch: turn.record.value.epoch, since: addMs(turn.obs.now, -2 * turn.config.leaseTtlMs) };
+  const memory: Memory = { ...EMPTY_MEMORY, leaderPosition: leaderEnd(turn), sealedSince };
   // Whoever is not first waits: also where the configuration leaves it no time for that.
   const config = { ...turn.config, electionStaggerMs: Math.max(1, turn.config.electionStaggerMs) };
   return { obs, memory, content, config, record: turn.record };
