@@ -18,9 +18,10 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { it, type TestContext } from 'node:test';
-import { openStore, type Store, StoreError, type StoreErrorCode } from '@understudy/store';
+import { openStore, type Snapshot, type Store, StoreError, type StoreErrorCode } from '@understudy/store';
 import { WatchLog } from '@understudy/store/conformance';
 import { type LocalPlace, makeLocalPlace } from './support/local.ts';
+import { waitUntil } from './support/process.ts';
 
 const CALL = { deadlineMs: 5_000 };
 
@@ -224,5 +225,77 @@ it('finds a change whose bell was never rung', async (t) => {
   await log.until('the key', ({ entries }) => entries.has('k'));
   edit(place.path, 'UPDATE meta SET revision = revision + 1; DELETE FROM kv');
   await log.until('the deletion', ({ entries }) => !entries.has('k'));
+  await log.close();
+});
+
+/** The newest state that a watch has told; revisions may begin anew, which `WatchLog` does not allow. */
+function follow(store: Store) {
+  let newest: Snapshot | null = null;
+  const watch = store.watch({
+    onSnapshot: (snapshot) => {
+      newest = snapshot;
+    },
+    onError: () => undefined,
+  });
+  return {
+    until: (what: string, holds: (snapshot: Snapshot) => boolean) =>
+      waitUntil(what, 10_000, async () => newest !== null && holds(newest)),
+    close: () => watch.close(),
+  };
+}
+
+it('looks past the store that was opened, makes nothing, and adopts what is there', async (t) => {
+  const place = setUp(t);
+  const store = await openIn(t, place);
+  await put(store, 'first');
+  const log = follow(store);
+  await log.until('the first key', ({ entries }) => entries.has('first'));
+  const before = await store.look(CALL);
+  assert.deepEqual(before, await store.read(CALL));
+
+  for (const suffix of ['', '-wal', '-shm']) rmSync(place.path + suffix);
+  const nothing = await store.look(CALL);
+  assert.deepEqual([nothing.revision, nothing.entries.size], [0, 0]);
+  assert.notEqual(nothing.storeId, before.storeId);
+  assert.ok(!existsSync(place.path), 'to look makes no file');
+
+  const other = await openIn(t, place);
+  await put(other, 'second');
+  const found = await store.look(CALL);
+  assert.deepEqual(found, await other.read(CALL));
+  await refused(store.read(CALL), 'wrong-cluster');
+  await store.adopt(found);
+  assert.deepEqual(await store.read(CALL), found);
+  await log.until('the other state', ({ entries }) => entries.has('second') && !entries.has('first'));
+  // Leases, writes and the watch work on the new file.
+  const lease = await store.grantLease(60_000, CALL);
+  await put(store, 'third', lease);
+  assert.equal((await store.keepAlive(lease.id, CALL)).kind, 'alive');
+  assert.ok((await other.read(CALL)).entries.has('third'));
+  await log.until('the third key', ({ entries }) => entries.has('third'));
+  await log.close();
+});
+
+it('adopts an older state that was written over the file', async (t) => {
+  const place = setUp(t);
+  const copy = join(place.folder, 'copy');
+  const maker = await place.open();
+  await put(maker, 'old');
+  await maker.close();
+  copyFileSync(place.path, copy);
+  const store = await openIn(t, place);
+  for (let n = 0; n < 3; n += 1) await put(store, 'new');
+  const log = follow(store);
+  await log.until('the new key', ({ entries }) => entries.has('new'));
+  edit(
+    place.path,
+    `ATTACH '${copy}' AS old; UPDATE main.meta SET revision = (SELECT revision FROM old.meta); DELETE FROM kv WHERE key = 'new'`,
+  );
+  await refused(store.read(CALL), 'revision-went-back');
+  const found = await store.look(CALL);
+  assert.deepEqual([...found.entries.keys()], ['old']);
+  await store.adopt(found);
+  assert.deepEqual(await store.read(CALL), found);
+  await log.until('the old state', ({ entries }) => !entries.has('new'));
   await log.close();
 });
