@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ALONE, epoch, type HistoryEntry, incarnation, type LeadershipRecord, memberId } from '@understudy/core';
-import { openStore, type Store } from '@understudy/store';
+import { openStore, type Store, StoreError, type StoreErrorCode } from '@understudy/store';
 import { encodeStoreValue } from '../src/codec/store-values.ts';
 import { StoreLink } from '../src/store/link.ts';
 
@@ -81,6 +81,20 @@ for (const { name, lose } of losses) {
     assert.equal(link.problem, null);
   });
 }
+
+test('a renewal that the store had no room or no right for says that it takes no writes, until one succeeds', async (t) => {
+  const { link } = await linkOn(t);
+  const failure = (code: StoreErrorCode) => new StoreError({ code, retry: 'unsafe', message: `refused: ${code}` });
+  for (const code of ['store-full', 'permission-denied', 'io-error'] as const) {
+    link.noteContact(failure(code));
+    assert.equal(link.refusedWrite, `refused: ${code}`);
+    assert.equal(link.problem, `refused: ${code}`);
+    await link.probeWrites(deadlineMs);
+    assert.equal(link.refusedWrite, null);
+  }
+  for (const code of ['unavailable', 'deadline-exceeded', 'unauthorized'] as const) link.noteContact(failure(code));
+  assert.equal(link.refusedWrite, null, 'whether it takes writes was not said');
+});
 
 test('a store that has not gone back is not written to by a restore', async (t) => {
   const { store, link } = await linkOn(t);
