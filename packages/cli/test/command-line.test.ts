@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { drillUsage, faultNames } from '@understudy/drill';
 import type { Command } from 'commander';
 import { PLAIN } from '../src/output/style.ts';
 import { buildProgram } from '../src/program.ts';
@@ -45,6 +46,19 @@ test('the help of every command shows what it does and an example; all but group
     assert.match(text, /^Usage: understudy/, path);
     if (command.commands.length === 0) assert.match(text, /--json/, path);
   }
+});
+
+test('the command takes every option of the drill, and names every fault', () => {
+  const options = everyCommand(program()).find(({ path }) => path === 'drill')?.command.options ?? [];
+  const known = options.map(({ long }) => long);
+  const own = [...drillUsage().matchAll(/--[a-z][a-z-]+/g)].map(([flag]) => flag);
+  assert.ok(own.includes('--floor-runs'));
+  assert.deepEqual(
+    [...new Set(own)].filter((flag) => !known.includes(flag)),
+    [],
+  );
+  const text = options.find(({ long }) => long === '--faults')?.description ?? '';
+  for (const name of faultNames) assert.match(text, new RegExp(`\\b${name}\\b`), name);
 });
 
 test('no command at all, --help and help show the same and succeed', async () => {

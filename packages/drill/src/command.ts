@@ -12,7 +12,7 @@ import { runTour, type TourStep } from './tour/tour.ts';
 export function drillUsage(): string {
   const width = Math.max(...[...faults.keys()].map((name) => name.length)) + 2;
   const list = [...faults.values()].map(
-    ({ name, text, needs }) => `    ${name.padEnd(width)}${text}${needs === 'namespaces' ? ' (root)' : ''}`,
+    ({ name, text, needs }) => `    ${name.padEnd(width)}${text}${needs !== 'nothing' ? ' (root)' : ''}`,
   );
   return `Usage: understudy drill [options]
 

@@ -1,10 +1,13 @@
 import type { LocalCluster, LocalNode } from '@understudy/local';
+import type { Disks } from '../run/disks.ts';
 
 export interface FaultContext {
   readonly cluster: LocalCluster;
   /** The node that leads when the fault is injected. */
   readonly leader: LocalNode;
   readonly replicas: readonly LocalNode[];
+  /** Of a cluster whose nodes have disks of their own. */
+  readonly disks: Disks | null;
   readonly signal: AbortSignal;
   /** A line for people who watch. */
   readonly say: (text: string) => void;
@@ -32,7 +35,7 @@ export interface Fault {
   readonly name: FaultName;
   /** One line for `--help` and for the report. */
   readonly text: string;
-  readonly needs: 'nothing' | 'namespaces';
+  readonly needs: 'nothing' | 'namespaces' | 'disks';
   /** How long it stays, at least, before it is healed; writes must go on meanwhile unless nobody is left to take them. */
   readonly holdMs: number;
   /** `stops`: nobody can take writes before it is healed. */
@@ -45,6 +48,11 @@ export const faultNames = [
   'kill-host',
   'partition',
   'partition-one-way',
+  'half-open-link',
+  'slow-link',
+  'zombie-primary',
+  'slow-disk',
+  'stalled-disk',
   'freeze',
   'freeze-agent',
   'kill-agent',

@@ -1,17 +1,24 @@
+import { slowDisk, stalledDisk } from './disk.ts';
 import { type Fault, type FaultName, faultNames } from './fault.ts';
-import { partition, partitionOneWay } from './network.ts';
+import { halfOpenLink, partition, partitionOneWay, slowLink } from './network.ts';
 import * as processes from './processes.ts';
 import { replicaRelayCorrupt } from './relay-corrupt.ts';
 import { semiSyncReplicaLoss } from './replica-loss.ts';
 import { restartPrimaryInPlace } from './restart-in-place.ts';
 import { killHostAndStore, storeDown } from './store.ts';
 import { switchover } from './switchover.ts';
+import { zombiePrimary } from './zombie.ts';
 
 const all: readonly Fault[] = [
   processes.killDatabase,
   processes.killHost,
   partition,
   partitionOneWay,
+  halfOpenLink,
+  slowLink,
+  zombiePrimary,
+  slowDisk,
+  stalledDisk,
   processes.freeze,
   processes.freezeAgent,
   processes.killAgent,

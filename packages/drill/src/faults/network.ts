@@ -38,3 +38,37 @@ export const partitionOneWay: Fault = {
     return { atMs, heal: () => network.unmute(name) };
   },
 };
+
+/**
+ * The other half of `partition-one-way`: the primary is heard by everybody and hears nobody. Its streams stay open on its side, and it
+ * learns of no acknowledgement.
+ */
+export const halfOpenLink: Fault = {
+  name: 'half-open-link',
+  text: 'what is sent to the primary is lost silently, what it sends arrives, for 8 s',
+  needs: 'namespaces',
+  holdMs: 8000,
+  writes: 'go-on',
+  inject: async (context) => {
+    const network = networkOf(context);
+    const { name } = context.leader;
+    const atMs = nowMs();
+    await network.deafen(name);
+    return { atMs, heal: () => network.undeafen(name) };
+  },
+};
+
+export const slowLink: Fault = {
+  name: 'slow-link',
+  text: "the primary's cable is slow in both directions for 8 s: packets are late, none is lost for good",
+  needs: 'namespaces',
+  holdMs: 8000,
+  writes: 'go-on',
+  inject: async (context) => {
+    const network = networkOf(context);
+    const { name } = context.leader;
+    const atMs = nowMs();
+    context.say(await network.slow(name));
+    return { atMs, heal: () => network.unslow(name) };
+  },
+};

@@ -37,6 +37,9 @@ export function chooseHosts(hosts: DrillOptions['hosts'], notice: (text: string)
 
 const folderPrefix = 'understudy-drill-';
 
+/** A new folder for a cluster, which later drills know as one of theirs. */
+export const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), folderPrefix));
+
 /** Ends the clusters of drills that were killed themselves: their folders are locked by nobody, yet processes run. */
 async function endOrphans(): Promise<number> {
   const names = (await readdir(tmpdir())).filter((name) => name.startsWith(folderPrefix));
@@ -61,7 +64,7 @@ export async function startCluster(
 ): Promise<{ readonly cluster: LocalCluster; readonly leader: string }> {
   const ended = await endOrphans();
   if (ended > 0) io.notice(`Ended ${ended} clusters that killed drills had left running.`);
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), folderPrefix)));
+  const folder = options.folder ?? (await newFolder());
   io.progress('starting a cluster');
   const version = options.serverVersion ?? options.pgVersion;
   const cluster = await createLocalCluster({

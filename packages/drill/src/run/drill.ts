@@ -8,8 +8,9 @@ import { faults } from '../faults/index.ts';
 import { type Floor, measureFloor } from '../floor/floor.ts';
 import type { DrillOptions } from '../options.ts';
 import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
-import { chooseHosts, startCluster } from './cluster.ts';
+import { chooseHosts, newFolder, startCluster } from './cluster.ts';
 import { waitUntilConverged } from './converge.ts';
+import { Disks } from './disks.ts';
 import { type RunContext, type RunResult, runOnce } from './one.ts';
 import { prepareDatabases } from './setup.ts';
 import { withAdmin } from './sql.ts';
@@ -41,6 +42,8 @@ export interface DrillIo {
 interface Arena {
   readonly cluster: LocalCluster;
   readonly password: string;
+  /** Of its own for each node, where a chosen fault needs them. */
+  readonly disks: Disks | null;
 }
 
 /**
@@ -76,6 +79,7 @@ class Drill {
   async run(): Promise<DrillReport> {
     const floor = await this.#floor();
     const reports: FaultReport[] = [];
+    this.#sayLeftOut();
     for (const fault of this.#possibleFaults()) {
       const report = await this.#runFault(fault);
       reports.push(report);
@@ -106,18 +110,45 @@ class Drill {
     this.#progress('ending the cluster');
     const { folder } = arena.cluster;
     if (this.#violated || this.#options.keep === 'keep') {
-      await arena.cluster.stop();
+      await this.#stopAndKeep(arena);
       this.#notice(`The cluster's folder with logs and data stays: ${folder}`);
-    } else await arena.cluster.destroy();
+      return;
+    }
+    if (arena.disks !== null) {
+      await Promise.all(arena.cluster.nodes.map((node) => node.killHost()));
+      await arena.cluster.stop();
+      await arena.disks.unmount();
+    }
+    await arena.cluster.destroy();
+  }
+
+  async #stopAndKeep({ cluster, disks }: Arena): Promise<void> {
+    await cluster.stop();
+    if (disks === null) return;
+    await disks.unmount();
+    this.#notice(
+      `Each node's data is in a file system of its own: mount -o loop ${cluster.folder}/disks/n1.img FOLDER`,
+    );
   }
 
   #possibleFaults(): readonly Fault[] {
     const chosen = this.#options.faults.flatMap((name: FaultName) => faults.get(name) ?? []);
-    const possible = chosen.filter((fault) => fault.needs === 'nothing' || this.#hosts === 'namespaces');
-    const left = chosen.filter((fault) => !possible.includes(fault));
-    if (left.length > 0)
-      this.#notice(`Left out, for want of network namespaces: ${left.map(({ name }) => name).join(', ')}.`);
-    return possible;
+    return chosen.filter((fault) => this.#missing(fault) === null);
+  }
+
+  #sayLeftOut(): void {
+    for (const name of this.#options.faults) {
+      const fault = faults.get(name);
+      const missing = fault === undefined ? null : this.#missing(fault);
+      if (missing !== null) this.#notice(`Left out, for want of ${missing}: ${name}.`);
+    }
+  }
+
+  #missing({ needs }: Fault): string | null {
+    if (needs === 'namespaces') return this.#hosts === 'namespaces' ? null : 'network namespaces';
+    if (needs === 'nothing') return null;
+    const objection = Disks.objection();
+    return objection === null ? null : `disks of their own (${objection})`;
   }
 
   async #runFault(fault: Fault): Promise<FaultReport> {
@@ -147,7 +178,8 @@ class Drill {
   async #attempt(fault: Fault, arena: Arena, run: number): Promise<RunResult> {
     const { options, cluster, signal } = { options: this.#options, cluster: arena.cluster, signal: this.#io.signal };
     const say = (text: string): void => this.#progress(`${fault.name} ${run}/${options.runs}: ${text}`);
-    const context: RunContext = { cluster, password: arena.password, options, ids: this.#ids, signal, say };
+    const { password, disks } = arena;
+    const context: RunContext = { cluster, password, disks, options, ids: this.#ids, signal, say };
     try {
       const before = await waitUntilConverged(cluster, options.convergeMs, signal);
       if (before.kind === 'not-converged') return failedRun(`not whole before the fault, ${before.why}`);
@@ -166,16 +198,31 @@ class Drill {
       notice: (text: string) => this.#notice(text),
       progress: (text: string) => this.#progress(text),
     };
-    const { cluster, leader } = await startCluster(this.#options, this.#hosts, io);
+    const { folder, disks } = await this.#makeDisks();
+    const options = folder === undefined ? this.#options : { ...this.#options, folder };
+    const { cluster, leader } = await startCluster(options, this.#hosts, io).catch(async (error: unknown) => {
+      await disks?.unmount();
+      throw error;
+    });
     try {
       this.#version = cluster.server.version;
-      this.#arena = { cluster, password: await prepareDatabases(cluster, leader) };
+      this.#arena = { cluster, password: await prepareDatabases(cluster, leader), disks };
       return this.#arena;
     } catch (error) {
       await cluster.stop();
+      await disks?.unmount();
       this.#notice(`The cluster's folder with logs stays: ${cluster.folder}`);
       throw error;
     }
+  }
+
+  /** Only where a fault needs them: the figures of the others are of this machine's own disk. */
+  async #makeDisks(): Promise<{ readonly folder: string | undefined; readonly disks: Disks | null }> {
+    const { folder, nodes } = this.#options;
+    if (!this.#possibleFaults().some(({ needs }) => needs === 'disks')) return { folder, disks: null };
+    this.#progress('making a disk for each node');
+    const own = folder ?? (await newFolder());
+    return { folder: own, disks: await Disks.make(own, nodes) };
   }
 
   /** Ends a cluster in which something was wrong, keeps its folder, and goes on with a new one. */
@@ -183,7 +230,7 @@ class Drill {
     const arena = this.#arena;
     this.#arena = null;
     if (arena === null) return;
-    await arena.cluster.stop();
+    await this.#stopAndKeep(arena);
     const { folder } = arena.cluster;
     this.#notice(`Something was wrong; the cluster's folder with logs and data stays: ${folder}`);
     if (this.#options.folder !== undefined) {

@@ -13,6 +13,7 @@ import { nowMs, pause, pollUntil } from '../time.ts';
 import { type History, Workload } from '../workload/workload.ts';
 import { type Convergence, waitUntilConverged } from './converge.ts';
 import { decisionsSince } from './decisions.ts';
+import type { Disks } from './disks.ts';
 import { networkTargets, socketTargets } from './targets.ts';
 import { type Contents, notCompared, verifyContents } from './verify.ts';
 import { writesFlow } from './writes-flow.ts';
@@ -20,6 +21,7 @@ import { writesFlow } from './writes-flow.ts';
 export interface RunContext {
   readonly cluster: LocalCluster;
   readonly password: string;
+  readonly disks: Disks | null;
   readonly options: DrillOptions;
   /** Next unused id; grows for the whole drill. */
   readonly ids: { next: number };
@@ -113,11 +115,11 @@ async function warmUp(workload: Workload, { options, signal, say }: RunContext):
 }
 
 async function inject(fault: Fault, leader: string, workload: Workload, context: RunContext): Promise<Injected> {
-  const { cluster, signal, say } = context;
+  const { cluster, disks, signal, say } = context;
   say(`${fault.name} on ${leader}`);
   const replicas = cluster.nodes.filter((node) => node.name !== leader);
   const flow = (sinceMs: number) => writesFlow(workload, sinceMs, writesWithinMs, context.signal);
-  return fault.inject({ cluster, leader: cluster.node(leader), replicas, signal, say, writesFlow: flow });
+  return fault.inject({ cluster, leader: cluster.node(leader), replicas, disks, signal, say, writesFlow: flow });
 }
 
 /** Leaves the fault in place as long as it is meant to stay, and until writes go on in spite of it. */

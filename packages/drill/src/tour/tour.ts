@@ -150,7 +150,7 @@ class Tour {
     try {
       if ((await flow(performance.now())) === 'blocked')
         throw new Error('no orders were acknowledged before the fault');
-      const injected = await fault.inject({ cluster, leader, replicas, signal, say, writesFlow: flow });
+      const injected = await fault.inject({ cluster, leader, replicas, disks: null, signal, say, writesFlow: flow });
       await pause(fault.holdMs, signal);
       await injected.heal();
       if ((await flow(performance.now())) === 'blocked') throw new Error('no orders were acknowledged after the fault');
