@@ -26,8 +26,15 @@ const otherwise = [
   /permission denied|no space left|read-only file system/i,
 ];
 
-/** @param log what a server wrote since it was started. */
+/** What a standby says in its ordinary life may sound like damage ("invalid record length at …"): only what ends a server counts. */
+const grave = /\b(FATAL|PANIC)\b/;
+/** A line with its severity. With translated ones there is none, and no message of damage that is understood either. */
+const graded = /\b(LOG|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|STATEMENT):/;
+
+/** @param log what a server wrote since it was started, or what we say of it. */
 export function causeOf(log: string): StartFailures['cause'] {
   if (otherwise.some((pattern) => pattern.test(log))) return 'unknown';
-  return damaged.some((pattern) => pattern.test(log)) ? 'data' : 'unknown';
+  const lines = log.split(/\n| \/ /);
+  const telling = lines.some((line) => graded.test(line)) ? lines.filter((line) => grave.test(line)) : lines;
+  return telling.some((line) => damaged.some((pattern) => pattern.test(line))) ? 'data' : 'unknown';
 }

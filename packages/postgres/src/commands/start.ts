@@ -1,10 +1,10 @@
-import { chmod, open, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, makeFolder, monotonicMs, pollUntil, readIfThere } from '@understudy/engine/host';
+import { codeOf, makeFolder, monotonicMs, pollUntil } from '@understudy/engine/host';
 import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -210,8 +210,8 @@ function bindProblem(host: string | undefined, port: number): Promise<Error | nu
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
-  const { postmaster, paths, options } = instance;
-  const log = await lastWords(options.dataDir, paths.log);
+  const { postmaster, paths } = instance;
+  const log = await postmaster.lastWords();
   const how = postmaster.lastExit ?? 'unknown exit';
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
   const blame = code === 'ENGINE_DISK_FULL' ? null : await blameSettings(instance).catch(() => null);
@@ -222,30 +222,3 @@ async function startFailure(instance: Instance): Promise<EngineError> {
 
 /** Between what is to be told of a failed start and what it is told by. */
 const logAt = ' Its log (';
-
-const lastWordsBytes = 4000;
-
-/** The end of what the server wrote before it ended: into our log, and into files of its own collector where one is configured. */
-async function lastWords(dataDir: string, log: string): Promise<string> {
-  const collected = ((await readIfThere(join(dataDir, 'current_logfiles'))) ?? '').split('\n');
-  const files = [log, ...collected.flatMap((line) => (/^\S+ (.+)$/.exec(line)?.[1] ?? '') || [])];
-  const ends = await Promise.all(files.map((file) => endOf(isAbsolute(file) ? file : join(dataDir, file))));
-  // The one that was written last has what happened last.
-  return ends.sort((a, b) => a.mtimeMs - b.mtimeMs).at(-1)?.text ?? '';
-}
-
-async function endOf(file: string): Promise<{ readonly mtimeMs: number; readonly text: string }> {
-  try {
-    const handle = await open(file, 'r');
-    try {
-      const { size, mtimeMs } = await handle.stat();
-      const buffer = Buffer.alloc(Math.min(size, lastWordsBytes));
-      await handle.read(buffer, 0, buffer.length, size - buffer.length);
-      return { mtimeMs, text: buffer.toString('utf8') };
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    return { mtimeMs: 0, text: '' };
-  }
-}

@@ -6,6 +6,7 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { hasEnded, isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
+import { lastWords, logSizes } from './server-log.ts';
 
 /** How long killed processes may take to disappear: on a busy machine they wait for a processor to die on. */
 const killPatienceMs = 10_000;
@@ -54,6 +55,7 @@ export class Postmaster {
   #poll: NodeJS.Timeout | null = null;
   #exit: string | null = null;
   #starting = false;
+  #logSizes: ReadonlyMap<string, number> = new Map();
 
   constructor(options: PostmasterOptions) {
     this.#options = options;
@@ -66,6 +68,11 @@ export class Postmaster {
   /** How the last server that we started ended, for error messages. */
   get lastExit(): string | null {
     return this.#exit;
+  }
+
+  /** What the server that we started last wrote at its end. */
+  lastWords(): Promise<string> {
+    return lastWords(this.#options.dataDir, this.#options.logFile, this.#logSizes);
   }
 
   /** Calls back as soon as the server's end is noticed: at once for a child, within a tenth of a second for an adopted one. */
@@ -121,9 +128,10 @@ export class Postmaster {
   }
 
   async #spawn(args: readonly string[]): Promise<RunningServer> {
-    const { program, dataDir, owner, libraryPath } = this.#options;
+    const { program, dataDir, owner, libraryPath, logFile } = this.#options;
     const log = this.#openLog();
     try {
+      this.#logSizes = await logSizes(dataDir, logFile);
       const child = spawn(program, ['-D', dataDir, ...args], {
         cwd: dataDir,
         env: serverEnvironment(dataDir, libraryPath),
