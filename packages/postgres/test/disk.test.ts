@@ -16,7 +16,7 @@ import {
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import fc from 'fast-check';
-import { waldirOf } from '../src/clone/replaced.ts';
+import { logFolderFor, waldirOf } from '../src/clone/replaced.ts';
 import { causeOf } from '../src/commands/start-words.ts';
 import { renderInclude } from '../src/config/settings.ts';
 import { ControlFileProblem, parseControlFile } from '../src/disk/control-file.ts';
@@ -24,7 +24,7 @@ import { crc32c } from '../src/disk/crc32c.ts';
 import { forkPoint } from '../src/disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
 import { forgetIfUnkept, noteCopied, noteInTime, openedByHand } from '../src/disk/opened.ts';
-import { parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
+import { isLogUnmounted, parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
 import { lastWords, logSizes } from '../src/process/server-log.ts';
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -281,6 +281,7 @@ describe('what a server says when it does not start', () => {
     }
     for (const words of [
       'LOG:  invalid record length at 0/3000028: wanted 24, got 0 / FATAL:  terminating connection',
+      '/mnt/wal has nothing of a server in it: its disk is probably not mounted.',
       'FATAL:  could not access file "nosuch": No such file or directory',
       'FATAL:  recovery aborted because of insufficient parameter settings',
       'FATAL:  could not map anonymous shared memory: Cannot allocate memory',
@@ -309,6 +310,24 @@ describe("a server's last words", () => {
       await writeFile(collected, 'anew\n');
       await utimes(collected, later, later);
       assert.equal(await lastWords(folder, log, sizes), 'anew\n', 'it was emptied');
+    }));
+});
+
+describe('a log whose disk is not mounted', () => {
+  it('is told from one that is lost, and its place stays with the data that it belongs to', () =>
+    inFolder(async (folder) => {
+      const there = await realpath(folder);
+      const [data, wal] = [join(there, 'data'), join(there, 'wal')];
+      for (const path of [data, wal]) await mkdir(path);
+      const place = { options: { dataDir: data, initdbArgs: [`--waldir=${wal}`] }, owner: null };
+      assert.equal(await logFolderFor(place), wal, 'nothing is there that has it');
+      await symlink(wal, join(data, 'pg_wal'));
+      assert.equal(await isLogUnmounted(data), true);
+      assert.notEqual(await logFolderFor(place), wal);
+      await mkdir(join(wal, 'archive_status'));
+      assert.equal(await isLogUnmounted(data), false, 'files of a server were deleted');
+      await rm(wal, { recursive: true });
+      assert.equal(await isLogUnmounted(data), true, 'not even the place is there');
     }));
 });
 

@@ -2,12 +2,13 @@ import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { contains, type Position, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { type KeptNote, linkedLog, linkedLogOf, linksIn, makeFolder, stamp } from '@understudy/engine/host';
+import { type KeptNote, linkedLog, linkedLogOf, linksIn, makeFolder, type Owner, stamp } from '@understudy/engine/host';
 import { seal } from '../commands/seal.ts';
 import { stopReplica } from '../commands/stop.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
+import type { PostgresOptions } from '../options.ts';
 
 /** Links that a copy takes care of; what is in `pg_tblspc` is refused by itself. */
 const handledLinks = [linkedLog];
@@ -73,11 +74,19 @@ export function noteOfReplaced(from: string, own: Position | null, source: WalPo
  * Where the log of a new copy belongs when that is not the data directory: beside that of the present data, or where `initdb` was told to
  * put it. The folder is made; null: in the data directory.
  */
-export async function logFolderFor({ options, owner }: Instance): Promise<string | null> {
-  const wanted = (await linkedLogOf(options.dataDir)) ?? waldirOf(options.initdbArgs);
+export async function logFolderFor({
+  options,
+  owner,
+}: {
+  readonly options: Pick<PostgresOptions, 'dataDir' | 'initdbArgs'>;
+  readonly owner: Owner;
+}): Promise<string | null> {
+  const present = await linkedLogOf(options.dataDir);
+  const wanted = present ?? waldirOf(options.initdbArgs);
   if (wanted === null) return null;
   const base = basename(wanted).replace(/\.log-[\d-]+$/, '');
-  const folder = (await isFree(wanted)) ? wanted : join(dirname(wanted), `${base}.log-${stamp()}`);
+  // Where the present data has its log belongs to it, also while it looks empty because its disk is not mounted.
+  const folder = present === null && (await isFree(wanted)) ? wanted : join(dirname(wanted), `${base}.log-${stamp()}`);
   await makeFolder(folder, owner);
   return folder;
 }

@@ -12,7 +12,7 @@ import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { markSpoiled, openedByHand } from '../disk/opened.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
-import { missingLog } from '../disk/wal.ts';
+import { isLogUnmounted, missingLog } from '../disk/wal.ts';
 import { engineError, isDiskFull, reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
@@ -104,6 +104,10 @@ async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
 
 /** Without it the server would wait for what nobody brings, for ever and without a word: it starts without an upstream. */
 async function requireLog({ options, config }: Instance, control: ControlFile): Promise<void> {
+  if (await isLogUnmounted(options.dataDir)) {
+    const text = `${join(options.dataDir, 'pg_wal')} has nothing of a server in it: its disk is probably not mounted. Mount it; the start is tried again.`;
+    throw new EngineError('ENGINE_START_FAILED', text, 'safe');
+  }
   if (config.restores === 'yes') return;
   const missing = await missingLog(options.dataDir, control);
   if (missing.length === 0) return;

@@ -47,6 +47,15 @@ export async function missingLog(dataDir: string, control: ControlFile): Promise
   return missing;
 }
 
+/** Whether the log's folder has nothing of a server's: the place of a disk that is not there yet, whose log is not lost. */
+export async function isLogUnmounted(dataDir: string): Promise<boolean> {
+  const names = await readdir(join(dataDir, 'pg_wal')).catch((error: unknown): string[] => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  return names.every((name) => name === 'lost+found');
+}
+
 /** Name of the file that says from where a timeline came. */
 export function historyFileName(timeline: number): string {
   return `${hex8(timeline)}.history`;
