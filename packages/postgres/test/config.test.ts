@@ -25,6 +25,7 @@ import { isForeignAcker, memberOfStream } from '../src/observe/senders.ts';
 import { SilenceMeter } from '../src/observe/silence.ts';
 import { refusalOf, StreamAttempt } from '../src/observe/stream-attempt.ts';
 import { parseOptions } from '../src/options.ts';
+import { throughAnyDoor } from '../src/sql/doors.ts';
 import { matchesVerifier, scramVerifier } from '../src/sql/scram.ts';
 
 const anyMember = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/).map(memberId);
@@ -352,5 +353,25 @@ describe('a dry start', () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe('the ways into a server', () => {
+  const ways = { users: ['postgres', 'agent'], databases: ['postgres', 'template1'], replication: ['none'] } as const;
+  const refusal = (code: string) => Object.assign(new Error(code), { code });
+
+  it('are left by the user who is no superuser any more, not by the database', async () => {
+    const tried: string[] = [];
+    const { door } = await throughAnyDoor(ways, null, async ({ user, database }) => {
+      tried.push(`${user} in ${database}`);
+      if (user === 'postgres') throw refusal('42501');
+    });
+    assert.equal(door.user, 'agent');
+    assert.deepEqual(tried, ['postgres in postgres', 'agent in postgres']);
+  });
+
+  it('are not gone on with when the server itself starts or stops', async () => {
+    const open = async () => Promise.reject(refusal('57P03'));
+    await assert.rejects(throughAnyDoor(ways, null, open), { code: '57P03' });
   });
 });
