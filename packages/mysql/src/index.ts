@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
 import { OutgoingCopy } from './clone/outgoing.ts';
+import { Spared } from './commands/spared.ts';
 import { checkParameters, parameterProblems, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { dialectOf } from './dialect/dialect.ts';
@@ -66,6 +67,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     kept: new KeptFolders(dataDir, options.aside, (message, fields) => log({ level: 'warn', message, fields })),
     starts: new StartCount(),
     acks: new AckTracker(),
+    spared: new Spared(),
     nudge: new Nudge(sql, dialect),
     config: new ManagedConfig(options, paths, programs, catalog),
     lines: new LineBook(),

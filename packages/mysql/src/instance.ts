@@ -2,6 +2,7 @@ import type { EngineState, SystemId } from '@understudy/core';
 import type { OpenCopy } from '@understudy/engine';
 import type { KeptFolders, Owner, StartCount } from '@understudy/engine/host';
 import type { OutgoingCopy } from './clone/outgoing.ts';
+import type { Spared } from './commands/spared.ts';
 import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
@@ -39,6 +40,7 @@ export interface Instance {
   readonly opened: OpenedMemory;
   readonly outside: OutsideChanges;
   readonly acks: AckTracker;
+  readonly spared: Spared;
   readonly nudge: Nudge;
   readonly facts: RunFacts;
   readonly lag: LagWatch;

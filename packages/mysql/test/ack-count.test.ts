@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ackRule, type GtidPosition, memberId } from '@understudy/core';
+import { Spared } from '../src/commands/spared.ts';
+import { nextOf } from '../src/commands/strangers.ts';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ackAccount } from '../src/names.ts';
 import { AckCount, nobodySuffices } from '../src/observe/ack-count.ts';
@@ -68,6 +70,47 @@ describe('how many a leader waits for', () => {
       'it holds what waits',
     );
     assert.equal(count.wanted({ ...stuck, waiting: 0 }, rule, before, 'proven', 20_000), 1);
+  });
+});
+
+describe('who is ended as a stranger', () => {
+  const named = (user: string, id: number) => ({ user, id });
+  const connections = [
+    named(ackAccount(b), 3),
+    named(ackAccount(c), 4),
+    named('debezium', 7),
+    named('us_copy', 8),
+    named(ackAccount(c), 9),
+  ];
+  const ended = (tried: readonly (readonly [number, string])[], spared: readonly string[] = []) =>
+    nextOf({ connections }, rule, new Map(tried), (user) => spared.includes(user))?.id;
+
+  it("is a member's own older connection before somebody else's, and never its newest", () => {
+    assert.equal(ended([]), 4);
+    assert.equal(ended([[4, ackAccount(c)]]), 7);
+    const two = [
+      [4, ackAccount(c)],
+      [7, 'debezium'],
+    ] as const;
+    assert.equal(ended(two), 8);
+    assert.equal(ended([...two, [8, 'us_copy']]), undefined);
+  });
+
+  it('is nobody twice in turn who comes back, while another was not tried', () => {
+    const back = [
+      [1, ackAccount(c)],
+      [2, ackAccount(c)],
+    ] as const;
+    assert.equal(ended(back), 7);
+  });
+
+  it('is not whoever was found harmless, for a minute', () => {
+    assert.equal(ended([[4, ackAccount(c)]], ['debezium']), 8);
+    const memory = new Spared();
+    memory.note(1, 'debezium', 'harmless', 0);
+    assert.equal(memory.why(1, 'debezium', 59_000), 'harmless');
+    assert.equal(memory.why(1, 'debezium', 60_000), null);
+    assert.equal(memory.why(2, 'debezium', 1), null, 'another run of the server');
   });
 });
 

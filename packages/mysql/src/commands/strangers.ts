@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type AckRule, formatRule } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs, pollUntil } from '@understudy/engine/host';
@@ -11,7 +12,10 @@ import type { Session } from '../sql/session.ts';
 import { kill } from './readers.ts';
 
 const queryTimeoutMs = 2000;
+const connectTimeoutMs = 1000;
 const goneTimeoutMs = 1000;
+/** Whoever was ended by chance together with the suspect is back by then. */
+const secondLookMs = 100;
 const allTimeoutMs = 4000;
 /** So long, 20 ms apart, nobody came. */
 const quietLooks = 5;
@@ -28,12 +32,13 @@ const ours = /^us_/;
 export async function endStrangers(instance: Instance, session: Session, rule: AckRule): Promise<number> {
   const endMs = monotonicMs() + allTimeoutMs;
   const tried = new Map<number, string>();
+  const pid = instance.process.running?.pid ?? 0;
   while (monotonicMs() < endMs) {
     const seen = await lookAtReaders(instance, session);
     const strangers = strangersOf(seen, rule);
     if (strangers === 0) return 0;
-    const next = candidatesOf(seen, rule).find(({ id }) => !tried.has(id));
-    if (next === undefined) break;
+    const next = nextOf(seen, rule, tried, (user) => instance.spared.why(pid, user) !== null);
+    if (next === null) break;
     const attempt = [...tried.values()].includes(next.user) ? 'again' : 'first';
     tried.set(next.id, next.user);
     await endOne(instance, session, rule, { ...next, strangers, attempt });
@@ -42,10 +47,9 @@ export async function endStrangers(instance: Instance, session: Session, rule: A
   const left = candidatesOf(sample, rule);
   const count = strangersOf(sample, rule);
   if (count === 0) return 0;
-  const pid = instance.process.running?.pid;
   if (instance.dialect.semiSync.required !== null) {
-    if (pid !== undefined && left[0] !== undefined)
-      instance.acks.caught(pid, { user: left[0].user, host: '', right: 'kept' });
+    const suspect = left.find(({ user }) => instance.spared.why(pid, user) !== 'harmless');
+    if (suspect !== undefined) instance.acks.caught(pid, { user: suspect.user, host: '', right: 'kept' });
     return count;
   }
   const names = [...new Set(left.map(({ user }) => `"${user}"`))].join(', ');
@@ -57,14 +61,33 @@ async function lookAtReaders(instance: Instance, session: Session): Promise<AckS
   return sampleAcks(session, instance.dialect, (await readPosition(instance, session)).applied);
 }
 
-/** Who may be the stranger, the likeliest first. */
-function candidatesOf(sample: AckSample, rule: AckRule): readonly Reader[] {
+/** An account that comes back as often as this lets others have their turn. */
+const turns = 2;
+
+/** Whom to end next. @param tried connections that were ended in this go, with their accounts. */
+export function nextOf(
+  sample: Pick<AckSample, 'connections'>,
+  rule: AckRule,
+  tried: ReadonlyMap<number, string>,
+  isSpared: (user: string) => boolean,
+): Reader | null {
+  const left = candidatesOf(sample, rule).filter(({ id, user }) => !tried.has(id) && !isSpared(user));
+  const had = (user: string): number => [...tried.values()].filter((one) => one === user).length;
+  return left.find(({ user }) => had(user) < turns) ?? left[0] ?? null;
+}
+
+/**
+ * Who may be the stranger. First whoever uses an account of the rule twice, as a host that was replaced and whose connection is still there:
+ * nobody else is to pay for that. Then other people's accounts, then ours.
+ */
+function candidatesOf(sample: Pick<AckSample, 'connections'>, rule: AckRule): readonly Reader[] {
   const named = new Set(rule.members.map(ackAccount));
   const newest = new Map<string, number>();
   for (const { user, id } of sample.connections) newest.set(user, Math.max(id, newest.get(user) ?? id));
   // Of an account of the rule that is used twice, nobody can say whose connection is the member's own: the newer one stays.
   const candidates = sample.connections.filter(({ user, id }) => !named.has(user) || newest.get(user) !== id);
-  return candidates.toSorted((a, b) => Number(ours.test(a.user)) - Number(ours.test(b.user)) || b.id - a.id);
+  const rank = ({ user }: Reader): number => (named.has(user) ? 0 : ours.test(user) ? 2 : 1);
+  return candidates.toSorted((a, b) => rank(a) - rank(b) || b.id - a.id);
 }
 
 async function hostOf(session: Session, id: number): Promise<string> {
@@ -87,14 +110,20 @@ interface Suspect extends Reader {
   readonly attempt: 'first' | 'again';
 }
 
-/** Whoever comes back faster than can be counted loses his right before he is ended; when there are as many as before then, he gets it back. */
+/** Whoever comes back faster than can be counted loses his right before he is ended, and gets it back unless he was the stranger. */
 async function endOne(instance: Instance, session: Session, rule: AckRule, suspect: Suspect): Promise<void> {
-  const { id, user, strangers, attempt } = suspect;
+  const { id, user, attempt } = suspect;
   const host = await hostOf(session, id);
   const isOurs = ours.test(user);
   const taken = attempt === 'again' && !isOurs ? await takeRight(instance, session, user) : null;
-  await endConnection(session, id);
-  if (strangersOf(await lookAtReaders(instance, session), rule) >= strangers) return taken?.giveBack();
+  let who: 'stranger' | 'somebody' = 'somebody';
+  try {
+    await endConnection(session, id);
+    who = await whoWas(instance, session, rule, suspect, taken);
+  } finally {
+    if (who !== 'stranger') await taken?.giveBack();
+  }
+  if (who !== 'stranger') return;
   const lost = isOurs ? null : (taken ?? (await takeRight(instance, session, user)));
   // One that had logged in before still has the right.
   if (lost !== null) await keepOut(session, user);
@@ -106,6 +135,27 @@ async function endOne(instance: Instance, session: Session, rule: AckRule, suspe
     message: strangerWarning(found),
     fields: { rule: formatRule(rule), connection: id },
   });
+}
+
+/** Whether fewer acknowledge without him, and still do a moment later: somebody else may have gone just then, and come back. */
+async function whoWas(
+  instance: Instance,
+  session: Session,
+  rule: AckRule,
+  { user, strangers }: Suspect,
+  taken: Taken | null,
+): Promise<'stranger' | 'somebody'> {
+  const pid = instance.process.running?.pid ?? 0;
+  const isBack = ({ connections }: AckSample): boolean => connections.some((one) => one.user === user);
+  const isFewer = (sample: AckSample): boolean => strangersOf(sample, rule) < strangers;
+  const first = await lookAtReaders(instance, session);
+  if (isFewer(first) || !isBack(first)) {
+    await delay(secondLookMs);
+    const second = await lookAtReaders(instance, session);
+    if (isFewer(second)) return 'stranger';
+    if (!isFewer(first) && !isBack(second) && !ours.test(user)) instance.spared.note(pid, user, 'harmless');
+  } else if (taken?.from === 0) instance.spared.note(pid, user, 'stays');
+  return 'somebody';
 }
 
 /** Ends what connects as `user` and receives the log, until nothing has come for a moment. */
@@ -135,35 +185,57 @@ export function strangerWarning({ user, host, right }: Stranger): string {
   return `${what}. ${next}`;
 }
 
+interface Taken {
+  /** How many accounts of that name had it by themselves. None: it comes by a role, or could not be taken. */
+  readonly from: number;
+  /** Never throws. */
+  readonly giveBack: () => Promise<void>;
+}
+
 /** Takes the right to receive the log from every account of that name, in this server alone. */
-async function takeRight(
-  { log }: Instance,
-  session: Session,
-  user: string,
-): Promise<{ readonly from: number; readonly giveBack: () => Promise<void> }> {
-  const change = async (statement: 'REVOKE' | 'GRANT', hosts: readonly string[]): Promise<void> => {
-    await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
-    try {
-      for (const host of hosts) {
-        const word = statement === 'REVOKE' ? 'FROM' : 'TO';
-        await session.query(
-          `${statement} REPLICATION SLAVE ON *.* ${word} ${quoteAccount(user, host)}`,
-          [],
-          queryTimeoutMs,
-        );
-      }
-    } finally {
-      await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
-    }
-  };
-  const hosts = (await session.query(holdersQuery, [user], queryTimeoutMs)).map(({ host }) => host ?? '');
+async function takeRight({ log, sql }: Instance, session: Session, user: string): Promise<Taken> {
+  const taken: string[] = [];
   try {
-    await change('REVOKE', hosts);
-    return { from: hosts.length, giveBack: () => change('GRANT', hosts) };
+    for (const { host } of await session.query(holdersQuery, [user], queryTimeoutMs)) {
+      await changeRight(session, 'REVOKE', user, [host ?? '']);
+      taken.push(host ?? '');
+    }
   } catch (error) {
     const message = 'the right to receive the log could not be taken from an account';
     log({ level: 'warn', message, fields: { user, reason: reasonOf(error) } });
-    return { from: 0, giveBack: async () => undefined };
+  }
+  const giveBack = async (): Promise<void> => {
+    if (taken.length === 0) return;
+    // What went wrong meanwhile may have been this session.
+    await sql
+      .fresh(connectTimeoutMs, (other) => changeRight(other, 'GRANT', user, taken))
+      .catch((error: unknown) => {
+        const message =
+          'the right to receive the log could not be given back: run GRANT REPLICATION SLAVE ON *.* TO the account';
+        log({ level: 'warn', message, fields: { user, reason: reasonOf(error) } });
+      });
+  };
+  return { from: taken.length, giveBack };
+}
+
+async function changeRight(
+  session: Session,
+  statement: 'REVOKE' | 'GRANT',
+  user: string,
+  hosts: readonly string[],
+): Promise<void> {
+  await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
+  try {
+    for (const host of hosts) {
+      const word = statement === 'REVOKE' ? 'FROM' : 'TO';
+      await session.query(
+        `${statement} REPLICATION SLAVE ON *.* ${word} ${quoteAccount(user, host)}`,
+        [],
+        queryTimeoutMs,
+      );
+    }
+  } finally {
+    await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
   }
 }
 
