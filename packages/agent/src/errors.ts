@@ -15,6 +15,8 @@ export const AGENT_ERROR_CODES = {
   STORE_MOVED: 'Somebody else wrote to the store while it was being restored. Ask again.',
   NOTE_UNWRITABLE:
     'The note of the newest leadership cannot be written into the data directory. Nothing that rests on it is done.',
+  NOTE_UNKNOWN:
+    'What a command rests on could not be read back from the store, so it is not noted, and the command not given.',
   PEER_MESSAGE_INVALID: "A peer's stream sent something that is not a state. The connection was dropped.",
   AGENT_ALREADY_RUNNING: 'Another agent uses the same run directory. Stop it first.',
   MEMBER_NAME_TAKEN: 'Another live agent has registered under this member name. Give each member its own name.',

@@ -15,7 +15,15 @@ export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
 export { type LossOutlook, lossOutlook } from './protocol/losses.ts';
 export { planRestore, type RestorePlan, type RestoreView } from './protocol/restore.ts';
 export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
-export { mayBeNoted, newerMark, type StoreFault, type StorePast, storePast } from './protocol/store-past.ts';
+export {
+  mayBeNoted,
+  needsNote,
+  newerMark,
+  restsOn,
+  type StoreFault,
+  type StorePast,
+  storePast,
+} from './protocol/store-past.ts';
 export { circleAmong, wantedUpstream } from './protocol/topology.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';

@@ -5,17 +5,17 @@ import {
   type EngineJob,
   type EngineState,
   mayBeNoted,
+  needsNote,
+  restsOn,
   type StoreMark,
   type StoreSighting,
 } from '@understudy/core';
 import type { Snapshot } from '@understudy/store';
 import { decodeSnapshot } from '../codec/content.ts';
-import { messageOf } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { markOf, type StoreLink } from './link.ts';
 import type { NoteFile } from './note-file.ts';
 
-/** What makes a leadership or a rule count: whoever does it has to remember it through a loss of power. */
-const RELYING = new Set<Command['kind']>(['promote', 'set-ack-rule', 'follow']);
 /** While one of these runs, what lies there is not this member's data yet. */
 const MAKING = new Set<EngineJob['kind']>(['initialize', 'clone', 'rewind']);
 
@@ -43,9 +43,16 @@ export class Noting {
     return this.#file.standing(markIn);
   }
 
-  /** To be called before `command`: it is not given when this rejects. @throws AgentError `NOTE_UNWRITABLE` */
+  /**
+   * To be called before `command`: it is not given when this rejects. A commit may have been applied although nothing could be read after
+   * it: then what the command rests on is not known here yet, and cannot be noted.
+   * @throws AgentError `NOTE_UNWRITABLE`, `NOTE_UNKNOWN`
+   */
   async before(command: Command, engine: EngineState, job: EngineJob | null): Promise<void> {
-    if (RELYING.has(command.kind)) await this.#keep(engine, job);
+    if (!needsNote(command)) return;
+    const known = this.#link.view().kind === 'current' ? this.#link.known : null;
+    if (known === null || !restsOn(command, known)) throw unknown(command);
+    if ((await this.#keep(engine, job)) === 'not-noted') throw unknown(command);
   }
 
   /** Whenever a turn has ended. Never throws. */
@@ -53,20 +60,26 @@ export class Noting {
     await this.#keep(engine, job).catch(() => undefined);
   }
 
-  async #keep(engine: EngineState, job: EngineJob | null): Promise<void> {
+  async #keep(engine: EngineState, job: EngineJob | null): Promise<'noted' | 'not-noted'> {
     const { known, snapshot } = this.#link;
-    if (known === null || snapshot === null || this.#link.view().kind !== 'current') return;
-    if (engine.kind === 'absent' || engine.kind === 'incomplete' || engine.kind === 'refused') return;
-    if (job !== null && MAKING.has(job.kind)) return;
-    if (!mayBeNoted(known, await this.standing(), engine)) return;
+    if (known === null || snapshot === null || this.#link.view().kind !== 'current') return 'not-noted';
+    if (engine.kind === 'absent' || engine.kind === 'incomplete' || engine.kind === 'refused') return 'not-noted';
+    if (job !== null && MAKING.has(job.kind)) return 'not-noted';
+    if (!mayBeNoted(known, await this.standing(), engine)) return 'not-noted';
     try {
       await this.#file.keep(snapshot, known);
       this.#problem = null;
+      return 'noted';
     } catch (error) {
       this.#problem = messageOf(error);
       throw error;
     }
   }
+}
+
+function unknown({ kind }: Command): AgentError {
+  const text = `What "${kind}" rests on has not been read from the store yet, so it cannot be noted: "${kind}" is not done.`;
+  return new AgentError('NOTE_UNKNOWN', 'safe', `${text} It is decided again when the store answers.`);
 }
 
 function markIn(snapshot: Snapshot): StoreMark | null {

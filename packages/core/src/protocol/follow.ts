@@ -4,6 +4,7 @@ import { KEEP_END, type LogEnd } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { mayBeSealedYet, withdrawSeal } from './seal.ts';
+import { storeDoubt } from './store-past.ts';
 import { behindText, compareWithLeader, type Place, placeOf } from './topology.ts';
 import {
   act,
@@ -126,6 +127,8 @@ function copy(turn: LedTurn, why: string): Step {
     return wait('copy-waits', `${why} Waiting for an open leader to copy from.`);
   }
   if (turn.obs.store.kind !== 'current') return storeSilent();
+  const doubt = mayBeOnlyCopy(turn.obs.engine) ? storeDoubt(turn) : null;
+  if (doubt !== null) return doubt;
   const seal = ownSeal(turn);
   if (seal !== null)
     return withdrawSeal(turn, seal.value.position, `${why} The seal that vouched for it is given back.`);
@@ -250,6 +253,9 @@ function rejoin(turn: LedTurn, own: Position): Step {
   }
   if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary')
     return wait('diverged', `${where} Waiting for an open leader.`);
+  // What an old copy of the store let in may lead: then this is the newer data.
+  const doubt = storeDoubt(turn);
+  if (doubt !== null) return doubt;
   if (obs.copiesHeld !== undefined) return wait('copy-held', `${where} ${obs.copiesHeld}`);
   if (obs.canRewind === 'yes' && memory.rewindFailed !== epoch) {
     return act('rewinding', `${where} Rewinding; what only this node holds is kept aside.`, [

@@ -252,6 +252,9 @@ export function promotingSince({ obs, memory, record }: LedTurn): Memory['promot
   return leader === obs.self && phase === 'promoting' ? { epoch, since: obs.now } : null;
 }
 
+/** Refused before anything was done, for what passes. */
+const NOT_BEGUN = new Set(['ENGINE_DECISION_STALE', 'NOTE_UNKNOWN']);
+
 /** The failure of this epoch's own promotion, kept for as long as the epoch: a server that recovers for minutes would see it tried for ever. */
 export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promotionFailed'] {
   const { epoch, leader, phase } = record.value;
@@ -261,7 +264,7 @@ export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promo
   const known = memory.promotingSince;
   const sinceMs = known?.epoch === epoch ? elapsedMs(known.since, obs.now) : Number.POSITIVE_INFINITY;
   const failure = obs.failures.findLast(
-    (each) => each.command === 'promote' && each.code !== 'ENGINE_DECISION_STALE' && each.agoMs < sinceMs,
+    (each) => each.command === 'promote' && !NOT_BEGUN.has(each.code) && each.agoMs < sinceMs,
   );
   return failure === undefined ? null : { epoch, why: failure.message };
 }

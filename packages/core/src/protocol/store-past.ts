@@ -1,5 +1,6 @@
 import { contains, lineageOf, type Position } from '../position/position.ts';
-import { formatRule } from '../values/ack-rule.ts';
+import { formatRule, sameRule } from '../values/ack-rule.ts';
+import type { Command } from '../values/command.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { LeadershipRecord, StoreSighting } from '../values/record.ts';
 import { type StoreMark, sightingOf } from '../values/store-mark.ts';
@@ -82,9 +83,21 @@ export function mayBeNoted(mark: StoreMark, noted: StoreSighting | null, engine:
   return noted !== null || !isOfNewerLine(engine, mark.record);
 }
 
-function isOfNewerLine(engine: EngineState, record: LeadershipRecord): boolean {
+/** What makes a leadership or a rule count: whoever does it has to remember it through a loss of power. */
+export const needsNote = ({ kind }: Command): boolean =>
+  kind === 'promote' || kind === 'set-ack-rule' || kind === 'follow';
+
+/** Whether `command` is of the leadership, or of a rule, that `known` says: noted is only what was read. */
+export function restsOn(command: Command, { record }: StoreMark): boolean {
+  if (command.kind === 'promote' || command.kind === 'follow') return command.epoch === record.epoch;
+  if (command.kind !== 'set-ack-rule') return true;
+  return [record.rule, record.moving].some((rule) => rule !== null && sameRule(rule, command.rule));
+}
+
+/** An operator who forced a restore was told of newer lines, until somebody has been elected beyond them. */
+function isOfNewerLine(engine: EngineState, { lineage, overrode, epoch }: LeadershipRecord): boolean {
   const line = lineOf(engine);
-  return line !== null && line > record.lineage;
+  return overrode !== epoch && line !== null && line > lineage;
 }
 
 function lineOf(engine: EngineState): number | null {
@@ -93,19 +106,39 @@ function lineOf(engine: EngineState): number | null {
 }
 
 /**
- * Why the record of the store proves nothing to this node: then it publishes no seal, elects nobody and opens nothing. Null when there
- * is no doubt. What this node itself has noted is compared before a decision (the view is stale then); here count its own
+ * Why the record of the store proves nothing to this node: then it publishes no seal, elects nobody, opens nothing and gives up no data.
+ * Null when there is no doubt. What this node itself has noted is compared before a decision (the view is stale then); here count its own
  * data, and what the others have seen.
  */
 export function storeDoubt(turn: LedTurn): Step | null {
+  return dataDoubt(turn) ?? doubtElsewhere(turn);
+}
+
+/**
+ * Data of a newer line than the record's: of this node, or of one that is heard. Every line was recorded before it began, so the record
+ * has gone back; that something was noted here says nothing, as who stays connected receives a new line before its agent reads of it.
+ * What somebody opened by hand has no position that counts. Only where agents keep notes: before, histories alone were compared.
+ */
+function dataDoubt(turn: LedTurn): Step | null {
   const { obs, record } = turn;
-  // Every promotion was noted before it began: with a note, data of a newer line was promoted by hand.
-  if (obs.noted === null && isOfNewerLine(obs.engine, record.value)) {
-    return wait(
-      'store-older-than-data',
-      `The store is at epoch ${record.value.epoch}, history line ${record.value.lineage}; this node's data is on line ${lineOf(obs.engine)}: the store was put back. ${NEXT_STEP}`,
-    );
-  }
+  const { epoch, lineage } = record.value;
+  const noting = [...obs.peers.keys()].flatMap((member) => {
+    const live = freshPeer(turn, member);
+    return live?.seen === undefined ? [] : [[`${member}'s`, live.engine] as const];
+  });
+  const own = obs.noted === undefined ? [] : [["this node's", obs.engine] as const];
+  const newer = [...own, ...noting].find(([, engine]) => isOfNewerLine(engine, record.value));
+  if (newer === undefined) return null;
+  const [whose, engine] = newer;
+  return wait(
+    'store-older-than-data',
+    `The store is at epoch ${epoch}, history line ${lineage}; ${whose} data is on line ${lineOf(engine)}: the store was put back. ${NEXT_STEP}`,
+  );
+}
+
+/** The part of it that holds against an operator's word too: whoever has seen more can write it back. */
+export function doubtElsewhere(turn: LedTurn): Step | null {
+  const { record } = turn;
   const newer = newerElsewhere(turn);
   if (newer === null) return null;
   return wait(
@@ -122,7 +155,11 @@ interface Sighted {
 }
 
 /** Somebody who has seen more than the record says, by seal or by report. */
-function newerElsewhere(turn: LedTurn): Sighted | null {
+const newerElsewhere = (turn: LedTurn): Sighted | null =>
+  peersSeen(turn).find(({ seen }) => isNewer(seen, turn)) ?? null;
+
+/** What the others have seen, by seal or by report. */
+export function peersSeen(turn: LedTurn): readonly Sighted[] {
   const sightings: Sighted[] = [];
   for (const [member, seal] of turn.content.seals) {
     if (seal.value.seen !== undefined) sightings.push({ by: `${member}'s seal`, seen: seal.value.seen });
@@ -131,7 +168,7 @@ function newerElsewhere(turn: LedTurn): Sighted | null {
     const seen = freshPeer(turn, member)?.seen;
     if (seen !== undefined) sightings.push({ by: member, seen });
   }
-  return sightings.find(({ seen }) => isNewer(seen, turn)) ?? null;
+  return sightings;
 }
 
 function isNewer(seen: StoreSighting, { record, content }: LedTurn): boolean {

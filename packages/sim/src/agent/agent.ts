@@ -16,8 +16,10 @@ import {
   type Memory,
   type Ms,
   mayBeNoted,
+  needsNote,
   type Observation,
   type PeerView,
+  restsOn,
   type StorePut,
   type StoreSighting,
   sightingOf,
@@ -194,6 +196,15 @@ export class SimAgent {
     if (this.#host.server.disk !== 'data') return;
     if (!mayBeNoted(session.known, noted === null ? null : sightingOf(noted.mark), engine)) return;
     this.#host.server.note = { mark: session.known, content: session.content };
+  }
+
+  /** Notes what `command` rests on; false when that has not been read from the store. */
+  #notesFor(command: Command): boolean {
+    const session = this.#session;
+    const known = session?.view(this.#runMs).kind === 'current' ? session.known : null;
+    if (known === null || !restsOn(command, known)) return false;
+    this.#noteNewest(this.#engine.observe(this.#runMs, this.#peers()));
+    return this.#note()?.mark === known;
   }
 
   #newEngine(): SimEngine {
@@ -381,7 +392,10 @@ export class SimAgent {
       return;
     }
     // Between two commands the record may have changed.
-    if (RELYING.has(command.kind)) this.#noteNewest(this.#engine.observe(this.#runMs, this.#peers()));
+    if (needsNote(command) && !this.#notesFor(command)) {
+      done('NOTE_UNKNOWN');
+      return;
+    }
     // The guard must know of a primary before there is one: nobody might be left to tell it later.
     if (command.kind === 'promote') {
       this.#host.guard.authorize({ kind: 'primary', until: command.notAfter });
@@ -414,9 +428,6 @@ const NO_FAILURES: readonly CommandFailure[] = [];
 function epochOf(observation: Observation): Epoch | null {
   return observation.store.kind === 'never' ? null : (observation.store.content.record?.value.epoch ?? null);
 }
-
-/** What makes a leadership or a rule count. */
-const RELYING: ReadonlySet<Command['kind']> = new Set(['promote', 'set-ack-rule', 'follow']);
 
 const sightingOrNull = (note: SimServer['note']): StoreSighting | null =>
   note === null ? null : sightingOf(note.mark);
