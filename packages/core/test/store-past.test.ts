@@ -3,14 +3,20 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   ALONE,
+  type Command,
   decide,
   EMPTY_MEMORY,
+  type EngineState,
   epoch,
+  formatRule,
   type LeadershipRecord,
   type LiveState,
   mayBeNoted,
+  ms,
+  needsNote,
   planRestore,
   type RestorePlan,
+  restsOn,
   revision,
   type StoreMark,
   storePast,
@@ -28,11 +34,12 @@ import {
   primary,
   RECORD_REVISION,
   record,
+  recordIn,
   replica,
   seal,
   silent,
 } from './support/build.ts';
-import { at } from './support/positions.ts';
+import { at, on } from './support/positions.ts';
 
 const mark = (change: Partial<LeadershipRecord> = {}, at = 50, storeId = 'a'): StoreMark => ({
   storeId,
@@ -131,6 +138,105 @@ describe('an election', () => {
   });
 });
 
+describe('data that may be the newest', () => {
+  const seen = { storeId: 'a', epoch: epoch(5), revision: RECORD_REVISION, leader: n1 };
+  const diverged = on(4, 4001, [1, 1000], [2, 2000], [3, 3000]);
+  const returns = (change: {
+    readonly noted?: typeof seen | null;
+    readonly seen?: LiveState['seen'];
+    readonly engine: EngineState;
+  }) => {
+    const { seen: peerSaw = seen, ...rest } = change;
+    const store = { ...content(), storeId: 'a' };
+    const peers = { n1: fresh(n1, primary(), { seen }), n3: fresh(n3, cut(), { seen: peerSaw }) };
+    return decide(observation({ store: { kind: 'current', content: store }, peers, ...rest }), EMPTY_MEMORY);
+  };
+  it('is rewound or copied when nothing speaks for it', () => {
+    assert.deepEqual(
+      returns({ engine: cut(diverged) }).commands.map(({ kind }) => kind),
+      ['rewind'],
+    );
+  });
+  for (const [name, change] of [
+    ['is of a newer line, and nothing was noted', { noted: null, engine: cut(at(6, 6500)) }],
+    ['is of a newer line than what was noted', { noted: seen, engine: cut(at(6, 6500)) }],
+    [
+      'has diverged while another member has seen a newer epoch',
+      { noted: null, seen: { ...seen, epoch: epoch(7) }, engine: cut(diverged) },
+    ],
+    [
+      'is damaged while another member has seen a newer epoch',
+      { seen: { ...seen, epoch: epoch(7) }, engine: { kind: 'refused', data: 'damaged', problem: 'Damaged.' } },
+    ],
+  ] as const) {
+    it(`is left where it is when it ${name}`, () => {
+      const { reasons, commands } = returns(change);
+      assert.match(reasons[0]?.code ?? '', /^store-older-than/);
+      assert.deepEqual(commands, []);
+    });
+  }
+  it('speaks against an election of another member, whatever its own agent has noted', () => {
+    const store = { ...content({ seals: { n2: seal(at(5, 4500)), n3: seal(at(5, 4500)) } }), storeId: 'a' };
+    const peers = { n1: silent(5000), n3: fresh(n3, cut(at(6, 6500)), { seen }) };
+    const obs = observation({ engine: cut(at(5, 4500)), store: { kind: 'current', content: store }, peers });
+    assert.equal(decide(obs, EMPTY_MEMORY).reasons[0]?.code, 'store-older-than-data');
+  });
+});
+
+describe('a command that rests on what is noted', () => {
+  const known = mark({ rule: any(1, n2), moving: any(1, n3) });
+  const commands: readonly [Command, boolean][] = [
+    [{ kind: 'follow', upstream: n1, epoch: epoch(5) }, true],
+    [{ kind: 'follow', upstream: n1, epoch: epoch(6) }, false],
+    [{ kind: 'promote', epoch: epoch(6), lineage: 6, rule: ALONE, notAfter: ms(0) }, false],
+    [{ kind: 'set-ack-rule', rule: any(1, n3) }, true],
+    [{ kind: 'set-ack-rule', rule: any(1, n2, n3) }, false],
+  ];
+  for (const [command, rests] of commands) {
+    it(`${command.kind} ${'rule' in command ? formatRule(command.rule) : ''}: ${rests ? 'is' : 'is not'} of it`, () => {
+      assert.ok(needsNote(command));
+      assert.equal(restsOn(command, known), rests);
+    });
+  }
+});
+
+describe('a failover on an operator’s word', () => {
+  const request = { kind: 'failover', id: 'o', to: n2, proof: 'override', timeoutMs: 30_000 } as const;
+  const forced = (seen: number) => {
+    const sighting = { storeId: 'a', epoch: epoch(seen), revision: RECORD_REVISION, leader: n1 };
+    const store = { ...content({ request }), storeId: 'a' };
+    const peers = { n1: silent(60_000), n3: fresh(n3, cut(), { seen: sighting }) };
+    return decide(
+      observation({ engine: cut(at(5, 4500)), store: { kind: 'current', content: store }, peers }),
+      EMPTY_MEMORY,
+    );
+  };
+  it('is not made while somebody has seen more, who can write it back', () => {
+    assert.equal(forced(7).reasons[0]?.code, 'store-older-than-seen');
+    assert.deepEqual(forced(7).commands, []);
+  });
+  it('begins an epoch and a line well beyond all that is known', () => {
+    const made = recordIn(forced(5));
+    assert.deepEqual([made.epoch, made.overrode, made.lineage], [1005, 1005, 70]);
+  });
+  it('is followed by the usual numbers; the first election after a forced restore takes a line beyond whoever slept', () => {
+    const elected = (change: Partial<LeadershipRecord>) => {
+      const seals = { n2: seal(at(5, 4500), { epoch: epoch(1005) }), n3: seal(at(5, 4500), { epoch: epoch(1005) }) };
+      const store = content({ seals, record: { epoch: epoch(1005), overrode: epoch(1005), ...change } });
+      const peers = { n1: silent(5000), n3: fresh(n3, cut()) };
+      return recordIn(
+        decide(
+          observation({ engine: cut(at(5, 4500)), store: { kind: 'current', content: store }, peers }),
+          EMPTY_MEMORY,
+        ),
+      );
+    };
+    const [usual, restored] = [elected({ cause: 'operator-override' }), elected({ cause: 'store-restored' })];
+    assert.deepEqual([usual.epoch, usual.lineage, usual.overrode], [1006, 6, 1005]);
+    assert.deepEqual([restored.epoch, restored.lineage, restored.overrode], [1006, 70, 1005]);
+  });
+});
+
 describe('data of a newer line', () => {
   it('keeps an older record from being noted, unless something was noted before', () => {
     const engine = cut(at(9, 4500));
@@ -195,7 +301,37 @@ describe('a restore from members', () => {
   });
   it('begins an epoch above all that the store and the others have seen', () => {
     const made = plan([of(n2), of(n3)], { storeEpoch: epoch(11) });
-    assert.equal(made.kind === 'ready' ? made.record.epoch : null, 12);
+    assert.ok(made.kind === 'ready');
+    assert.equal(made.record.epoch, 1011);
+    assert.match(made.losses.join(), /The store is at epoch 11.*would be lost/);
+  });
+  it('names an open primary that the old copy let in, whoever of both restores', () => {
+    const seen = { storeId: 'a', epoch: epoch(4), revision: revision(70), leader: n2 };
+    for (const engine of [stopped, primary()]) {
+      const made = plan([of(n2, { engine: primary(), seen }), of(n3)], { engine });
+      assert.ok(made.kind === 'ready');
+      assert.match(made.losses.join(), /n2 is an open primary in epoch 4, beside epoch 5 of n1.*would be lost/);
+      assert.deepEqual([made.record.epoch, made.record.overrode], [1005, 1005]);
+    }
+  });
+  it('that was forced is built upon by whoever slept, with leaderships that nobody heard of', () => {
+    const made = plan([of(n2)]);
+    assert.ok(made.kind === 'ready');
+    const slept = mark({ epoch: epoch(12), leader: n3, lineage: 9, chosenAt: at(8, 9000) }, 900);
+    assert.equal(storePast(slept, { storeId: 'a', revision: revision(60), record: made.record }).kind, 'goes-on');
+    const forced = {
+      ...content({ record: made.record, seals: { n2: seal(at(5, 4500), { epoch: made.record.epoch }) } }),
+    };
+    const peer = fresh(n3, cut(at(9, 9100)), {
+      seen: { storeId: 'a', epoch: epoch(12), revision: revision(900), leader: n3 },
+    });
+    const obs = observation({
+      store: { kind: 'current', content: { ...forced, storeId: 'a' } },
+      peers: { n1: silent(60_000), n3: peer },
+      engine: cut(at(5, 4500)),
+    });
+    const decision = decide(obs, EMPTY_MEMORY);
+    assert.ok(!(decision.reasons[0]?.code ?? '').startsWith('store-older'), decision.reasons[0]?.text);
   });
   it('says when data is of a newer line than every known leadership', () => {
     const made = plan([of(n2, { engine: replica({ position: at(9, 4600) }) }), of(n3)]);

@@ -3,18 +3,18 @@ import {
   distanceBytes,
   formatPosition,
   furthest,
-  lineageOf,
   type Position,
   relation,
   upToLineage,
 } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
-import { addMs, elapsedMs, type MemberId, nextEpoch } from '../values/brand.ts';
+import { addMs, elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Commit, Expectation } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
 import { mostAckers, pickAckers } from './acker-choice.ts';
 import { fastForward, fetchesFromSealed } from './fast-forward.ts';
+import { nextNumbers } from './operator-word.ts';
 import { storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
 import { countedBy } from './topology.ts';
@@ -353,18 +353,16 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
   const rule = firstRule(turn, own);
 
   const next: LeadershipRecord = {
-    epoch: nextEpoch(record.value.epoch),
+    ...nextNumbers(turn, own, proof.kind === 'override' ? 'yes' : 'no'),
     leader: obs.self,
     incarnation: obs.incarnation,
     phase: 'promoting',
-    lineage: Math.max(record.value.lineage, lineageOf(own) ?? 0) + 1,
     rule,
     moving: null,
     chosenAt: own,
     opened: null,
     durability: turn.config.durability,
     cause: causeOf(turn, proof),
-    ...overrodeBy(turn, proof),
     ...carriedOn(turn, proof),
   };
   const commit: Commit = {
@@ -392,12 +390,6 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     ],
     { election: null, sealedSince: null, promotingSince: { epoch: next.epoch, since: obs.now } },
   );
-}
-
-/** Which leadership was last taken without a proof: what was seen before it is no measure of what came after it. */
-function overrodeBy({ record }: LedTurn, proof: Proof): Pick<LeadershipRecord, 'overrode'> {
-  if (proof.kind === 'override') return { overrode: nextEpoch(record.value.epoch) };
-  return record.value.overrode === undefined ? {} : { overrode: record.value.overrode };
 }
 
 /** What the next record says of how restless the cluster is. */

@@ -12,6 +12,7 @@ import {
   overdueElsewhere,
   type Request,
 } from './request-end.ts';
+import { doubtElsewhere } from './store-past.ts';
 import { isFed } from './topology.ts';
 import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
 
@@ -220,6 +221,8 @@ function override(turn: LedTurn, request: Request): Step | null {
   if (engine.kind !== 'replica' || job !== null) return null;
   // Chosen already: opening closes the request.
   if (turn.record.value.leader === self && turn.record.value.phase === 'promoting') return null;
+  const doubt = doubtElsewhere(turn);
+  if (doubt !== null) return doubt;
   if (engine.upstream !== null || engine.receiver.kind === 'streaming') {
     return act('sealing', 'An operator forces this node to lead: cutting its stream first.', [
       { kind: 'seal', epoch: turn.record.value.epoch },

@@ -5,6 +5,7 @@ import type { EngineState } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
 import type { HistoryEntry, LeadershipRecord } from '../values/record.ts';
 import type { StoreMark } from '../values/store-mark.ts';
+import { epochOnWord } from './operator-word.ts';
 
 /** What is known when an operator asks one agent to write the leadership back into a store that went back. */
 export interface RestoreView {
@@ -60,6 +61,8 @@ export function planRestore(view: RestoreView): RestorePlan {
   const losses = [
     ...missing.map((member) => lossBy(member, known.record)),
     ...(leads ? [] : newerLines(view)),
+    ...otherPrimaries(view),
+    ...newerInStore(view),
     ...(newer === null
       ? []
       : [`${newer.by} has seen epoch ${newer.epoch}: what was acknowledged in it would be lost.`]),
@@ -110,6 +113,28 @@ function lossBy(member: MemberId, { rule, moving, leader, epoch }: LeadershipRec
   return `${member} does not answer, and ${role}: it may know of a newer leadership; what was acknowledged in that would be lost.`;
 }
 
+/** Who is open beside the known leader: let in by the store as it is now, it acknowledges writes that this leadership does not hold. */
+function otherPrimaries({ known, heard }: RestoreView): readonly string[] {
+  const { leader, epoch } = known.record;
+  return [...heard].flatMap(([member, { engine, seen }]) => {
+    if (member === leader || engine.kind !== 'primary') return [];
+    const where = seen === undefined ? '' : ` in epoch ${seen.epoch}`;
+    return [
+      `${member} is an open primary${where}, beside epoch ${epoch} of ${leader}: what it acknowledged would be lost.`,
+    ];
+  });
+}
+
+/** A leadership that began on the store as it is now, and that nobody who was heard has believed. */
+function newerInStore({ known, heard, storeEpoch }: RestoreView): readonly string[] {
+  const { epoch } = known.record;
+  const isHeard = [...heard.values()].some(({ seen }) => seen !== undefined && seen.epoch >= (storeEpoch ?? 0));
+  if (storeEpoch === null || storeEpoch <= epoch || isHeard) return [];
+  return [
+    `The store is at epoch ${storeEpoch}, which was not built on epoch ${epoch}: what was acknowledged in it would be lost.`,
+  ];
+}
+
 /** Data of a newer history line than anybody knows a leadership for. */
 function newerLines({ known, self, engine, heard }: RestoreView): readonly string[] {
   const engines: [MemberId, EngineState][] = [
@@ -137,7 +162,7 @@ function written(
   const { known, heard, storeEpoch, wallMs } = view;
   const epochs = [...heard.values()].flatMap(({ seen }) => (seen === undefined ? [] : [seen.epoch]));
   const newest = [known.record.epoch, storeEpoch ?? known.record.epoch, ...epochs].reduce((a, b) => (b > a ? b : a));
-  const epoch = nextEpoch(newest);
+  const epoch = atRisk ? epochOnWord(newest) : nextEpoch(newest);
   const before = known.record;
   const record: LeadershipRecord = {
     ...before,

@@ -1,0 +1,44 @@
+import { lineageOf, type Position } from '../position/position.ts';
+import { type Epoch, epoch, nextEpoch } from '../values/brand.ts';
+import type { LeadershipRecord } from '../values/record.ts';
+import { peersSeen } from './store-past.ts';
+import { freshPeer, type LedTurn } from './turn.ts';
+
+/**
+ * What begins on an operator's word begins this far beyond everything that is known: whoever slept may have seen leaderships that nobody
+ * heard of, and numbers must neither be given twice nor look older than those.
+ */
+const EPOCHS_LEFT_FREE = 1000;
+/** Fewer: PostgreSQL keeps a small file for every number that is passed over. */
+const LINES_LEFT_FREE = 64;
+
+/** The epoch that an operator's word begins when `known` is the newest that anybody has heard of. */
+export const epochOnWord = (known: Epoch): Epoch => epoch(known + EPOCHS_LEFT_FREE);
+
+/** The numbers of the leadership that this node takes; `word`: it has nothing but an operator's word. */
+export function nextNumbers(
+  turn: LedTurn,
+  own: Position,
+  word: 'yes' | 'no',
+): Pick<LeadershipRecord, 'epoch' | 'lineage' | 'overrode'> {
+  const before = turn.record.value;
+  const isFirstAfterRestore = before.cause === 'store-restored' && before.overrode === before.epoch;
+  const free = word === 'yes' || isFirstAfterRestore ? LINES_LEFT_FREE : 0;
+  const heard = free === 0 ? [] : linesHeard(turn);
+  const lineage = Math.max(before.lineage, lineageOf(own) ?? 0, ...heard) + 1 + free;
+  if (word === 'yes') {
+    const begun = epochOnWord(epoch(Math.max(before.epoch, ...peersSeen(turn).map(({ seen }) => seen.epoch))));
+    return { epoch: begun, lineage, overrode: begun };
+  }
+  // What was seen before the last word is no measure of what came after it.
+  const carried = before.overrode === undefined ? {} : { overrode: before.overrode };
+  return { epoch: nextEpoch(before.epoch), lineage, ...carried };
+}
+
+function linesHeard(turn: LedTurn): readonly number[] {
+  return [...turn.obs.peers.keys()].flatMap((member) => {
+    const engine = freshPeer(turn, member)?.engine;
+    const position = engine !== undefined && 'position' in engine ? engine.position : null;
+    return position === null ? [] : [lineageOf(position) ?? 0];
+  });
+}
