@@ -199,7 +199,10 @@ export class StoreLink {
 
   /** Notes that a call outside of this class (a renewal) reached the store, or failed to. */
   noteContact(failure: StoreError | null): void {
-    if (failure === null) return this.#reached();
+    if (failure === null) {
+      this.#reached();
+      return;
+    }
     // The local store cannot renew on a full disk either, so that no probe of writes would follow. `unauthorized` may be about reading.
     if (failure.code !== 'unauthorized') this.#noteWrite(failure);
     this.#failed(failure);
