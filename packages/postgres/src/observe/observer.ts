@@ -12,6 +12,7 @@ import {
   systemId,
   type WalPosition,
 } from '@understudy/core';
+import { EngineError } from '@understudy/engine';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { receiverMark } from '../config/settings.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
@@ -149,6 +150,11 @@ export class Observer {
     const role = rows[0]?.recovery === 't' ? 'replica' : 'primary';
     if (role !== facts.role && (role === 'primary' || firstQuery === primaryQuery)) {
       rows = await session.rows(role === 'primary' ? primaryQuery : replicaQuery, queryTimeoutMs);
+    }
+    if (rows[0]?.privileged === 'f') {
+      // Masked columns look like a server that nobody follows. The next look comes in by another door.
+      this.#instance.sql.cut();
+      throw new EngineError('ENGINE_UNREACHABLE', "The agent's session is not a superuser's any more.", 'safe');
     }
     facts.role = role;
     if (facts.localLog === 'unread' || facts.waiting === 'unknown') await this.#lookAtWaits(running, session);

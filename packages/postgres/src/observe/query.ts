@@ -16,8 +16,14 @@ export async function identify(session: PgSession, timeoutMs: number): Promise<I
   return { systemId: row.systemid ?? '', timeline: Number(row.timeline), lsn: at };
 }
 
+/**
+ * Whether the session is still a superuser's: a kept one loses that without a word, and is shown less from then on. What only superusers may is
+ * asked for, without a table of the catalog.
+ */
+const isPrivileged = "has_parameter_privilege('data_directory', 'alter system') as privileged";
+
 /** One sample of a replica. */
-export const replicaQuery = `select pg_is_in_recovery() as recovery,
+export const replicaQuery = `select pg_is_in_recovery() as recovery, ${isPrivileged},
   current_setting('understudy.upstream', true) as upstream, current_setting('understudy.receiver', true) as mark,
   current_setting('primary_conninfo') as conninfo,
   case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as pause, pg_last_wal_replay_lsn() as replayed, pg_last_wal_receive_lsn() as received,
@@ -36,7 +42,7 @@ const sendersRelation = `(select w.*, a.application_name, a.client_addr, pg_get_
   from pg_stat_get_wal_senders() w join pg_stat_get_activity(null) a on a.pid = w.pid)`;
 
 /** One sample of a primary: its own row, then one for every connection that is sent the log. */
-export const primaryQuery = `select pg_is_in_recovery() as recovery, current_setting('synchronous_standby_names') as names,
+export const primaryQuery = `select pg_is_in_recovery() as recovery, ${isPrivileged}, current_setting('synchronous_standby_names') as names,
   s.pid, s.usename, s.client_addr, s.application_name, s.state, s.sync_priority, s.write_lsn, s.flush_lsn, s.replay_lsn, l.slot_name,
   concat_ws(' ', s.pid, s.write_lsn, s.flush_lsn, s.replay_lsn, s.reply_time) as signature
   from (values (1)) one left join ${sendersRelation} s on s.pid <> pg_backend_pid()
