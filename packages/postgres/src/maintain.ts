@@ -10,6 +10,7 @@ import { reload, takeBack } from './commands/reload.ts';
 import { keepRoles } from './commands/roles.ts';
 import { dropStaleLogicalSlots, keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
+import { reasonOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import type { Probe } from './observe/probe.ts';
 import { lookForVoids, unloggedWarnings } from './observe/voids.ts';
@@ -94,7 +95,7 @@ export class Maintenance {
   }
 
   async run(context: ClusterContext): Promise<void> {
-    const { postmaster, facts, config, sql } = this.#instance;
+    const { postmaster, facts, sql } = this.#instance;
     const running = postmaster.running;
     if (running === null) return;
     const { role } = facts.of(running.pid);
@@ -103,26 +104,30 @@ export class Maintenance {
     if ((await keepStandbySignal(this.#instance)) === 'missing') this.#instance.notices.add(signalNotice);
     const nowMs = monotonicMs();
     const isTimeToLook = nowMs - this.#warningsMs >= warningsEveryMs;
-    if (isTimeToLook) {
-      this.#warningsMs = nowMs;
-      await this.#boundLog();
-      if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
-    }
+    if (isTimeToLook) this.#warningsMs = nowMs;
+    // What fails here is said last, so that none of it hides the rest.
+    const [files] = await Promise.allSettled(isTimeToLook ? [this.#keepFiles()] : []);
     const session = await sql.worker(queryTimeoutMs);
+    const [look] = await Promise.allSettled(isTimeToLook ? [this.#look(session, role)] : []);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
       if (role === 'primary') await keepSendersForMembers(this.#instance, session, context, queryTimeoutMs);
       else await dropStaleLogicalSlots(this.#instance, session, queryTimeoutMs);
     }
-    if (isTimeToLook) await this.#look(session, role);
+    for (const part of [files, look]) if (part?.status === 'rejected') throw part.reason;
+  }
+
+  async #keepFiles(): Promise<void> {
+    const { config, postmaster } = this.#instance;
+    await this.#boundLog();
+    if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
   }
 
   async #look(session: PgSession, role: 'primary' | 'replica'): Promise<void> {
     await this.#instance.sql.learnDatabases(
       (await session.rows(databasesQuery, queryTimeoutMs)).map((row) => row.datname ?? ''),
     );
-    const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
     const pending = await session.rows('select name from pg_settings where pending_restart', queryTimeoutMs);
     this.#pendingRestart = pending.map((row) => row.name ?? '');
     const { config, postmaster, facts } = this.#instance;
@@ -133,6 +138,8 @@ export class Maintenance {
     if (ours.length > 0 && (await takeBack(this.#instance, ours)).length > 0) postmaster.signal('SIGHUP');
     await this.#lookAtUnlogged(session);
     const { paused } = await session.row(pausedQuery, queryTimeoutMs);
+    // Last, and without an error: a repair that fails must not hide what else was seen.
+    const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
     this.#warnings = [
       ...config.problems(),
       ...repairs,
@@ -150,10 +157,14 @@ export class Maintenance {
   }
 
   async #keepRoles(session: PgSession): Promise<readonly string[]> {
-    await session.rows(waitForNobody, queryTimeoutMs);
-    const repairs = await keepRoles(session, this.#instance);
-    for (const message of repairs) this.#instance.log({ level: 'warn', message });
-    return repairs;
+    try {
+      await session.rows(waitForNobody, queryTimeoutMs);
+      const { repairs, warnings } = await keepRoles(session, this.#instance);
+      for (const message of repairs) this.#instance.log({ level: 'warn', message });
+      return [...repairs, ...warnings];
+    } catch (error) {
+      return [`The roles of Understudy could not be looked at, or set right: ${reasonOf(error)}`];
+    }
   }
 
   async #lookAtUnlogged(session: PgSession): Promise<void> {

@@ -83,6 +83,22 @@ for (const server of servers) {
 const newest = servers.at(-1);
 assert(newest !== undefined);
 
+const oldest = servers[0];
+assert(oldest !== undefined);
+
+describe(`PostgreSQL ${oldest.major}: the agent's own sessions`, { skip: oldest.major > 15 }, () => {
+  it('find another way in when the role is no superuser any more, whose password is left as it is', () =>
+    onStage(postgresHarness(oldest), 2, async (stage) => {
+      const leader = await stage.build(1);
+      const boss = { user: 'boss', password: 'boss' };
+      await sql(leader, "create role boss superuser login password 'boss'");
+      await sql(leader, "alter role postgres nosuperuser password 'mine'", boss);
+      await lives(stage, leader, /permission denied to set parameter.*as understudy_agent/, 'followed');
+      await lives(stage, leader, /The password of postgres is not the one in the secrets files/, 'followed');
+      assert.deepEqual(await sql(leader, 'select 1 as one', { password: 'mine' }), [{ one: 1 }]);
+    }));
+});
+
 describe(`PostgreSQL ${newest.major}: the agent's own sessions`, { concurrency: 2 }, () => {
   it('find another way in when a database is closed or gone, or the role may not log in', () =>
     onStage(postgresHarness(newest), 2, async (stage) => {
@@ -122,6 +138,7 @@ describe(`PostgreSQL ${newest.major}: the agent's own sessions`, { concurrency: 
       });
       const login = { user: 'postgres', password: testSecrets.superuser, database: 'postgres' };
       const client = new pg.Client({ host: leader.host, port: leader.port, ...login });
+      client.on('error', () => undefined);
       await client.connect();
       await client.query('alter role postgres nologin; alter role understudy_agent nologin');
       await leader.reopen();
@@ -135,6 +152,13 @@ describe(`PostgreSQL ${newest.major}: the agent's own sessions`, { concurrency: 
         await leader.engine().maintain(stage.context(leader));
         return rows[0]?.rolcanlogin === true ? true : null;
       });
+      // A repair that cannot be made hides nothing else.
+      await client.query('alter role understudy_monitor connection limit 3');
+      await client.query('alter database template1 set synchronous_commit = off');
+      await client.query('begin; lock table pg_authid in share mode');
+      await lives(stage, leader, /roles of Understudy could not be looked at, or set right: .*lock timeout/);
+      await lives(stage, leader, /synchronous_commit=off is set for every role in template1/);
+      await client.query('rollback');
       await client.end();
     }));
 });
@@ -142,7 +166,12 @@ describe(`PostgreSQL ${newest.major}: the agent's own sessions`, { concurrency: 
 type Stage = Parameters<Parameters<typeof onStage>[2]>[0];
 
 /** Sees a server, and what stands in the agent's usual way, through sessions made from now on. */
-async function lives(stage: Stage, node: ConformanceNode, warning: RegExp): Promise<void> {
+async function lives(
+  stage: Stage,
+  node: ConformanceNode,
+  warning: RegExp,
+  replicas: 'followed' | 'any' = 'any',
+): Promise<void> {
   await eventually('the other way in', async () => {
     const { state, details } = await node.engine().observe();
     assert(['primary', 'starting'].includes(state.kind), `it is ${state.kind}`);
@@ -150,6 +179,7 @@ async function lives(stage: Stage, node: ConformanceNode, warning: RegExp): Prom
       .engine()
       .maintain(stage.context(node))
       .catch(() => undefined);
+    if (state.kind === 'primary' && replicas === 'followed') assert.equal(state.replicas.length, 1, 'it sees less');
     return state.kind === 'primary' && details.warnings.some((text) => warning.test(text)) ? true : null;
   });
 }

@@ -21,19 +21,22 @@ function wantedRoles({ options: { secrets } }: Instance): readonly Wanted[] {
   ];
 }
 
-/** Passwords as stored that were found to be the right ones: to check one takes thousands of rounds. */
-const checked = new WeakMap<Instance, Map<string, string>>();
+/** Passwords as stored, and whether they are the right ones: to check one takes thousands of rounds. */
+const checked = new WeakMap<Instance, Map<string, { readonly stored: string; readonly matches: boolean }>>();
 
 const rolesQuery = `select rolname, rolcanlogin as login, rolsuper as superuser, rolreplication as replication,
   rolconnlimit, rolvaliduntil is not null and rolvaliduntil <> 'infinity' as expires, rolpassword
   from pg_authid where rolname in (${Object.values(roles).map(quoteLiteral).join(', ')})`;
 
-/**
- * Makes the roles that the members of the cluster log in with, and sets right what somebody changed of them.
- *
- * @returns what was set right, as sentences.
- */
-export async function keepRoles(session: PgSession, instance: Instance): Promise<readonly string[]> {
+export interface RolesKept {
+  /** What was set right, as sentences. */
+  readonly repairs: readonly string[];
+  /** What is left as it is. */
+  readonly warnings: readonly string[];
+}
+
+/** Makes the roles that the members of the cluster log in with, and sets right what somebody changed of them. */
+export async function keepRoles(session: PgSession, instance: Instance): Promise<RolesKept> {
   const present = new Map((await session.rows(rolesQuery, statementTimeoutMs)).map((row) => [row.rolname, row]));
   const repairs: string[] = [];
   for (const role of wantedRoles(instance)) {
@@ -43,9 +46,9 @@ export async function keepRoles(session: PgSession, instance: Instance): Promise
     await writeRole(session, role, row === undefined ? 'create' : 'alter');
     if (wrong !== null) repairs.push(`The role ${role.name} belongs to Understudy and ${wrong}: that was set right.`);
   }
-  await keepSuperuser(session, instance, present.get(roles.superuser));
+  const warnings = await keepSuperuser(session, instance, present.get(roles.superuser));
   await keepMembership(session);
-  return repairs;
+  return { repairs, warnings };
 }
 
 async function whatIsWrong(
@@ -63,12 +66,13 @@ async function whatIsWrong(
 async function hasPassword(instance: Instance, name: string, password: string | null, row: Row): Promise<boolean> {
   const stored = row.rolpassword ?? '';
   if (password === null || stored === '') return password === null && stored === '';
-  const known = checked.get(instance) ?? new Map<string, string>();
+  const known = checked.get(instance) ?? new Map<string, { readonly stored: string; readonly matches: boolean }>();
   checked.set(instance, known);
-  if (known.get(name) === stored) return true;
-  if (!(await matchesVerifier(password, stored))) return false;
-  known.set(name, stored);
-  return true;
+  const before = known.get(name);
+  if (before?.stored === stored) return before.matches;
+  const matches = await matchesVerifier(password, stored);
+  known.set(name, { stored, matches });
+  return matches;
 }
 
 async function writeRole(session: PgSession, { name, attributes, password }: Wanted, verb: 'create' | 'alter') {
@@ -77,14 +81,18 @@ async function writeRole(session: PgSession, { name, attributes, password }: Wan
   await session.rows(`${verb} role ${quoteIdentifier(name)} with ${with_}`, statementTimeoutMs);
 }
 
-/** The operator's own role: made, and given its password; whether it may log in is the operator's to say. */
-async function keepSuperuser(session: PgSession, instance: Instance, row: Row | undefined): Promise<void> {
+/** The operator's own role: made when it is missing. Its password and whether it may log in are the operator's to say. */
+async function keepSuperuser(session: PgSession, instance: Instance, row: Row | undefined): Promise<readonly string[]> {
   const password = instance.options.secrets.superuser;
   const role = { name: roles.superuser, attributes: ['login', 'superuser'] as const, password };
-  if (row === undefined) return writeRole(session, role, 'create');
-  if (row.login !== 't' || (await hasPassword(instance, role.name, password, row))) return;
-  const verifier = quoteLiteral(await scramVerifier(password));
-  await session.rows(`alter role ${quoteIdentifier(role.name)} with password ${verifier}`, statementTimeoutMs);
+  if (row === undefined) {
+    await writeRole(session, role, 'create');
+    return [];
+  }
+  if (row.login !== 't' || (await hasPassword(instance, role.name, password, row))) return [];
+  return [
+    `The password of ${role.name} is not the one in the secrets files (superuser), with which \`understudy sql\` logs in. Understudy leaves it as it is: write the new one into the secrets file of every member, or set the old one again.`,
+  ];
 }
 
 async function keepMembership(session: PgSession): Promise<void> {
