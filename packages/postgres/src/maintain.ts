@@ -13,6 +13,7 @@ import { provenSettings } from './config/settings.ts';
 import { reasonOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import type { Probe } from './observe/probe.ts';
+import { standingWarnings } from './observe/standing.ts';
 import { lookForVoids, unloggedWarnings } from './observe/voids.ts';
 import { includeName } from './paths.ts';
 import type { PgSession } from './sql/session.ts';
@@ -143,6 +144,7 @@ export class Maintenance {
     this.#warnings = [
       ...config.problems(),
       ...repairs,
+      ...(await standingWarnings(session, role, config.copiesSlots, queryTimeoutMs)),
       ...(paused === 't' ? [pausedWarning] : []),
       ...found.voids.map(({ text }) => text),
       ...found.warnings,

@@ -26,6 +26,9 @@ const withSlots = postgresHarness(server, {
 });
 /** Older versions cannot copy slots. */
 const copies = { skip: server.major < 17 };
+const withArchive = postgresHarness(server, {
+  parameters: { shared_buffers: '16MB', wal_level: 'logical', archive_mode: 'on', archive_command: 'false' },
+});
 
 const hasCode = (code: EngineErrorCode) => (error: unknown) => error instanceof EngineError && error.code === code;
 
@@ -181,6 +184,28 @@ describe('what a running server may meet', { concurrency: 2 }, () => {
       assert.deepEqual((await sql(node, 'show work_mem'))[0], { work_mem: '7MB' });
       assert.deepEqual((await node.engine().observe()).details.pendingRestart, ['max_connections']);
       assert.doesNotMatch(await readFile(join(dataDirOf(node), 'postgresql.auto.conf'), 'utf8'), /synchronous_standby/);
+    }));
+
+  it('what will be in the way one day is warned of, and an archive_command that fails does not lengthen a stop', () =>
+    onStage(withArchive, 1, async (stage) => {
+      const node = await stage.found();
+      await withClient(node, async (client) => {
+        await client.query('set allow_in_place_tablespaces = on');
+        await client.query("create tablespace elsewhere location ''");
+        await client.query("select pg_create_logical_replication_slot('feed', 'pgoutput')");
+        await client.query('select pg_switch_wal()');
+      });
+      const warnings = await eventually('the warning of the archive', async () => {
+        await node.engine().maintain(stage.context(node));
+        const text = (await node.engine().observe()).details.warnings.join('\n');
+        return /archive_command fails/.test(text) ? text : null;
+      });
+      assert.match(warnings, /The tablespace elsewhere lies in pg_tblspc/);
+      assert.match(warnings, /The logical slot feed \(database postgres\) does not survive a failover/);
+      await stage.run(node, { kind: 'stop', mode: 'handover' });
+      assert.notEqual((await stage.until(node, 'stopped')).position, null, 'its end counts');
+      const { warnings: after } = (await node.engine().observe()).details;
+      assert.match(after.join('\n'), /archive_command failed while the server stopped/);
     }));
 
   it('a line that the user adds to pg_hba.conf takes effect', () =>

@@ -1,7 +1,8 @@
 import { EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { isForeignAcker, memberOfStream, sendersQuery } from '../observe/senders.ts';
+import { FailingArchiver } from '../process/archiver.ts';
 
 const queryTimeoutMs = 1000;
 /** After a fast stop has taken too long, an immediate one (crash recovery at the next start) gets this long. */
@@ -28,7 +29,7 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   if (mode === 'handover') await cutForeignReaders(instance);
   facts.life = 'ending';
   instance.postmaster.signal('SIGINT');
-  if ((await instance.postmaster.waitForExit(Math.max(0, endMs - monotonicMs()))) === 'gone') {
+  if ((await waitForEnd(instance, running.pid, Math.max(0, endMs - monotonicMs()))) === 'gone') {
     return instance.config.sealAtRest();
   }
   facts.life = 'serving';
@@ -36,6 +37,24 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   instance.postmaster.signal('SIGQUIT');
   if ((await instance.postmaster.waitForExit(immediateTimeoutMs)) === 'running') await instance.postmaster.kill();
 }
+
+/** As the postmaster's `waitForExit`, and the archiver does not lengthen it by trying what fails. */
+async function waitForEnd(instance: Instance, pid: number, timeoutMs: number): Promise<'gone' | 'running'> {
+  const { options, postmaster, notices } = instance;
+  const archiver = new FailingArchiver(options.dataDir, pid);
+  const gone = await pollUntil(
+    async () => {
+      if ((await postmaster.check()) === 'gone') return true;
+      if ((await archiver.look()) === 'ended') notices.add(unarchivedNotice);
+      return null;
+    },
+    { everyMs: 5, timeoutMs },
+  );
+  return gone === null ? 'running' : 'gone';
+}
+
+const unarchivedNotice =
+  'archive_command failed while the server stopped, and was not tried again: the newest log of this member is not in the archive. A replica archives it only with archive_mode = always.';
 
 /**
  * Stops the server before its data is replaced.
