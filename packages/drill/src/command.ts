@@ -21,6 +21,7 @@ Builds a cluster of its own, injects faults while many clients write, heals them
   --faults LIST        comma-separated, or "all"; default: ${defaultFaults.join(',')}
 ${list.join('\n')}
   --runs N             how often each fault is injected (5)
+  --load N             and as often again beside N busy processes: outages under load, as multiples of the quiet ones (0)
   --store KIND         local (default) or etcd; --etcd-members 1, 3, or hosts (one on each node's host; root)
   --nodes N            number of nodes (3)
   --durability MODE    sync (default) or async

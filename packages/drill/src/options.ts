@@ -55,6 +55,8 @@ const shape = z.strictObject({
   calmMs: whole(200, 60_000).default(2000),
   /** How often the machine's floor is measured before the faults; 0: not at all. */
   floorRuns: whole(0, 100).default(3),
+  /** Busy processes beside which every fault is injected once more as often; 0: not at all. */
+  load: whole(0, 64).default(0),
   /** How long the cluster may take to be whole again after a fault was healed. */
   convergeMs: whole(1000, 600_000).default(60_000),
   folder: z.string().min(1).optional(),
@@ -105,6 +107,7 @@ const flags = {
   'deadline-ms': { type: 'string' },
   'calm-ms': { type: 'string' },
   'converge-ms': { type: 'string' },
+  load: { type: 'string' },
   'floor-runs': { type: 'string' },
   'data-dir': { type: 'string' },
   'log-level': { type: 'string' },
@@ -140,6 +143,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     deadlineMs: number(values['deadline-ms']),
     calmMs: number(values['calm-ms']),
     convergeMs: number(values['converge-ms']),
+    load: number(values.load),
     floorRuns: number(values['floor-runs']),
     folder: values['data-dir'],
     keep: values.keep === true ? 'keep' : undefined,

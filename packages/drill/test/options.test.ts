@@ -66,6 +66,7 @@ for (const [args, text] of [
   [['--store', 'etcd', '--etcd-members', '2'], /--etcd-members: is none of 1, 3 and hosts/],
   [['--etcd-members', 'hosts'], /--etcd-members: hosts needs --store etcd and three nodes/],
   [['--store', 'etcd', '--etcd-members', 'hosts', '--nodes', '2'], /--etcd-members: hosts needs .* three nodes/],
+  [['--load', 'much'], /--load: is not a whole number/],
   [['--frobnicate'], /frobnicate/],
   [['freeze'], /freeze/],
 ] as const) {

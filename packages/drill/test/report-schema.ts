@@ -35,6 +35,7 @@ export const reportSchema = z.strictObject({
         runs: z.number().int(),
         afterMs: z.strictObject({ min: milliseconds, p50: milliseconds, max: milliseconds }),
       }),
+      load: z.strictObject({ busy: z.number().int(), timesQuiet: z.number().nullable() }).optional(),
       problems: z.array(z.strictObject({ run: z.number().int(), text: z.string() })),
     }),
   ),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { spread } from '../src/check/summary.ts';
-import { faultReport, isViolated, reportJson, timesFloor } from '../src/report/report.ts';
+import { faultReport, isViolated, reportJson, timesFloor, underLoad } from '../src/report/report.ts';
 import { renderTable } from '../src/report/table.ts';
 import type { RunResult } from '../src/run/one.ts';
 
@@ -89,6 +89,17 @@ test('what was wrong is told with its run, in the report and below the table', (
   const text = renderTable({ ...head, faults: [report] }, 'plain');
   assert.match(text, /^kill-host .* 1 of 2 +0\.9$/m);
   assert.match(text, /^kill-host 2\/2: not whole: n3 has not applied 91 transactions$/m);
+});
+
+test('an outage under load is a multiple of the quiet one', () => {
+  const quiet = faultReport('kill-host', [outage(300), outage(400), outage(500)]);
+  const loaded = underLoad(faultReport('kill-host', [outage(900), outage(1000), outage(1100)]), quiet, 6);
+  assert.deepEqual(loaded.load, { busy: 6, timesQuiet: 2.5 });
+  assert.equal(underLoad(faultReport('kill-host', [outage(0)]), quiet, 6).load?.timesQuiet, null);
+  const head = { engine: 'mysql', version: '9.7', store: 'local', durability: 'sync', machine: 'm', floor: null };
+  const text = renderTable({ ...head, faults: [quiet, loaded] }, 'plain');
+  assert.match(text, /^kill-host \+ 6 busy +3 +900 +1000 +1100 /m);
+  assert.match(text, /^kill-host beside 6 busy processes: outage 1000 ms \(p50\), 2\.5 × the quiet one$/m);
 });
 
 test('outages are multiples of the floor that was measured beside them', () => {

@@ -122,6 +122,7 @@ function addDrill({ program, attach }: Tree): void {
     .option('--deadline-ms <number>', 'how long a client waits for an answer (default: 500)')
     .option('--calm-ms <number>', 'writes before each fault (default: 2000)')
     .option('--converge-ms <number>', 'time to be whole again (default: 60000)')
+    .option('--load <number>', 'inject each as often again beside so many busy processes (default: 0, not at all)')
     .option(
       '--floor-runs <number>',
       'how often the floor of this machine is measured first (default: 3; 0: not at all)',

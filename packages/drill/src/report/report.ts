@@ -26,6 +26,8 @@ export interface FaultReport {
   readonly converged: boolean;
   /** How many runs did, and how long after the fault was healed; the times are of those that did. */
   readonly whole: { readonly runs: number; readonly afterMs: ReturnType<typeof spread> };
+  /** Of runs beside busy processes only: how many of them, and the middle outage as a multiple of the quiet one. */
+  readonly load?: { readonly busy: number; readonly timesQuiet: number | null };
   /** What was wrong, in sentences that name the node. */
   readonly problems: readonly Problem[];
 }
@@ -72,6 +74,13 @@ export function faultReport(fault: string, results: readonly RunResult[]): Fault
     },
     problems: results.flatMap((result, index) => result.problems.map((text) => ({ run: index + 1, text }))),
   };
+}
+
+/** The report of runs beside busy processes, with what the quiet ones say of it. */
+export function underLoad(loaded: FaultReport, quiet: FaultReport, busy: number): FaultReport {
+  const [ours, theirs] = [loaded.outageMs.p50, quiet.outageMs.p50];
+  const timesQuiet = ours === 0 || theirs === 0 ? null : Math.round((10 * ours) / theirs) / 10;
+  return { ...loaded, load: { busy, timesQuiet } };
 }
 
 const isWhole = (result: RunResult): boolean => result.problems.length === 0 || isOnlyViolation(result);

@@ -30,7 +30,7 @@ const known = (rows: number, { notCompared, runs }: FaultReport): string =>
 function cellsOf(report: FaultReport, floor: Floor | null): string[] {
   const { outageMs, phasesMs, whole } = report;
   return [
-    report.fault,
+    report.load === undefined ? report.fault : `${report.fault} + ${report.load.busy} busy`,
     String(report.runs),
     String(outageMs.min),
     String(outageMs.p50),
@@ -76,6 +76,11 @@ export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): st
   const wrong = report.faults.flatMap(({ fault, runs, problems }) =>
     problems.map(({ run, text }) => paint(`${fault} ${run}/${runs}: ${text}`, true)),
   );
+  const loaded = report.faults.flatMap(({ fault, load, outageMs }) => {
+    if (load === undefined) return [];
+    const times = load.timesQuiet === null ? 'no multiple of the quiet one' : `${load.timesQuiet} × the quiet one`;
+    return [`${fault} beside ${load.busy} busy processes: outage ${outageMs.p50} ms (p50), ${times}`];
+  });
   const below = wrong.length === 0 ? [] : ['', ...wrong];
-  return [head, line(headings), ...table, legend, ...below].join('\n');
+  return [head, line(headings), ...table, legend, ...loaded, ...below].join('\n');
 }

@@ -7,7 +7,15 @@ import type { Fault, FaultName } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import { type Floor, measureFloor } from '../floor/floor.ts';
 import type { DrillOptions } from '../options.ts';
-import { type DrillReport, type FaultReport, faultReport, isViolated, machineText } from '../report/report.ts';
+import {
+  type DrillReport,
+  type FaultReport,
+  faultReport,
+  isViolated,
+  machineText,
+  underLoad,
+} from '../report/report.ts';
+import { Busy } from './busy.ts';
 import { chooseHosts, newFolder, startCluster } from './cluster.ts';
 import { waitUntilConverged } from './converge.ts';
 import { Disks } from './disks.ts';
@@ -84,6 +92,7 @@ class Drill {
       const report = await this.#runFault(fault);
       reports.push(report);
       this.#io.onEvent({ kind: 'fault', report });
+      if (this.#options.load > 0) reports.push(underLoad(await this.#runLoaded(fault), report, this.#options.load));
     }
     const { engine, store, durability } = this.#options;
     return { engine, version: this.#version, store, durability, machine: machineText(), floor, faults: reports };
@@ -100,6 +109,15 @@ class Drill {
       `Floor of this machine (bare ${engine}, ${runs} runs): ${floor.minMs} / ${floor.p50Ms} / ${floor.maxMs} ms`,
     );
     return floor;
+  }
+
+  async #runLoaded(fault: Fault): Promise<FaultReport> {
+    const busy = new Busy(this.#options.load);
+    try {
+      return await this.#runFault(fault);
+    } finally {
+      busy.end();
+    }
   }
 
   /** Ends the cluster; keeps its folder when somebody wants to look at it. */
