@@ -301,9 +301,9 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A new leader numbers its timeline after its own, not after the record.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
-        find: `Math.max(record.value.lineage, lineageOf(own) ?? 0) + 1`,
-        replace: `(lineageOf(own) ?? 0) + 1`,
+        file: 'core/src/protocol/operator-word.ts',
+        find: `Math.max(before.lineage, lineageOf(own) ?? 0, ...heard) + 1 + free`,
+        replace: `(lineageOf(own) ?? 0) + 1 + free`,
       },
     ],
     hunt: { withinSeeds: 100 },
@@ -350,8 +350,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/suspicion.ts',
-        find: `if (was === 'replica' || hungMs < patienceMs)`,
-        replace: `if (was === 'replica' || hungMs < patienceMs || turn.obs.now > 0)`,
+        find: `if (hungMs < limitMs +`,
+        replace: `if (turn.obs.now > 0 || hungMs < limitMs +`,
       },
     ],
     hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
