@@ -31,6 +31,12 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
           'create table conformance.cache (value int) engine = memory',
           'insert into conformance.cache values (1)',
         ]);
+        await eventually('the replica has the table and its row', async () => {
+          const rows = await nodeOf(replica)
+            .ask('select count(*) as held from conformance.cache')
+            .catch(() => []);
+          return Number(rows[0]?.held) === 1 ? true : null;
+        });
         await replica.kill();
         await stage.until(replica, 'stopped');
         await stage.startFenced(replica);
