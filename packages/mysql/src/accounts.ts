@@ -82,7 +82,26 @@ async function make(
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
   const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
   await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
-  await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+  const rights = `${account.rights}, ${instance.dialect.admittedRight}`;
+  await session.query(`GRANT ${rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+}
+
+/**
+ * Gives those of our accounts that an earlier version made what lets them in whatever users set for all connections. Replicas could not
+ * connect otherwise where `init_connect` fails, or where `offline_mode` is on.
+ */
+async function admit(
+  { dialect: { admittedRight } }: Pick<Instance, 'dialect'>,
+  session: Session,
+  users: readonly string[],
+): Promise<void> {
+  const query =
+    "SELECT grantee AS name FROM information_schema.user_privileges WHERE privilege_type = ? AND grantee LIKE '\\'us\\_%'";
+  const rows = await session.query(query, [admittedRight], queryTimeoutMs);
+  const admitted = new Set(rows.map(({ name }) => name));
+  const missing = users.map(accountOf).filter((name) => !admitted.has(name));
+  if (missing.length === 0) return;
+  await session.query(`GRANT ${admittedRight} ON *.* TO ${missing.join(', ')}`, [], queryTimeoutMs);
 }
 
 /** The plugin or component that checks passwords does not want this one. */
@@ -125,6 +144,11 @@ export async function renewAccounts(
     const { unagedPassword } = instance.dialect;
     const unaged = `ALTER USER ${wanted.map(({ user }) => accountOf(user)).join(', ')} ${requirement(instance)} ${unagedPassword}`;
     await session.query(unaged, [], queryTimeoutMs);
+    await admit(
+      instance,
+      session,
+      wanted.map(({ user }) => user),
+    );
     const statement = `ALTER USER ${list.join(', ')} ${requirement(instance)}`;
     const users = wanted.map(({ user }) => user).join(', ');
     await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, users));
@@ -166,6 +190,7 @@ export async function setAcknowledgers(
         await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
       }
     }
+    await admit(instance, session, [...open]);
   });
 }
 

@@ -10,6 +10,7 @@ import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { isNewer, programOf } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
+import { noLimit } from '../sql/session.ts';
 import type { CopyHost, CopyJob } from './copy-job.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
 
@@ -27,6 +28,7 @@ export async function copyByDump(
   { from, target, progress, signal, made = {} }: CopyJob,
 ): Promise<void> {
   await refusePrepared(instance, from);
+  await refuseLimited(instance, from);
   const history = await historyOfRows(instance, from);
   await copyFolder(await ensureTemplate(instance.programs, instance.options, signal, made), target, instance.owner);
   const settings = [
@@ -66,6 +68,23 @@ async function refusePrepared(instance: CopyHost, from: CopyJob['from']): Promis
     if (warning === null) return;
     const text = `A copy of ${from.id} would lack what is prepared there. ${warning} The copy is tried again.`;
     throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+  } finally {
+    await session.end();
+  }
+}
+
+/** The dump program takes over a limit that the source has for all sessions: the copy would lack rows, and nobody would see it. */
+async function refuseLimited(instance: CopyHost, from: CopyJob['from']): Promise<void> {
+  const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
+  try {
+    const [row] = await session.query('select @@global.sql_select_limit as most', [], askTimeoutMs);
+    if (row?.most === noLimit) return;
+    const text = `sql_select_limit is ${row?.most} on ${from.id}, and a copy as statements would hold no more rows of each table.`;
+    throw new EngineError(
+      'ENGINE_CLONE_FAILED',
+      `${text} Run SET GLOBAL sql_select_limit = DEFAULT there. The copy is tried again.`,
+      'safe',
+    );
   } finally {
     await session.end();
   }

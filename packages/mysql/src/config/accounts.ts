@@ -2,10 +2,11 @@ import type { MemberId } from '@understudy/core';
 import { accountOf, accounts, ackAccount, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Flavour } from '../programs.ts';
 
-/** No policy about the age or the reuse of passwords may keep the agent out: a server that does not take its account does not serve. */
+/** No policy about the age or the reuse of passwords, and no `max_user_connections`, may keep the agent out: a server that does not take its account does not serve. */
 const passwordStatements: Readonly<Record<Flavour, (admin: string, password: string) => readonly string[]>> = {
   mysql: (admin, password) => {
-    const unaged = 'PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY';
+    const unaged =
+      'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY';
     return [
       `CREATE USER IF NOT EXISTS ${admin} IDENTIFIED BY ${password} ${unaged}`,
       `ALTER USER ${admin} ${unaged}`,
@@ -37,7 +38,9 @@ const passwordStatements: Readonly<Record<Flavour, (admin: string, password: str
 export function accountStatements(flavour: Flavour, adminPassword: string, members: Iterable<MemberId> = []): string {
   const admin = quoteAccount(accounts.admin, 'localhost');
   const statements = [
-    'SET SESSION sql_log_bin = 0',
+    // The server runs them with what users set for all sessions: a backslash in a password would be another one.
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, sql_log_bin = 0",
+    'SET SESSION TRANSACTION READ WRITE',
     ...passwordStatements[flavour](admin, quoteLiteral(adminPassword)),
     `GRANT ALL ON *.* TO ${admin} WITH GRANT OPTION`,
   ];

@@ -76,6 +76,8 @@ export interface Dialect {
   readonly reloadCertificates: string;
   /** Rights that a copy is made with. */
   readonly cloneRights: string;
+  /** The right of those whom neither a server's limits of connections nor what it runs at each login (`init_connect`) keep out. */
+  readonly admittedRight: string;
 }
 
 /**
@@ -155,10 +157,13 @@ const mysql: Dialect = {
   blockingCommits: null,
   preparedXa: 'XA RECOVER CONVERT XID',
   requireTls: 'REQUIRE SSL',
-  unagedPassword: 'PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
+  // A limit of its own takes the place of the server's `max_user_connections`, which counts even those who may pass the other limits.
+  unagedPassword:
+    'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
   hasPassword: null,
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
+  admittedRight: 'CONNECTION_ADMIN',
 };
 
 /** Before 8.0.26: the words of old, but for those that 8.0.22 changed already. */
@@ -200,6 +205,7 @@ const mariadb: Dialect = {
     "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
+  admittedRight: 'CONNECTION ADMIN',
 };
 
 /**
