@@ -16,11 +16,13 @@ import {
   ms,
   type Position,
 } from '@understudy/core';
-import { type ClusterContext, EngineError, type MemberReport } from '../index.ts';
+import { type ClusterContext, type Engine, EngineError, type MemberReport } from '../index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
 
 const waitMs = 60_000;
 const pollMs = 10;
+/** How often an agent looks while a client waits. */
+const lookMs = 50;
 
 type StateOf<Kind extends EngineState['kind']> = Extract<EngineState, { kind: Kind }>;
 
@@ -53,6 +55,7 @@ async function insist(work: () => Promise<void>, attemptsLeft = 3): Promise<void
 export class Stage {
   readonly cluster: ConformanceCluster;
   readonly clients: ConformanceClient[] = [];
+  readonly #looks = new Map<ConformanceNode, Promise<unknown>>();
   #epoch = 0;
   #rule: AckRule = ALONE;
 
@@ -100,7 +103,7 @@ export class Stage {
     const reports = new Map<MemberId, MemberReport>();
     if (node.engine().progress === 'seen') return reports;
     for (const other of this.cluster.nodes) {
-      const { state } = other === node ? { state: null } : await other.engine().observe(new Map());
+      const { state } = other === node ? { state: null } : await this.#look(other, new Map());
       if (state?.kind !== 'replica') continue;
       const streamsFrom = state.receiver.kind === 'streaming' ? state.upstream : null;
       reports.set(other.id, { position: state.position, streamsFrom, silentMs: 0 });
@@ -109,7 +112,28 @@ export class Stage {
   }
 
   async state(node: ConformanceNode): Promise<EngineState> {
-    return (await node.engine().observe(await this.#reports(node))).state;
+    return (await this.#look(node, await this.#reports(node))).state;
+  }
+
+  /** One look at a time, as an agent has it: some last while a client waits, beside those of the test. */
+  #look(node: ConformanceNode, reports: ReadonlyMap<MemberId, MemberReport>): ReturnType<Engine['observe']> {
+    const look = (): ReturnType<Engine['observe']> => node.engine().observe(reports);
+    const next = (this.#looks.get(node) ?? Promise.resolve()).then(look, look);
+    this.#looks.set(node, next);
+    return next;
+  }
+
+  /** Waits beside an agent, which looks at its server all the time: an engine may act on what it sees. */
+  async #watched<T>(node: ConformanceNode, work: Promise<T>): Promise<T> {
+    const ended = work.then(
+      () => 'ended' as const,
+      () => 'ended' as const,
+    );
+    while ((await Promise.race([ended, delay(lookMs, null)])) === null) {
+      // A test may take the server away meanwhile: what comes of the work says so.
+      await this.state(node).catch(() => null);
+    }
+    return work;
   }
 
   /** Waits for a state of that kind (and more, if `accept` asks for it) with no work under way. */
@@ -214,7 +238,11 @@ export class Stage {
   async connect(node: ConformanceNode): Promise<ConformanceClient> {
     const client = await node.connect();
     this.clients.push(client);
-    return client;
+    return {
+      write: (value, timeoutMs) => this.#watched(node, client.write(value, timeoutMs)),
+      read: () => client.read(),
+      close: () => client.close(),
+    };
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ALONE, contains } from '@understudy/core';
 import type { ConformanceClient, ConformanceNode } from './harness.ts';
 import type { Stage } from './steps.ts';
@@ -45,14 +44,4 @@ export async function assertHolds(stage: Stage, sealed: readonly ConformanceNode
     [],
     'acknowledged writes that are missing',
   );
-}
-
-/** Waits as an agent would, which looks at its server all the time: an engine may act on what it sees. */
-export async function watched<T>(stage: Stage, node: ConformanceNode, work: Promise<T>): Promise<T> {
-  const outcome = work.then((value) => ({ value }));
-  for (;;) {
-    await stage.state(node);
-    const ended = await Promise.race([outcome, delay(50, null)]);
-    if (ended !== null) return ended.value;
-  }
 }
