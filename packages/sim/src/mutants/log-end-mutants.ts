@@ -41,7 +41,11 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
         replace: `server.opened !== null ?`,
       },
     ],
-    hunt: { withinSeeds: 300, flavour: 'mariadb' },
+    hunt: {
+      withinSeeds: 100,
+      flavour: 'mariadb',
+      faults: ['isolate', 'cut-store', 'freeze-host', 'at-command', 'kill-database', 'reinit'],
+    },
   },
   {
     name: 'cut-back-before-opened',

@@ -57,6 +57,6 @@ export const TREE_MUTANTS: readonly Mutant[] = [
         replace: `  const pool = direct;`,
       },
     ],
-    hunt: { withinSeeds: 50, nodes: 3 },
+    hunt: { withinSeeds: 200, nodes: 3 },
   },
 ];
