@@ -198,6 +198,11 @@ describe('a command that rests on what is noted', () => {
       assert.equal(restsOn(command, known), rests);
     });
   }
+
+  it('may be any rule on the way to nobody: only the leader itself can be elected then', () => {
+    const locked = mark({ rule: any(1, n2), moving: ALONE });
+    assert.ok(restsOn({ kind: 'set-ack-rule', rule: any(1, n2, n3) }, locked));
+  });
 });
 
 describe('a failover on an operator’s word', () => {

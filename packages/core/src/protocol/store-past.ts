@@ -91,6 +91,8 @@ export const needsNote = ({ kind }: Command): boolean =>
 export function restsOn(command: Command, { record }: StoreMark): boolean {
   if (command.kind === 'promote' || command.kind === 'follow') return command.epoch === record.epoch;
   if (command.kind !== 'set-ack-rule') return true;
+  // On the way to nobody, only the leader itself can be elected: it may count by any rule meanwhile (`driveChange`).
+  if (record.moving?.required === 0) return true;
   return [record.rule, record.moving].some((rule) => rule !== null && sameRule(rule, command.rule));
 }
 
