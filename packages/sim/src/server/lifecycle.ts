@@ -79,10 +79,11 @@ function cutLog(server: SimServer): void {
   if (branch === null || server.tablesLsn >= server.lsn) return;
   const cutBytes = server.lsn - server.tablesLsn;
   if (world.trace.on) world.trace.note(`n${index + 1}`, `    ${cutBytes} bytes are cut off the end of its log`);
+  const how = world.observer.holdsAll(server) ? 'cut back' : 'shortened';
   server.lsn = server.tablesLsn;
   server.appliedLsn = server.lsn;
   server.branch = branchAt(branch, server.lsn);
-  world.observer.onCopyChanged(server, 'cut back');
+  world.observer.onCopyChanged(server, how);
 }
 
 /** The processes end, in order or not. Whoever waits for a commit does not learn its outcome. */

@@ -14,7 +14,8 @@ import type { Scheduler } from '../time/scheduler.ts';
 import type { Branch } from '../wal/branch.ts';
 import type { Flavour } from './flavour.ts';
 
-export type CopyChange = 'moved-aside' | 'rewound' | 'relay log dropped' | 'cut back';
+/** `shortened`: cut back, and not all that was acknowledged was there before. */
+export type CopyChange = 'moved-aside' | 'rewound' | 'relay log dropped' | 'cut back' | 'shortened';
 
 /** What the checks want to know of the servers. */
 export interface ServerObserver {
@@ -28,6 +29,8 @@ export interface ServerObserver {
   onReceiver(server: SimServer): void;
   /** A copy was replaced or cut back. */
   onCopyChanged(server: SimServer, how: CopyChange): void;
+  /** Whether this server holds everything that was acknowledged. */
+  holdsAll(server: SimServer): boolean;
 }
 
 /** What every server shares. */
