@@ -42,7 +42,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
       },
     ],
     hunt: {
-      withinSeeds: 100,
+      withinSeeds: 200,
       flavour: 'mariadb',
       faults: ['isolate', 'cut-store', 'freeze-host', 'at-command', 'kill-database', 'reinit'],
     },
