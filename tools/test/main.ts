@@ -29,11 +29,13 @@ const testServers = [
 
 const usage = `Usage: npm test [-- [FILTER…] [options]]
 
-Runs the checks, then every test file whose name contains one of the filters (all without a filter).
+Runs the checks, then every test file whose name contains one of the filters. Without a filter: all but the long ones
+(*.long.real.test.ts: older and newer versions, sizes, damage), which \`npm run test:long\` runs.
 Checks are named check/types, check/imports, …; files core/lsn.test.ts, store/etcd.real.test.ts, ….
 
   --jobs N         test files with real servers at once (default: number of cores, at most 4)
   --timeout-s N    seconds that one file may take (default: 600)
+  --long           the long files alone, without the checks
   --list           print the names and stop
 Exit codes: 0 all passed; 1 something failed; 2 wrong usage; 130 interrupted.
 `;
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
     options: {
       jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
       'timeout-s': { type: 'string', default: '600' },
+      long: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
     },
@@ -69,8 +72,11 @@ async function main(): Promise<number> {
   }
   const isWanted = ({ name }: { readonly name: string }): boolean =>
     positionals.length === 0 || positionals.some((filter) => name.includes(filter));
-  const files = findTestFiles(root).filter(isWanted);
-  const wantedChecks = checks.filter(isWanted);
+  const hasFilter = positionals.length > 0;
+  const files = findTestFiles(root).filter(
+    (file) => isWanted(file) && (values.long ? file.isLong : hasFilter || !file.isLong),
+  );
+  const wantedChecks = values.long ? [] : checks.filter(isWanted);
   if (values.list || files.length + wantedChecks.length === 0) {
     const names = [...wantedChecks, ...files].map(({ name }) => name);
     process.stdout.write(
@@ -105,8 +111,10 @@ async function runAll(
     files.filter((file) => file.group === group).map((file) => () => runTestFile(file, options));
   const checkTasks = wantedChecks.map((check) => () => runCheck(check, display));
   outcomes.push(...(await runTasks(checkTasks, 1, options)));
-  outcomes.push(...(await runTasks(inGroup('value'), availableParallelism(), options)));
-  const beside = await runTasks(inGroup('real'), jobs, options);
+  const inTurn = [inGroup('value'), inGroup('real')] as const;
+  // The next group begins on a core that is free while the last file of the one before still runs on another.
+  const [ofValues, beside] = await runInTurn(inTurn, [availableParallelism(), jobs], options);
+  outcomes.push(...ofValues);
   outcomes.push(...(await runTasks(inGroup('alone'), 1, options)));
   outcomes.push(...(await againAlone(files, beside, options)));
   display.close();
@@ -114,13 +122,26 @@ async function runAll(
   return summarise(outcomes, interruption.signal.aborted, performance.now() - startedMs);
 }
 
-async function runTasks(tasks: readonly Task[], jobs: number, { signal }: Options): Promise<Outcome[]> {
-  const queue = [...tasks];
-  const outcomes: Outcome[] = [];
-  const worker = async (): Promise<void> => {
-    for (let task = queue.shift(); task && !signal.aborted; task = queue.shift()) outcomes.push(await task());
+async function runTasks(tasks: readonly Task[], jobs: number, options: Options): Promise<Outcome[]> {
+  return (await runInTurn([tasks, []], [jobs, 0], options))[0];
+}
+
+/** Each worker takes tasks of the second group once none of the first is left; `jobs` bounds how many take of each. */
+async function runInTurn(
+  groups: readonly [readonly Task[], readonly Task[]],
+  jobs: readonly [number, number],
+  { signal }: Options,
+): Promise<[Outcome[], Outcome[]]> {
+  const outcomes: [Outcome[], Outcome[]] = [[], []];
+  const queues: readonly [Task[], Task[]] = [[...groups[0]], [...groups[1]]];
+  const worker = async (index: number): Promise<void> => {
+    for (const group of [0, 1] as const) {
+      if (index >= jobs[group]) continue;
+      const queue = queues[group];
+      for (let task = queue.shift(); task && !signal.aborted; task = queue.shift()) outcomes[group].push(await task());
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, worker));
+  await Promise.all(Array.from({ length: Math.max(...jobs) }, (_, index) => worker(index)));
   return outcomes;
 }
 
