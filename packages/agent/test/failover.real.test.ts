@@ -100,7 +100,9 @@ describe('three nodes', { timeout: 240_000 }, () => {
     assert.equal(response.status, 200, await response.text());
     await eventually('a write', write);
     const leader = await cluster.ready(old, 2);
-    assert.equal(leader.name, to.name);
+    // Whoever else leads has a reason, which the history tells.
+    const history = await (await fetch(`${leader.apiUrl}/understudy/history`)).text();
+    assert.equal(leader.name, to.name, history);
     await allIsThere(leader);
   }
 
