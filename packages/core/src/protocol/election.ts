@@ -287,8 +287,12 @@ function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
     return { place, first, handoverMs: turn.config.switchoverTimeoutMs / 2 };
   }
   if (wanted === null || !mayStillReport(turn, proof, wanted, candidates)) return { place, first, handoverMs: 0 };
-  return { place, first: wanted, handoverMs: 2 * turn.config.electionStaggerMs };
+  const isNew = freshPeer(turn, wanted) === null;
+  return { place, first: wanted, handoverMs: (isNew ? NEW_AGENT_STAGGERS : 2) * turn.config.electionStaggerMs };
 }
+
+/** How many head starts an agent gets that was just started: it connects to everybody while its process still warms up. */
+const NEW_AGENT_STAGGERS = 5;
 
 /** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */
 function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidates: readonly Candidate[]): boolean {
