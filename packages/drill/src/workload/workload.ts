@@ -56,7 +56,8 @@ export class Workload {
         return node === null ? null : (targets.get(node) ?? null);
       };
       const { everyMs, deadlineMs, nextId } = options;
-      return new Writer({ database, writer, kind: 'network', everyMs, deadlineMs, locate, nextId, onOp });
+      const primary = (): string | null => this.locator.primary();
+      return new Writer({ database, writer, kind: 'network', everyMs, deadlineMs, locate, primary, nextId, onOp });
     });
     const resident = local.map((target, index) => {
       const locate = async (): Promise<Target | null> => (this.#takesWrites(target.node) ? target : null);
@@ -69,6 +70,7 @@ export class Workload {
         everyMs: localWriterEveryMs,
         deadlineMs: localDeadlineMs,
         locate,
+        primary: () => target.node,
         nextId,
         onOp,
       });

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database.ts';
 import type { Session, Target } from '../database/session.ts';
 import { nowMs } from '../time.ts';
+import { Login } from './login.ts';
 import type { Op } from './op.ts';
 
 export interface WriterOptions {
@@ -14,16 +15,16 @@ export interface WriterOptions {
   readonly deadlineMs: number;
   /** Where to connect now; null while nobody takes writes. */
   readonly locate: () => Promise<Target | null>;
+  /** The node that takes writes now, without waiting. */
+  readonly primary: () => string | null;
   readonly nextId: () => number;
   readonly onOp: (op: Op) => void;
 }
 
-const connectTimeoutMs = 400;
-const retryMs = 15;
-
 /** One client: inserts a new id at every arrival, and looks for the primary anew after every error. Never retries an id. */
 export class Writer {
   readonly #options: WriterOptions;
+  readonly #login: Login;
   #session: Session | null = null;
   #isStopped = false;
   #loop: Promise<void> | null = null;
@@ -31,6 +32,7 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#login = new Login(options);
   }
 
   /** Arrivals that found no connection, or the last insert still unanswered. */
@@ -46,6 +48,7 @@ export class Writer {
     this.#isStopped = true;
     await this.#loop;
     this.#session?.destroy();
+    await this.#login.close();
   }
 
   async #run(): Promise<void> {
@@ -81,8 +84,7 @@ export class Writer {
     if (this.#session?.isOpen === true) return this.#session;
     const target = await this.#options.locate();
     if (target === null) return null;
-    this.#session = await this.#options.database.open(target, connectTimeoutMs);
-    if (this.#session === null) await delay(retryMs);
+    this.#session = await this.#login.to(target);
     return this.#session;
   }
 }
