@@ -68,17 +68,17 @@ const table: readonly (readonly [string, boolean, ObservationChange])[] = [
   [
     'its agent says: hangs (the agent itself acts on that)',
     false,
-    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 7999 }) } },
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 4999 }) } },
   ],
   [
     'its agent says: hangs, and could not be stopped',
     true,
-    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 8000 }) } },
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 5000 }) } },
   ],
   [
     'its agent says: hangs, of a server that it does not know',
     true,
-    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'unknown', sinceMs: 8000 }) } },
+    { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'unknown', sinceMs: 5000 }) } },
   ],
   [
     'its agent says: the server refuses me alone, and its stream flows',
@@ -93,7 +93,7 @@ const table: readonly (readonly [string, boolean, ObservationChange])[] = [
     true,
     {
       engine: streaming(9000),
-      peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 8000, refusal: 'closed' }) },
+      peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 5000, refusal: 'closed' }) },
     },
   ],
   [
@@ -185,6 +185,14 @@ test('since when the leader says that it is not open is remembered, and forgotte
   const first = decideOn({ store: promoting, peers: { [n1]: fresh(n1, cut()) } });
   assert.deepEqual(first.memory.leaderNotOpenSince, { epoch: EPOCH_5, since: NOW });
   assert.equal(decideOn({ store: promoting }, first.memory).memory.leaderNotOpenSince, null);
+});
+
+test('an agent that is killing a server that hangs says nothing new: what it said first goes on counting', () => {
+  const report = { peers: { [n1]: fresh(n1, { kind: 'unresponsive', was: 'primary', sinceMs: 4000 }) } };
+  const first = decideOn(report);
+  assert.equal(first.suspects, null);
+  assert.equal(suspects({ ...report, now: ms(NOW + 999) }, first.memory), false);
+  assert.equal(suspects({ ...report, now: ms(NOW + 1000) }, first.memory), true);
 });
 
 // What operators ask for.

@@ -1,5 +1,5 @@
 import { contains, type Position } from '../position/position.ts';
-import type { SystemId } from '../values/brand.ts';
+import { addMs, type SystemId } from '../values/brand.ts';
 import { KEEP_END } from '../values/command.ts';
 import type { Decision, Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
@@ -165,7 +165,10 @@ function remember(turn: LedTurn): Memory {
   const down = leader === obs.self && obs.engine.kind !== 'primary';
   const leaderLive = freshPeer(turn, leader);
   const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
-  const notOpenSince = memory.leaderNotOpenSince?.epoch === epoch ? memory.leaderNotOpenSince.since : obs.now;
+  // An agent that kills a server which does not die says the same all the while: what it said first still counts.
+  const hungMs = leaderLive?.engine.kind === 'unresponsive' ? leaderLive.engine.sinceMs : 0;
+  const firstSeen = addMs(obs.now, -hungMs);
+  const notOpenSince = memory.leaderNotOpenSince?.epoch === epoch ? memory.leaderNotOpenSince.since : firstSeen;
   return {
     ackersGoneSince: gone,
     ackersUnfitSince: unfit,

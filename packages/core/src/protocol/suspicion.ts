@@ -12,8 +12,8 @@ const REFUSED_FOR_MS = 100;
 const PROMOTION_PATIENCE_MS = 15_000;
 /** How long a planned handover may take between the stop and the leader's own seal before the others seal by themselves. */
 const HANDOVER_PATIENCE_MS = 1000;
-/** Its own agent takes 3 s to give up a server that hangs, and the rest to kill it. */
-const HUNG_LEADER_MS = 8000;
+/** Its own agent takes 3 s to give up a server that hangs, and kills it; what is dead by then it says. The rest waits for a disk. */
+const HUNG_LEADER_MS = 5000;
 /** How much longer silence has to last at most before a leader is suspected. */
 const MOST_PATIENCE = 8;
 

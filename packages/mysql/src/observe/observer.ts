@@ -128,7 +128,8 @@ export class Observer {
       const fields = { number: serverErrorOf(error), reason: reasonOf(error) };
       this.#instance.log({ level: 'debug', message: 'a look at the server failed', fields });
     }
-    this.#failingSinceMs ??= nowMs;
+    // One that the probe found hanging, and that is being killed, has hung since then.
+    this.#failingSinceMs ??= nowMs - this.#probe.failingForMs();
     const failingMs = nowMs - this.#failingSinceMs;
     return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : stale(last ?? starting, failingMs);
   }

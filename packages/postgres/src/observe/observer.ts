@@ -130,7 +130,8 @@ export class Observer {
     const last = this.#last?.pid === running.pid ? this.#last.state : null;
     // Until a stop ends, with its own deadline, the server is reported as what it was.
     if (facts.life === 'ending' && last !== null) return last;
-    this.#failingSinceMs ??= nowMs;
+    // One that the probe found hanging, and that is being killed, has hung since then.
+    this.#failingSinceMs ??= nowMs - this.#probe.failingForMs();
     const failingMs = nowMs - this.#failingSinceMs;
     if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs, refusalOf(error));
     return last ?? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };

@@ -117,7 +117,8 @@ export class Probe {
 
   async #check(session: PgSession, proof: 'now' | 'now and then' = 'now and then'): Promise<void> {
     const row = await session.row(
-      'select pg_is_in_recovery() as recovery, case when not pg_is_in_recovery() then pg_current_wal_flush_lsn() end as flushed',
+      `select case when not pg_is_in_recovery() then pg_current_wal_flush_lsn() end as flushed,
+              case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() end as unflushed`,
       timeoutMs,
     );
     const flushed = row.flushed ?? null;
@@ -128,8 +129,8 @@ export class Probe {
     const nowMs = monotonicMs();
     if (this.#write?.lsn !== flushed) {
       this.#write = { lsn: flushed, provenMs: nowMs };
-    } else if (proof === 'now' || nowMs - this.#write.provenMs >= writeEveryMs) {
-      // Idle, or stuck? A message in the log, which no table knows of, must reach the disk within this query's deadline.
+    } else if (proof === 'now' || row.unflushed === 't' || nowMs - this.#write.provenMs >= writeEveryMs) {
+      // Idle, or stuck? What was written since the last look and is not on the disk yet makes it urgent. A message in the log, which no table knows of, must reach the disk within this query's deadline.
       await writeAndFlush(session, this.#instance.expected.major, 'probe', timeoutMs);
       this.#write = { lsn: flushed, provenMs: monotonicMs() };
     }
