@@ -1,3 +1,4 @@
+import { isSqlState } from '@understudy/engine/host';
 import pg from 'pg';
 import { codeOf } from '../errors.ts';
 import { type Login, loginRefused } from './login.ts';
@@ -15,7 +16,7 @@ export const postgresDriver: Driver = {
   },
   connect: openSession,
   // Class 57P: the server ended the session, which may come after the commit record.
-  isRefusal: (error) => /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && !(codeOf(error) ?? '').startsWith('57P'),
+  isRefusal: (error) => isSqlState(codeOf(error)) && codeOf(error)?.startsWith('57P') === false,
 };
 
 async function openSession(host: Host, login: Login, timeoutMs: number): Promise<Session> {

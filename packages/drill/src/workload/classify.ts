@@ -1,3 +1,4 @@
+import { isSqlState } from '@understudy/engine/host';
 import type { DriverError } from '../database/session.ts';
 import type { Outcome } from './op.ts';
 
@@ -22,8 +23,7 @@ export function isUnreplicated(notice: ServerNotice): boolean {
  * commit record (an administrator's shutdown during the wait for replicas does), and a lost connection proves nothing at all.
  */
 export function outcomeOfError(error: DriverError): Outcome {
-  const isFromServer = error.code !== null && /^[0-9A-Z]{5}$/.test(error.code);
-  return isFromServer && error.severity === 'ERROR' ? 'fail' : 'info';
+  return isSqlState(error.code) && error.severity === 'ERROR' ? 'fail' : 'info';
 }
 
 /** What an acknowledged insert counts as, with the notices that came before its acknowledgement. */

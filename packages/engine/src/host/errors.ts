@@ -3,3 +3,11 @@ export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/**
+ * Whether a code is an SQLSTATE, so that it is the server that spoke: five digits or capital letters, a digit among them. `EPIPE` and
+ * `EPERM` of the system have five letters too.
+ */
+export function isSqlState(code: string | null | undefined): code is string {
+  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
+}

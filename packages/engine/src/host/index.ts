@@ -15,7 +15,7 @@ export {
   siblings,
   stamp,
 } from './aside.ts';
-export { codeOf } from './errors.ts';
+export { codeOf, isSqlState } from './errors.ts';
 export { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from './files.ts';
 export { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from './incomplete.ts';
 export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts';

@@ -7,6 +7,8 @@ const everyMs = 2000;
 const retryMs = 400;
 const timeoutMs = 1200;
 
+const CANNOT_MAKE_THREAD = 1135;
+
 type Parts = Pick<Instance, 'sql' | 'process' | 'facts'>;
 
 /**
@@ -65,8 +67,9 @@ export class Probe {
     try {
       await sql.fresh(timeoutMs, (session) => this.#check(session, facts.role));
     } catch (error) {
-      // A server that answers with a refusal (too many connections) is alive.
-      if (serverErrorOf(error) === undefined) {
+      const number = serverErrorOf(error);
+      // A server that answers with a refusal (too many connections) is alive; one that can make no thread serves nobody new.
+      if (number === undefined || number === CANNOT_MAKE_THREAD) {
         this.#failing = { sinceMs: this.#failing?.sinceMs ?? startMs, times: (this.#failing?.times ?? 0) + 1 };
         return 'failing';
       }

@@ -1,5 +1,5 @@
 import { EngineError } from '@understudy/engine';
-import { codeOf, withDeadline } from '@understudy/engine/host';
+import { codeOf, isSqlState, withDeadline } from '@understudy/engine/host';
 import pg from 'pg';
 import { reasonOf } from '../errors.ts';
 import { wideSocket } from './wide-socket.ts';
@@ -119,7 +119,7 @@ export class PgSession {
     } catch (error) {
       if (error instanceof EngineError) throw error;
       const code = codeOf(error);
-      const kind = code?.length === 5 && !code.startsWith('57P') ? 'ENGINE_INTERNAL' : 'ENGINE_UNREACHABLE';
+      const kind = isSqlState(code) && !code.startsWith('57P') ? 'ENGINE_INTERNAL' : 'ENGINE_UNREACHABLE';
       throw new EngineError(kind, `${this.#target.host}: ${reasonOf(error)}`, 'unknown', { cause: error });
     }
   }
@@ -161,5 +161,5 @@ function connectError(target: SessionTarget, error: unknown): EngineError {
 /** The SQLSTATE with which a server refused a connection or a statement; undefined when it did not answer at all. */
 export function sqlStateOf(error: unknown): string | undefined {
   const direct = codeOf(error instanceof EngineError ? error.cause : error);
-  return direct?.length === 5 && /^[0-9A-Z]{5}$/.test(direct) ? direct : undefined;
+  return isSqlState(direct) ? direct : undefined;
 }
