@@ -20,6 +20,7 @@ export { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from './
 export { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from './incomplete.ts';
 export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts';
 export { KeptFolders } from './kept.ts';
+export { isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { linksIn, realDataDir } from './place.ts';
 export { StartCount } from './starts.ts';
