@@ -35,7 +35,18 @@ export const mysqlOptionsSchema = z.strictObject({
   runAs: z.strictObject({ uid: z.int().min(1), gid: z.int().min(0) }).nullable(),
   secrets: z.strictObject({ admin: secret, replication: secret, clone: secret, monitor: secret }),
   /** Files of one authority's certificate and this node's own certificate and key; null: no TLS between nodes. */
-  tls: z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath }).nullable().default(null),
+  tls: z
+    .strictObject({
+      ca: absolutePath,
+      cert: absolutePath,
+      key: absolutePath,
+      /** `full`: a certificate must name the address by which a member is reached. `ca`: any certificate of the authority does. */
+      verify: z.enum(['ca', 'full']).default('full'),
+    })
+    .nullable()
+    .default(null),
+  /** Where, without TLS, a password may go out encrypted with a key that the other end names itself. */
+  plain: z.enum(['loopback', 'anywhere']).default('loopback'),
   /** The user's own configuration file; it is read before ours. */
   userConfig: absolutePath.nullable().default(null),
   /** Server variables of this node; those of the cluster win over them, protected ones over both. */

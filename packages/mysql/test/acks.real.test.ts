@@ -134,7 +134,7 @@ async function waiting(node: ConformanceNode, { figures }: Words): Promise<numbe
       at: { kind: 'socket', path: join(nodeOf(node).input.runDir, 'mysql.sock') },
       user: 'us_admin',
       password: testSecrets.admin,
-      ca: null,
+      tls: null,
     },
     5000,
   );

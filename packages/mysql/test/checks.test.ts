@@ -14,7 +14,7 @@ const channel: Channel = {
   port: 3306,
   user: 'us_copy',
   sourceUuid: '',
-  tls: 'off',
+  security: 'key',
   receiver: 'running',
   receiverError: null,
   applier: 'running',

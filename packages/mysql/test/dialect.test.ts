@@ -15,9 +15,10 @@ const target = {
   user: 'us_copy',
   password: "a'b",
   tls: null,
+  security: 'key',
   delayS: 0,
   isNew: true,
-};
+} as const;
 
 describe('dialect', () => {
   it('is chosen by what the server has', () => {
@@ -48,10 +49,10 @@ describe('dialect', () => {
   it('points a channel with the login in it', () => {
     const dialect = dialectOf(mariadb, '11.8.6');
     const tls = { ca: '/r/ca.pem', cert: '/r/cert.pem', key: '/r/key.pem' };
-    const statement = changeStatement(dialect, { ...target, tls });
+    const statement = changeStatement(dialect, { ...target, tls, security: 'full' });
     assert.match(changeStatement(dialect, { ...target, delayS: 60, isNew: false }), /MASTER_DELAY = 60/);
     assert.match(statement, /MASTER_USER = 'us_copy', MASTER_PASSWORD = 'a''b', MASTER_USE_GTID = slave_pos$/);
-    assert.match(statement, /MASTER_SSL = 1, .*MASTER_SSL_CA = '\/r\/ca\.pem'/);
+    assert.match(statement, /MASTER_SSL = 1, MASTER_SSL_VERIFY_SERVER_CERT = 1, .*MASTER_SSL_CA = '\/r\/ca\.pem'/);
     assert.equal(startReceiver(dialect, 'us_copy', "a'b"), 'START SLAVE IO_THREAD');
   });
 });
@@ -71,6 +72,8 @@ describe('other versions, by their manuals', () => {
     Replicate_Do_DB: '',
     Last_Errno: '0',
     Source_SSL_Allowed: 'No',
+    Source_SSL_Verify_Server_Cert: 'No',
+    Get_Source_public_key: '1',
     Last_IO_Errno: '0',
     Last_SQL_Errno: '0',
     Source_UUID: '73F86016-978B-11EE-ADE5-8D2A2A562FEB',
@@ -84,8 +87,16 @@ describe('other versions, by their manuals', () => {
     for (const version of ['8.0.45', '8.4.7', '9.7.4']) {
       const channel = channelOf(replicaStatus, dialectOf(newMysql, version).columns);
       assert.deepEqual(
-        [channel.host, channel.port, channel.user, channel.receiver, channel.applier, channel.usesGtids, channel.tls],
-        ['127.0.0.1', 13000, 'repl', 'running', 'running', 'yes', 'off'],
+        [
+          channel.host,
+          channel.port,
+          channel.user,
+          channel.receiver,
+          channel.applier,
+          channel.usesGtids,
+          channel.security,
+        ],
+        ['127.0.0.1', 13000, 'repl', 'running', 'running', 'yes', 'key'],
       );
       assert.equal(channel.sourceUuid, '73f86016-978b-11ee-ade5-8d2a2a562feb');
       assert.equal(channel.received, '73f86016-978b-11ee-ade5-8d2a2a562feb:1-3');

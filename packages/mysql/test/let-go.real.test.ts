@@ -93,5 +93,5 @@ async function thaw(node: ConformanceNode): Promise<void> {
 
 function admin(node: ConformanceNode): Promise<ServerSession> {
   const at = { kind: 'socket', path: join(nodeOf(node).input.runDir, 'mysql.sock') } as const;
-  return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, ca: null }, 2000);
+  return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, tls: null }, 2000);
 }

@@ -71,7 +71,7 @@ for (const server of await testServers(testServerNames)) {
         await stage.until(node, 'stopped');
         await stage.startFenced(node);
         const at = { kind: 'socket', path: join(node.input.runDir, 'mysql.sock') } as const;
-        const login = { at, user: 'us_admin', password: testSecrets.admin, ca: null };
+        const login = { at, user: 'us_admin', password: testSecrets.admin, tls: null };
         const session = await ServerSession.open(login, 2000);
         const big = 12_345_678_901_234_567_890n;
         assert.deepEqual(await session.query("select ? as a, ? as b, 'x' as c", [big, null]), [

@@ -242,7 +242,7 @@ async function follow(stage: Stage, node: ConformanceNode, leader: ConformanceNo
 function admin(node: ConformanceNode): Promise<ServerSession> {
   const path = join(nodeOf(node).input.runDir, 'mysql.sock');
   const at = { kind: 'socket', path } as const;
-  return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, ca: null }, 2000);
+  return ServerSession.open({ at, user: 'us_admin', password: testSecrets.admin, tls: null }, 2000);
 }
 
 /** The id of the thread that receives, or tries to. */

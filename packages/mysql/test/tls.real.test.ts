@@ -19,6 +19,8 @@ async function makeCertificates(t: TestContext): Promise<{ ca: string; cert: str
   return { ca: authority.files.cert, ...files };
 }
 
+const trusting = async (ca: string) => ({ ca: await readFile(ca, 'utf8'), own: null, verify: 'full' }) as const;
+
 for (const server of await testServers(testServerNames)) {
   describe(`${server.flavour} ${server.version}: TLS between members`, () => {
     it('copies, follows and acknowledges over encrypted connections, and lets nobody in without', async (t) => {
@@ -29,13 +31,13 @@ for (const server of await testServers(testServerNames)) {
         assert.equal(await (await stage.connect(leader)).write(1), 'acknowledged');
         const at = { kind: 'tcp', host: leader.host, port: leader.port } as const;
         const login = { at, user: 'us_clone', password: testSecrets.clone };
-        const session = await ServerSession.open({ ...login, ca: await readFile(tls.ca, 'utf8') }, 5000);
+        const session = await ServerSession.open({ ...login, tls: await trusting(tls.ca) }, 5000);
         const [row] = await session.query("show session status like 'Ssl_cipher'");
         assert.notEqual(row?.Value, '');
         await session.end();
-        const plain = ServerSession.open({ ...login, ca: null }, 5000);
+        const plain = ServerSession.open({ ...login, tls: null }, 5000);
         await assert.rejects(plain, /Access denied/);
-        const stranger = ServerSession.open({ ...login, ca: await readFile(foreign.ca, 'utf8') }, 5000);
+        const stranger = ServerSession.open({ ...login, tls: await trusting(foreign.ca) }, 5000);
         await assert.rejects(stranger, /certificate|signature/i);
       } finally {
         await stage.close();

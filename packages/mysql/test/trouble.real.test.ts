@@ -224,7 +224,7 @@ async function setFilter(node: ConformanceNode, flavour: 'mysql' | 'mariadb'): P
 
 function asAdmin<T>(node: ConformanceNode, work: (session: ServerSession) => Promise<T>): Promise<T> {
   const path = join(nodeOf(node).input.runDir, 'mysql.sock');
-  const login = { at: { kind: 'socket', path }, user: 'us_admin', password: testSecrets.admin, ca: null } as const;
+  const login = { at: { kind: 'socket', path }, user: 'us_admin', password: testSecrets.admin, tls: null } as const;
   return ServerSession.open(login, 2000).then(async (session) => {
     try {
       return await work(session);

@@ -14,6 +14,7 @@ import {
   type LogPosition,
   parsePosition,
 } from '../src/offset/position.ts';
+import { clientFile } from '../src/offset/setup.ts';
 import { stepsToGtid } from '../src/offset/to-gtid.ts';
 
 const position: fc.Arbitrary<LogPosition> = fc.record({
@@ -177,6 +178,7 @@ test('who logs in where: addresses and option files, and no password where every
       port: 3307,
       user: 'root',
       password: '',
+      plain: 'loopback',
     },
   );
   assert.equal(parseLogin('mysql://root@h', { MYSQL_PWD: 'x' }, () => '').password, 'x');
@@ -191,8 +193,21 @@ test('who logs in where: addresses and option files, and no password where every
   assert.deepEqual(parseOptionFile(file), { host: 'db2', port: '3310', user: 'us er', password: 'a#b' });
   assert.deepEqual(
     parseLogin('/etc/x.cnf', {}, () => file),
-    { host: 'db2', port: 3310, user: 'us er', password: 'a#b' },
+    { host: 'db2', port: 3310, user: 'us er', password: 'a#b', plain: 'loopback' },
   );
+});
+
+test('names of hosts are checked where there is TLS, and a key is asked for only here, unless the option file says otherwise', () => {
+  const file = (...lines: string[]) => parseLogin('/x', {}, () => ['[client]', 'host=10.0.0.1', ...lines].join('\n'));
+  const checked = file('ssl-ca=/ca.pem');
+  assert.deepEqual(checked.ca, { file: '/ca.pem', verify: 'full' });
+  assert.equal(file('ssl_ca=/ca.pem', 'ssl-mode=VERIFY_CA').ca?.verify, 'ca');
+  assert.equal(file('ssl-ca=/ca.pem', 'ssl-verify-server-cert=0').ca?.verify, 'ca');
+  assert.match(clientFile('mysql', checked), /ssl-mode=VERIFY_IDENTITY\nssl-ca="\/ca\.pem"/);
+  assert.match(clientFile('mariadb', checked), /ssl-ca="\/ca\.pem"\nssl-verify-server-cert=1/);
+  assert.doesNotMatch(clientFile('mysql', file()), /get-server-public-key/);
+  assert.match(clientFile('mysql', file('skip-ssl')), /ssl-mode=DISABLED\nget-server-public-key/);
+  assert.match(clientFile('mysql', parseLogin('mysql://root@127.0.0.1', {}, String)), /get-server-public-key/);
 });
 
 test('the way to GTIDs is said for each product', () => {

@@ -130,13 +130,13 @@ async function pour(
 ): Promise<void> {
   const { programs, paths, options, owner } = instance;
   const [dumpFile, clientFile] = [join(paths.runDir, 'clone.dump.cnf'), join(paths.runDir, 'clone.client.cnf')];
-  const ca = options.tls === null ? null : paths.tls.ca;
+  const tls = options.tls === null ? null : { ca: paths.tls.ca, verify: options.tls.verify };
   const { clone: password, admin } = options.secrets;
   const at = { host: from.host, port: String(from.port), protocol: 'tcp' };
   try {
     // The dump program runs as the server's user, and this server may never have been started.
     await instance.config.copyCertificates();
-    await replaceFile(dumpFile, renderClientConfig({ ...at, user: accounts.clone, password }, ca), owner);
+    await replaceFile(dumpFile, renderClientConfig({ ...at, user: accounts.clone, password }, tls), owner);
     const local = { socket: server.socket, user: accounts.admin, password: admin };
     await replaceFile(clientFile, renderClientConfig(local, null), owner);
     // The last two: where the copy is in the history, as a statement that the client carries out.

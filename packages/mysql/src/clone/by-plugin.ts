@@ -60,6 +60,9 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
   }, progressEveryMs);
   try {
     await makeFolder(work, instance.owner);
+    // The plugin runs as the server's user, and this server may never have been started.
+    await makeFolder(instance.paths.runDir, instance.owner);
+    await instance.config.copyCertificates();
     await copyFolder(
       await ensureTemplate(instance.programs, instance.options, signal, made),
       base,
@@ -72,6 +75,7 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
       ...quickStart,
       ...Object.entries(made),
       ...alike,
+      ...tlsSettings(instance),
       // Nobody asks it anything.
       ['loose_mysqlx_socket', join(work, 'x.sock')],
     ];
@@ -84,6 +88,17 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
     clearInterval(measure);
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The plugin checks the certificate of its source only when it is given an authority, and shows ours where it is asked for one. */
+function tlsSettings({ options, paths }: CopyHost): Settings {
+  if (options.tls === null) return [];
+  const { ca, cert, key } = paths.tls;
+  return [
+    ['loose_clone_ssl_ca', ca],
+    ['loose_clone_ssl_cert', cert],
+    ['loose_clone_ssl_key', key],
+  ];
 }
 
 async function cloneInto(

@@ -81,7 +81,7 @@ export async function withTemporaryServer<T>(
 }
 
 async function firstSession(server: ServerProcess, password: string, path: string, signal: AbortSignal) {
-  const target = { at: { kind: 'socket', path }, user: accounts.admin, password, ca: null } as const;
+  const target = { at: { kind: 'socket', path }, user: accounts.admin, password, tls: null } as const;
   const session = await pollUntil(
     async () => {
       if (server.running === null) {

@@ -1,6 +1,7 @@
 import type { Member } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
 import { quoteLiteral } from '../names.ts';
+import type { ChannelSecurity } from '../observe/channel.ts';
 
 /** An idle stream shows life this often; suspicion needs it well below its own limit. Every `CHANGE … TO` that does not name it sets it back. */
 const heartbeatSeconds = '0.3';
@@ -14,6 +15,8 @@ export interface ChannelTarget {
   readonly password: string;
   /** Files of our authority's certificate and of our own certificate and key; null: not encrypted. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** `key`: whoever answers names the key that the password is encrypted with, and can read it. */
+  readonly security: ChannelSecurity;
   /** How much later the applier applies. */
   readonly delayS: number;
   /** Whether there was no channel before. */
@@ -28,7 +31,7 @@ export function changeStatement(dialect: Dialect, target: ChannelTarget): string
     `${prefix}_PORT = ${target.leader.port}`,
     `${prefix}_HEARTBEAT_PERIOD = ${heartbeatSeconds}`,
     `${prefix}_CONNECT_RETRY = ${retrySeconds}`,
-    ...tlsOptions(dialect, target.tls),
+    ...tlsOptions(dialect, target),
   ];
   // MySQL changes it only while its applier is stopped: see `delayStatement`.
   if (target.isNew || dialect.gtids === 'domains') options.push(`${prefix}_DELAY = ${target.delayS}`);
@@ -36,8 +39,7 @@ export function changeStatement(dialect: Dialect, target: ChannelTarget): string
     options.push(`${prefix}_RETRY_COUNT = ${retriesMax}`);
     // Only while nothing runs; as it stays so, it is needed once.
     if (target.isNew) options.push(`${prefix}_AUTO_POSITION = 1`);
-    // A password over an unencrypted connection is encrypted with the server's key.
-    options.push(`GET_${prefix}_PUBLIC_KEY = ${target.tls === null ? 1 : 0}`);
+    options.push(`GET_${prefix}_PUBLIC_KEY = ${target.security === 'key' ? 1 : 0}`);
   } else {
     const { user, password } = target;
     options.push(`${prefix}_USER = ${quoteLiteral(user)}`, `${prefix}_PASSWORD = ${quoteLiteral(password)}`);
@@ -46,9 +48,9 @@ export function changeStatement(dialect: Dialect, target: ChannelTarget): string
   return `${statement} ${options.join(', ')}`;
 }
 
-function tlsOptions({ change: { prefix } }: Dialect, tls: ChannelTarget['tls']): readonly string[] {
-  // Certificates name no host that could be checked: the authority is the cluster's own.
-  const verify = `${prefix}_SSL_VERIFY_SERVER_CERT = 0`;
+function tlsOptions({ change: { prefix } }: Dialect, { tls, security }: ChannelTarget): readonly string[] {
+  // MariaDB goes on without TLS, where the source offers none, unless the name is checked.
+  const verify = `${prefix}_SSL_VERIFY_SERVER_CERT = ${security === 'full' ? 1 : 0}`;
   if (tls === null) return [`${prefix}_SSL = 0`, verify];
   const files = [
     ['CA', tls.ca],

@@ -1,17 +1,19 @@
 import type { Member, MemberId } from '@understudy/core';
 import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import { isLoopback } from '@understudy/engine/host';
 import { keepAccounts } from '../accounts.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
-import { type Channel, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
+import { type Channel, type ChannelSecurity, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
 import { pauseAdvice } from '../observe/outside.ts';
 import { readPosition } from '../observe/position.ts';
 import { isTurnedAway } from '../observe/receiver.ts';
 import type { Upstream } from '../observe/upstream.ts';
+import type { MysqlOptions } from '../options.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
@@ -148,11 +150,16 @@ async function upstreamIs(instance: Instance, running: RunningServer, wanted: Up
     await instance.upstream.set(running, wanted);
 }
 
+/** Beyond this machine the other end is asked for a key only where the configuration says so: it could be anybody's. */
+function securityTo({ host }: Member, { tls, plain }: MysqlOptions, { credentials }: Dialect): ChannelSecurity {
+  if (tls !== null) return tls.verify;
+  return credentials === 'start' && (plain === 'anywhere' || isLoopback(host)) ? 'key' : 'plain';
+}
+
 function isSource(channel: Channel, { leader, delayS }: Target, { options, dialect }: Instance): boolean {
-  const tls = options.tls === null ? 'off' : 'on';
   const isThere = channel.host === leader.host && channel.port === leader.port;
   const isLate = dialect.gtids === 'sets' || channel.delayS === delayS;
-  return isThere && isLate && channel.tls === tls && channel.usesGtids === 'yes';
+  return isThere && isLate && channel.security === securityTo(leader, options, dialect) && channel.usesGtids === 'yes';
 }
 
 /** Whether the channel leads to the target already; where the login is part of it, as the right user. */
@@ -197,9 +204,10 @@ async function configure(
   }
   const { replication: password } = instance.options.secrets;
   const tls = instance.options.tls === null ? null : instance.paths.tls;
+  const security = securityTo(target.leader, instance.options, dialect);
   if (dialect.gtids === 'domains') await adoptOwnPosition(session);
   const isNew = channel === null;
-  await session.query(changeStatement(dialect, { ...target, password, tls, isNew }), [], queryTimeoutMs);
+  await session.query(changeStatement(dialect, { ...target, password, tls, security, isNew }), [], queryTimeoutMs);
   if (isLate) return;
   const after = await readPosition(instance, session);
   const [held, holds] = [before.position, after.position ?? after.applied];

@@ -68,17 +68,20 @@ export function parametersOf(text: string): Parameters {
 /**
  * The configuration file of a client program: its password must not be among its arguments, which everybody can read.
  *
- * @param ca file of the authority that must have signed the server's certificate; null: not encrypted.
+ * @param tls file of the authority that must have signed the server's certificate, and whether that must name the server; null: not
+ *   encrypted. Without the name MariaDB's programs go on with a server that offers no TLS: they have no option that demands it alone.
  */
 export function renderClientConfig(
   settings: Readonly<Record<string, string>>,
-  ca: string | null,
+  tls: { readonly ca: string; readonly verify: 'ca' | 'full' } | null,
   group: 'client' | 'mariadb-backup' = 'client',
 ): string {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteValue(value)}`);
-  // Certificates name no hosts that could be checked; the authority is the cluster's own.
-  const tls = ca === null ? ['skip-ssl'] : [`ssl-ca = ${quoteValue(ca)}`, 'ssl-verify-server-cert = 0'];
-  return [`[${group}]`, ...lines, ...tls, ''].join('\n');
+  const encryption =
+    tls === null
+      ? ['skip-ssl']
+      : [`ssl-ca = ${quoteValue(tls.ca)}`, `ssl-verify-server-cert = ${tls.verify === 'full' ? 1 : 0}`];
+  return [`[${group}]`, ...lines, ...encryption, ''].join('\n');
 }
 
 const units: Readonly<Record<string, bigint>> = { '': 1n, k: 1n << 10n, m: 1n << 20n, g: 1n << 30n, t: 1n << 40n };

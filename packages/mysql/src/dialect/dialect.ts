@@ -9,8 +9,6 @@ export interface ChannelColumns {
   readonly io: string;
   readonly sql: string;
   readonly readPos: string;
-  readonly sslAllowed: string;
-  readonly sslCa: string;
   readonly sqlState: string;
 }
 
@@ -116,8 +114,6 @@ const newColumns: ChannelColumns = {
   io: 'Replica_IO_Running',
   sql: 'Replica_SQL_Running',
   readPos: 'Read_Source_Log_Pos',
-  sslAllowed: 'Source_SSL_Allowed',
-  sslCa: 'Source_SSL_CA_File',
   sqlState: 'Replica_SQL_Running_State',
 };
 
@@ -128,8 +124,6 @@ const oldColumns: ChannelColumns = {
   io: 'Slave_IO_Running',
   sql: 'Slave_SQL_Running',
   readPos: 'Read_Master_Log_Pos',
-  sslAllowed: 'Master_SSL_Allowed',
-  sslCa: 'Master_SSL_CA_File',
   sqlState: 'Slave_SQL_Running_State',
 };
 

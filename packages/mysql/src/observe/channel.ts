@@ -7,6 +7,12 @@ export interface ThreadError {
   readonly text: string;
 }
 
+/**
+ * Without TLS (`key`: the source is asked for the key that a password is encrypted with), or with it: the authority has signed the source's
+ * certificate (`ca`), which names its address as well (`full`).
+ */
+export type ChannelSecurity = 'plain' | 'key' | 'ca' | 'full';
+
 /** The channel by which a server receives and applies, as it describes it. */
 export interface Channel {
   readonly host: string;
@@ -14,7 +20,7 @@ export interface Channel {
   readonly user: string;
   /** UUID of the server that it receives from, in lower case; empty before the first connection, and on MariaDB, which has none. */
   readonly sourceUuid: string;
-  readonly tls: 'on' | 'off';
+  readonly security: ChannelSecurity;
   readonly receiver: 'running' | 'connecting' | 'stopped';
   readonly receiverError: ThreadError | null;
   readonly applier: 'running' | 'stopped';
@@ -93,6 +99,12 @@ export async function readChannel(
   return (await readChannels(session, dialect, deadlineMs)).own;
 }
 
+function securityOf(at: (name: string) => string): ChannelSecurity {
+  const either = (name: string): string => at(`Source_${name}`) || at(`Master_${name}`);
+  if (either('SSL_Allowed') === 'Yes') return either('SSL_Verify_Server_Cert') === 'Yes' ? 'full' : 'ca';
+  return (at('Get_Source_public_key') || at('Get_master_public_key')) === '1' ? 'key' : 'plain';
+}
+
 /** What one row of the status says. Names that were never changed have one spelling only. */
 export function channelOf(row: Row, columns: ChannelColumns): Channel {
   const at = (name: string): string => row[name] ?? '';
@@ -103,7 +115,7 @@ export function channelOf(row: Row, columns: ChannelColumns): Channel {
     port: Number(at(columns.port)),
     user: at(columns.user),
     sourceUuid: (row.Source_UUID ?? row.Master_UUID ?? '').toLowerCase(),
-    tls: at(columns.sslAllowed) === 'Yes' ? 'on' : 'off',
+    security: securityOf(at),
     receiver: io === 'Yes' ? 'running' : io === 'Connecting' || io === 'Preparing' ? 'connecting' : 'stopped',
     receiverError: errorOf(row, 'IO'),
     applier: at(columns.sql) === 'Yes' ? 'running' : 'stopped',

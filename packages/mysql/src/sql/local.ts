@@ -5,6 +5,7 @@ import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { Seam } from '../seam.ts';
+import type { SessionTls } from './encryption.ts';
 import { ServerSession, type SessionTarget } from './session.ts';
 
 /** A handover has three connections at a time, and the probe has one. They are also what is left when clients have filled the server. */
@@ -24,7 +25,7 @@ export class LocalSql {
       at: { kind: 'socket', path: paths.socket },
       user: accounts.admin,
       password: options.secrets.admin,
-      ca: null,
+      tls: null,
       seam,
     };
   }
@@ -117,19 +118,28 @@ export class LocalSql {
 /**
  * Connects to another member's server with one of the cluster's accounts.
  *
- * @throws EngineError `ENGINE_UNREACHABLE`, `ENGINE_LOGIN_FAILED`, `ENGINE_DATA_REFUSED` when our authority's file cannot be read.
+ * @throws EngineError `ENGINE_UNREACHABLE`, `ENGINE_LOGIN_FAILED`, `ENGINE_DATA_REFUSED` when a file of `tls` cannot be read.
  */
 export async function openMember(
-  { secrets, tls }: Pick<MysqlOptions, 'secrets' | 'tls'>,
+  { secrets, tls, plain }: Pick<MysqlOptions, 'secrets' | 'tls' | 'plain'>,
   member: Pick<Member, 'host' | 'port'>,
   account: 'clone' | 'monitor',
   timeoutMs: number,
 ): Promise<ServerSession> {
   const at = { kind: 'tcp', host: member.host, port: member.port } as const;
-  const ca = tls === null ? null : await readFile(tls.ca, 'utf8').catch((error: unknown) => unreadable(tls.ca, error));
-  return ServerSession.open({ at, user: accounts[account], password: secrets[account], ca }, timeoutMs);
+  const login = { at, user: accounts[account], password: secrets[account], plain };
+  return ServerSession.open({ ...login, tls: await sessionTls(tls) }, timeoutMs);
 }
 
-function unreadable(path: string, error: unknown): never {
-  throw engineError('ENGINE_DATA_REFUSED', `Reading the authority's file ${path}`, error, 'safe');
+/** The files that a session with another member needs, as they are now. */
+async function sessionTls(tls: MysqlOptions['tls']): Promise<SessionTls | null> {
+  if (tls === null) return null;
+  const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(readPem));
+  return { ca: ca ?? '', own: { cert: cert ?? '', key: key ?? '' }, verify: tls.verify };
+}
+
+function readPem(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    throw engineError('ENGINE_DATA_REFUSED', `Reading the file ${path} of engine.tls`, error, 'safe');
+  });
 }

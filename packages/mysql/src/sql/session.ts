@@ -1,8 +1,9 @@
 import { EngineError } from '@understudy/engine';
-import { codeOf, withDeadline } from '@understudy/engine/host';
+import { codeOf, isLoopback, withDeadline } from '@understudy/engine/host';
 import mysql from 'mysql2';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import { passSeam, type Seam } from '../seam.ts';
+import { answersFor, type Reach, type SessionTls, takeHandshake } from './encryption.ts';
 
 /** One row of an answer: every value as the server writes it, null for NULL. */
 export type Row = Readonly<Record<string, string | null>>;
@@ -26,8 +27,10 @@ export interface SessionTarget {
     | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
   readonly user: string;
   readonly password: string;
-  /** PEM text of the authority that must have signed the server's certificate; null: not encrypted. */
-  readonly ca: string | null;
+  /** Null: not encrypted. */
+  readonly tls: SessionTls | null;
+  /** Without TLS: where a password may go out that a server may need in full; `loopback` unless it is said. */
+  readonly plain?: 'loopback' | 'anywhere';
   /** For tests; see `Seam`. */
   readonly seam?: Seam | undefined;
 }
@@ -78,8 +81,8 @@ export class ServerSession implements Session {
       user: target.user,
       password: target.password,
       connectTimeout: timeoutMs,
-      // A server's certificate names no host that we could check: the authority is the cluster's own.
-      ...(target.ca === null ? {} : { ssl: { ca: target.ca, verifyIdentity: false } }),
+      ...(target.tls === null ? {} : { ssl: { ca: target.tls.ca, verifyIdentity: true } }),
+      authPlugins: answersFor(reachOf(target)),
       charset: 'utf8mb4',
       // Values stay text: callers know what they asked for, and a big number must not become a float.
       typeCast: (field) => field.string(),
@@ -88,8 +91,11 @@ export class ServerSession implements Session {
     const session = new ServerSession(connection, where, target.seam);
     connection.on('error', () => session.#closed());
     connection.on('end', () => session.#closed());
+    const { at, tls } = target;
+    const handshake = tls === null || at.kind === 'socket' ? null : takeHandshake(connection, at.host, tls);
     try {
       await withDeadline(connected(connection), timeoutMs, () => new Error(`no answer within ${timeoutMs} ms`));
+      if (handshake?.() === 'not made') throw new Error('the driver made a connection without the handshake of TLS');
       for (const statement of sessionSetup) await session.query(statement, [], timeoutMs);
     } catch (error) {
       session.destroy();
@@ -180,6 +186,11 @@ export class ServerSession implements Session {
     this.#connection.destroy();
     this.#closed();
   }
+}
+
+function reachOf({ at, tls, plain }: SessionTarget): Reach {
+  if (at.kind === 'socket' || tls !== null) return 'proven';
+  return plain === 'anywhere' || isLoopback(at.host) ? 'this machine' : 'nowhere';
 }
 
 function connected(connection: mysql.Connection): Promise<void> {

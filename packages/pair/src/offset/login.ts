@@ -1,3 +1,4 @@
+import { isLoopback } from '@understudy/engine/host';
 import { PairError } from '../errors.ts';
 
 /** Where and as whom to log in. */
@@ -6,8 +7,10 @@ export interface Login {
   readonly port: number;
   readonly user: string;
   readonly password: string;
-  /** File of the authority that must have signed the server's certificate; left out: not encrypted. */
-  readonly ca?: string;
+  /** File of the authority that must have signed the server's certificate, which must also name the host (`full`); left out: not encrypted. */
+  readonly ca?: { readonly file: string; readonly verify: 'ca' | 'full' };
+  /** Without TLS: where a password may go out that the server may need in full. */
+  readonly plain: 'loopback' | 'anywhere';
 }
 
 const defaultPort = 3306;
@@ -26,8 +29,22 @@ export function parseLogin(
   if (/^(mysql|mariadb):\/\//.test(text)) return ofAddress(text, env.MYSQL_PWD ?? '');
   const options = parseOptionFile(read(text));
   const { host = '127.0.0.1', port = String(defaultPort), user = 'root', password = env.MYSQL_PWD ?? '' } = options;
-  const ca = options['ssl-ca'] ?? options.ssl_ca;
-  return { host: plainHost(host), port: portOf(port, text), user, password, ...(ca === undefined ? {} : { ca }) };
+  return { host: plainHost(host), port: portOf(port, text), user, password, ...encryptionOf(options) };
+}
+
+/** Whether the server is asked for the key that a password is encrypted with: whoever answers can read it then. */
+export const asksForKey = ({ host, ca, plain }: Pick<Login, 'host' | 'ca' | 'plain'>): boolean =>
+  ca === undefined && (plain === 'anywhere' || isLoopback(host));
+
+/** The words of the servers' own programs. Names of hosts are checked unless the file says that they are not. */
+function encryptionOf(options: Readonly<Record<string, string>>): Pick<Login, 'ca' | 'plain'> {
+  const said = (name: string): string | undefined => options[name] ?? options[name.replaceAll('-', '_')];
+  const mode = said('ssl-mode')?.toUpperCase();
+  const isDisabled = mode === 'DISABLED' || said('skip-ssl') !== undefined || said('ssl') === '0';
+  const file = said('ssl-ca');
+  if (file === undefined || isDisabled) return { plain: isDisabled ? 'anywhere' : 'loopback' };
+  const byAuthority = mode === 'VERIFY_CA' || /^(0|off|false)$/i.test(said('ssl-verify-server-cert') ?? '');
+  return { ca: { file, verify: byAuthority ? 'ca' : 'full' }, plain: 'loopback' };
 }
 
 function ofAddress(text: string, password: string): Login {
@@ -53,6 +70,7 @@ function ofAddress(text: string, password: string): Login {
     port: portOf(url.port === '' ? String(defaultPort) : url.port, text),
     user,
     password,
+    plain: 'loopback',
   };
 }
 
@@ -78,7 +96,7 @@ export function parseOptionFile(text: string): Readonly<Record<string, string>> 
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
     const head = /^\[([^\]]+)\]$/.exec(line)?.[1];
     if (head !== undefined) group = head;
-    const [, name = '', value = ''] = /^([\w-]+)\s*=\s*(.*)$/.exec(line) ?? [];
+    const [, name = '', value = ''] = /^([\w-]+)\s*(?:=\s*(.*))?$/.exec(line) ?? [];
     if (head === undefined && group === 'client' && name !== '')
       found[name] = /^(["'])(.*)\1$/.exec(value)?.[2] ?? value;
   }

@@ -67,9 +67,9 @@ export class OffsetServer {
 
 /** Opens a session. @throws EngineError */
 export async function openSession(login: Login): Promise<ServerSession> {
-  const { host, port, user, password, ca } = login;
-  const authority = ca === undefined ? null : await readFile(ca, 'utf8');
-  return ServerSession.open({ at: { kind: 'tcp', host, port }, user, password, ca: authority }, connectTimeoutMs);
+  const { host, port, user, password, ca, plain } = login;
+  const tls = ca === undefined ? null : { ca: await readFile(ca.file, 'utf8'), own: null, verify: ca.verify };
+  return ServerSession.open({ at: { kind: 'tcp', host, port }, user, password, tls, plain }, connectTimeoutMs);
 }
 
 /** Everything that the checks want to know of a server. @throws EngineError */

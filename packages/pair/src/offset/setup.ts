@@ -11,7 +11,7 @@ import {
 } from '@understudy/mysql/parts';
 import { PairError } from '../errors.ts';
 import { checkServers } from './checks.ts';
-import type { Login } from './login.ts';
+import { asksForKey, type Login } from './login.ts';
 import { formatPosition, type LogPosition } from './position.ts';
 import { type OffsetServer, readFacts, readReplica, readSchemas } from './server.ts';
 import { attach, attachStatement, detach } from './statements.ts';
@@ -188,10 +188,10 @@ async function copy(
   }
 }
 
-function clientFile(flavour: OffsetServer['flavour'], { host, port, user, password, ca }: Login): string {
+/** The option file of the server's own programs, which are to check what we do. */
+export function clientFile(flavour: OffsetServer['flavour'], login: Login): string {
+  const { host, port, user, password } = login;
   const quoted = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  const plain = flavour === 'mysql' ? ['ssl-mode=DISABLED', 'get-server-public-key'] : ['skip-ssl'];
-  const tls = ca === undefined ? plain : [`ssl-ca=${quoted(ca)}`];
   return [
     '[client]',
     'protocol=tcp',
@@ -199,9 +199,20 @@ function clientFile(flavour: OffsetServer['flavour'], { host, port, user, passwo
     `port=${port}`,
     `user=${quoted(user)}`,
     `password=${quoted(password)}`,
-    ...tls,
+    ...(flavour === 'mysql' ? mysqlEncryption(login, quoted) : mariadbEncryption(login, quoted)),
     '',
   ].join('\n');
+}
+
+function mysqlEncryption(login: Login, quoted: (text: string) => string): readonly string[] {
+  const { ca } = login;
+  if (ca === undefined) return ['ssl-mode=DISABLED', ...(asksForKey(login) ? ['get-server-public-key'] : [])];
+  return [`ssl-mode=${ca.verify === 'full' ? 'VERIFY_IDENTITY' : 'VERIFY_CA'}`, `ssl-ca=${quoted(ca.file)}`];
+}
+
+function mariadbEncryption({ ca }: Login, quoted: (text: string) => string): readonly string[] {
+  if (ca === undefined) return ['skip-ssl'];
+  return [`ssl-ca=${quoted(ca.file)}`, `ssl-verify-server-cert=${ca.verify === 'full' ? 1 : 0}`];
 }
 
 const reserved = new Set([

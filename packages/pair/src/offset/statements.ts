@@ -1,11 +1,11 @@
 import { type Dialect, quoteLiteral, type Session } from '@understudy/mysql/parts';
-import type { Login } from './login.ts';
+import { asksForKey, type Login } from './login.ts';
 import { fileName, type LogPosition } from './position.ts';
 
 const timeoutMs = 20_000;
 
 export interface Attachment {
-  readonly source: Pick<Login, 'host' | 'port' | 'ca'>;
+  readonly source: Pick<Login, 'host' | 'port' | 'ca' | 'plain'>;
   readonly account: { readonly user: string; readonly password: string };
   readonly from: LogPosition;
 }
@@ -28,10 +28,10 @@ export function attachStatement(
     `${prefix}_LOG_POS = ${from.offset}`,
     `${prefix}_CONNECT_RETRY = 1`,
     `${prefix}_SSL = ${tls}`,
-    // The certificate of a server that somebody else set up need not name the host by which we know it.
-    `${prefix}_SSL_VERIFY_SERVER_CERT = 0`,
+    `${prefix}_SSL_VERIFY_SERVER_CERT = ${source.ca?.verify === 'full' ? 1 : 0}`,
+    ...(source.ca === undefined ? [] : [`${prefix}_SSL_CA = ${quoteLiteral(source.ca.file)}`]),
     ...(prefix === 'SOURCE'
-      ? [`${prefix}_AUTO_POSITION = 0`, `GET_${prefix}_PUBLIC_KEY = ${1 - tls}`]
+      ? [`${prefix}_AUTO_POSITION = 0`, `GET_${prefix}_PUBLIC_KEY = ${asksForKey(source) ? 1 : 0}`]
       : [`${prefix}_USE_GTID = no`]),
   ];
   return `${statement} ${options.join(', ')}`;

@@ -125,13 +125,10 @@ export async function offsetSwitchover(
 
 /** The old primary will log in at the new one with this account: it is tried before anything is changed. */
 async function requireAccount(replica: OffsetServer, { user, password }: Account): Promise<void> {
-  const { host, port, ca } = replica.login;
-  const session = await openSession({ host, port, user, password, ...(ca === undefined ? {} : { ca }) }).catch(
-    (error: unknown) => {
-      const text = `The replication account "${user}" cannot log in at ${replica.address}, which is to become the primary. Make it on the present primary, and let it replicate.`;
-      throw new PairError('OFFSET_REFUSED', text, 'safe', { cause: error });
-    },
-  );
+  const session = await openSession({ ...replica.login, user, password }).catch((error: unknown) => {
+    const text = `The replication account "${user}" cannot log in at ${replica.address}, which is to become the primary. Make it on the present primary, and let it replicate.`;
+    throw new PairError('OFFSET_REFUSED', text, 'safe', { cause: error });
+  });
   try {
     const rows = await session.query('SHOW GRANTS', [], timeoutMs);
     const rights = rows.flatMap((row) => Object.values(row)).join(' ');

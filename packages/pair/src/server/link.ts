@@ -102,7 +102,9 @@ async function pointTo(session: Session, { dialect, options }: PairServer, sourc
     if (dialect.gtids === 'domains') await session.query('STOP SLAVE', [], timeoutMs);
   }
   const password = options.secrets.replication;
-  const target = { leader, user: accounts.copy, password, tls: null, isNew: channel === null, delayS: 0 };
+  const isNew = channel === null;
+  // Both servers are on this machine.
+  const target = { leader, user: accounts.copy, password, tls: null, security: 'key', isNew, delayS: 0 } as const;
   await session.query(changeStatement(dialect, target), [], timeoutMs);
 }
 

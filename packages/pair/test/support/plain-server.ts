@@ -133,7 +133,7 @@ export class PlainServer {
   }
 
   get login() {
-    return { host: '127.0.0.1', port: this.port, ...boss };
+    return { host: '127.0.0.1', port: this.port, plain: 'loopback', ...boss } as const;
   }
 
   async connect(as: { readonly user: string; readonly password: string } = boss): Promise<mysql.Connection> {
