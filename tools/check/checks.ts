@@ -6,6 +6,7 @@ import { checkLinks } from './links.ts';
 import { checkNames } from './names.ts';
 import type { CheckResult } from './result.ts';
 import { checkSizes } from './sizes.ts';
+import { checkTerminal } from './terminal.ts';
 
 export interface Check {
   readonly name: string;
@@ -23,6 +24,7 @@ export const checks: readonly Check[] = [
   { name: 'check/dependencies', run: checkDependencies },
   { name: 'check/file-sizes', run: checkSizes },
   { name: 'check/private-names', run: checkNames },
+  { name: 'check/terminal', run: checkTerminal },
   { name: 'check/links', run: checkLinks },
   { name: 'check/build', run: checkBuild },
 ];

@@ -9,7 +9,7 @@ export interface PackageRule {
 export const rules: Readonly<Record<string, PackageRule>> = {
   core: { may: [], isPure: true },
   wire: { may: [] },
-  servers: { may: [] },
+  servers: { may: ['core'] },
   certs: { may: [] },
   store: { may: ['core'] },
   engine: { may: ['core'] },

@@ -1,3 +1,4 @@
+import { shownLine } from './output/escapes.ts';
 import type { Io } from './output/io.ts';
 import type { Style } from './output/style.ts';
 
@@ -13,9 +14,9 @@ export interface Context {
   readonly interruption: () => AbortSignal;
 }
 
-/** Prints lines of text to standard output. */
+/** Prints lines of text to standard output. A line break inside one of them is foreign, and becomes visible. */
 export function print(context: Context, lines: readonly string[]): void {
-  if (lines.length > 0) context.io.out.write(`${lines.join('\n')}\n`);
+  if (lines.length > 0) context.io.out.write(`${lines.map(shownLine).join('\n')}\n`);
 }
 
 /** Prints one value as JSON to standard output. */
@@ -23,7 +24,12 @@ export function printJson(context: Context, value: unknown): void {
   context.io.out.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** Prints one value as one line of JSON, for those that follow what happens. */
+export function printJsonLine(context: Context, value: unknown): void {
+  context.io.out.write(`${JSON.stringify(value)}\n`);
+}
+
 /** A remark beside the result: to standard error, and only for people. */
 export function note(context: Context, text: string): void {
-  if (context.format === 'text') context.io.err.write(`${text}\n`);
+  if (context.format === 'text') context.io.err.write(`${shownLine(text)}\n`);
 }

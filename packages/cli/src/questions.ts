@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
 
@@ -30,14 +29,10 @@ function refuseWithoutPerson(context: Context, text: string, flag: string): void
 }
 
 async function ask(context: Context, prompt: string): Promise<string> {
-  const lines = createInterface({ input: context.io.input, output: process.stderr });
-  const signal = context.interruption();
   try {
-    return (await lines.question(prompt, { signal })).trim();
+    return (await context.io.ask(prompt, context.interruption())).trim();
   } catch {
     context.io.err.write('\n');
     throw new CliError('INTERRUPTED', 'Interrupted; nothing was changed.', '');
-  } finally {
-    lines.close();
   }
 }

@@ -25,7 +25,14 @@ const silent = {
 };
 
 function program(): Command {
-  const io = { out: silent, err: silent, input: process.stdin, env: {}, outliveReader: () => undefined };
+  const io = {
+    out: silent,
+    err: silent,
+    input: process.stdin,
+    env: {},
+    ask: async () => '',
+    outliveReader: () => undefined,
+  };
   const interruption = (): AbortSignal => new AbortController().signal;
   return buildProgram({ io, format: 'text', style: PLAIN, errStyle: PLAIN, interruption }, () => undefined);
 }

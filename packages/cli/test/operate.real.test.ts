@@ -263,6 +263,37 @@ test('sql: on the primary, on a member, several statements, mistakes, standard i
   }
 });
 
+test('what a role, a table and a value of somebody else say cannot steer the terminal', async () => {
+  const evil = '\u001b]0;pwned\u0007\u009b2J\u202e\r';
+  const name = `"r${evil}"`;
+  const table = `create table "t${evil}" ("c${evil}" text); insert into "t${evil}" values (E'a\\nb${evil}')`;
+  await ok('sql', `create role ${name}; alter role ${name} set synchronous_commit = local; ${table}`);
+  // A role that need not wait is a warning, with its name.
+  const raw = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u;
+  await eventually('the warning', async () => ((await ok('status')).includes('pwned') ? true : null), 60_000);
+  const commands: readonly (readonly string[])[] = [
+    ['status'],
+    ['status', '--json'],
+    ['explain'],
+    ['sql', `select * from "t${evil}"`],
+    ['sql', '--json', `select * from "t${evil}"`],
+    ['sql', `select "no${evil}" from "t${evil}"`],
+    ['sql', '--user', `r${evil}`, 'select 1'],
+  ];
+  for (const args of commands) {
+    const { stdout, stderr } = await here(...args);
+    assert.doesNotMatch(stdout, raw, args.join(' '));
+    assert.doesNotMatch(stderr, raw, args.join(' '));
+  }
+  assert.match(
+    await ok('sql', `select * from "t${evil}"`),
+    /^c\\x1b.*\na\\nb\\x1b\]0;pwned\\x07\\u009b2J\\u202e\\x0d\n$/,
+  );
+  const [{ rows }] = JSON.parse(await ok('sql', '--json', `select * from "t${evil}"`));
+  assert.deepEqual(rows, [{ [`c${evil}`]: `a\nb${evil}` }]);
+  await ok('sql', `drop table "t${evil}"; drop role ${name}`);
+});
+
 test('probe: writes through the death of the primary, and finds nothing missing', async () => {
   const leader = (await whole()).leader ?? '';
   const probing = here('probe', '--for', '8s', '--json');

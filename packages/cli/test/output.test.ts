@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { diffLines } from '../src/output/diff.ts';
+import { toTerminal } from '../src/output/escapes.ts';
 import { cutVisible } from '../src/output/screen.ts';
 import { COLOURED, styleFor, visibleWidth } from '../src/output/style.ts';
 import { formatBytes, formatDuration, truncate, wrap } from '../src/output/text.ts';
@@ -29,7 +30,7 @@ test('wrapped text keeps its words and its width', () => {
 test('cutting a decorated line keeps its width and closes its decoration', () => {
   const line = `${COLOURED.red('abcdef')} ${COLOURED.bold('ghijkl')}`;
   for (let width = 1; width < 20; width++) assert.ok(visibleWidth(cutVisible(line, width)) <= width);
-  assert.ok(cutVisible(line, 4).includes('\u001b[39m'));
+  assert.ok(toTerminal(cutVisible(line, 4)).includes('\u001b[39m'));
   assert.equal(truncate('abc', 3), 'abc');
   assert.equal(truncate('abcd', 3), 'ab…');
 });

@@ -18,7 +18,14 @@ const silent = {
 
 /** A tree whose commands do nothing but be found. */
 function program(): Command {
-  const io = { out: silent, err: silent, input: process.stdin, env: {}, outliveReader: () => undefined };
+  const io = {
+    out: silent,
+    err: silent,
+    input: process.stdin,
+    env: {},
+    ask: async () => '',
+    outliveReader: () => undefined,
+  };
   const interruption = (): AbortSignal => new AbortController().signal;
   const built = buildProgram({ io, format: 'text', style: PLAIN, errStyle: PLAIN, interruption }, () => undefined);
   const disarm = (command: Command): void => {

@@ -36,3 +36,4 @@ export * from './values/observation.ts';
 export * from './values/reason.ts';
 export * from './values/record.ts';
 export * from './values/store-mark.ts';
+export { visible, visibleLine } from './values/visible.ts';

@@ -4,8 +4,9 @@ import { type CommandLine, defaultFaults, parseCommandLine } from './options.ts'
 import { DrillDisplay } from './report/display.ts';
 import { reportJson } from './report/report.ts';
 import { renderTable } from './report/table.ts';
+import type { Terminal } from './report/terminal.ts';
 import { startCluster } from './run/cluster.ts';
-import { type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
+import { type DrillEvent, type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
 import { runTour, type TourStep } from './tour/tour.ts';
 
 /** Text of `understudy drill --help`. */
@@ -48,24 +49,30 @@ Exit codes: 0 nothing lost and all converged; 1 something was lost, resurrected,
  *
  * @param args what follows `drill` on the command line
  * @param command program and arguments by which `understudy` itself is run, for the agents
+ * @param terminal where everything that it says goes
  * @returns the exit code
  */
-export async function drillCommand(args: readonly string[], command: readonly string[]): Promise<number> {
+export async function drillCommand(
+  args: readonly string[],
+  command: readonly string[],
+  terminal: Terminal,
+): Promise<number> {
   const interruption = new AbortController();
   const onSignal = (): void => interruption.abort();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-  const display = new DrillDisplay(process.stderr);
+  const display = new DrillDisplay(terminal);
   try {
     const line = parseCommandLine(args);
     if (line.kind === 'help') {
-      process.stdout.write(drillUsage());
+      terminal.out(drillUsage());
       return 0;
     }
     const work = line.kind === 'tour' ? tour : drill;
-    return await work(line, { command, signal: interruption.signal, onEvent: (event) => display.show(event) }, display);
+    const io = { command, signal: interruption.signal, onEvent: (event: DrillEvent) => display.show(event) };
+    return await work(line, io, terminal, display);
   } catch (error) {
     display.close();
-    return explain(error, interruption.signal);
+    return explain(error, interruption.signal, terminal);
   } finally {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, onSignal);
   }
@@ -73,17 +80,26 @@ export async function drillCommand(args: readonly string[], command: readonly st
 
 type Line = Exclude<CommandLine, { kind: 'help' }>;
 
-async function drill({ options, output }: Line, io: DrillIo, display: DrillDisplay): Promise<number> {
+async function drill(
+  { options, output }: Line,
+  io: DrillIo,
+  terminal: Terminal,
+  display: DrillDisplay,
+): Promise<number> {
   const report = await runDrill(options, io);
   display.close();
-  const colour = process.stdout.isTTY ? 'colour' : 'plain';
-  process.stdout.write(
-    `${output === 'json' ? JSON.stringify(reportJson(report), null, 2) : renderTable(report, colour)}\n`,
+  terminal.out(
+    `${output === 'json' ? JSON.stringify(reportJson(report), null, 2) : renderTable(report, terminal.red)}\n`,
   );
   return exitCodeOf(report);
 }
 
-async function tour({ options, output }: Line, io: DrillIo, display: DrillDisplay): Promise<number> {
+async function tour(
+  { options, output }: Line,
+  io: DrillIo,
+  terminal: Terminal,
+  display: DrillDisplay,
+): Promise<number> {
   const notice = (text: string): void => io.onEvent({ kind: 'notice', text });
   const progress = (text: string): void => io.onEvent({ kind: 'progress', text });
   const { signal } = io;
@@ -105,18 +121,18 @@ async function tour({ options, output }: Line, io: DrillIo, display: DrillDispla
     } else await cluster.destroy();
     display.close();
   }
-  if (output === 'json') process.stdout.write(`${JSON.stringify({ steps }, null, 2)}\n`);
+  if (output === 'json') terminal.out(`${JSON.stringify({ steps }, null, 2)}\n`);
   return isGood() ? 0 : 1;
 }
 
 const stepLine = ({ step, result, text }: TourStep): string =>
   `${result === 'passed' ? 'ok' : result === 'failed' ? 'FAILED' : 'left out'}: ${step}: ${text}`;
 
-function explain(error: unknown, signal: AbortSignal): number {
+function explain(error: unknown, signal: AbortSignal, terminal: Terminal): number {
   if (signal.aborted) {
-    process.stderr.write('Interrupted; the cluster was ended.\n');
+    terminal.err('Interrupted; the cluster was ended.\n');
     return 130;
   }
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  terminal.err(`${error instanceof Error ? error.message : String(error)}\n`);
   return error instanceof DrillError && error.code === 'OPTION_INVALID' ? 2 : 3;
 }

@@ -10,5 +10,6 @@ export { type DrillInput, type DrillOptions, parseOptions } from './options.ts';
 export type { DrillReport, FaultReport } from './report/report.ts';
 export { isViolated } from './report/report.ts';
 export { renderTable } from './report/table.ts';
+export type { Terminal } from './report/terminal.ts';
 export { type DrillEvent, type DrillIo, exitCodeOf, runDrill } from './run/drill.ts';
 export type { Op, Outcome } from './workload/op.ts';

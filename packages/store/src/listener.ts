@@ -1,5 +1,6 @@
 /** Calls a watch's listener so that a mistake in it cannot stop the watch or the process. */
 
+import { visible } from '@understudy/core/visible';
 import { StoreError } from './errors.ts';
 import type { Snapshot, WatchListener } from './port.ts';
 
@@ -16,6 +17,8 @@ export function deliverError(listener: WatchListener, error: StoreError): void {
   try {
     listener.onError(error);
   } catch (cause) {
-    process.emitWarning(`onError of a store watch threw: ${String(cause)}`, { code: 'UNDERSTUDY_STORE_LISTENER' });
+    process.emitWarning(visible(`onError of a store watch threw: ${String(cause)}`), {
+      code: 'UNDERSTUDY_STORE_LISTENER',
+    });
   }
 }

@@ -2,6 +2,7 @@
 
 import { mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { visible } from '@understudy/core/visible';
 import { destination, type Logger, pino } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
 
@@ -28,7 +29,8 @@ export function openLog(config: NodeConfig): AgentLog {
   sink.on('error', () => undefined);
   const logger = pino(
     { level, base: { cluster: config.cluster, member: config.member }, timestamp: pino.stdTimeFunctions.isoTime },
-    sink,
+    // The log of an agent in the foreground is a terminal; JSON itself leaves DEL, C1 and bidirectional marks as they are.
+    { write: (line) => sink.write(visible(line)) },
   );
   const reopen = (): void => {
     if (file !== undefined) sink.reopen();

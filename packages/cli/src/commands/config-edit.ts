@@ -48,7 +48,7 @@ async function edited(context: Context, file: string, text: string, unattended: 
       return readSettings(await readFile(file, 'utf8'), 'cluster.yaml');
     } catch (error) {
       if (unattended || !(error instanceof CliError)) throw error;
-      note(context, error.message);
+      for (const line of error.message.split('\n')) note(context, line);
       if ((await confirm(context, 'Edit it again?', '--yes')) === 'no') throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
-import { type Context, print, printJson } from '../context.ts';
+import { type Context, note, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { liveLines } from '../output/screen.ts';
@@ -79,8 +79,7 @@ function viewOf(context: Context): View {
       live?.clear();
       const where = from === to ? `on ${to}` : `${from ?? 'nowhere'} → ${to}`;
       const text = `writes were interrupted for ${formatDuration(durationMs)} (${where})`;
-      if (context.format === 'text')
-        io.err.write(`${style.dim(new Date().toISOString().slice(11, 23))}  ${style.yellow(text)}\n`);
+      note(context, `${style.dim(new Date().toISOString().slice(11, 23))}  ${style.yellow(text)}`);
     },
     draw: ({ acknowledged, on }) => {
       const where = on === null ? style.red('no primary') : style.green(on);

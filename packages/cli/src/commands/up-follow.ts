@@ -2,7 +2,7 @@ import type { StatusView } from '@understudy/agent/client';
 import type { LocalCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
-import type { Context } from '../context.ts';
+import { type Context, printJsonLine } from '../context.ts';
 import { type Change, changesBetween } from '../render/changes.ts';
 import { problemsOf } from '../render/member.ts';
 import { pauseFor } from '../waiting.ts';
@@ -42,7 +42,7 @@ export async function follow(
 
 function report(context: Context, progress: ProgressView, { tone, text }: Change): void {
   if (context.format === 'json') {
-    context.io.out.write(`${JSON.stringify({ at: new Date().toISOString(), tone, text })}\n`);
+    printJsonLine(context, { at: new Date().toISOString(), tone, text });
     return;
   }
   const { errStyle: style } = context;

@@ -1,6 +1,6 @@
 import { createPair, describePair, type Pair, type PairEvent, type PairOptions, pairStatus } from '@understudy/pair';
 import { connectionString } from '../connection-string.ts';
-import { type Context, print, printJson } from '../context.ts';
+import { type Context, print, printJson, printJsonLine } from '../context.ts';
 import { engineFacts } from '../engine/facts.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -52,7 +52,7 @@ function ended(signal: AbortSignal): Promise<void> {
 
 function tell(context: Context, progress: ProgressView, { at, tone, text }: PairEvent): void {
   if (context.format === 'json') {
-    context.io.out.write(`${JSON.stringify({ at, tone, text })}\n`);
+    printJsonLine(context, { at, tone, text });
     return;
   }
   const { errStyle: style } = context;

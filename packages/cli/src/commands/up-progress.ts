@@ -1,5 +1,5 @@
 import type { ClusterEvent, StartProgress } from '@understudy/local';
-import type { Context } from '../context.ts';
+import { type Context, note } from '../context.ts';
 import { type LiveLines, liveLines } from '../output/screen.ts';
 import type { Style } from '../output/style.ts';
 import { formatDuration, padEnd } from '../output/text.ts';
@@ -62,7 +62,7 @@ class TerminalProgress implements ProgressView {
 
   line(text: string): void {
     this.#live.clear();
-    this.#context.io.err.write(`${text}\n`);
+    note(this.#context, text);
     this.#draw();
   }
 
@@ -128,7 +128,7 @@ class PlainProgress implements ProgressView {
   }
 
   line(text: string): void {
-    if (this.#context.format === 'text') this.#context.io.err.write(`${text}\n`);
+    note(this.#context, text);
   }
 
   end(): void {

@@ -1,5 +1,5 @@
 import { type PairDescription, pairStatus } from '@understudy/pair';
-import type { Context } from '../context.ts';
+import { type Context, print } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { fullScreen } from '../output/screen.ts';
 import { renderPair } from '../render/pair.ts';
@@ -18,7 +18,7 @@ export async function watchPair(context: Context, pair: PairDescription, interva
       const text = context.format === 'json' ? JSON.stringify(status) : null;
       lines = text === null ? renderPair(status, context.style, out.columns()) : [text];
       if (screen !== null) screen.redraw();
-      else if (lines.join() !== shown) out.write(`${lines.join('\n')}\n`);
+      else if (lines.join() !== shown) print(context, lines);
       shown = lines.join();
       await pauseFor(intervalMs, signal);
     }

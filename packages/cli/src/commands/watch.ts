@@ -1,7 +1,7 @@
 import type { StatusView } from '@understudy/agent/client';
 import { ClusterClient } from '../client/cluster.ts';
 import type { Target } from '../client/target.ts';
-import type { Context } from '../context.ts';
+import { type Context, print, printJsonLine } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { failureOf } from '../failure.ts';
@@ -67,14 +67,14 @@ function viewer(context: Context): Viewer {
   return context.io.out.isTTY ? screenViewer(context) : lineViewer(context);
 }
 
-function jsonViewer({ io }: Context): Viewer {
+function jsonViewer(context: Context): Viewer {
   let last = '';
   return {
     update: (look) => {
       const value = look.kind === 'seen' ? look.view : { error: failureOf(look.error) };
       // The clock alone is no difference.
       const shape = JSON.stringify({ ...value, wallMs: 0 });
-      if (shape !== last) io.out.write(`${JSON.stringify(value)}\n`);
+      if (shape !== last) printJsonLine(context, value);
       last = shape;
     },
     close: () => undefined,
@@ -104,16 +104,19 @@ function teller(): (
   };
 }
 
-function lineViewer({ io }: Context): Viewer {
+function lineViewer(context: Context): Viewer {
   const tell = teller();
   let isFirst = true;
   return {
     update: (look) => {
       if (isFirst && look.kind === 'seen') {
-        io.out.write(`${renderStatus(look.view, { style: plainStyle, width: io.out.columns() }).join('\n')}\n`);
+        print(context, renderStatus(look.view, { style: plainStyle, width: context.io.out.columns() }));
         isFirst = false;
       }
-      for (const { text } of tell(look)) io.out.write(`${new Date().toISOString()} ${text}\n`);
+      print(
+        context,
+        tell(look).map(({ text }) => `${new Date().toISOString()} ${text}`),
+      );
     },
     close: () => undefined,
   };

@@ -1,3 +1,4 @@
+import { marksOrLetters, ownEscape, shownLine } from './escapes.ts';
 import type { Sink } from './io.ts';
 import { visibleWidth } from './style.ts';
 
@@ -7,11 +8,12 @@ export interface Screen {
   close(): void;
 }
 
-const alternateOn = '\u001b[?1049h\u001b[?25l';
-const alternateOff = '\u001b[?25h\u001b[?1049l';
-const home = '\u001b[H';
-const clearLine = '\u001b[K';
-const clearBelow = '\u001b[J';
+const alternateOn = ownEscape('[?1049h') + ownEscape('[?25l');
+const alternateOff = ownEscape('[?25h') + ownEscape('[?1049l');
+const home = ownEscape('[H');
+const clearLine = ownEscape('[K');
+const clearBelow = ownEscape('[J');
+const lineStart = ownEscape('[1G');
 
 /**
  * A picture that fills the terminal and is drawn anew in place, also when the terminal changes its size. Lines that do not fit are
@@ -41,7 +43,7 @@ export function fullScreen(sink: Sink, draw: () => readonly string[]): Screen {
       off();
       process.off('exit', giveBack);
       giveBack();
-      if (isOpen) sink.write(`${draw().join('\n')}\n`);
+      if (isOpen) sink.write(`${draw().map(shownLine).join('\n')}\n`);
     },
   };
 }
@@ -55,7 +57,7 @@ export interface LiveLines {
 
 export function liveLines(sink: Sink): LiveLines {
   let height = 0;
-  const up = (): string => (height === 0 ? '' : `\u001b[${height}A`);
+  const up = (): string => (height === 0 ? '' : ownEscape(`[${height}A`));
   return {
     show: (lines) => {
       const cut = lines.slice(0, sink.rows() - 1).map((line) => cutVisible(line, sink.columns() - 1));
@@ -63,22 +65,20 @@ export function liveLines(sink: Sink): LiveLines {
       height = cut.length;
     },
     clear: () => {
-      if (height > 0) sink.write(`${up()}\r${clearBelow}`);
+      if (height > 0) sink.write(`${up()}${lineStart}${clearBelow}`);
       height = 0;
     },
   };
 }
 
-// The escape character is what this expression is about.
-const escapeOrLetter = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m|.`, 'gu');
-
 /** Cuts a decorated line to a width; the decoration that is open there is closed. */
 export function cutVisible(line: string, width: number): string {
-  if (visibleWidth(line) <= width) return line;
+  const shown = shownLine(line);
+  if (visibleWidth(shown) <= width) return shown;
   let used = 0;
   let cut = '';
-  for (const [part] of line.matchAll(escapeOrLetter)) {
-    if (part.length > 1 && part.startsWith('\u001b')) cut += part;
+  for (const [part, mark] of shown.matchAll(marksOrLetters)) {
+    if (mark !== undefined) cut += part;
     else if (used < width - 1) {
       cut += part;
       used += 1;

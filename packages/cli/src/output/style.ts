@@ -1,3 +1,4 @@
+import { ownEscape, shownLine, withoutMarks } from './escapes.ts';
 import type { Io, Sink } from './io.ts';
 
 /** Decorates text. The plain style returns it unchanged, so that renderers need not know which one they have. */
@@ -22,7 +23,7 @@ export const PLAIN: Style = {
 };
 
 function ansi(open: number, close: number): (text: string) => string {
-  return (text) => (text === '' ? '' : `\u001b[${open}m${text}\u001b[${close}m`);
+  return (text) => (text === '' ? '' : `${ownEscape(`[${open}m`)}${text}${ownEscape(`[${close}m`)}`);
 }
 
 export const COLOURED: Style = {
@@ -44,14 +45,11 @@ export function styleFor(sink: Sink, env: Io['env'], choice: 'automatic' | 'neve
   return sink.isTTY && env.TERM !== 'dumb' ? COLOURED : PLAIN;
 }
 
-// The escape character is what this expression is about.
-const escapes = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
-
-/** Columns that a text takes on a terminal: without its escapes; our own texts use no wide characters. */
+/** Columns that a line takes on a terminal: without its decoration, foreign controls as they are shown; no wide characters. */
 export function visibleWidth(text: string): number {
-  return [...text.replace(escapes, '')].length;
+  return [...withoutMarks(shownLine(text))].length;
 }
 
 export function stripStyle(text: string): string {
-  return text.replace(escapes, '');
+  return withoutMarks(text);
 }

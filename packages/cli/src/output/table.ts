@@ -1,3 +1,4 @@
+import { shownLine } from './escapes.ts';
 import { stripStyle, visibleWidth } from './style.ts';
 import { padEnd, padStart, truncate } from './text.ts';
 
@@ -19,8 +20,9 @@ const lastColumnMin = 12;
  */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number): string[] {
   const measured = columns.map((column) => {
-    const cells = rows.map((row) => column.cell(row));
-    return { column, cells, width: Math.max(column.title.length, ...cells.map(visibleWidth)) };
+    const cells = rows.map((row) => shownLine(column.cell(row)));
+    const title = shownLine(column.title);
+    return { title, column, cells, width: Math.max(visibleWidth(title), ...cells.map(visibleWidth)) };
   });
   const kept = fit(measured, width);
   const line = (values: readonly string[]): string =>
@@ -38,12 +40,13 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   const cut = (value: string, index: number): string =>
     index === kept.length - 1 && visibleWidth(value) > room ? truncate(stripStyle(value), room) : value;
   return [
-    line(kept.map(({ column }, index) => cut(column.title, index))),
+    line(kept.map(({ title }, index) => cut(title, index))),
     ...rows.map((_, row) => line(kept.map(({ cells }, index) => cut(cells[row] ?? '', index)))),
   ];
 }
 
 interface Measured<Row> {
+  readonly title: string;
   readonly column: Column<Row>;
   readonly cells: readonly string[];
   readonly width: number;

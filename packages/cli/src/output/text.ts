@@ -1,3 +1,4 @@
+import { visibleLine } from '@understudy/core/visible';
 import { visibleWidth } from './style.ts';
 
 /** Fills up with blanks to a visible width. */
@@ -16,19 +17,20 @@ export function truncate(text: string, width: number): string {
   return width <= 0 ? '' : `${letters.slice(0, width - 1).join('')}…`;
 }
 
-/** Breaks an undecorated text at blanks into lines of at most `width` columns; a longer word keeps a line of its own. */
+/**
+ * Breaks an undecorated text at blanks into lines of at most `width` columns; a longer word keeps a line of its own. A line break in
+ * it is somebody else's, and becomes visible: it must not look like a line of ours.
+ */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const paragraph of text.split('\n')) {
-    let line = '';
-    for (const word of paragraph.split(' ')) {
-      if (line !== '' && [...line].length + 1 + [...word].length > width) {
-        lines.push(line);
-        line = word;
-      } else line = line === '' ? word : `${line} ${word}`;
-    }
-    lines.push(line);
+  let line = '';
+  for (const word of visibleLine(text).split(' ')) {
+    if (line !== '' && [...line].length + 1 + [...word].length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
   }
+  lines.push(line);
   return lines;
 }
 

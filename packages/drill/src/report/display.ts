@@ -1,14 +1,14 @@
-import type { WriteStream } from 'node:tty';
 import type { DrillEvent } from '../run/drill.ts';
 import type { RunResult } from '../run/one.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Shows a drill on standard error: one moving line on a terminal, one line for each run otherwise. */
 export class DrillDisplay {
-  readonly #stream: WriteStream;
+  readonly #terminal: Terminal;
   readonly #startedMs = performance.now();
 
-  constructor(stream: WriteStream) {
-    this.#stream = stream;
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
   }
 
   show(event: DrillEvent): void {
@@ -30,19 +30,17 @@ export class DrillDisplay {
 
   /** Removes the moving line. */
   close(): void {
-    if (this.#stream.isTTY) this.#stream.write('\r\u001b[K');
+    this.#terminal.clear();
   }
 
   #line(text: string): void {
     this.close();
-    this.#stream.write(`${text}\n`);
+    this.#terminal.err(`${text}\n`);
   }
 
   #moving(text: string): void {
-    if (!this.#stream.isTTY) return;
     const seconds = Math.round((performance.now() - this.#startedMs) / 1000);
-    const width = (this.#stream.columns ?? 80) - 1;
-    this.#stream.write(`\r\u001b[K${`${seconds} s  ${text.replaceAll('\n', ' ')}`.slice(0, width)}`);
+    this.#terminal.moving(`${seconds} s  ${text.replaceAll('\n', ' ')}`);
   }
 }
 

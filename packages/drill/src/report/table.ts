@@ -58,8 +58,8 @@ function floorText(floor: Floor | null): string {
   return `floor ${floor.minMs} / ${floor.p50Ms} / ${floor.maxMs} ms (min, p50, max of ${floor.runs})\n`;
 }
 
-/** The report as a table, and what was wrong below it. `colour` marks what is wrong. */
-export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): string {
+/** The report as a table, and what was wrong below it. `red` marks what is wrong. */
+export function renderTable(report: DrillReport, red: (text: string) => string): string {
   const rows = report.faults.map((fault) => ({ cells: cellsOf(fault, report.floor), isBad: isViolated(fault) }));
   const widths = headings.map((heading, index) =>
     Math.max(heading.length, ...rows.map(({ cells }) => cells[index]?.length ?? 0)),
@@ -68,8 +68,7 @@ export function renderTable(report: DrillReport, colour: 'colour' | 'plain'): st
     cells
       .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
       .join('  ');
-  const paint = (text: string, isBad: boolean): string =>
-    colour === 'colour' && isBad ? `\u001b[31m${text}\u001b[0m` : text;
+  const paint = (text: string, isBad: boolean): string => (isBad ? red(text) : text);
   const { engine, version, store, durability, machine } = report;
   const head = `${engine} ${version}, store ${store}, durability ${durability}\n${machine}\n${floorText(report.floor)}`;
   const table = rows.map(({ cells, isBad }) => paint(line(cells), isBad));
