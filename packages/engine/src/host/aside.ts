@@ -1,8 +1,8 @@
-import { lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../index.ts';
-import { codeOf } from './errors.ts';
-import { readIfThere, replaceFile, syncFolder } from './files.ts';
+import { entryAt, isThere, namesIn, readIfThere, renameTo, replaceFile, syncFolder } from './files.ts';
+import { realFolder } from './reach.ts';
+import { removeTree } from './tree.ts';
 
 /** The file by which a data directory of ours is known. */
 export const identityName = 'understudy.json';
@@ -29,31 +29,19 @@ export function stamp(): string {
   return `${time}-${String(made).padStart(4, '0')}`;
 }
 
-/** Size of a folder on disk in bytes, without following links. */
-export async function folderBytes(path: string): Promise<number> {
-  const entry = await lstat(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  });
-  if (entry === null) return 0;
-  let bytes = entry.blocks * 512;
-  if (entry.isDirectory()) for (const name of await readdir(path)) bytes += await folderBytes(join(path, name));
-  return bytes;
-}
-
 /** Where the log of a data directory is, when that is a link; null when it is not. */
 export async function linkedLogOf(dataDir: string): Promise<string | null> {
   const path = join(dataDir, linkedLog);
-  const entry = await lstat(path).catch(() => null);
+  const entry = await entryAt(path).catch(() => null);
   if (entry === null || !entry.isSymbolicLink()) return null;
-  return realpath(path).catch(() => null);
+  return realFolder(path).catch(() => null);
 }
 
 /** Folders beside the data directory that we made of it earlier, oldest first. */
 export async function siblings(dataDir: string, kind: SiblingKind): Promise<readonly string[]> {
   const folder = dirname(dataDir);
   const prefix = `${basename(dataDir)}.${kind}-`;
-  const names = await readdir(folder).catch(() => []);
+  const names = await namesIn(folder).catch(() => []);
   const ours = names.filter((name) => name.startsWith(prefix)).sort();
   return ours.map((name) => join(folder, name));
 }
@@ -71,8 +59,8 @@ export async function removeLeftovers(dataDir: string, kind: 'clone' | 'init'): 
 /** Removes a data directory with its log, wherever that lies; that of `dataDir`, which is in use, is never touched. */
 export async function removeData(folder: string, dataDir: string): Promise<void> {
   const log = await linkedLogOf(folder);
-  if (log !== null && log !== (await linkedLogOf(dataDir))) await rm(log, { recursive: true, force: true });
-  await rm(folder, { recursive: true, force: true });
+  if (log !== null && log !== (await linkedLogOf(dataDir))) await removeTree(log);
+  await removeTree(folder);
 }
 
 /**
@@ -82,9 +70,9 @@ export async function removeData(folder: string, dataDir: string): Promise<void>
  * @throws EngineError `ENGINE_DATA_REFUSED` when it is not one that Understudy made.
  */
 export async function moveAside(dataDir: string, note: KeptNote): Promise<string | null> {
-  if ((await stat(dataDir).catch(() => null)) === null) return null;
-  if ((await readdir(dataDir)).length === 0) {
-    await rm(dataDir, { recursive: true });
+  if (!(await isThere(dataDir))) return null;
+  if ((await namesIn(dataDir)).length === 0) {
+    await removeTree(dataDir);
     return null;
   }
   if ((await readIfThere(join(dataDir, identityName))) === null) {
@@ -92,7 +80,7 @@ export async function moveAside(dataDir: string, note: KeptNote): Promise<string
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
   }
   const target = siblingPath(dataDir, 'aside');
-  await rename(dataDir, target);
+  await renameTo(dataDir, target);
   await syncFolder(dirname(dataDir));
   // Only now, and not at any cost (a disk may be full): what has no note counts as what may be the only copy.
   await noteKept(target, note).catch(() => undefined);

@@ -1,7 +1,5 @@
-import { rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from './errors.ts';
-import { readIfThere, replaceFile, syncFolder } from './files.ts';
+import { entryAt, readIfThere, removeFile, replaceFile, syncFolder } from './files.ts';
 
 /**
  * Marks a data directory that must never be started: a rewind is changing it, or has failed half-way. The mark lies beside the
@@ -13,12 +11,8 @@ function markOf(dataDir: string): string {
 }
 
 async function inodeOf(dataDir: string): Promise<string | null> {
-  try {
-    return String((await stat(dataDir)).ino);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const entry = await entryAt(dataDir);
+  return entry === null ? null : String(entry.ino);
 }
 
 export async function markIncomplete(dataDir: string): Promise<void> {
@@ -26,7 +20,7 @@ export async function markIncomplete(dataDir: string): Promise<void> {
 }
 
 export async function unmarkIncomplete(dataDir: string): Promise<void> {
-  await rm(markOf(dataDir), { force: true });
+  await removeFile(markOf(dataDir));
   await syncFolder(dirname(dataDir));
 }
 

@@ -1,7 +1,6 @@
 /** What every engine needs of its host, whatever its server: files that survive a loss of power, what is kept beside a data directory, waits with an end, long work. */
 
 export {
-  folderBytes,
   identityName,
   type KeptNote,
   linkedLog,
@@ -16,12 +15,42 @@ export {
   stamp,
 } from './aside.ts';
 export { codeOf, isSqlState } from './errors.ts';
-export { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from './files.ts';
+export {
+  boundLog,
+  type CopyOptions,
+  copyFile,
+  createFile,
+  type Entry,
+  entryAt,
+  freeBytes,
+  isThere,
+  listFolder,
+  makeFolder,
+  makeLink,
+  namesIn,
+  type Owner,
+  openLog,
+  openToRead,
+  readAt,
+  readBytes,
+  readEnd,
+  readIfThere,
+  removeFile,
+  renameTo,
+  replaceFile,
+  replaceWith,
+  setFolderMode,
+  syncFile,
+  syncFolder,
+  withFile,
+} from './files.ts';
 export { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from './incomplete.ts';
 export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts';
 export { KeptFolders } from './kept.ts';
 export { isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { linksIn, realDataDir } from './place.ts';
+export { PathError, type Rights, realFolder } from './reach.ts';
 export { StartCount } from './starts.ts';
+export { copyFolder, folderBytes, removeTree, syncTree } from './tree.ts';
 export { monotonicMs, pollUntil, withDeadline } from './waiting.ts';

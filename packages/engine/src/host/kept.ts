@@ -1,9 +1,10 @@
-import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type KeptBudget, type KeptFolder, planKept } from '@understudy/core';
 import { EngineError, type KeptListing, type KeptSummary } from '../index.ts';
-import { folderBytes, type KeptNote, keptNoteName, linkedLogOf, removeData, siblings } from './aside.ts';
-import { readIfThere, syncFolder } from './files.ts';
+import { type KeptNote, keptNoteName, linkedLogOf, removeData, siblings } from './aside.ts';
+import { entryAt, readIfThere, syncFolder } from './files.ts';
+import { PathError } from './reach.ts';
+import { folderBytes } from './tree.ts';
 import { monotonicMs } from './waiting.ts';
 
 /** Nobody but an operator changes what is kept, and to measure a large folder takes a while. */
@@ -110,11 +111,16 @@ function heldText(folders: readonly KeptListing[], names: readonly string[], byt
 }
 
 async function listingOf(path: string, kind: KeptFolder['kind']): Promise<KeptListing> {
-  const note = parseNote(await readIfThere(join(path, keptNoteName)));
+  // A note that is not to be trusted is none: then all of it may be the only copy.
+  const text = await readIfThere(join(path, keptNoteName)).catch((error: unknown) => {
+    if (error instanceof PathError) return null;
+    throw error;
+  });
+  const note = parseNote(text);
   const log = await linkedLogOf(path);
   const bytes = (await folderBytes(path)) + (log === null ? 0 : await folderBytes(log));
   const noted = note?.since ?? Number.NaN;
-  const since = Number.isNaN(noted) ? (await stat(path)).mtimeMs : noted;
+  const since = Number.isNaN(noted) ? ((await entryAt(path))?.mtimeMs ?? 0) : noted;
   return {
     name: basename(path),
     path,

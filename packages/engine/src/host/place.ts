@@ -1,8 +1,10 @@
-import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../index.ts';
 import { siblings } from './aside.ts';
 import { codeOf } from './errors.ts';
+import { entryAt, listFolder } from './files.ts';
+import { realFolder } from './reach.ts';
 
 const linksMax = 40;
 
@@ -28,7 +30,7 @@ const refused = (text: string): EngineError => new EngineError('ENGINE_DATA_REFU
 /** As `realpath`, also of what is not there (yet). */
 async function resolved(path: string, left: number): Promise<string> {
   try {
-    return await realpath(path);
+    return await realFolder(path);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || left === 0) {
       throw refused(`The data directory ${path} cannot be found: ${error instanceof Error ? error.message : error}.`);
@@ -40,16 +42,12 @@ async function resolved(path: string, left: number): Promise<string> {
 }
 
 const isLink = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    (entry) => entry.isSymbolicLink(),
+  entryAt(path).then(
+    (entry) => entry?.isSymbolicLink() === true,
     () => false,
   );
 
-const isAbsent = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => false,
-    (error: unknown) => codeOf(error) === 'ENOENT',
-  );
+const isAbsent = async (path: string): Promise<boolean> => (await entryAt(path)) === null;
 
 /** A crash came between moving the old directory aside and putting the new one in its place. */
 async function hasSiblings(dataDir: string): Promise<boolean> {
@@ -73,6 +71,6 @@ async function mountPoints(): Promise<ReadonlySet<string>> {
  * @param handled names that an engine takes care of.
  */
 export async function linksIn(dataDir: string, handled: readonly string[] = []): Promise<readonly string[]> {
-  const entries = await readdir(dataDir, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isSymbolicLink() && !handled.includes(entry.name)).map(({ name }) => name);
+  const entries = await listFolder(dataDir).catch(() => []);
+  return entries.filter(({ kind, name }) => kind === 'link' && !handled.includes(name)).map(({ name }) => name);
 }

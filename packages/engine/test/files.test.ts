@@ -1,0 +1,427 @@
+// A hostile owner of a folder puts every kind of thing in the place of a file: nothing outside changes, nothing of it gets in, nothing hangs.
+// As root, with the folder another user's, and as an ordinary user in a folder of its own. What an operator may have set up still works.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { link, mkdir, readlink, realpath, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import {
+  boundLog,
+  copyFile,
+  copyFolder,
+  createFile,
+  entryAt,
+  folderBytes,
+  linkedLogOf,
+  listFolder,
+  makeFolder,
+  type Owner,
+  openLog,
+  openToRead,
+  readBytes,
+  readEnd,
+  readIfThere,
+  realDataDir,
+  removeData,
+  removeFile,
+  removeTree,
+  renameTo,
+  replaceFile,
+  setFolderMode,
+  syncFile,
+  syncFolder,
+  syncTree,
+  withFile,
+} from '@understudy/engine/host';
+
+const canary = 'CANARY that nobody else may read\n';
+/** Users that need not exist: only their numbers count. */
+const them = { uid: 54_321, gid: 54_321 };
+const others = { uid: 54_322, gid: 54_322 };
+const isRoot = process.geteuid?.() === 0;
+const inTimeMs = 5000;
+const copying = { bytesMax: 1024 ** 2 };
+
+interface Place {
+  readonly base: string;
+  /** Nobody's but root's, or (as an ordinary user) what the other tests watch. */
+  readonly outside: string;
+  /** The folder whose owner is hostile. */
+  readonly theirs: string;
+  readonly owner: Owner;
+}
+
+const places: Place[] = [];
+let place: Place;
+
+function prepare(): void {
+  const base = mkdtempSync(join(tmpdir(), 'us-files-'));
+  const [outside, theirs] = [join(base, 'outside'), join(base, 'theirs')];
+  chmodSync(base, 0o755);
+  for (const folder of [join(outside, 'folder'), theirs]) mkdirSync(folder, { recursive: true, mode: 0o755 });
+  writeFileSync(join(outside, 'secret'), canary);
+  writeFileSync(join(outside, 'folder', 'file'), canary);
+  chmodSync(join(outside, 'secret'), 0o600);
+  chmodSync(outside, 0o700);
+  if (isRoot) chownSync(theirs, them.uid, them.gid);
+  place = { base, outside, theirs, owner: isRoot ? them : null };
+  places.push(place);
+}
+
+const own = (path: string): void => {
+  if (isRoot) lchownSync(path, them.uid, them.gid);
+};
+
+/** Every path below a folder; links are not gone along. */
+function below(folder: string): string[] {
+  const entries = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? [path, ...below(path)] : [path];
+  });
+}
+
+/** Everything of what must not change. */
+function fingerprint(folder: string): string {
+  const lines = [folder, ...below(folder)].sort().map((path) => {
+    const entry = lstatSync(path);
+    const { mode, uid, gid, size } = entry;
+    return JSON.stringify([path, mode, uid, gid, entry.isFile() ? [size, readFileSync(path, 'utf8')] : null]);
+  });
+  return lines.join('\n');
+}
+
+const closers: (() => void)[] = [];
+
+/** What may lie in the place of a file. Each is made by the folder's owner, or could be where the kernel lets it. */
+const attacks: Readonly<Record<string, (path: string) => Promise<void> | void>> = {
+  'a link to a file': (path) => symlink(join(place.outside, 'secret'), path),
+  'a link to a name that is free': (path) => symlink(join(place.outside, 'new'), path),
+  'a link to a folder': (path) => symlink(join(place.outside, 'folder'), path),
+  'a link to itself': (path) => symlink(path, path),
+  'a link to the open files of the agent': (path) => symlink('/proc/self/environ', path),
+  'another name of a file': (path) => link(join(place.outside, 'secret'), path),
+  'a pipe': (path) => void execFileSync('mkfifo', ['-m', '666', path]),
+  'a folder': (path) => void mkdirSync(join(path, 'below'), { recursive: true }),
+  'a huge file': (path) => {
+    writeFileSync(path, 'x');
+    truncateSync(path, 64 * 1024 ** 3);
+  },
+  'a socket': (path) =>
+    new Promise((resolve, reject) => {
+      const server = createServer();
+      server.once('error', reject);
+      server.listen(path, resolve);
+      server.unref();
+      closers.push(() => server.close());
+    }),
+};
+
+/** Everything that an agent does with a file of that name, by the names of the functions that it does it with. */
+const operations: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  readIfThere: (path) => readIfThere(path),
+  readBytes: (path) => readBytes(path),
+  openToRead: (path) => withFile(openToRead(path), async (file) => (await file.stat()).size),
+  readEnd: (path) => readEnd(path, 4000),
+  replaceFile: (path) => replaceFile(path, 'ours\n', place.owner),
+  'replaceFile, then read': async (path) => {
+    await replaceFile(path, 'ours\n', place.owner, { durability: 'cached' });
+    return readIfThere(path);
+  },
+  createFile: (path) => withFile(createFile(path, place.owner), (file) => file.writeFile('ours\n')),
+  'copyFile from it': (path) => copyFile(path, join(place.theirs, 'copy'), place.owner, copying),
+  'copyFile to it': (path) => {
+    const from = join(place.theirs, 'from');
+    return replaceFile(from, 'ours\n', place.owner).then(() => copyFile(from, path, place.owner, copying));
+  },
+  'copyFolder of what holds it': () => copyFolder(place.theirs, join(place.base, 'copied'), place.owner, copying),
+  'copyFolder to it': (path) => copyFolder(join(place.base, 'template'), path, place.owner, copying),
+  removeFile: (path) => removeFile(path),
+  removeTree: (path) => removeTree(path),
+  'removeTree of what holds it': () => removeTree(place.theirs),
+  'renameTo another name': (path) => renameTo(path, join(place.theirs, 'other')),
+  'renameTo its place': async (path) => {
+    const from = join(place.theirs, 'from');
+    await replaceFile(from, 'ours\n', place.owner);
+    await renameTo(from, path);
+  },
+  makeFolder: (path) => makeFolder(path, place.owner, 0o755),
+  'makeFolder in it': (path) => makeFolder(join(path, 'made'), place.owner),
+  'replaceFile in it': (path) => replaceFile(join(path, 'secret'), 'ours\n', place.owner),
+  'removeFile in it': (path) => removeFile(join(path, 'file')),
+  'readIfThere in it': (path) => readIfThere(join(path, 'file')),
+  'openLog, then a server writes': async (path) => {
+    const log = await openLog(path, place.owner, 1024 ** 2);
+    try {
+      await log.writeFile('a line of the server\n');
+    } finally {
+      await log.close();
+    }
+    assert.match(readFileSync(path, 'utf8'), /a line of the server\n$/, 'the server has a log');
+  },
+  boundLog: (path) => boundLog(path, place.owner, 1024 ** 2),
+  'boundLog with it as the old log': async (path) => {
+    const log = path.replace(/\.1$/, '');
+    await replaceFile(log, 'x'.repeat(100), place.owner);
+    await boundLog(log, place.owner, 10);
+  },
+  setFolderMode: (path) => setFolderMode(path, 0o777),
+  syncFile: (path) => syncFile(path),
+  syncFolder: (path) => syncFolder(path),
+  syncTree: () => syncTree(place.theirs),
+  folderBytes: () => folderBytes(place.theirs),
+  listFolder: (path) => listFolder(path),
+  entryAt: async (path) => (await entryAt(path))?.size,
+};
+
+/** How an operation ends: in time, whatever it says. */
+async function endOf(work: Promise<unknown>, what: string): Promise<unknown> {
+  const late = Symbol('late');
+  const end = await Promise.race([
+    work.catch((error: unknown) => error),
+    new Promise((resolve) => setTimeout(resolve, inTimeMs, late).unref()),
+  ]);
+  assert.notEqual(end, late, `${what} hangs`);
+  assert.ok(!(end instanceof assert.AssertionError), String(end));
+  return end;
+}
+
+/** Whether something that was hidden is now in a file of the hostile user, or was handed out. */
+function leaks(end: unknown, attacked: string): string[] {
+  const found: string[] = [];
+  const text = Buffer.isBuffer(end)
+    ? end.toString()
+    : JSON.stringify(end instanceof Error ? end.message : (end ?? null));
+  if (text.includes('CANARY')) found.push('what was returned');
+  for (const folder of [place.theirs, join(place.base, 'copied')]) {
+    for (const path of below(folder)) {
+      const entry = lstatSync(path);
+      if (!entry.isFile() || entry.size > 1024 ** 2 || entry.ino === statSync(join(place.outside, 'secret')).ino)
+        continue;
+      if (path !== attacked && readFileSync(path, 'utf8').includes('CANARY')) found.push(path);
+    }
+  }
+  return found;
+}
+
+after(() => {
+  for (const { base } of places) rmSync(base, { recursive: true, force: true });
+});
+
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+describe(isRoot ? 'as root, in the folder of another user' : 'as an ordinary user', () => {
+  for (const [operation, work] of Object.entries(operations)) {
+    test(operation, async () => {
+      for (const [attack, make] of Object.entries(attacks)) {
+        prepare();
+        await mkdir(join(place.base, 'template'));
+        const path = join(place.theirs, operation.includes('old log') ? 'f.1' : 'f');
+        await make(path);
+        // Another name of a file is that file: it stays whose it is.
+        if (attack !== 'another name of a file') own(path);
+        const what = `${operation} on ${attack}`;
+        const before = fingerprint(place.outside);
+        const end = await endOf(work(path), what);
+        // A user's file under another name, and a user's folder behind a link, are that user's all the same.
+        const isOwn = !isRoot && (attack === 'another name of a file' || operation.endsWith(' in it'));
+        if (!isOwn)
+          assert.equal(fingerprint(place.outside), before, `${what} changes what is outside (${String(end)})`);
+        // An ordinary user reads what it may read anyway.
+        if (isRoot) assert.deepEqual(leaks(end, path), [], `${what} lets something out`);
+        for (const close of closers.splice(0)) close();
+      }
+    });
+  }
+});
+
+test('all of that as an ordinary user', { skip: !isRoot }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'us-files-'));
+  chownSync(folder, them.uid, them.gid);
+  places.push({ base: folder, outside: '', theirs: '', owner: null });
+  const env = { PATH: process.env.PATH, TMPDIR: folder };
+  const canRun = await run('cat', [import.meta.filename, process.execPath], env).then(
+    () => true,
+    () => false,
+  );
+  if (!canRun) return t.skip('another user can pass through neither this checkout nor its Node');
+  const args = ['--test-reporter=tap', import.meta.filename];
+  await run(process.execPath, args, env).catch((error: unknown) => {
+    assert.fail(
+      typeof error === 'object' && error !== null && 'stdout' in error ? String(error.stdout) : String(error),
+    );
+  });
+});
+
+/** Runs a program as the hostile user. */
+const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+  promisify(execFile)(program, args, { ...them, env, cwd: '/', maxBuffer: 1024 ** 3, encoding: 'buffer' });
+
+describe('what an operator may have set up', { skip: !isRoot }, () => {
+  beforeEach(() => prepare());
+
+  test('links in folders of root are followed', async () => {
+    await symlink(place.theirs, join(place.base, 'link'));
+    await symlink(join(place.outside, 'secret'), join(place.base, 'cert.pem'));
+    await replaceFile(join(place.base, 'link', 'f'), 'ours\n', them);
+    assert.equal(readFileSync(join(place.theirs, 'f'), 'utf8'), 'ours\n');
+    assert.equal(statSync(join(place.theirs, 'f')).uid, them.uid);
+    assert.equal(await readIfThere(join(place.base, 'cert.pem')), canary);
+  });
+
+  test('the log may be a link to a folder of the same user, and to no other', async () => {
+    const [good, bad] = [join(place.base, 'wal'), join(place.base, 'wal-of-others')];
+    for (const [folder, { uid, gid }] of [
+      [good, them],
+      [bad, others],
+    ] as const) {
+      await mkdir(folder, { mode: 0o755 });
+      chownSync(folder, uid, gid);
+      writeFileSync(join(folder, '00000002.history'), '1\t0/3000000\n');
+      chownSync(join(folder, '00000002.history'), uid, gid);
+    }
+    const wal = join(place.theirs, 'pg_wal');
+    await symlink(good, wal);
+    assert.equal(await readIfThere(join(wal, '00000002.history')), '1\t0/3000000\n');
+    assert.equal(await linkedLogOf(place.theirs), await realpath(good));
+    await replaceFile(join(wal, 'f'), 'ours\n', them);
+    assert.equal((await listFolder(wal)).length, 2);
+    await removeData(place.theirs, join(place.base, 'data'));
+    assert.equal(await entryAt(good), null, 'it goes with the directory');
+
+    await mkdir(place.theirs);
+    chownSync(place.theirs, them.uid, them.gid);
+    await symlink(bad, wal);
+    const before = fingerprint(bad);
+    await assert.rejects(readIfThere(join(wal, '00000002.history')), { code: 'PATH_UNTRUSTED' });
+    await assert.rejects(replaceFile(join(wal, 'f'), 'ours\n', them), { code: 'PATH_UNTRUSTED' });
+    assert.equal(await linkedLogOf(place.theirs), null);
+    await removeData(place.theirs, join(place.base, 'data'));
+    assert.equal(fingerprint(bad), before);
+  });
+
+  test('a file of root that everybody may read is read, and not written to', async () => {
+    const file = join(place.theirs, 'pg_hba.conf');
+    writeFileSync(file, 'local all all reject\n');
+    chmodSync(file, 0o644);
+    assert.equal(await readIfThere(file), 'local all all reject\n');
+    await assert.rejects(boundLog(file, them, 1), { code: 'PATH_UNTRUSTED' });
+    chmodSync(file, 0o600);
+    await assert.rejects(readIfThere(file), { code: 'PATH_UNTRUSTED' });
+    chownSync(file, 0, them.gid);
+    chmodSync(file, 0o640);
+    assert.equal(await readIfThere(file), 'local all all reject\n');
+  });
+
+  test('what is made in the folder of another user belongs to that user', async () => {
+    await replaceFile(join(place.theirs, 'note'), 'x', null);
+    await makeFolder(join(place.theirs, 'folder'), null);
+    const log = await openLog(join(place.theirs, 'log'), null, 1);
+    await log.close();
+    for (const name of ['note', 'folder', 'log']) assert.equal(statSync(join(place.theirs, name)).uid, them.uid, name);
+  });
+
+  test('a data directory is not taken for where a link of its owner leads', async () => {
+    const victim = join(place.base, 'victim');
+    await mkdir(victim);
+    await symlink(victim, join(place.theirs, 'data'));
+    await assert.rejects(realDataDir(join(place.theirs, 'data')), /link of user 54321/);
+    await symlink(place.theirs, join(place.base, 'data'));
+    assert.equal(await realDataDir(join(place.base, 'data')), await realpath(place.theirs));
+  });
+
+  test('a name that a hostile file gives is read with the rights of its owner', async () => {
+    await assert.rejects(readEnd(join(place.outside, 'secret'), 100, 0, them), { code: 'PATH_UNTRUSTED' });
+    await assert.rejects(readEnd('/proc/self/environ', 100, 0, them), { code: 'PATH_UNTRUSTED' });
+    writeFileSync(join(place.base, 'public'), 'public\n');
+    chmodSync(join(place.base, 'public'), 0o644);
+    assert.equal((await readEnd(join(place.base, 'public'), 100, 0, them)).text, 'public\n');
+  });
+
+  test('in a folder of everybody, what is ours is used, and nothing of others', async () => {
+    const shared = join(place.base, 'tmp');
+    await mkdir(shared);
+    chmodSync(shared, 0o1777);
+    await makeFolder(join(shared, 'ours'), null);
+    await replaceFile(join(shared, 'ours', 'f'), 'ours\n', null);
+    assert.equal(await readIfThere(join(shared, 'ours', 'f')), 'ours\n');
+    await symlink(place.outside, join(shared, 'link'));
+    await assert.rejects(readIfThere(join(shared, 'link', 'secret')), { code: 'PATH_UNTRUSTED' });
+    writeFileSync(join(shared, 'f'), 'x');
+    chownSync(join(shared, 'f'), others.uid, others.gid);
+    await assert.rejects(removeFile(join(shared, 'f')), { code: 'PATH_UNTRUSTED' });
+    await assert.rejects(replaceFile(join(shared, 'f'), 'ours\n', null), { code: 'PATH_UNTRUSTED' });
+  });
+
+  test('the end of a log is kept, and the file is emptied under the server', async () => {
+    const file = join(place.theirs, 'server.log');
+    const log = await openLog(file, them, 1024 ** 2);
+    await log.writeFile(`${'x'.repeat(1_500_000)}end\n`);
+    await boundLog(file, them, 1024 ** 2);
+    await log.writeFile('next\n');
+    await log.close();
+    assert.equal(readFileSync(file, 'utf8'), 'next\n');
+    assert.match(readFileSync(`${file}.1`, 'utf8'), /xend\n$/);
+    assert.equal(statSync(`${file}.1`).uid, them.uid);
+  });
+});
+
+/** A folder that becomes a link, and a folder again, as fast as a process can. */
+const exchanger = `
+const { renameSync, symlinkSync, mkdirSync } = require('node:fs');
+const [, folder, outside] = process.argv;
+process.chdir(folder);
+try { mkdirSync('d'); } catch {}
+symlinkSync(outside, 'l');
+for (;;) {
+  try { renameSync('d', 'x'); renameSync('l', 'd'); renameSync('d', 'l'); renameSync('x', 'd'); } catch { try { mkdirSync('d'); } catch {} }
+}`;
+
+describe('while names are exchanged', { skip: !isRoot }, () => {
+  test('nothing outside is written, removed, or read', async () => {
+    prepare();
+    const before = fingerprint(place.outside);
+    // What it removes is made again, so that each round finds something.
+    const attacker = spawn(process.execPath, ['-e', exchanger, place.theirs, place.outside], {
+      ...them,
+      stdio: 'ignore',
+    });
+    try {
+      const endMs = performance.now() + 1500;
+      const d = join(place.theirs, 'd');
+      while (performance.now() < endMs) {
+        await endOf(removeTree(join(d, 'folder')), 'removeTree');
+        await endOf(removeFile(join(d, 'secret')), 'removeFile');
+        await endOf(replaceFile(join(d, 'secret'), 'ours\n', them, { durability: 'cached' }), 'replaceFile');
+        await endOf(removeTree(d), 'removeTree');
+        const text = await endOf(readIfThere(join(d, 'secret')), 'readIfThere');
+        assert.ok(!String(text).includes('CANARY'));
+        await endOf(setFolderMode(d, 0o711), 'setFolderMode');
+      }
+    } finally {
+      attacker.kill('SIGKILL');
+    }
+    assert.equal(fingerprint(place.outside), before);
+    assert.equal(await readlink(join(place.theirs, 'l')).catch(() => place.outside), place.outside);
+  });
+});
