@@ -1,6 +1,5 @@
-import { copyFile, stat, truncate } from 'node:fs/promises';
 import type { ClusterContext } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { boundLog, monotonicMs } from '@understudy/engine/host';
 import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
 import { settleReceived } from './commands/settle.ts';
@@ -65,8 +64,8 @@ export class Maintenance {
     const nowMs = monotonicMs();
     if (nowMs - this.#rareMs < rareEveryMs) return;
     this.#rareMs = nowMs;
-    await this.#boundLog();
     if ((await config.copyCertificates()) === 'changed') await this.#reloadCertificates();
+    await boundLog(this.#instance.paths.log, this.#instance.owner, logBytesMax);
   }
 
   /** Gives the server at once what has changed and can change while it runs; says what needs a restart. */
@@ -116,17 +115,5 @@ export class Maintenance {
   async #reloadCertificates(): Promise<void> {
     const session = await this.#instance.sql.monitor(1000);
     await session.query(this.#instance.dialect.reloadCertificates);
-  }
-
-  /** Keeps the server's log from filling the disk: the server appends, so the file can be emptied under it. */
-  async #boundLog(): Promise<void> {
-    const file = this.#instance.paths.log;
-    const size = await stat(file).then(
-      (found) => found.size,
-      () => 0,
-    );
-    if (size <= logBytesMax) return;
-    await copyFile(file, `${file}.1`);
-    await truncate(file, 0);
   }
 }

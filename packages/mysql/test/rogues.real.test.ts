@@ -11,7 +11,7 @@ import type { CopyHost } from '../src/clone/copy-job.ts';
 import { withTemporaryServer } from '../src/clone/temporary-server.ts';
 import { type ChannelTarget, changeStatement, startReceiver } from '../src/commands/channel-statements.ts';
 import { renderClientConfig } from '../src/config/file.ts';
-import { copyFolder, ensureTemplate } from '../src/disk/template.ts';
+import { copyTemplate, ensureTemplate } from '../src/disk/template.ts';
 import { runProgram } from '../src/process/program.ts';
 import { programOf } from '../src/programs.ts';
 import { openMember } from '../src/sql/local.ts';
@@ -110,7 +110,7 @@ for (const server of await testServers(testServerNames)) {
     it('gets nothing from a replica', async () => {
       const data = join(root, 'replica');
       const { signal } = new AbortController();
-      await copyFolder(await ensureTemplate(host.programs, host.options, signal, {}), data, host.owner);
+      await copyTemplate(await ensureTemplate(host.programs, host.options, signal, {}), data, host.owner);
       const small = [
         ['server_id', '7'],
         ['innodb_buffer_pool_size', '32M'],

@@ -1,7 +1,6 @@
-import { copyFile, stat, truncate } from 'node:fs/promises';
 import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
+import { boundLog, monotonicMs } from '@understudy/engine/host';
 import { conninfoOf, follow } from './commands/follow.ts';
 import { keepSendersForMembers } from './commands/member-senders.ts';
 import { keepStandbySignal } from './commands/promote.ts';
@@ -120,9 +119,9 @@ export class Maintenance {
   }
 
   async #keepFiles(): Promise<void> {
-    const { config, postmaster } = this.#instance;
-    await this.#boundLog();
+    const { config, postmaster, paths, owner } = this.#instance;
     if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
+    await boundLog(paths.log, owner, logBytesMax);
   }
 
   async #look(session: PgSession, role: 'primary' | 'replica'): Promise<void> {
@@ -174,17 +173,5 @@ export class Maintenance {
     if (nowMs - this.#unloggedMs < unloggedEveryMs) return;
     this.#unloggedMs = nowMs;
     this.#unlogged = await unloggedWarnings(session, queryTimeoutMs);
-  }
-
-  /** Keeps the server's log from filling the disk: the server appends, so the file can be emptied under it. */
-  async #boundLog(): Promise<void> {
-    const file = this.#instance.paths.log;
-    const size = await stat(file).then(
-      (found) => found.size,
-      () => 0,
-    );
-    if (size <= logBytesMax) return;
-    await copyFile(file, `${file}.1`);
-    await truncate(file, 0);
   }
 }

@@ -4,13 +4,16 @@
  */
 
 import type { Stats } from 'node:fs';
-import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type MemberId, type StoreMark, type StoreSighting, sightingOf } from '@understudy/core';
+import { entryAt, type Owner, readIfThere, replaceWith } from '@understudy/engine/host';
 import type { Snapshot } from '@understudy/store';
 import { z } from 'zod';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { fileOf, fileSchema, snapshotOf } from './memory-file.ts';
+
+/** A note is a small part of a store. */
+const NOTE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** In the data directory of every engine; none of them minds a file that it does not know. */
 export const NOTE_FILE = 'understudy.note.json';
@@ -47,10 +50,15 @@ export class NoteFile {
     return join(this.#folder, NOTE_FILE);
   }
 
+  async #owner(): Promise<Owner> {
+    const folder = process.geteuid?.() === 0 ? await entryAt(this.#folder) : null;
+    return folder === null ? null : { uid: folder.uid, gid: folder.gid };
+  }
+
   /** What this member noted; null when there is nothing, or only what came along with a copy of another member's data. */
   async load(): Promise<Snapshot | null> {
     try {
-      const parsed = noteSchema.parse(JSON.parse(await readFile(this.path, 'utf8')));
+      const parsed = noteSchema.parse(JSON.parse((await readIfThere(this.path, NOTE_BYTES_MAX)) ?? 'null'));
       return parsed.member === this.#member ? snapshotOf(parsed) : null;
     } catch {
       return null;
@@ -78,19 +86,13 @@ export class NoteFile {
     const standing = this.#noted;
     if (standing !== null && isSame(standing.sighting, sighting) && (await fileAt(this.path)) === standing.file) return;
     try {
-      const { uid, gid } = await stat(this.#folder);
       const text = JSON.stringify({ member: this.#member, ...fileOf(snapshot, isKept) });
-      const draft = `${this.path}.new`;
-      const written = await withFile(draft, 'w', async (file) => {
-        await file.writeFile(text);
-        // The server's own tools copy all that is there: they have to be able to read it.
-        if (process.getuid?.() === 0) await file.chown(uid, gid);
-        await file.datasync();
-        return nameOf(await file.stat());
+      // It belongs to the owner of the folder: the server's own tools copy all that is there, and have to be able to read it.
+      const file = await replaceWith(this.path, await this.#owner(), {}, async (draft) => {
+        await draft.writeFile(text);
+        return nameOf(await draft.stat());
       });
-      await rename(draft, this.path);
-      await withFile(this.#folder, 'r', (folder) => folder.sync());
-      this.#noted = { sighting, file: written };
+      this.#noted = { sighting, file };
     } catch (cause) {
       const text = `${this.path}: cannot be written (${codeOf(cause, messageOf(cause))}). What has to be noted first is not done.`;
       throw new AgentError('NOTE_UNWRITABLE', 'safe', `${text} Free space, or correct the permissions.`, { cause });
@@ -102,21 +104,9 @@ function isSame(a: StoreSighting, b: StoreSighting): boolean {
   return a.storeId === b.storeId && a.epoch === b.epoch && a.revision === b.revision;
 }
 
-async function withFile<T>(path: string, flags: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, flags, 0o600);
-  try {
-    return await work(file);
-  } finally {
-    await file.close();
-  }
-}
-
 const nameOf = ({ ino, mtimeMs }: Stats): string => `${ino} ${mtimeMs}`;
 
 async function fileAt(path: string): Promise<string | null> {
-  try {
-    return nameOf(await stat(path));
-  } catch {
-    return null;
-  }
+  const entry = await entryAt(path).catch(() => null);
+  return entry === null ? null : nameOf(entry);
 }

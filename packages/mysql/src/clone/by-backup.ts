@@ -1,11 +1,9 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, pollUntil } from '@understudy/engine/host';
+import { listFolder, makeFolder, namesIn, pollUntil, readBytes, removeFile, syncTree } from '@understudy/engine/host';
 import type { Settings } from '../config/settings.ts';
 import { writeBinlogState } from '../disk/binlog-files.ts';
-import { syncTree } from '../disk/sync.ts';
 import { isDiskFull, reasonOf } from '../errors.ts';
 import { parseMariadbGtids } from '../gtid/mariadb.ts';
 import { feedProgram } from '../process/pipe.ts';
@@ -94,13 +92,13 @@ async function makeUsable(instance: CopyHost, target: string, program: string, s
     failure: 'ENGINE_CLONE_FAILED',
   });
   if (code !== 0) throw new Error(`mariadb-backup --prepare failed: ${tail(output)}`);
-  for (const name of await readdir(target)) if (notes.test(name)) await rm(join(target, name));
+  for (const name of await namesIn(target)) if (notes.test(name)) await removeFile(join(target, name));
   return position;
 }
 
 async function positionOf(target: string): Promise<string> {
-  const name = (await readdir(target)).find((one) => /^(xtrabackup|mariadb_backup)_binlog_info$/.test(one));
-  const text = name === undefined ? '' : await readFile(join(target, name), 'utf8');
+  const name = (await namesIn(target)).find((one) => /^(xtrabackup|mariadb_backup)_binlog_info$/.test(one));
+  const text = name === undefined ? '' : String(await readBytes(join(target, name)));
   // File, offset, GTIDs; those of several domains may be on lines of their own.
   const gtids = text.trim().split('\t').slice(2).join('').replaceAll(/\s/g, '');
   if ((parseMariadbGtids(gtids)?.length ?? 0) > 0) return gtids;
@@ -109,8 +107,11 @@ async function positionOf(target: string): Promise<string> {
 
 /** A table elsewhere (`DATA DIRECTORY`) is a link with the path of the source's host: a server here would open what is there. */
 async function refuseLinks(target: string): Promise<void> {
-  const link = (await readdir(target, { recursive: true })).find((name) => name.endsWith('.isl'));
-  if (link !== undefined) throw new Error(`${link.slice(0, -4)} lies outside of the data directory`);
+  for (const { name, kind } of await listFolder(target)) {
+    const inside = kind === 'folder' ? await namesIn(join(target, name)) : [];
+    const link = [name, ...inside.map((each) => join(name, each))].find((each) => each.endsWith('.isl'));
+    if (link !== undefined) throw new Error(`${link.slice(0, -4)} lies outside of the data directory`);
+  }
 }
 
 /** Tells the copy where in the history it is; only a server can write that down. */

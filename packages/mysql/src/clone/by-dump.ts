@@ -1,11 +1,10 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { replaceFile } from '@understudy/engine/host';
+import { removeFile, replaceFile } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { renderClientConfig } from '../config/file.ts';
 import { writeBinlogState } from '../disk/binlog-files.ts';
-import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { copyTemplate, ensureTemplate } from '../disk/template.ts';
 import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { isNewer, programOf } from '../programs.ts';
@@ -30,7 +29,7 @@ export async function copyByDump(
   await refusePrepared(instance, from);
   await refuseLimited(instance, from);
   const history = await historyOfRows(instance, from);
-  await copyFolder(await ensureTemplate(instance.programs, instance.options, signal, made), target, instance.owner);
+  await copyTemplate(await ensureTemplate(instance.programs, instance.options, signal, made), target, instance.owner);
   const settings = [
     ['server_id', String(instance.options.serverId)],
     ['innodb_buffer_pool_size', '128M'],
@@ -163,7 +162,7 @@ async function pour(
     const timing = { timeoutMs: copyTimeoutMs, signal, failure: 'ENGINE_CLONE_FAILED', onBytes: count } as const;
     await pipePrograms(dump, client, { home: paths.runDir, libraryPath, owner, ...timing });
   } finally {
-    await rm(dumpFile, { force: true });
-    await rm(clientFile, { force: true });
+    await removeFile(dumpFile);
+    await removeFile(clientFile);
   }
 }

@@ -1,10 +1,8 @@
-import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { folderBytes, makeFolder, pollUntil } from '@understudy/engine/host';
+import { folderBytes, makeFolder, pollUntil, removeTree, renameTo, syncTree } from '@understudy/engine/host';
 import type { Settings } from '../config/settings.ts';
-import { syncTree } from '../disk/sync.ts';
-import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { copyTemplate, ensureTemplate } from '../disk/template.ts';
 import { reasonOf } from '../errors.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Session } from '../sql/session.ts';
@@ -63,7 +61,7 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
     // The plugin runs as the server's user, and this server may never have been started.
     await makeFolder(instance.paths.runDir, instance.owner);
     await instance.config.copyCertificates();
-    await copyFolder(
+    await copyTemplate(
       await ensureTemplate(instance.programs, instance.options, signal, made),
       base,
       instance.owner,
@@ -83,10 +81,10 @@ export async function copyByPlugin(instance: CopyHost, job: CopyJob): Promise<vo
       cloneInto(instance, session, job, copy),
     );
     await syncTree(copy);
-    await rename(copy, target);
+    await renameTo(copy, target);
   } finally {
     clearInterval(measure);
-    await rm(work, { recursive: true, force: true });
+    await removeTree(work);
   }
 }
 

@@ -1,12 +1,14 @@
-import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
+  freeBytes,
   linksIn,
   moveAside,
   type Progress,
   removeLeftovers,
+  removeTree,
+  renameTo,
   siblingPath,
   siblings,
   syncFolder,
@@ -46,7 +48,7 @@ async function copyMariadb(instance: Instance, job: CopyJob & { readonly from: M
     if (!(error instanceof EngineError) || error.code !== 'ENGINE_COPY_UNAVAILABLE') throw error;
     const message = `${from.id} is copied as statements, which takes longer than its files would: ${error.message}`;
     log({ level: 'warn', message });
-    await rm(target, { recursive: true, force: true });
+    await removeTree(target);
   }
   await copyByDump(instance, job);
 }
@@ -81,14 +83,14 @@ export async function clone(instance: Instance, from: Member, progress: Progress
         fields: { aside, why: replaced.note.why },
       });
     }
-    await rename(target, options.dataDir);
+    await renameTo(target, options.dataDir);
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
     instance.starts.succeeded();
     if (aside !== null) keepTail(instance, replaced, aside);
   } catch (error) {
-    await rm(target, { recursive: true, force: true });
+    await removeTree(target);
     throw engineError('ENGINE_CLONE_FAILED', `Copying the database from ${from.id}`, error, 'safe');
   } finally {
     await instance.kept.tidy();
@@ -129,9 +131,9 @@ async function removeUnfinished({ options, owner, programs, paths }: Instance): 
 
 async function requireRoom(target: string, neededBytes: number | null): Promise<void> {
   const folder = dirname(target);
-  const { bavail, bsize } = await statfs(folder);
-  if (neededBytes === null || bavail * bsize > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${bavail * bsize} left.`;
+  const free = await freeBytes(folder);
+  if (neededBytes === null || free > neededBytes) return;
+  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${free} left.`;
   throw new EngineError(
     'ENGINE_DISK_FULL',
     `${text} Make room there: \`understudy aside list\` shows what is kept of replaced data.`,

@@ -1,9 +1,8 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { EngineCommand } from '@understudy/core';
 import { type CopyRequest, EngineError } from '@understudy/engine';
-import { withDeadline } from '@understudy/engine/host';
+import { removeFile, withDeadline } from '@understudy/engine/host';
 import { kill } from '../commands/readers.ts';
 import { killProcessesWith } from '../process/proc.ts';
 import { BackupStages } from './backup-stages.ts';
@@ -100,7 +99,7 @@ export class OutgoingCopy {
     } finally {
       // The server notices within a second that the program is gone; what waits behind its locks need not wait for that.
       if (stages.blocksCommits) await this.#endSessions().catch(() => undefined);
-      await rm(configOf(this.#host), { force: true });
+      await removeFile(configOf(this.#host));
     }
   }
 

@@ -1,10 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, monotonicMs, replaceFile } from '@understudy/engine/host';
+import { makeFolder, monotonicMs, removeTree, replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { reasonOf } from '../errors.ts';
 import { accounts } from '../names.ts';
@@ -45,7 +44,7 @@ export async function runBackup(host: SendingHost, job: BackupJob): Promise<void
     await passOn(await begin(host, job, temporary), job);
   } finally {
     // A program that was killed may still be on its way out.
-    await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
+    await removeTree(temporary);
   }
 }
 
@@ -105,7 +104,7 @@ async function begin(host: SendingHost, { config }: BackupJob, temporary: string
   const program = programOf(programs.backup, 'mariadb-backup');
   const login = { socket: paths.socket, user: accounts.admin, password: options.secrets.admin };
   await replaceFile(config, renderClientConfig(login, null, 'mariadb-backup'), owner, { durability: 'cached' });
-  await rm(temporary, { recursive: true, force: true });
+  await removeTree(temporary);
   await makeFolder(temporary, owner);
   const args = [
     `--defaults-file=${config}`,

@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, pollUntil, replaceFile } from '@understudy/engine/host';
+import { makeFolder, pollUntil, removeFile, removeTree, replaceFile } from '@understudy/engine/host';
 import { accountStatements } from '../config/accounts.ts';
 import { renderConfig } from '../config/file.ts';
 import type { Settings } from '../config/settings.ts';
@@ -45,7 +44,7 @@ export async function withTemporaryServer<T>(
   try {
     await makeFolder(paths.runDir, owner);
     await makeFolder(file('tmp'), owner);
-    for (const name of [socket, `${socket}.lock`, logFile]) await rm(name, { force: true });
+    for (const name of [socket, `${socket}.lock`, logFile]) await removeFile(name);
     await replaceFile(initFile, accountStatements(programs.flavour, options.secrets.admin), owner);
     const own: Settings = [
       ...instance.config.placement(dataDir),
@@ -75,8 +74,8 @@ export async function withTemporaryServer<T>(
   } finally {
     signal.removeEventListener('abort', kill);
     await server.kill();
-    await rm(file('tmp'), { recursive: true, force: true });
-    for (const name of [config, initFile, socket, `${socket}.lock`, file('pid')]) await rm(name, { force: true });
+    await removeTree(file('tmp'));
+    for (const name of [config, initFile, socket, `${socket}.lock`, file('pid')]) await removeFile(name);
   }
 }
 

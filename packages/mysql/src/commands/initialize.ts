@@ -1,11 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
 import { EMPTY_GTID_SET } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, moveAside, removeLeftovers, siblingPath, unmarkIncomplete } from '@understudy/engine/host';
+import {
+  makeFolder,
+  moveAside,
+  removeLeftovers,
+  removeTree,
+  renameTo,
+  siblingPath,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import { encodeEnd, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
-import { copyFolder, ensureTemplate } from '../disk/template.ts';
+import { copyTemplate, ensureTemplate } from '../disk/template.ts';
 import { engineError } from '../errors.ts';
 import { firstLineage } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
@@ -28,7 +35,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
   try {
     await makeFolder(paths.runDir, owner);
     const made = instance.config.forMaking();
-    await copyFolder(await ensureTemplate(programs, options, signal, made), target, owner);
+    await copyTemplate(await ensureTemplate(programs, options, signal, made), target, owner);
     signal.throwIfAborted();
     const { cluster, member } = options;
     const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [firstLineage], bytesPerTransaction: 0 } as const;
@@ -47,11 +54,11 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
     };
     await writeIdentity(target, identity, owner);
     await moveAside(options.dataDir, { why: 'unfinished when a new database was made', history: 'unproven' });
-    await rename(target, options.dataDir);
+    await renameTo(target, options.dataDir);
     await unmarkIncomplete(options.dataDir);
     instance.lines.forget();
   } catch (error) {
-    await rm(target, { recursive: true, force: true });
+    await removeTree(target);
     throw engineError('ENGINE_START_FAILED', 'Making a new database', error, 'safe');
   }
 }

@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { replaceFile } from '@understudy/engine/host';
+import { removeFile, replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { changeIdentity, readIdentity } from '../disk/identity.ts';
@@ -127,7 +126,7 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
     const text = `What was received before the start could not be applied: ${error.message}`;
     throw new EngineError(error.code, `${text} Until it is, this member cannot lead.`, 'safe', { cause: error });
   } finally {
-    await rm(clientFile, { force: true });
+    await removeFile(clientFile);
   }
 }
 

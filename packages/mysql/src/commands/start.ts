@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { KEEP_END, type LogEnd } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
+import { pollUntil, removeFile } from '@understudy/engine/host';
 import { changeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { serverIdOf } from '../disk/writer.ts';
@@ -82,7 +81,7 @@ async function awaitAnswer(instance: Instance, signal: AbortSignal, plan: StartP
     );
   }
   // It has read them: the password is on the disk no longer than needed.
-  await rm(instance.paths.initFile, { force: true });
+  await removeFile(instance.paths.initFile);
   await noteVersion(instance);
   if (plan !== null) await tellCut(instance, plan, signal);
   await settleReceived(instance, signal);
@@ -116,7 +115,7 @@ async function launch(instance: Instance, end: LogEnd, signal: AbortSignal): Pro
   const plan = await planStart(instance, disk.identity, end);
   try {
     // The server would believe the lock of a killed one for as long as its process id exists.
-    for (const name of [paths.socket, `${paths.socket}.lock`, paths.pidFile]) await rm(name, { force: true });
+    for (const name of [paths.socket, `${paths.socket}.lock`, paths.pidFile]) await removeFile(name);
     await config.prepareStart(serverIdOf(options.serverId, plan.writer) ?? options.serverId);
     // From here on the end of the last run says nothing.
     await changeIdentity(options.dataDir, owner, (identity) => {

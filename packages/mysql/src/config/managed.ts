@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { MemberId } from '@understudy/core';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { makeFolder, type Owner, readBytes, readIfThere, replaceFile } from '@understudy/engine/host';
 import { readIdentity } from '../disk/identity.ts';
 import { engineError, reasonOf } from '../errors.ts';
 import type { MysqlOptions } from '../options.ts';
@@ -221,10 +220,10 @@ export class ManagedConfig {
     if (tls === null) return 'same';
     let result: 'changed' | 'same' = 'same';
     for (const name of ['ca', 'cert', 'key'] as const) {
-      const content = await readFile(tls[name]).catch((error: unknown) => {
+      const content = await readBytes(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
       });
-      const present = await readFile(this.#paths.tls[name]).catch(() => null);
+      const present = await readBytes(this.#paths.tls[name]).catch(() => null);
       if (present?.equals(content)) continue;
       await replaceFile(this.#paths.tls[name], content, this.#owner);
       result = 'changed';
@@ -250,12 +249,12 @@ const makingReason = (name: string, flavour: Flavour): string | null =>
 
 async function refuseUserSettings(userConfig: string | null, programs: ServerPrograms): Promise<void> {
   if (userConfig === null) return;
-  const text = await readFile(userConfig, 'utf8').catch((error: unknown) => {
+  const bytes = await readBytes(userConfig).catch((error: unknown) => {
     const next = 'Correct its path or its permissions.';
     const problem = `The configuration file ${userConfig} cannot be read: ${reasonOf(error)}. ${next}`;
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
   });
-  for (const { name, value, line } of serverSettings(text)) {
+  for (const { name, value, line } of serverSettings(bytes.toString('utf8'))) {
     const reason = reservedReason(name, programs.flavour, value) ?? makingReason(name, programs.flavour);
     if (reason === null) continue;
     const setting = value === null ? name : `${name} = ${value}`;

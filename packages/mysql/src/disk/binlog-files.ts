@@ -1,6 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Owner, replaceFile } from '@understudy/engine/host';
+import { entryAt, namesIn, type Owner, replaceFile } from '@understudy/engine/host';
 
 /** The base name that we give the binary log. */
 export const binlogName = 'binlog';
@@ -10,7 +9,7 @@ export const relayLogName = 'relay';
 
 /** The files of a log in a data directory, oldest first. */
 export async function logFiles(dataDir: string, baseName: string): Promise<readonly string[]> {
-  const files = (await readdir(dataDir)).filter((name) => new RegExp(`^${baseName}\\.\\d{6,}$`).test(name));
+  const files = (await namesIn(dataDir)).filter((name) => new RegExp(`^${baseName}\\.\\d{6,}$`).test(name));
   // Numbers grow a digit after 999999.
   return files.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1));
 }
@@ -18,7 +17,8 @@ export async function logFiles(dataDir: string, baseName: string): Promise<reado
 /** The newest file of the binary log in a data directory; null when there is none. */
 export async function newestBinlog(dataDir: string): Promise<{ name: string; sizeBytes: number } | null> {
   const name = (await logFiles(dataDir, binlogName)).at(-1);
-  return name === undefined ? null : { name, sizeBytes: (await stat(join(dataDir, name))).size };
+  const entry = name === undefined ? null : await entryAt(join(dataDir, name));
+  return name === undefined || entry === null ? null : { name, sizeBytes: entry.size };
 }
 
 /**

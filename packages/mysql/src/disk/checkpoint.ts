@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { openToRead, readAt, withFile } from '@understudy/engine/host';
 import { binlogName, logFiles } from './binlog-files.ts';
 
 const headerBytes = 19;
@@ -18,19 +18,11 @@ export async function filesToRecover(dataDir: string): Promise<readonly string[]
   const files = await logFiles(dataDir, binlogName);
   const newest = files.at(-1);
   if (newest === undefined) return null;
-  const first = firstCheckpoint(await firstBytes(join(dataDir, newest)));
+  const first = firstCheckpoint(
+    await withFile(openToRead(join(dataDir, newest)), (file) => readAt(file, 0, lookedAtBytes)),
+  );
   const from = first === null ? -1 : files.indexOf(first);
   return from === -1 ? null : files.slice(from);
-}
-
-async function firstBytes(path: string): Promise<Buffer> {
-  const handle = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(lookedAtBytes), 0, lookedAtBytes, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** The file that the first such event in the beginning of a log names; null when there is none. */

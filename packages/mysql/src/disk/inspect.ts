@@ -1,7 +1,6 @@
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { EngineState } from '@understudy/core';
-import { codeOf, identityName, isMarkedIncomplete, readIfThere } from '@understudy/engine/host';
+import { codeOf, identityName, isMarkedIncomplete, namesIn, readIfThere } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { isNewer } from '../programs.ts';
 import { newestBinlog } from './binlog-files.ts';
@@ -23,7 +22,7 @@ const neededFiles = ['ibdata1', 'mysql'];
 /** Looks at a data directory without changing anything; problems become `refused`. */
 export async function inspectDisk(dataDir: string, expected: ExpectedData): Promise<DiskState> {
   try {
-    const names = await readdir(dataDir).catch((error: unknown): string[] => {
+    const names = await namesIn(dataDir).catch((error: unknown): readonly string[] => {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     });

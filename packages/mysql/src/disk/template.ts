@@ -1,8 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, type Owner, replaceFile, syncFolder } from '@understudy/engine/host';
+import {
+  type CopyOptions,
+  copyFolder,
+  isThere,
+  makeFolder,
+  namesIn,
+  type Owner,
+  removeFile,
+  removeTree,
+  renameTo,
+  replaceFile,
+} from '@understudy/engine/host';
 import { plainValue } from '../config/at-making.ts';
 import type { Parameters } from '../config/file.ts';
 import { isDiskFull } from '../errors.ts';
@@ -63,7 +74,7 @@ const makers: Readonly<Record<Flavour, Maker>> = {
       const all = ['--no-defaults', '--initialize-insecure', ...place, ...args, ...making, ...asRoot(options)];
       return await run(programs.server, all, options, target, signal);
     } finally {
-      await rm(initFile, { force: true });
+      await removeFile(initFile);
     }
   },
   mariadb: async (programs, options, target, making, signal) => {
@@ -89,7 +100,7 @@ const makers: Readonly<Record<Flavour, Maker>> = {
         signal,
       );
     } finally {
-      await rm(lockFile, { force: true });
+      await removeFile(lockFile);
     }
   },
 };
@@ -120,13 +131,13 @@ export async function ensureTemplate(
       const problem = isDiskFull(new Error(output)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
       throw new EngineError(problem, `Making an empty database failed (exit code ${code}): ${tail(output)}`, 'safe');
     }
-    for (const name of await readdir(partial)) if (personal.test(name)) await rm(join(partial, name), { force: true });
+    for (const name of await namesIn(partial)) if (personal.test(name)) await removeTree(join(partial, name));
     // Another process may have been quicker: its template is as good.
-    await rename(partial, path).catch(async (error: unknown) => {
+    await renameTo(partial, path).catch(async (error: unknown) => {
       if (!(await isThere(path))) throw error;
     });
   } finally {
-    for (const folder of [partial, `${partial}.tmp`]) await rm(folder, { recursive: true, force: true });
+    for (const folder of [partial, `${partial}.tmp`]) await removeTree(folder);
   }
   return path;
 }
@@ -143,44 +154,15 @@ function suffixOf(made: Parameters): string {
   return `-${createHash('sha256').update(entries.join('\n')).digest('hex').slice(0, 12)}`;
 }
 
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
+/** No file of an empty database is nearly as large. */
+const fileBytesMax = 2 * 1024 ** 3;
 
-/** `cached`: of what is thrown away soon; otherwise it survives a loss of power. */
-type Durability = 'durable' | 'cached';
-
-/** Copies one file for `owner`; blocks are shared where the file system can. */
-export async function copyFileFor(
-  source: string,
-  target: string,
-  owner: Owner,
-  durability: Durability = 'durable',
-): Promise<void> {
-  await copyFile(source, target, constants.COPYFILE_FICLONE);
-  const handle = await open(target, 'r');
-  try {
-    if (owner !== null) await handle.chown(owner.uid, owner.gid);
-    if (durability === 'durable') await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Copies a folder with everything below it for `owner`; blocks are shared where the file system can. */
-export async function copyFolder(
+/** Copies a template for `owner`; blocks are shared where the file system can. @param durability `cached`: of what is thrown away soon */
+export function copyTemplate(
   from: string,
   to: string,
   owner: Owner,
-  durability: Durability = 'durable',
+  durability: CopyOptions['durability'] = 'synced',
 ): Promise<void> {
-  await makeFolder(to, owner);
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await copyFolder(source, target, owner, durability);
-    else if (entry.isFile()) await copyFileFor(source, target, owner, durability);
-  }
-  if (durability === 'durable') await syncFolder(to);
+  return copyFolder(from, to, owner, { durability, bytesMax: fileBytesMax });
 }

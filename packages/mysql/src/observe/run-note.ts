@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { type Owner, readIfThere, removeFile, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { RunningServer } from '../process/server-process.ts';
 import { passSeam, type Seam } from '../seam.ts';
@@ -34,9 +33,9 @@ export class RunNote<T> {
   }
 
   async #read(process: string): Promise<T | null> {
-    const text = await readIfThere(this.#file);
-    if (text === null) return null;
     try {
+      const text = await readIfThere(this.#file);
+      if (text === null) return null;
       const parsed = z.object({ process: z.string().max(80) }).safeParse(JSON.parse(text));
       if (!parsed.success || parsed.data.process !== process) return null;
       return this.#schema.safeParse(JSON.parse(text)).data ?? null;
@@ -54,7 +53,7 @@ export class RunNote<T> {
 
   async clear(running: RunningServer): Promise<void> {
     passSeam(this.#seam, `remove ${this.#name}`);
-    await rm(this.#file, { force: true });
+    await removeFile(this.#file);
     this.#known = { process: processOf(running), value: null };
   }
 }

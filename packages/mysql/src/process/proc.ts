@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
-import { codeOf, pollUntil } from '@understudy/engine/host';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { codeOf, pollUntil, realFolder } from '@understudy/engine/host';
 
 /** How long a killed process may take to disappear: on a busy machine it waits for a processor to die on. */
 export const killPatienceMs = 10_000;
@@ -68,7 +68,7 @@ export function signalProcess(pid: number, name: NodeJS.Signals): void {
 
 /** Every server process of a data directory, whoever started it. */
 export async function serverProcesses(dataDir: string): Promise<readonly number[]> {
-  const real = await realpath(dataDir).catch(() => null);
+  const real = await realFolder(dataDir).catch(() => null);
   if (real === null) return [];
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const mine = await Promise.all(pids.map((pid) => worksIn(pid, real)));

@@ -1,8 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, renameSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { EngineError } from '@understudy/engine';
-import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
+import {
+  monotonicMs,
+  type Owner,
+  openLog,
+  openToRead,
+  pollUntil,
+  readAt,
+  readEnd,
+  withFile,
+} from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { serverEnvironment } from './environment.ts';
 import { killPatienceMs, serverProcesses, signalProcess, startTicks } from './proc.ts';
@@ -75,15 +82,16 @@ export class ServerProcess {
    * @throws EngineError `ENGINE_BINARY_MISSING` when the program cannot be run.
    */
   async start(args: readonly string[]): Promise<RunningServer> {
-    const { program, dataDir, owner, libraryPath } = this.#options;
+    const { program, dataDir, owner, libraryPath, logFile } = this.#options;
     await this.killLeftovers();
-    const log = this.#openLog();
+    const log = await openLog(logFile, owner, logBytesMax);
     try {
+      this.#logStart = (await log.stat()).size;
       const child = spawn(program, args, {
         cwd: dataDir,
         env: serverEnvironment(dataDir, libraryPath),
         detached: true,
-        stdio: ['ignore', log, log],
+        stdio: ['ignore', log.fd, log.fd],
         ...(owner ?? {}),
       });
       const pid = await spawned(child, program);
@@ -97,25 +105,13 @@ export class ServerProcess {
       if (child.exitCode !== null || child.signalCode !== null) this.#exited(running, child);
       return running;
     } finally {
-      closeSync(log);
+      await log.close();
     }
   }
 
   #exited(running: RunningServer, { exitCode, signalCode }: ChildProcess): void {
     this.#exit = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`;
     this.#gone(running);
-  }
-
-  #openLog(): number {
-    const { logFile } = this.#options;
-    try {
-      if (statSync(logFile).size > logBytesMax) renameSync(logFile, `${logFile}.1`);
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-    }
-    const log = openSync(logFile, 'a', 0o600);
-    this.#logStart = fstatSync(log).size;
-    return log;
   }
 
   /** Looks whether the server is still there, and tells the listeners when it is not. */
@@ -177,34 +173,17 @@ export class ServerProcess {
 
   /** What the server that we started last has said while it started. */
   async startLog(): Promise<string> {
-    const handle = await open(this.#options.logFile, 'r');
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(startLogBytes), 0, startLogBytes, this.#logStart);
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await handle.close();
-    }
+    return withFile(openToRead(this.#options.logFile), async (file) =>
+      (await readAt(file, this.#logStart, startLogBytes)).toString('utf8'),
+    );
   }
 
   /** The last lines of the server's log that say something, for error messages. */
   async logTail(lines: number): Promise<string> {
-    const text = await lastBytes(this.#options.logFile, 16_384).catch(() => '');
+    const { text } = await readEnd(this.#options.logFile, 16_384).catch(() => ({ text: '' }));
     const all = text.trim().split('\n');
     const telling = all.filter((line) => /\[ERROR\]/.test(line));
     return (telling.length > 0 ? telling : all).slice(-lines).join(' / ');
-  }
-}
-
-/** The end of a file, as text. */
-export async function lastBytes(path: string, bytes: number): Promise<string> {
-  const handle = await open(path, 'r');
-  try {
-    const { size } = await handle.stat();
-    const buffer = Buffer.alloc(Math.min(bytes, size));
-    await handle.read(buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8');
-  } finally {
-    await handle.close();
   }
 }
 

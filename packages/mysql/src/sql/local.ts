@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { Member } from '@understudy/core';
+import { readBytes } from '@understudy/engine/host';
 import { engineError } from '../errors.ts';
 import { accounts } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
@@ -138,8 +138,9 @@ async function sessionTls(tls: MysqlOptions['tls']): Promise<SessionTls | null> 
   return { ca: ca ?? '', own: { cert: cert ?? '', key: key ?? '' }, verify: tls.verify };
 }
 
-function readPem(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
+async function readPem(path: string): Promise<string> {
+  const bytes = await readBytes(path).catch((error: unknown) => {
     throw engineError('ENGINE_DATA_REFUSED', `Reading the file ${path} of engine.tls`, error, 'safe');
   });
+  return String(bytes);
 }

@@ -1,11 +1,18 @@
-import { rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LogEnd } from '@understudy/core';
-import { makeFolder, noteKept, siblingPath, syncFolder } from '@understudy/engine/host';
+import {
+  copyFile,
+  entryAt,
+  freeBytes,
+  makeFolder,
+  noteKept,
+  removeTree,
+  siblingPath,
+  syncFolder,
+} from '@understudy/engine/host';
 import { binlogName, logFiles } from '../disk/binlog-files.ts';
 import { filesToRecover } from '../disk/checkpoint.ts';
 import type { DataIdentity } from '../disk/identity.ts';
-import { copyFileFor } from '../disk/template.ts';
 import { otherWriter, serverIdOf, type Writer } from '../disk/writer.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
@@ -67,14 +74,13 @@ async function keepFiles({ options, owner }: Instance): Promise<string | null> {
   const files = await filesToRecover(dataDir);
   if (files === null) return null;
   let bytes = 0;
-  for (const name of files) bytes += (await stat(join(dataDir, name))).size;
-  const { bavail, bsize } = await statfs(dirname(dataDir));
-  if (bytes > aside.maxBytes || bytes * 2 > bavail * bsize) return null;
+  for (const name of files) bytes += (await entryAt(join(dataDir, name)))?.size ?? 0;
+  if (bytes > aside.maxBytes || bytes * 2 > (await freeBytes(dirname(dataDir)))) return null;
   const folder = siblingPath(dataDir, 'fork');
   try {
     await makeFolder(folder, owner);
     for (const name of files) {
-      await copyFileFor(join(dataDir, name), join(folder, name), owner);
+      await copyFile(join(dataDir, name), join(folder, name), owner, { bytesMax: bytes });
     }
     const why = 'the end of the log as it was before recovery cut off what another leader does not have';
     await noteKept(folder, { why, history: 'unproven' });
@@ -82,7 +88,7 @@ async function keepFiles({ options, owner }: Instance): Promise<string | null> {
     await syncFolder(dirname(folder));
     return folder;
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await removeTree(folder);
     throw error;
   }
 }
@@ -100,14 +106,14 @@ export async function endOfCut(instance: Instance, plan: StartPlan): Promise<'cu
 
 /** Removes the copy of a log that was not cut. */
 export async function forgetCopy(plan: StartPlan): Promise<void> {
-  if (plan.kind === 'cut') await rm(plan.kept, { recursive: true, force: true });
+  if (plan.kind === 'cut') await removeTree(plan.kept);
 }
 
 /** Where the log was cut: the first of its files that has become shorter. A server never writes on in a file of an earlier run. */
 async function cutPoint({ options }: Instance, kept: string): Promise<LogPlace | null> {
   for (const file of await logFiles(kept, binlogName)) {
-    const before = (await stat(join(kept, file))).size;
-    const now = (await stat(join(options.dataDir, file)).catch(() => null))?.size ?? 0;
+    const before = (await entryAt(join(kept, file)))?.size ?? 0;
+    const now = (await entryAt(join(options.dataDir, file)))?.size ?? 0;
     if (now < before) return { file, position: Math.max(firstPosition, now) };
   }
   return null;

@@ -1,13 +1,20 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Member, MemberId } from '@understudy/core';
-import { codeOf, type KeptNote, noteKept } from '@understudy/engine/host';
+import {
+  codeOf,
+  createFile,
+  type KeptNote,
+  makeFolder,
+  noteKept,
+  removeFile,
+  removeTree,
+  renameTo,
+} from '@understudy/engine/host';
 import { binlogName, logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { positionOfEnd, readIdentity } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
@@ -116,7 +123,7 @@ export async function writeOut(
 ): Promise<readonly string[]> {
   const kept = [];
   for (const name of [relayLogName, binlogName]) kept.push(...(await keepLog(instance, folder, name, wanted, signal)));
-  if (kept.length === 0) await rm(join(folder, tailFolder), { recursive: true, force: true });
+  if (kept.length === 0) await removeTree(join(folder, tailFolder));
   return [...new Set(kept)];
 }
 
@@ -172,9 +179,10 @@ async function decode(
 ): Promise<readonly string[]> {
   const target = join(dirname(path), tailFolder, `${basename(path)}.sql`);
   const partial = `${target}.partial`;
-  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(target), instance.owner);
   const filter = new TransactionFilter(isWanted);
-  const out = createWriteStream(partial, { mode: 0o600 });
+  await removeTree(partial);
+  const out = (await createFile(partial, instance.owner)).createWriteStream();
   const written = finished(out);
   // Awaited below.
   written.catch(() => undefined);
@@ -195,10 +203,10 @@ async function decode(
   } finally {
     out.end();
     await written.catch(() => undefined);
-    if (filter.kept.length === 0 || signal.aborted) await rm(partial, { force: true });
+    if (filter.kept.length === 0 || signal.aborted) await removeFile(partial);
   }
   await written;
-  if (filter.kept.length > 0) await rename(partial, target);
+  if (filter.kept.length > 0) await renameTo(partial, target);
   return filter.kept;
 }
 

@@ -1,7 +1,6 @@
-import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { memberId } from '@understudy/core';
-import { syncFolder } from '@understudy/engine/host';
+import { removeTree, renameTo, syncFolder } from '@understudy/engine/host';
 import { copyByDump, copyByPlugin, siblingPath } from '@understudy/mysql/parts';
 import type { PairServer } from '../server/server.ts';
 
@@ -24,11 +23,11 @@ export async function copyAnew(server: PairServer, source: PairServer, signal: A
     // Both were made with the parameters of the pair.
     const like = { made: server.config.forMaking(), alike: server.config.alike() };
     await copy(server, { from, target, totalBytes: null, ...like, progress: () => undefined, signal });
-    await rename(dataDir, aside);
-    await rename(target, dataDir);
+    await renameTo(dataDir, aside);
+    await renameTo(target, dataDir);
     await syncFolder(dirname(dataDir));
   } finally {
-    await rm(target, { recursive: true, force: true });
+    await removeTree(target);
   }
   return aside;
 }

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { entryAt } from '@understudy/engine/host';
 import { logFiles, programOf, runProgram } from '@understudy/mysql/parts';
 import { type LogTransaction, readDecodedLog } from '../decide/rows.ts';
 import type { PairServer } from './server.ts';
@@ -23,7 +23,7 @@ export async function readLog(server: PairServer, gtids: LogQuery): Promise<read
   let bytes = 0;
   for (const name of (await logFiles(options.dataDir, 'binlog')).toReversed().slice(0, filesMax)) {
     const file = join(options.dataDir, name);
-    bytes += (await stat(file)).size;
+    bytes += (await entryAt(file))?.size ?? 0;
     if (bytes > bytesMax) break;
     const filter = programs.flavour === 'mysql' ? [`--include-gtids=${gtids.text}`] : [];
     const args = ['--no-defaults', '--base64-output=DECODE-ROWS', '-v', ...filter, file];

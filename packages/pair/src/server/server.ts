@@ -1,10 +1,17 @@
-import { lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder, type Owner, replaceFile } from '@understudy/engine/host';
+import {
+  isThere,
+  makeFolder,
+  type Owner,
+  removeFile,
+  removeTree,
+  renameTo,
+  replaceFile,
+} from '@understudy/engine/host';
 import {
   accountStatements,
   accounts,
-  copyFolder,
+  copyTemplate,
   type Dialect,
   dialectOf,
   ensureTemplate,
@@ -79,10 +86,10 @@ export class PairServer {
     const target = siblingPath(dataDir, 'init');
     try {
       const made = this.config.forMaking();
-      await copyFolder(await ensureTemplate(this.programs, this.options, signal, made), target, this.owner);
-      await rename(target, dataDir);
+      await copyTemplate(await ensureTemplate(this.programs, this.options, signal, made), target, this.owner);
+      await renameTo(target, dataDir);
     } finally {
-      await rm(target, { recursive: true, force: true });
+      await removeTree(target);
     }
   }
 
@@ -95,7 +102,7 @@ export class PairServer {
         const left = new ServerProcess({ program, libraryPath, dataDir, logFile: this.paths.log, owner: this.owner });
         await left.killLeftovers();
       }
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
     }
   }
 
@@ -110,7 +117,7 @@ export class PairServer {
     await this.process.killLeftovers();
     await requireFreePort(listen.host, listen.port);
     for (const name of [this.paths.socket, `${this.paths.socket}.lock`, this.paths.pidFile]) {
-      await rm(name, { force: true });
+      await removeFile(name);
     }
     await makeFolder(this.paths.runDir, this.owner);
     await makeFolder(this.paths.temporary, this.owner);
@@ -124,7 +131,7 @@ export class PairServer {
 
   /** What has to be done once when a started server answers. */
   async settle(): Promise<void> {
-    await rm(this.paths.initFile, { force: true });
+    await removeFile(this.paths.initFile);
     await this.#completeCopy();
   }
 
@@ -175,9 +182,3 @@ function replicationAccounts({ secrets }: MysqlOptions, { cloneRights }: Dialect
     .map((statement) => `${statement};\n`)
     .join('');
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );

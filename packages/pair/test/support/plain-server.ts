@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pollUntil } from '@understudy/engine/host';
 import {
-  copyFolder,
+  copyTemplate,
   ensureTemplate,
   findPrograms,
   parseOptions,
@@ -70,7 +70,7 @@ export class PlainServer {
       secrets: { admin: secret, replication: secret, clone: secret, monitor: secret },
     });
     const programs = await findPrograms(options);
-    await copyFolder(await ensureTemplate(programs, options, new AbortController().signal), options.dataDir, owner);
+    await copyTemplate(await ensureTemplate(programs, options, new AbortController().signal), options.dataDir, owner);
     const accounts = join(folder, 'accounts.sql');
     const name = `'${boss.user}'@'%'`;
     const statements = [

@@ -1,4 +1,3 @@
-import { rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
@@ -6,10 +5,12 @@ import {
   isMarkedIncomplete,
   linkedLog,
   makeFolder,
+  makeLink,
   moveAside,
   pollUntil,
   removeData,
   removeLeftovers,
+  renameTo,
   replaceFile,
   siblingPath,
   syncFolder,
@@ -61,7 +62,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
     await receive(instance, session, target, progress, signal);
     await adoptCopy(instance, target);
     const aside = await moveAside(options.dataDir, note);
-    await rename(target, options.dataDir);
+    await renameTo(target, options.dataDir);
     await syncFolder(dirname(options.dataDir));
     await unmarkIncomplete(options.dataDir);
     instance.starts.succeeded();
@@ -92,7 +93,7 @@ async function requireFit(instance: Instance, from: Member): Promise<void> {
 
 async function linkLog(instance: Instance, target: string): Promise<void> {
   const folder = await logFolderFor(instance);
-  if (folder !== null) await symlink(folder, join(target, linkedLog));
+  if (folder !== null) await makeLink(join(target, linkedLog), folder);
 }
 
 async function receive(

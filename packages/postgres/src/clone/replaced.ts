@@ -1,8 +1,17 @@
-import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { contains, type Position, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { type KeptNote, linkedLog, linkedLogOf, linksIn, makeFolder, type Owner, stamp } from '@understudy/engine/host';
+import {
+  entryAt,
+  type KeptNote,
+  linkedLog,
+  linkedLogOf,
+  linksIn,
+  makeFolder,
+  namesIn,
+  type Owner,
+  stamp,
+} from '@understudy/engine/host';
 import { seal } from '../commands/seal.ts';
 import { stopReplica } from '../commands/stop.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
@@ -104,6 +113,6 @@ export function waldirOf(args: readonly string[]): string | null {
 
 /** Nothing there, or an empty folder. */
 async function isFree(path: string): Promise<boolean> {
-  const entry = await lstat(path).catch(() => null);
-  return entry === null || (entry.isDirectory() && (await readdir(path)).length === 0);
+  const entry = await entryAt(path).catch(() => null);
+  return entry === null || (entry.isDirectory() && (await namesIn(path)).length === 0);
 }

@@ -1,7 +1,7 @@
-import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import { freeBytes } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { openMember } from './source.ts';
 
@@ -38,9 +38,9 @@ export async function askSize(instance: Instance, from: Member): Promise<SourceS
 /** @throws EngineError `ENGINE_DISK_FULL` when a copy of that size has no place beside `dataDir`. */
 export async function requireRoom(dataDir: string, neededBytes: number): Promise<void> {
   const folder = dirname(dataDir);
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${bavail * bsize} left.`;
+  const free = await freeBytes(folder);
+  if (free > neededBytes) return;
+  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${free} left.`;
   const next = 'Make room there: `understudy aside list` shows what is kept of replaced data.';
   throw new EngineError('ENGINE_DISK_FULL', `${text} ${next}`, 'safe');
 }

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { Member, TimelineSwitch, WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
+import { pollUntil, readBytes } from '@understudy/engine/host';
 import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
@@ -95,8 +94,8 @@ async function enterAnyDatabase(
 }
 
 async function certificatesOf({ ca, cert, key, verify }: NonNullable<PostgresOptions['tls']>) {
-  const [caText, certText, keyText] = await Promise.all([ca, cert, key].map((file) => readFile(file, 'utf8')));
-  return { ca: caText ?? '', cert: certText ?? '', key: keyText ?? '', verify };
+  const [caText, certText, keyText] = await Promise.all([ca, cert, key].map((file) => readBytes(file)));
+  return { ca: String(caText), cert: String(certText), key: String(keyText), verify };
 }
 
 /** Where a member's server is, with the history that it tells over a physical replication connection. */

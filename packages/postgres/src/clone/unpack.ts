@@ -1,7 +1,6 @@
-import { chown, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { type Owner, syncFolder } from '@understudy/engine/host';
+import { makeFolder, type Owner, syncFolder } from '@understudy/engine/host';
 import type { UnpackedFile } from './manifest.ts';
 import type { TarEntry, TarSink } from './tar.ts';
 import { Buffers, FileInTheMaking } from './unpacked-file.ts';
@@ -138,7 +137,6 @@ export class Unpacker implements TarSink {
 
   async #makeFolder(path: string): Promise<void> {
     await this.#folder(dirname(path));
-    await mkdir(path, { mode: 0o700, recursive: true });
-    if (this.#owner !== null) await chown(path, this.#owner.uid, this.#owner.gid);
+    await makeFolder(path, this.#owner);
   }
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { type FileHandle, open } from 'node:fs/promises';
-import type { Owner } from '@understudy/engine/host';
+import type { FileHandle } from 'node:fs/promises';
+import { createFile, type Owner, withFile } from '@understudy/engine/host';
 import { crc32c } from '../disk/crc32c.ts';
 import type { UnpackedFile } from './manifest.ts';
 
@@ -85,14 +85,10 @@ export class FileInTheMaking {
    * @throws whatever the file system does
    */
   async write(path: string, owner: Owner, onWritten: (bytes: number) => void): Promise<void> {
-    const handle = await open(path, 'w', 0o600);
-    try {
-      if (owner !== null) await handle.chown(owner.uid, owner.gid);
+    await withFile(createFile(path, owner), async (handle) => {
       await this.#writeAll(handle, onWritten);
       if (this.#state !== 'given up') await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    });
   }
 
   async #writeAll(handle: FileHandle, onWritten: (bytes: number) => void): Promise<void> {

@@ -1,7 +1,16 @@
-import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, moveAside, replaceFile, siblingPath, siblings, unmarkIncomplete } from '@understudy/engine/host';
+import {
+  makeFolder,
+  moveAside,
+  removeFile,
+  removeTree,
+  renameTo,
+  replaceFile,
+  siblingPath,
+  siblings,
+  unmarkIncomplete,
+} from '@understudy/engine/host';
 import { readControlFile } from '../disk/control-file.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';
@@ -21,7 +30,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
     const text = `${options.dataDir} is not empty, so no new database is made there.`;
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
   }
-  for (const leftover of await siblings(options.dataDir, 'init')) await rm(leftover, { recursive: true, force: true });
+  for (const leftover of await siblings(options.dataDir, 'init')) await removeTree(leftover);
   const target = siblingPath(options.dataDir, 'init');
   const passwordFile = join(paths.runDir, 'initdb.pass');
   try {
@@ -41,13 +50,13 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
       why: 'a rewind here was not finished when a new database was made',
       history: 'unproven',
     });
-    await rename(target, options.dataDir);
+    await renameTo(target, options.dataDir);
     await unmarkIncomplete(options.dataDir);
   } catch (error) {
-    await rm(target, { recursive: true, force: true });
+    await removeTree(target);
     throw engineError('ENGINE_START_FAILED', 'Making a new database', error, 'safe');
   } finally {
-    await rm(passwordFile, { force: true });
+    await removeFile(passwordFile);
   }
 }
 

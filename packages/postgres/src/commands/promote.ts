@@ -1,8 +1,7 @@
-import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EngineCommand } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
-import { pollUntil, replaceFile } from '@understudy/engine/host';
+import { isThere, pollUntil, removeFile, replaceFile } from '@understudy/engine/host';
 import { noteInTime } from '../disk/opened.ts';
 import { historyFileName } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
@@ -65,7 +64,7 @@ export async function promote(
   const opened = { member, timeline: command.lineage };
   const isLate = (): boolean => instance.clockMs() > command.notAfter;
   if ((await noteInTime(dataDir, opened, instance.owner, isLate)) === 'late') {
-    await Promise.all(placeholders.map((file) => rm(file, { force: true })));
+    await Promise.all(placeholders.map((file) => removeFile(file)));
     throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
   }
   await monitor.rows('select pg_promote(false)', queryTimeoutMs);
@@ -94,20 +93,13 @@ async function requireFreeTimeline(instance: Instance, present: number, wanted: 
   if (wanted <= present || wanted - present > skippedTimelinesMax) {
     throw failed(`timeline ${wanted} was asked for, but the server is on ${present}`, 'unsafe');
   }
-  if (await exists(historyFile(instance, wanted))) {
+  if (await isThere(historyFile(instance, wanted))) {
     throw failed(`timeline ${wanted} exists already; a promotion to it was begun before`, 'unsafe');
   }
 }
 
 function historyFile(instance: Instance, timeline: number): string {
   return join(instance.options.dataDir, 'pg_wal', historyFileName(timeline));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /**
@@ -118,7 +110,7 @@ async function skipTimelines(instance: Instance, present: number, wanted: number
   const made: string[] = [];
   for (let timeline = present + 1; timeline < wanted; timeline++) {
     const file = historyFile(instance, timeline);
-    if (await exists(file)) continue;
+    if (await isThere(file)) continue;
     const text = `# Understudy: number ${timeline} was given to a promotion that is not part of this history\n`;
     await replaceFile(file, text, instance.owner, { durability: timeline === wanted - 1 ? 'synced' : 'cached' });
     made.push(file);
@@ -160,7 +152,7 @@ async function waitUntilOpen(instance: Instance, monitor: PgSession): Promise<vo
  * @returns whether it was missing.
  */
 export async function keepStandbySignal(instance: Instance): Promise<'there' | 'missing'> {
-  if (await exists(instance.paths.standbySignal)) return 'there';
+  if (await isThere(instance.paths.standbySignal)) return 'there';
   await replaceFile(instance.paths.standbySignal, '', instance.owner);
   return 'missing';
 }

@@ -1,12 +1,14 @@
-import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
+  copyFile,
   makeFolder,
   markIncomplete,
+  namesIn,
   noteKept,
   pollUntil,
+  removeFile,
   replaceFile,
   siblingPath,
   syncFolder,
@@ -137,9 +139,10 @@ async function keepForkedLog(
   await makeFolder(folder, instance.owner);
   const first = segmentName(0, fork, control.walSegmentBytes).slice(8);
   const log = join(dataDir, 'pg_wal');
-  for (const name of await readdir(log)) {
+  for (const name of await namesIn(log)) {
     const wanted = /^[0-9A-F]{24}$/.test(name) ? name.slice(8) >= first : name.endsWith('.history');
-    if (wanted) await copyFile(join(log, name), join(folder, name));
+    if (wanted)
+      await copyFile(join(log, name), join(folder, name), instance.owner, { bytesMax: control.walSegmentBytes });
   }
   const facts = { fork: formatLsn(fork), own: formatLsn(own.lsn), timeline: own.timeline, systemId: control.systemId };
   await replaceFile(join(folder, 'fork.json'), `${JSON.stringify(facts, null, 2)}\n`, instance.owner);
@@ -180,7 +183,7 @@ async function runRewind(
     if (code !== 0) throw failure(`pg_rewind ended with ${code}: ${tail(output)}`, 'unsafe');
     if (/no rewind required/.test(output)) throw failure('pg_rewind saw no divergence where there is one', 'unsafe');
   } finally {
-    await rm(passwordFile, { force: true });
+    await removeFile(passwordFile);
   }
 }
 

@@ -1,10 +1,9 @@
-import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, makeFolder, monotonicMs, pollUntil } from '@understudy/engine/host';
+import { codeOf, makeFolder, monotonicMs, pollUntil, removeFile, setFolderMode } from '@understudy/engine/host';
 import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -130,10 +129,10 @@ async function begin(
   await requireFreePort(options.listen.host, options.listen.port);
   try {
     // A killed server's id exists until its parent has taken note; the lock on the socket would be believed as long.
-    await rm(join(paths.runDir, `.s.PGSQL.${options.listen.port}.lock`), { force: true });
+    await removeFile(join(paths.runDir, `.s.PGSQL.${options.listen.port}.lock`));
     await makeFolder(paths.runDir, owner);
     // The server refuses a directory that others may read.
-    await chmod(options.dataDir, 0o700);
+    await setFolderMode(options.dataDir, 0o700);
     const spoiled = await openedByHand(options.dataDir, options.member, control);
     if (spoiled !== null) await markSpoiled(options.dataDir, spoiled, owner);
     await dropUnfinished(instance, control);

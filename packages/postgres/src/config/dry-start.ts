@@ -1,8 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { makeFolder, monotonicMs, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import {
+  makeFolder,
+  monotonicMs,
+  namesIn,
+  type Owner,
+  readBytes,
+  readIfThere,
+  removeTree,
+  replaceFile,
+} from '@understudy/engine/host';
 import { quoteSetting } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 import { includeName } from '../paths.ts';
@@ -25,8 +33,8 @@ export interface DryStart {
 
 /** Removes what an agent that was killed during a dry start has left: copies of the operator's files. */
 export async function removeDryStarts(runDir: string): Promise<void> {
-  const names = (await readdir(runDir).catch(() => [])).filter((name) => folderPattern.test(name));
-  await Promise.all(names.map((name) => rm(join(runDir, name), { recursive: true, force: true })));
+  const names = (await namesIn(runDir).catch(() => [])).filter((name) => folderPattern.test(name));
+  await Promise.all(names.map((name) => removeTree(join(runDir, name))));
 }
 
 /**
@@ -57,7 +65,7 @@ export async function dryStart(
     const present = Math.floor(totalmem() / 1024 ** 2);
     return needed < present ? null : `it would need ${needed} MB of shared memory, and this host has ${present} MB`;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await removeTree(folder);
   }
 }
 
@@ -66,7 +74,7 @@ async function furnish(folder: string, dataDir: string, owner: Owner, wanted: Dr
   await makeFolder(folder, owner);
   await makeFolder(join(folder, 'global'), owner);
   for (const name of ['PG_VERSION', join('global', 'pg_control')]) {
-    await replaceFile(join(folder, name), await readFile(join(dataDir, name)), owner, cached);
+    await replaceFile(join(folder, name), await readBytes(join(dataDir, name)), owner, cached);
   }
   const own = ownConf(dataDir, (await readIfThere(join(dataDir, 'postgresql.conf'))) ?? '');
   const lines = Object.entries(wanted.parameters).map(([name, value]) => `${name} = ${quoteSetting(value)}\n`);

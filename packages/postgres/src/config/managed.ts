@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, type Owner, readIfThere, replaceFile, syncFolder } from '@understudy/engine/host';
+import {
+  makeFolder,
+  type Owner,
+  readBytes,
+  readIfThere,
+  replaceFile,
+  syncFile,
+  syncFolder,
+} from '@understudy/engine/host';
 import { z } from 'zod';
 import { type ControlFile, limitParameters, readControlFile } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
@@ -240,7 +247,7 @@ export class ManagedConfig {
     const changes = [await this.#replaceIfDifferent(this.#paths.hba, hba)];
     if (tls === null) return changes.includes('changed') ? 'changed' : 'same';
     for (const name of ['ca', 'cert', 'key'] as const) {
-      const content = await readFile(tls[name]).catch((error: unknown) => {
+      const content = await readBytes(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
       });
       changes.push(await this.#replaceIfDifferent(this.#paths.tls[name], content));
@@ -249,7 +256,7 @@ export class ManagedConfig {
   }
 
   async #replaceIfDifferent(path: string, content: Buffer): Promise<'changed' | 'same'> {
-    const present = await readFile(path).catch(() => null);
+    const present = await readBytes(path).catch(() => null);
     if (present?.equals(content)) return 'same';
     await replaceFile(path, content, this.#owner);
     return 'changed';
@@ -271,15 +278,6 @@ export class ManagedConfig {
     const { listen } = this.#options;
     const server = { host: listen.host, port: listen.port, socketDir: this.#paths.runDir, hbaFile: hbaName };
     return [...fixedArguments(server), ...this.#overruled.flatMap(({ name, used }) => ['-c', `${name}=${used}`])];
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

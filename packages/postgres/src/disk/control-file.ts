@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, lsn, type SystemId, systemId } from '@understudy/core';
+import { readBytes } from '@understudy/engine/host';
 import { crc32c } from './crc32c.ts';
 
 /** `pg_control` as `src/include/catalog/pg_control.h` lays it out, for the versions whose layout is known. */
@@ -44,6 +44,9 @@ export const limitParameters = [
 ] as const;
 export type LimitParameter = (typeof limitParameters)[number];
 
+/** The file has 8192 bytes. */
+const fileBytesMax = 65_536;
+
 /** Offset of the checksum, by layout: 13–16 write 1300, 17 writes 1700 (same offsets), 18 inserts a byte. */
 const checksumOffsets: ReadonlyMap<number, number> = new Map([
   [1300, 288],
@@ -62,7 +65,7 @@ export class ControlFileProblem extends Error {
  * @throws ControlFileProblem when it is short, of an unknown layout or damaged; system errors when it cannot be read.
  */
 export async function readControlFile(dataDir: string): Promise<ControlFile> {
-  return parseControlFile(await readFile(join(dataDir, 'global', 'pg_control')));
+  return parseControlFile(await readBytes(join(dataDir, 'global', 'pg_control'), fileBytesMax));
 }
 
 /** Parses the bytes of a control file; see `readControlFile`. */

@@ -1,10 +1,10 @@
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type EngineState, systemId } from '@understudy/core';
 import {
   codeOf,
   identityName,
   isMarkedIncomplete,
+  namesIn,
   type Owner,
   readIfThere,
   replaceFile,
@@ -45,7 +45,7 @@ export async function writeIdentity(dataDir: string, identity: DataIdentity, own
 /** Looks at a data directory without changing anything; problems become `refused`. */
 export async function inspectDisk(dataDir: string, expected: ExpectedData): Promise<DiskState> {
   try {
-    const names = await readdir(dataDir).catch((error: unknown): string[] => {
+    const names = await namesIn(dataDir).catch((error: unknown): readonly string[] => {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     });

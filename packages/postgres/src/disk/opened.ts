@@ -1,6 +1,5 @@
-import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
+import { isThere, type Owner, readIfThere, removeFile, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import { notesMark } from '../config/settings.ts';
 import type { ControlFile, ControlState } from './control-file.ts';
@@ -34,7 +33,7 @@ export async function noteInTime(
   const before = await readIfThere(file);
   await noteOpened(dataDir, opened, owner);
   if (!isLate()) return 'noted';
-  await (before === null ? rm(file, { force: true }) : replaceFile(file, before, owner));
+  await (before === null ? removeFile(file) : replaceFile(file, before, owner));
   return 'late';
 }
 
@@ -54,7 +53,7 @@ async function readOpened(dataDir: string): Promise<Opened | null> {
  */
 export async function forgetIfUnkept(dataDir: string, include: string): Promise<void> {
   const text = await readIfThere(include);
-  if (text !== null && !text.includes(notesMark)) await rm(join(dataDir, openedName), { force: true });
+  if (text !== null && !text.includes(notesMark)) await removeFile(join(dataDir, openedName));
 }
 
 /** States of a server that was open for writes. */
@@ -73,7 +72,7 @@ const openStates: ReadonlySet<ControlState> = new Set([
 export async function openedByHand(dataDir: string, member: string, control: ControlFile): Promise<string | null> {
   if (!openStates.has(control.state)) return null;
   const opened = await readOpened(dataDir);
-  if (opened === null || (await exists(join(dataDir, 'backup_label')))) return null;
+  if (opened === null || (await isThere(join(dataDir, 'backup_label')))) return null;
   const own = opened.member === member && opened.timeline !== null && opened.timeline >= control.timeline;
   if (own) return null;
   return `This copy was opened for writes by hand (on timeline ${control.timeline}), so what it holds is on no member's history. It is copied anew; the old data is kept aside. Use \`understudy switchover\` to change the primary.`;
@@ -91,12 +90,5 @@ export async function readSpoiled(dataDir: string): Promise<string | null> {
 /** Of a new copy: what was noted about the data that it was made from is not about it. */
 export async function noteCopied(dataDir: string, member: string, owner: Owner): Promise<void> {
   await noteOpened(dataDir, { member, timeline: null }, owner);
-  await rm(join(dataDir, spoiledName), { force: true });
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  await removeFile(join(dataDir, spoiledName));
 }

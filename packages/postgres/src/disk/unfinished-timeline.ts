@@ -1,7 +1,7 @@
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lsn } from '@understudy/core';
-import { codeOf, syncFolder } from '@understudy/engine/host';
+import { codeOf, namesIn, openToRead, removeFile, syncFolder, withFile } from '@understudy/engine/host';
 import { historyFileName, readHistory, segmentName } from './wal.ts';
 
 /**
@@ -34,7 +34,7 @@ export async function unfinishedTimelines(
   segmentBytes: number,
   thoroughness: Thoroughness,
 ): Promise<readonly UnfinishedTimeline[]> {
-  const names = await readdir(join(dataDir, 'pg_wal'));
+  const names = await namesIn(join(dataDir, 'pg_wal'));
   const segments = names.filter((name) => /^[0-9A-F]{24}$/.test(name));
   const timelines = [...new Set(segments.map((name) => Number.parseInt(name.slice(0, 8), 16)))];
   const found: UnfinishedTimeline[] = [];
@@ -65,7 +65,7 @@ export async function unfinishedTimelines(
  */
 export async function dropUnfinishedTimelines(dataDir: string, segmentBytes: number): Promise<readonly number[]> {
   const found = await unfinishedTimelines(dataDir, segmentBytes, 'whole');
-  for (const file of found.flatMap(({ files }) => files)) await rm(join(dataDir, 'pg_wal', file), { force: true });
+  for (const file of found.flatMap(({ files }) => files)) await removeFile(join(dataDir, 'pg_wal', file));
   if (found.length > 0) await syncFolder(join(dataDir, 'pg_wal'));
   return found.map(({ timeline }) => timeline);
 }
@@ -88,15 +88,12 @@ const pageAddressOffset = 8;
 async function holds(path: string, { begin, lengthBytes, thoroughness }: Range): Promise<boolean> {
   const lastPage = Math.floor((lengthBytes - 1) / pageBytes);
   try {
-    const file = await open(path, 'r');
-    try {
+    return await withFile(openToRead(path), async (file) => {
       for (let page = thoroughness === 'whole' ? 0 : lastPage; page <= lastPage; page += 1) {
         if (!(await isPageOf(file, page * pageBytes, begin + BigInt(page * pageBytes)))) return false;
       }
       return true;
-    } finally {
-      await file.close();
-    }
+    });
   } catch (error) {
     // The server may have removed it just now: then there is nothing to be wrong with.
     if (codeOf(error) === 'ENOENT') return true;

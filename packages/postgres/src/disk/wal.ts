@@ -1,7 +1,6 @@
-import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, lsn, parseLsn, shortened, type TimelineSwitch, type WalPosition } from '@understudy/core';
-import { codeOf, readIfThere } from '@understudy/engine/host';
+import { codeOf, namesIn, openToRead, readAt, readIfThere, withFile } from '@understudy/engine/host';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
 const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');
@@ -21,7 +20,7 @@ export async function newestTimelineAt(dataDir: string, position: Lsn): Promise<
   const { walSegmentBytes } = await readControlFile(dataDir);
   // The byte before: a position at the very end of a file is in that file.
   const wanted = segmentName(0, lsn(position - 1n), walSegmentBytes).slice(8);
-  const names = (await readdir(join(dataDir, 'pg_wal'))).filter((name) => name.length === 24 && name.endsWith(wanted));
+  const names = (await namesIn(join(dataDir, 'pg_wal'))).filter((name) => name.length === 24 && name.endsWith(wanted));
   const timelines = names.map((name) => Number.parseInt(name.slice(0, 8), 16));
   return timelines.length === 0 ? null : Math.max(...timelines);
 }
@@ -33,7 +32,7 @@ export async function newestTimelineAt(dataDir: string, position: Lsn): Promise<
 export async function missingLog(dataDir: string, control: ControlFile): Promise<readonly string[]> {
   // A copy that was never started: its label says where recovery begins, and it came with its log.
   if ((await readIfThere(join(dataDir, 'backup_label'))) !== null) return [];
-  const names = await readdir(join(dataDir, 'pg_wal'));
+  const names = await namesIn(join(dataDir, 'pg_wal'));
   const there = new Set(names.filter((name) => /^[0-9A-F]{24}$/.test(name)).map((name) => name.slice(8)));
   const { redo, checkpoint, minRecovery, walSegmentBytes } = control;
   // The byte before: what ends with a file needs nothing of the next one.
@@ -49,7 +48,7 @@ export async function missingLog(dataDir: string, control: ControlFile): Promise
 
 /** Whether the log's folder has nothing of a server's: the place of a disk that is not there yet, whose log is not lost. */
 export async function isLogUnmounted(dataDir: string): Promise<boolean> {
-  const names = await readdir(join(dataDir, 'pg_wal')).catch((error: unknown): string[] => {
+  const names = await namesIn(join(dataDir, 'pg_wal')).catch((error: unknown): string[] => {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
   });
@@ -82,12 +81,8 @@ export function parseHistory(text: string): readonly TimelineSwitch[] | null {
  */
 export async function readHistory(dataDir: string, timeline: number): Promise<readonly TimelineSwitch[] | null> {
   if (timeline === 1) return [];
-  try {
-    return parseHistory(await readFile(join(dataDir, 'pg_wal', historyFileName(timeline)), 'utf8'));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await readIfThere(join(dataDir, 'pg_wal', historyFileName(timeline)));
+  return text === null ? null : parseHistory(text);
 }
 
 const shortPageHeaderBytes = 24n;
@@ -113,19 +108,12 @@ export function recordEnd(start: Lsn, recordBytes: number, sizes: { block: numbe
 export async function checkpointEnd(dataDir: string, control: ControlFile): Promise<Lsn | null> {
   const name = segmentName(control.timeline, control.checkpoint, control.walSegmentBytes);
   const offset = Number(control.checkpoint % BigInt(control.walSegmentBytes));
-  const length = Buffer.alloc(4);
-  try {
-    const file = await open(join(dataDir, 'pg_wal', name), 'r');
-    try {
-      const { bytesRead } = await file.read(length, 0, 4, offset);
-      if (bytesRead < 4) return null;
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
+  const opened = openToRead(join(dataDir, 'pg_wal', name));
+  const length = await withFile(opened, (file) => readAt(file, offset, 4)).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;
-  }
+  });
+  if (length === null || length.length < 4) return null;
   const recordBytes = length.readUInt32LE(0);
   // A checkpoint record is a little over 100 bytes; anything far from it is not one.
   if (recordBytes < 64 || recordBytes > 1024) return null;

@@ -1,5 +1,4 @@
-import { rm } from 'node:fs/promises';
-import { readIfThere, replaceFile } from '@understudy/engine/host';
+import { readIfThere, removeFile, replaceFile } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import type { RunningServer } from '../process/postmaster.ts';
 
@@ -18,12 +17,12 @@ export async function rememberArmed(instance: Instance, running: RunningServer):
 
 /** Called before the list is emptied. */
 export async function forgetArmed(instance: Instance, running: RunningServer): Promise<void> {
-  await rm(instance.paths.armed, { force: true });
+  await removeFile(instance.paths.armed);
   instance.facts.of(running.pid).waiting = 'unknown';
 }
 
 /** Whether an earlier agent proved it for this very process. */
 export async function recallArmed(instance: Instance, running: RunningServer): Promise<void> {
-  const kept = await readIfThere(instance.paths.armed);
+  const kept = await readIfThere(instance.paths.armed).catch(() => null);
   if (kept === nameOf(running)) instance.facts.of(running.pid).waiting = 'armed';
 }

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import type { Receiver } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
+import { entryAt, monotonicMs, readEnd } from '@understudy/engine/host';
 
 export type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
 
@@ -40,16 +39,7 @@ export class ReceiverLog {
   }
 
   async #size(): Promise<number> {
-    try {
-      const handle = await open(this.#file, 'r');
-      try {
-        return (await handle.stat()).size;
-      } finally {
-        await handle.close();
-      }
-    } catch {
-      return 0;
-    }
+    return (await entryAt(this.#file).catch(() => null))?.size ?? 0;
   }
 
   /** There is a stream again: what was logged before says nothing about the next break. */
@@ -70,20 +60,10 @@ export class ReceiverLog {
   }
 
   async #tail(): Promise<string> {
-    try {
-      const handle = await open(this.#file, 'r');
-      try {
-        const { size } = await handle.stat();
-        const from = Math.max(size < this.#from ? 0 : this.#from, size - tailBytes);
-        const buffer = Buffer.alloc(Math.min(tailBytes, Math.max(0, size - from)));
-        await handle.read(buffer, 0, buffer.length, from);
-        return buffer.toString('utf8');
-      } finally {
-        await handle.close();
-      }
-    } catch {
-      return '';
-    }
+    return readEnd(this.#file, tailBytes, this.#from).then(
+      ({ text }) => text,
+      () => '',
+    );
   }
 }
 

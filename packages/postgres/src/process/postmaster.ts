@@ -1,9 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
-import { readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { codeOf, monotonicMs, type Owner, pollUntil } from '@understudy/engine/host';
+import {
+  codeOf,
+  monotonicMs,
+  type Owner,
+  openLog,
+  pollUntil,
+  readEnd,
+  readIfThere,
+  realFolder,
+  removeFile,
+} from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { hasEnded, isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
 import { lastWords, logSizes } from './server-log.ts';
@@ -84,7 +92,7 @@ export class Postmaster {
   async adopt(): Promise<RunningServer | null> {
     if (this.#starting) return null;
     const pid = await this.#recordedPid();
-    const real = await realpath(this.#options.dataDir).catch(() => null);
+    const real = await realFolder(this.#options.dataDir).catch(() => null);
     if (pid === null || real === null || !(await worksIn(pid, real))) return null;
     const running: RunningServer = {
       pid,
@@ -103,7 +111,8 @@ export class Postmaster {
 
   async #recordedPid(): Promise<number | null> {
     try {
-      const pid = Number((await readFile(join(this.#options.dataDir, 'postmaster.pid'), 'latin1')).split('\n')[0]);
+      const text = await readIfThere(join(this.#options.dataDir, 'postmaster.pid'));
+      const pid = Number((text ?? '').split('\n')[0]);
       return Number.isInteger(pid) && pid > 1 ? pid : null;
     } catch {
       return null;
@@ -120,7 +129,7 @@ export class Postmaster {
     this.#starting = true;
     try {
       await this.killLeftovers();
-      await rm(join(dataDir, 'postmaster.pid'), { force: true });
+      await removeFile(join(dataDir, 'postmaster.pid'));
       return await this.#spawn(args);
     } finally {
       this.#starting = false;
@@ -129,14 +138,14 @@ export class Postmaster {
 
   async #spawn(args: readonly string[]): Promise<RunningServer> {
     const { program, dataDir, owner, libraryPath, logFile } = this.#options;
-    const log = this.#openLog();
+    const log = await openLog(logFile, owner, logBytesMax);
     try {
       this.#logSizes = await logSizes(dataDir, logFile);
       const child = spawn(program, ['-D', dataDir, ...args], {
         cwd: dataDir,
         env: serverEnvironment(dataDir, libraryPath),
         detached: true,
-        stdio: ['ignore', log, log],
+        stdio: ['ignore', log.fd, log.fd],
         ...(owner ?? {}),
       });
       const pid = await spawned(child, program);
@@ -150,23 +159,13 @@ export class Postmaster {
       if (child.exitCode !== null || child.signalCode !== null) this.#exited(running, child);
       return running;
     } finally {
-      closeSync(log);
+      await log.close();
     }
   }
 
   #exited(running: RunningServer, { exitCode, signalCode }: ChildProcess): void {
     this.#exit = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`;
     this.#gone(running);
-  }
-
-  #openLog(): number {
-    const { logFile } = this.#options;
-    try {
-      if (statSync(logFile).size > logBytesMax) renameSync(logFile, `${logFile}.1`);
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-    }
-    return openSync(logFile, 'a', 0o600);
   }
 
   /** Looks whether the server is still there, and tells the listeners when it is not. */
@@ -239,8 +238,8 @@ export class Postmaster {
 
   /** The last lines of the server's log, for error messages. */
   async logTail(lines: number): Promise<string> {
-    const text = await readFile(this.#options.logFile, 'utf8').catch(() => '');
-    return text.slice(-4000).trim().split('\n').slice(-lines).join(' / ');
+    const { text } = await readEnd(this.#options.logFile, 4000).catch(() => ({ text: '' }));
+    return text.trim().split('\n').slice(-lines).join(' / ');
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { realFolder } from '@understudy/engine/host';
 
 /** A process as `/proc` shows it. */
 export interface ProcessInfo {
@@ -100,7 +101,7 @@ export async function worksIn(pid: number, dataDir: string): Promise<boolean> {
 
 /** Every server process of a data directory, whoever started it and however orphaned it is. */
 export async function serverProcesses(dataDir: string): Promise<readonly number[]> {
-  const real = await realpath(dataDir).catch(() => null);
+  const real = await realFolder(dataDir).catch(() => null);
   if (real === null) return [];
   const pids = await allPids();
   const mine = await Promise.all(pids.map((pid) => worksIn(pid, real)));

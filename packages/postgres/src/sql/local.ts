@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, replaceFile } from '@understudy/engine/host';
+import { monotonicMs, readIfThere, replaceFile } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import { roles } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
@@ -205,7 +204,7 @@ export class LocalSql {
 
 async function readDatabases(runDir: string): Promise<readonly string[]> {
   try {
-    const names: unknown = JSON.parse(await readFile(databasesFile(runDir), 'utf8'));
+    const names: unknown = JSON.parse((await readIfThere(databasesFile(runDir))) ?? 'null');
     return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, databasesMax) : [];
   } catch {
     return [];
