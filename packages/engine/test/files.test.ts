@@ -1,28 +1,26 @@
 // A hostile owner of a folder puts every kind of thing in the place of a file: nothing outside changes, nothing of it gets in, nothing hangs.
 // As root, with the folder another user's, and as an ordinary user in a folder of its own. What an operator may have set up still works.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  existsSync,
   lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { link, mkdir, readlink, realpath, symlink } from 'node:fs/promises';
+import { mkdir, readlink, realpath, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { attacks, canary, endOf, pathsBelow, Siege } from '@understudy/engine/conformance';
 import {
   boundLog,
   copyFile,
@@ -52,7 +50,6 @@ import {
   withFile,
 } from '@understudy/engine/host';
 
-const canary = 'CANARY that nobody else may read\n';
 /** Users that need not exist: only their numbers count. */
 const them = { uid: 54_321, gid: 54_321 };
 const others = { uid: 54_322, gid: 54_322 };
@@ -62,8 +59,7 @@ const copying = { bytesMax: 1024 ** 2 };
 
 interface Place {
   readonly base: string;
-  /** Nobody's but root's, or (as an ordinary user) what the other tests watch. */
-  readonly outside: string;
+  readonly siege: Siege;
   /** The folder whose owner is hostile. */
   readonly theirs: string;
   readonly owner: Owner;
@@ -74,66 +70,31 @@ let place: Place;
 
 function prepare(): void {
   const base = mkdtempSync(join(tmpdir(), 'us-files-'));
-  const [outside, theirs] = [join(base, 'outside'), join(base, 'theirs')];
+  const theirs = join(base, 'theirs');
   chmodSync(base, 0o755);
-  for (const folder of [join(outside, 'folder'), theirs]) mkdirSync(folder, { recursive: true, mode: 0o755 });
-  writeFileSync(join(outside, 'secret'), canary);
-  writeFileSync(join(outside, 'folder', 'file'), canary);
-  chmodSync(join(outside, 'secret'), 0o600);
-  chmodSync(outside, 0o700);
+  mkdirSync(theirs, { mode: 0o755 });
   if (isRoot) chownSync(theirs, them.uid, them.gid);
-  place = { base, outside, theirs, owner: isRoot ? them : null };
+  const owner = isRoot ? them : null;
+  place = { base, siege: new Siege(owner), theirs, owner };
   places.push(place);
 }
 
-const own = (path: string): void => {
+/** Also what only a value test can plant without a server in its way. */
+const kinds = [...attacks, 'a socket'] as const;
+
+async function plant(attack: (typeof kinds)[number], path: string): Promise<void> {
+  if (attack !== 'a socket') return place.siege.plant(attack, path);
+  const server = createServer();
+  closers.push(() => server.close());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+    server.unref();
+  });
   if (isRoot) lchownSync(path, them.uid, them.gid);
-};
-
-/** Every path below a folder; links are not gone along. */
-function below(folder: string): string[] {
-  const entries = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
-  return entries.flatMap((entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? [path, ...below(path)] : [path];
-  });
-}
-
-/** Everything of what must not change. */
-function fingerprint(folder: string): string {
-  const lines = [folder, ...below(folder)].sort().map((path) => {
-    const entry = lstatSync(path);
-    const { mode, uid, gid, size } = entry;
-    return JSON.stringify([path, mode, uid, gid, entry.isFile() ? [size, readFileSync(path, 'utf8')] : null]);
-  });
-  return lines.join('\n');
 }
 
 const closers: (() => void)[] = [];
-
-/** What may lie in the place of a file. Each is made by the folder's owner, or could be where the kernel lets it. */
-const attacks: Readonly<Record<string, (path: string) => Promise<void> | void>> = {
-  'a link to a file': (path) => symlink(join(place.outside, 'secret'), path),
-  'a link to a name that is free': (path) => symlink(join(place.outside, 'new'), path),
-  'a link to a folder': (path) => symlink(join(place.outside, 'folder'), path),
-  'a link to itself': (path) => symlink(path, path),
-  'a link to the open files of the agent': (path) => symlink('/proc/self/environ', path),
-  'another name of a file': (path) => link(join(place.outside, 'secret'), path),
-  'a pipe': (path) => void execFileSync('mkfifo', ['-m', '666', path]),
-  'a folder': (path) => void mkdirSync(join(path, 'below'), { recursive: true }),
-  'a huge file': (path) => {
-    writeFileSync(path, 'x');
-    truncateSync(path, 64 * 1024 ** 3);
-  },
-  'a socket': (path) =>
-    new Promise((resolve, reject) => {
-      const server = createServer();
-      server.once('error', reject);
-      server.listen(path, resolve);
-      server.unref();
-      closers.push(() => server.close());
-    }),
-};
 
 /** Everything that an agent does with a file of that name, by the names of the functions that it does it with. */
 const operations: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
@@ -192,38 +153,19 @@ const operations: Readonly<Record<string, (path: string) => Promise<unknown>>> =
   entryAt: async (path) => (await entryAt(path))?.size,
 };
 
-/** How an operation ends: in time, whatever it says. */
-async function endOf(work: Promise<unknown>, what: string): Promise<unknown> {
-  const late = Symbol('late');
-  const end = await Promise.race([
-    work.catch((error: unknown) => error),
-    new Promise((resolve) => setTimeout(resolve, inTimeMs, late).unref()),
-  ]);
-  assert.notEqual(end, late, `${what} hangs`);
-  assert.ok(!(end instanceof assert.AssertionError), String(end));
-  return end;
-}
-
 /** Whether something that was hidden is now in a file of the hostile user, or was handed out. */
-function leaks(end: unknown, attacked: string): string[] {
-  const found: string[] = [];
-  const text = Buffer.isBuffer(end)
-    ? end.toString()
-    : JSON.stringify(end instanceof Error ? end.message : (end ?? null));
-  if (text.includes('CANARY')) found.push('what was returned');
-  for (const folder of [place.theirs, join(place.base, 'copied')]) {
-    for (const path of below(folder)) {
-      const entry = lstatSync(path);
-      if (!entry.isFile() || entry.size > 1024 ** 2 || entry.ino === statSync(join(place.outside, 'secret')).ino)
-        continue;
-      if (path !== attacked && readFileSync(path, 'utf8').includes('CANARY')) found.push(path);
-    }
-  }
-  return found;
+function leaks(end: unknown): readonly string[] {
+  const given =
+    end instanceof Error ? end.message : Buffer.isBuffer(end) ? end.toString() : JSON.stringify(end ?? null);
+  const returned = given.includes('CANARY') ? ['what was returned'] : [];
+  return [...returned, ...place.siege.leaksIn(place.theirs), ...place.siege.leaksIn(join(place.base, 'copied'))];
 }
 
 after(() => {
-  for (const { base } of places) rmSync(base, { recursive: true, force: true });
+  for (const { base, siege } of places) {
+    siege.end();
+    rmSync(base, { recursive: true, force: true });
+  }
 });
 
 afterEach(() => {
@@ -233,22 +175,20 @@ afterEach(() => {
 describe(isRoot ? 'as root, in the folder of another user' : 'as an ordinary user', () => {
   for (const [operation, work] of Object.entries(operations)) {
     test(operation, async () => {
-      for (const [attack, make] of Object.entries(attacks)) {
+      for (const attack of kinds) {
         prepare();
         await mkdir(join(place.base, 'template'));
         const path = join(place.theirs, operation.includes('old log') ? 'f.1' : 'f');
-        await make(path);
-        // Another name of a file is that file: it stays whose it is.
-        if (attack !== 'another name of a file') own(path);
+        await plant(attack, path);
         const what = `${operation} on ${attack}`;
-        const before = fingerprint(place.outside);
-        const end = await endOf(work(path), what);
+        const before = place.siege.fingerprint();
+        const end = await endOf(work(path), what, inTimeMs);
+        assert.ok(!(end instanceof assert.AssertionError), String(end));
         // A user's file under another name, and a user's folder behind a link, are that user's all the same.
         const isOwn = !isRoot && (attack === 'another name of a file' || operation.endsWith(' in it'));
-        if (!isOwn)
-          assert.equal(fingerprint(place.outside), before, `${what} changes what is outside (${String(end)})`);
+        if (!isOwn) assert.equal(place.siege.fingerprint(), before, `${what} changes what is outside (${String(end)})`);
         // An ordinary user reads what it may read anyway.
-        if (isRoot) assert.deepEqual(leaks(end, path), [], `${what} lets something out`);
+        if (isRoot) assert.deepEqual(leaks(end), [], `${what} lets something out`);
         for (const close of closers.splice(0)) close();
       }
     });
@@ -258,7 +198,7 @@ describe(isRoot ? 'as root, in the folder of another user' : 'as an ordinary use
 test('all of that as an ordinary user', { skip: !isRoot }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'us-files-'));
   chownSync(folder, them.uid, them.gid);
-  places.push({ base: folder, outside: '', theirs: '', owner: null });
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
   const env = { PATH: process.env.PATH, TMPDIR: folder };
   const canRun = await run('cat', [import.meta.filename, process.execPath], env).then(
     () => true,
@@ -277,12 +217,18 @@ test('all of that as an ordinary user', { skip: !isRoot }, async (t) => {
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
   promisify(execFile)(program, args, { ...them, env, cwd: '/', maxBuffer: 1024 ** 3, encoding: 'buffer' });
 
+/** Names and owners of everything in a folder. */
+const contentOf = (folder: string): string =>
+  pathsBelow(folder)
+    .map((path) => `${path} ${lstatSync(path).uid}`)
+    .join('\n');
+
 describe('what an operator may have set up', { skip: !isRoot }, () => {
   beforeEach(() => prepare());
 
   test('links in folders of root are followed', async () => {
     await symlink(place.theirs, join(place.base, 'link'));
-    await symlink(join(place.outside, 'secret'), join(place.base, 'cert.pem'));
+    await symlink(place.siege.secret, join(place.base, 'cert.pem'));
     await replaceFile(join(place.base, 'link', 'f'), 'ours\n', them);
     assert.equal(readFileSync(join(place.theirs, 'f'), 'utf8'), 'ours\n');
     assert.equal(statSync(join(place.theirs, 'f')).uid, them.uid);
@@ -312,12 +258,12 @@ describe('what an operator may have set up', { skip: !isRoot }, () => {
     await mkdir(place.theirs);
     chownSync(place.theirs, them.uid, them.gid);
     await symlink(bad, wal);
-    const before = fingerprint(bad);
+    const before = contentOf(bad);
     await assert.rejects(readIfThere(join(wal, '00000002.history')), { code: 'PATH_UNTRUSTED' });
     await assert.rejects(replaceFile(join(wal, 'f'), 'ours\n', them), { code: 'PATH_UNTRUSTED' });
     assert.equal(await linkedLogOf(place.theirs), null);
     await removeData(place.theirs, join(place.base, 'data'));
-    assert.equal(fingerprint(bad), before);
+    assert.equal(contentOf(bad), before);
   });
 
   test('a file of root that everybody may read is read, and not written to', async () => {
@@ -351,7 +297,7 @@ describe('what an operator may have set up', { skip: !isRoot }, () => {
   });
 
   test('a name that a hostile file gives is read with the rights of its owner', async () => {
-    await assert.rejects(readEnd(join(place.outside, 'secret'), 100, 0, them), { code: 'PATH_UNTRUSTED' });
+    await assert.rejects(readEnd(place.siege.secret, 100, 0, them), { code: 'PATH_UNTRUSTED' });
     await assert.rejects(readEnd('/proc/self/environ', 100, 0, them), { code: 'PATH_UNTRUSTED' });
     writeFileSync(join(place.base, 'public'), 'public\n');
     chmodSync(join(place.base, 'public'), 0o644);
@@ -365,7 +311,7 @@ describe('what an operator may have set up', { skip: !isRoot }, () => {
     await makeFolder(join(shared, 'ours'), null);
     await replaceFile(join(shared, 'ours', 'f'), 'ours\n', null);
     assert.equal(await readIfThere(join(shared, 'ours', 'f')), 'ours\n');
-    await symlink(place.outside, join(shared, 'link'));
+    await symlink(place.siege.outside, join(shared, 'link'));
     await assert.rejects(readIfThere(join(shared, 'link', 'secret')), { code: 'PATH_UNTRUSTED' });
     writeFileSync(join(shared, 'f'), 'x');
     chownSync(join(shared, 'f'), others.uid, others.gid);
@@ -400,9 +346,9 @@ for (;;) {
 describe('while names are exchanged', { skip: !isRoot }, () => {
   test('nothing outside is written, removed, or read', async () => {
     prepare();
-    const before = fingerprint(place.outside);
+    const before = place.siege.fingerprint();
     // What it removes is made again, so that each round finds something.
-    const attacker = spawn(process.execPath, ['-e', exchanger, place.theirs, place.outside], {
+    const attacker = spawn(process.execPath, ['-e', exchanger, place.theirs, place.siege.outside], {
       ...them,
       stdio: 'ignore',
     });
@@ -421,7 +367,7 @@ describe('while names are exchanged', { skip: !isRoot }, () => {
     } finally {
       attacker.kill('SIGKILL');
     }
-    assert.equal(fingerprint(place.outside), before);
-    assert.equal(await readlink(join(place.theirs, 'l')).catch(() => place.outside), place.outside);
+    assert.equal(place.siege.fingerprint(), before);
+    assert.equal(await readlink(join(place.theirs, 'l')).catch(() => place.siege.outside), place.siege.outside);
   });
 });

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngineError } from '@understudy/engine';
 import { makeFolder, type Owner, syncFolder } from '@understudy/engine/host';
 import type { UnpackedFile } from './manifest.ts';
@@ -44,7 +44,7 @@ export class Unpacker implements TarSink {
     }
     if (entry.kind === 'folder') {
       // Whoever needs it, and `finish`, meet its failure.
-      this.#folder(join(this.#root, entry.name)).catch(() => undefined);
+      this.#folder(resolve(this.#root, entry.name)).catch(() => undefined);
       return;
     }
     this.#file = new FileInTheMaking(entry.name, entry.sizeBytes, this.#buffers);
@@ -126,7 +126,7 @@ export class Unpacker implements TarSink {
     this.#wake();
   }
 
-  /** Makes a folder, once. */
+  /** Makes a folder, once. Whoever comes meanwhile waits: it is not its owner's before that. */
   #folder(path: string): Promise<void> {
     const known = this.#folders.get(path);
     if (known !== undefined) return known;
