@@ -22,7 +22,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
   pair: { may: ['local', 'mysql', 'engine', 'servers', 'core'] },
-  local: { may: ['agent', 'store', 'servers', 'certs', 'core'] },
+  local: { may: ['agent', 'store', 'engine', 'servers', 'certs', 'core'] },
   drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
   cli: {
     may: [

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { PathError, removeTree } from '@understudy/engine/host';
 import { authorityFile, ensureCertificates, type NodeCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
@@ -382,8 +382,11 @@ const shortText = (why: string): string =>
 /** Removes a cluster's folder, and the one for its sockets. */
 export async function removeFolder(folder: string): Promise<void> {
   try {
-    await rm(outsideRunFolder(folder), { recursive: true, force: true });
-    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    await removeTree(outsideRunFolder(folder)).catch((error: unknown) => {
+      // Somebody else's folder of that name was never used.
+      if (!(error instanceof PathError)) throw error;
+    });
+    await removeTree(folder);
   } catch (error) {
     throw new LocalError('FOLDER_UNUSABLE', `Could not remove ${folder}: ${reasonOf(error)}.`, 'safe', {
       cause: error,

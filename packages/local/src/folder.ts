@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat } from 'node:fs/promises';
+import { lstat, mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { exchangeableAbove } from '@understudy/engine/host';
 import { type ServerUser, serverUser } from '@understudy/servers';
-import { LocalError } from './errors.ts';
-import { makeFolder } from './files.ts';
+import { codeOf, LocalError } from './errors.ts';
+import { makeClusterFolder, makeFolder } from './files.ts';
 
 /** Where everything of one cluster lies. */
 export interface ClusterPaths {
@@ -70,12 +71,14 @@ export function outsideRunFolder(folder: string): string {
 
 /**
  * The folder of a cluster when nobody named one: `.understudy/<name>` here; for root below a private home, where the user that runs
- * the servers cannot go, `/var/lib/understudy/<name>`.
+ * the servers cannot go, and below another user's folder, `/var/lib/understudy/<name>`.
  */
 export async function defaultFolder(name: string): Promise<string> {
   const here = resolve('.understudy', name);
   const user = serverUser();
-  if (user === null || (await unreachableAbove(dirname(dirname(here)), user)) === null) return here;
+  if (user === null) return here;
+  const isUsable = exchangeableAbove(here) === null && (await unreachableAbove(dirname(dirname(here)), user)) === null;
+  if (isUsable) return here;
   return join('/var/lib/understudy', name);
 }
 
@@ -89,15 +92,17 @@ export async function prepareFolders(folder: string, nodes: readonly string[]): 
   const user = serverUser();
   const mode = user === null ? 0o700 : 0o711;
   const paths = clusterPaths(folder);
-  await makeFolder(folder, mode);
+  const exchangeable = user === null ? null : exchangeableAbove(folder);
+  if (exchangeable !== null) {
+    const text = `Another user can replace what is in ${exchangeable}, and this command runs as root.`;
+    throw new LocalError('FOLDER_UNUSABLE', `${text} ${elsewhere(folder)}`);
+  }
+  await makeClusterFolder(folder, mode);
   if (user !== null) {
-    const blocked = await unreachableAbove(dirname(folder), user);
+    const blocked = await unreachableAbove(folder, user);
     if (blocked !== null) {
       const text = `The database server runs as user "${user.name}" here, who cannot pass through ${blocked}.`;
-      throw new LocalError(
-        'FOLDER_UNUSABLE',
-        `${text} Choose another folder with --data-dir, e.g. ${join('/var/lib/understudy', basename(folder))}.`,
-      );
+      throw new LocalError('FOLDER_UNUSABLE', `${text} ${elsewhere(folder)}`);
     }
   }
   await makeFolder(paths.logs, 0o700);
@@ -109,13 +114,19 @@ export async function prepareFolders(folder: string, nodes: readonly string[]): 
   }
 }
 
-/** Anyone may create names in /tmp, so a folder there that is not our own is refused. */
+/** Anyone may create names in /tmp, so what is there already is looked at before it is touched, and used only when it is a folder of our own. */
 async function makeOutsideFolder(path: string, mode: number): Promise<void> {
-  await makeFolder(path, mode).catch(() => undefined);
+  await mkdir(path, { mode }).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
   const found = await lstat(path).catch(() => null);
-  if (found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid)) return;
+  const isOwn = found?.isDirectory() === true && found.uid === (process.geteuid?.() ?? found.uid);
+  if (isOwn && (found.mode & 0o022) === 0) return makeFolder(path, mode);
   throw new LocalError('FOLDER_UNUSABLE', `${path} is needed for sockets but belongs to somebody else. Remove it.`);
 }
+
+const elsewhere = (folder: string): string =>
+  `Choose another folder with --data-dir, e.g. ${join('/var/lib/understudy', basename(folder))}.`;
 
 /** The first folder above that `user` cannot pass through, by its mode; null when there is none. */
 async function unreachableAbove(path: string, user: ServerUser): Promise<string | null> {

@@ -1,7 +1,10 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, constants, lstatSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { LocalError, reasonOf } from './errors.ts';
+import { requireOwnFolder } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
 
 export interface FolderLock {
   release(): void;
@@ -17,6 +20,7 @@ const probeMs = 300;
  * @throws LocalError `CLUSTER_BUSY` naming the process that holds it; `FOLDER_UNUSABLE`.
  */
 export function lockFolder(paths: ClusterPaths, waitMs = probeMs): FolderLock {
+  requireOwnFolder(paths.folder);
   const database = openLock(paths, waitMs);
   try {
     database.exec('BEGIN EXCLUSIVE');
@@ -28,7 +32,7 @@ export function lockFolder(paths: ClusterPaths, waitMs = probeMs): FolderLock {
       `${paths.folder} is in use by ${holder(paths)}. End that one first, or choose another folder with --data-dir.`,
     );
   }
-  writeFileSync(paths.owner, `${process.pid}\n`, { mode: 0o600 });
+  noteOwner(paths);
   let isHeld = true;
   return {
     release: () => {
@@ -53,9 +57,23 @@ export function lockHolder(paths: ClusterPaths): { readonly pid: number | null }
 
 function openLock(paths: ClusterPaths, waitMs: number): DatabaseSync {
   try {
+    // Whoever may read it could hold it.
+    closeSync(openSync(paths.lock, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
+    if ((lstatSync(paths.lock).mode & 0o777) !== 0o600) chmodSync(paths.lock, 0o600);
     return new DatabaseSync(paths.lock, { timeout: waitMs });
   } catch (error) {
     throw unusable(paths, error);
+  }
+}
+
+/** Only with the lock held. A crash may have left one. */
+function noteOwner({ owner }: ClusterPaths): void {
+  rmSync(owner, { force: true });
+  const file = openSync(owner, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeSync(file, `${process.pid}\n`);
+  } finally {
+    closeSync(file);
   }
 }
 

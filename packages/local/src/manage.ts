@@ -1,6 +1,7 @@
 import { authorityFile } from './certificates.ts';
 import { removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
+import { requireOwnFolder } from './files.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { lockFolder, lockHolder } from './lock.ts';
@@ -40,6 +41,7 @@ export async function describeCluster(
 ): Promise<ClusterDescription | null> {
   const folder = await folderOf(options);
   const paths = clusterPaths(folder);
+  requireOwnFolder(folder);
   const state = await readState(paths);
   if (state === null) return null;
   const nodes = state.nodes.map((node) => ({

@@ -1,6 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeConfigInput } from '@understudy/agent/client';
+import { removeTree } from '@understudy/engine/host';
 import { findEtcd, getServer, type OnProgress } from '@understudy/servers';
 import type { NodeCertificates } from './certificates.ts';
 import { LocalError } from './errors.ts';
@@ -182,5 +182,5 @@ function certificateArguments(own: NodeCertificates | undefined): string[] {
 
 /** Removes the data of etcd: addresses are part of it, so members that have to move start anew. */
 export async function forgetEtcd(paths: ClusterPaths): Promise<void> {
-  await rm(paths.etcd, { recursive: true, force: true });
+  await removeTree(paths.etcd);
 }

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { entryAt } from '@understudy/engine/host';
 import type { Spot } from './database.ts';
 import type { Row, Session } from './session.ts';
 
@@ -7,7 +7,7 @@ import type { Row, Session } from './session.ts';
 export async function unappliedRelayLog(status: Row | undefined, dataDir: string): Promise<Spot | null> {
   const { Relay_Log_File: file, Relay_Log_Pos: pos } = status ?? {};
   if (typeof file !== 'string' || file === '') return null;
-  const { size } = await stat(join(dataDir, file));
+  const size = (await entryAt(join(dataDir, file)))?.size ?? 0;
   const fromByte = Number(pos);
   return fromByte < size ? { file, fromByte, toByte: size } : null;
 }

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openToChange, readAt, withFile } from '@understudy/engine/host';
 import { type LocalCluster, type LocalNode, sendSignal } from '@understudy/local';
 import type { Spot } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
@@ -66,15 +66,11 @@ async function receiveWithoutApplying(
 /** Turns over the byte in the middle of a spot. @returns where it is in the file */
 async function damage(path: string, { fromByte, toByte }: Spot): Promise<number> {
   const at = Math.floor((fromByte + toByte) / 2);
-  const file = await open(path, 'r+');
-  try {
-    const byte = Buffer.alloc(1);
-    await file.read(byte, 0, 1, at);
+  await withFile(openToChange(path), async (file) => {
+    const byte = await readAt(file, at, 1);
     byte.writeUInt8(byte.readUInt8() ^ 0xff);
     await file.write(byte, 0, 1, at);
     await file.sync();
-    return at;
-  } finally {
-    await file.close();
-  }
+  });
+  return at;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chown, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFolder as copyTree, makeFolder, removeTree, replaceFile } from '@understudy/engine/host';
 import { serverUser } from '@understudy/servers';
 import type { Session } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
@@ -108,31 +108,21 @@ export async function awaitOf<T>(
   throw new DrillError('SETUP_FAILED', `The floor cannot be measured: no ${what} within ${readyMs / 1000} s.`);
 }
 
+/** A file of an empty database is much smaller. */
+const fileBytesMax = 1024 ** 3;
+
 /** An empty folder of the servers' user. */
 export async function ownFolder(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const user = serverUser();
-  if (user !== null) await chown(path, user.uid, user.gid);
+  await removeTree(path);
+  await makeFolder(path, serverUser());
 }
 
 /** A copy of a data directory, with its owners. */
 export async function copyFolder(from: string, to: string): Promise<void> {
-  await rm(to, { recursive: true, force: true });
-  await cp(from, to, { recursive: true, preserveTimestamps: true });
-  await own(to);
+  await removeTree(to);
+  await copyTree(from, to, serverUser(), { durability: 'cached', bytesMax: fileBytesMax });
 }
 
-export async function ownFile(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { mode: 0o600 });
-  await own(path);
-}
-
-async function own(path: string): Promise<void> {
-  const user = serverUser();
-  if (user === null) return;
-  const { readdir, lchown } = await import('node:fs/promises');
-  const below = await readdir(path, { recursive: true }).catch((): string[] => []);
-  for (const each of ['.', ...below]) await lchown(`${path}/${each}`, user.uid, user.gid).catch(() => undefined);
-  await lchown(path, user.uid, user.gid);
+export function ownFile(path: string, text: string): Promise<void> {
+  return replaceFile(path, text, serverUser(), { durability: 'cached' });
 }

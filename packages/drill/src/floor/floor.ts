@@ -1,6 +1,7 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeTree } from '@understudy/engine/host';
 import { spread } from '../check/summary.ts';
 import type { Session } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
@@ -43,10 +44,12 @@ export async function measureFloor(
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<Floor> {
-  const folder = await mkdtemp(join(tmpdir(), 'us-floor-'));
+  const own = await mkdtemp(join(tmpdir(), 'us-floor-'));
   try {
+    // The servers' user passes through to its own.
+    await chmod(own, 0o711);
+    const folder = join(own, 's');
     await ownFolder(folder);
-    await chmod(folder, 0o700);
     const engine = await engineOf(options, signal);
     say('measuring the floor of this machine: preparing two bare servers');
     await engine.prepare(folder);
@@ -58,7 +61,7 @@ export async function measureFloor(
     const { min, p50, max } = spread(times);
     return { runs: times.length, minMs: min, p50Ms: p50, maxMs: max };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await removeTree(own);
   }
 }
 

@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFile } from '@understudy/engine/host';
 import { findMysql, type MysqlServer, reachableMysql, serverUser } from '@understudy/servers';
 import { freePort } from '../bench/clone/pair.ts';
 import { timeTool } from '../bench/clone/tool.ts';
@@ -108,7 +108,7 @@ export async function bareMysql(
       const [primaryDir, standbyDir] = [join(folder, 'a'), join(folder, 'b')];
       const [primaryPort, standbyPort] = [await freePort(), await freePort()];
       for (const each of [primaryDir, standbyDir]) await copyFolder(join(folder, 'template'), each);
-      await rm(join(standbyDir, 'data', 'auto.cnf'), { force: true });
+      await removeFile(join(standbyDir, 'data', 'auto.cnf'));
       const servers = [
         start(primaryDir, primaryPort, 1),
         start(standbyDir, standbyPort, 2, ['--read-only=ON']),

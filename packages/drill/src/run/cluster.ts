@@ -1,4 +1,4 @@
-import { mkdtemp, readdir } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalCluster, type LocalCluster, namespacesObjection, stopOrphans } from '@understudy/local';
@@ -40,13 +40,21 @@ const folderPrefix = 'understudy-drill-';
 /** A new folder for a cluster, which later drills know as one of theirs. */
 export const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), folderPrefix));
 
+/** Everybody may make names in a folder for temporary files: what is not a folder of our own, closed to others, is not entered. */
+async function isOurs(folder: string): Promise<boolean> {
+  const found = await lstat(folder).catch(() => null);
+  return found?.isDirectory() === true && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
+}
+
 /** Ends the clusters of drills that were killed themselves: their folders are locked by nobody, yet processes run. */
-async function endOrphans(): Promise<number> {
+export async function endOrphans(): Promise<number> {
   const names = (await readdir(tmpdir())).filter((name) => name.startsWith(folderPrefix));
   let ended = 0;
   for (const name of names) {
-    // A folder that is damaged, or somebody else's, is none of ours to tidy up.
-    const state = await stopOrphans({ folder: join(tmpdir(), name) }).catch(() => 'nothing');
+    const folder = join(tmpdir(), name);
+    if (!(await isOurs(folder))) continue;
+    // A folder that is damaged is not tidied up.
+    const state = await stopOrphans({ folder }).catch(() => 'nothing');
     if (state === 'stopped') ended += 1;
   }
   return ended;

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -51,6 +51,8 @@ export class Disks {
     try {
       const images = join(folder, 'disks');
       await mkdir(images, { recursive: true, mode: 0o700 });
+      // The servers' user passes through to its disks.
+      await chmod(folder, 0o711);
       for (let number = 1; number <= nodes; number += 1) {
         const name = `n${number}`;
         const at = nodePaths(folder, name).folder;

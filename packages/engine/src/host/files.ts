@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import {
+  chmod,
   copyFile as copyBytes,
   type FileHandle,
   lstat,
@@ -8,6 +9,7 @@ import {
   open,
   opendir,
   rename,
+  stat,
   statfs,
   symlink,
   unlink,
@@ -111,6 +113,11 @@ export async function requireOwnName({ at, path, rights }: Place): Promise<void>
  */
 export function openToRead(path: string, by: Owner = null): Promise<FileHandle> {
   return atPlace(path, 'follow', (place) => openThere(place, O_RDONLY, READ), by);
+}
+
+/** Opens a file to be read and changed in place. @throws as `openToRead` */
+export function openToChange(path: string): Promise<FileHandle> {
+  return atPlace(path, 'keep', (place) => openThere(place, O_RDWR | O_NOFOLLOW, READ | WRITE));
 }
 
 /** Works with an open file, and closes it. */
@@ -226,6 +233,20 @@ export async function setFolderMode(path: string, mode: number): Promise<void> {
       await folder.chmod(mode);
     }),
   );
+}
+
+/**
+ * Gives a folder of this process's own a mode. Trusted links to it are followed.
+ *
+ * @throws PathError when it belongs to another user, or when everybody may make names in it
+ */
+export async function claimFolder(path: string, mode: number): Promise<void> {
+  await inFolder(path, async ({ at }) => {
+    const { uid, mode: present } = await stat(`${at}/.`);
+    if (uid !== process.geteuid?.()) throw new PathError(path, `is a folder of user ${uid}`);
+    if ((present & 0o1000) !== 0) throw new PathError(path, 'is a folder where everybody may make names');
+    if ((present & 0o7777) !== mode) await chmod(`${at}/.`, mode);
+  });
 }
 
 const syncAt = (at: string): Promise<void> =>

@@ -18,6 +18,7 @@ export { codeOf, isSqlState } from './errors.ts';
 export {
   boundLog,
   type CopyOptions,
+  claimFolder,
   copyFile,
   createFile,
   type Entry,
@@ -30,6 +31,7 @@ export {
   namesIn,
   type Owner,
   openLog,
+  openToChange,
   openToRead,
   readAt,
   readBytes,
@@ -50,7 +52,7 @@ export { KeptFolders } from './kept.ts';
 export { isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { linksIn, realDataDir } from './place.ts';
-export { PathError, type Rights, realFolder } from './reach.ts';
+export { exchangeableAbove, PathError, type Rights, realFolder } from './reach.ts';
 export { StartCount } from './starts.ts';
 export { copyFolder, folderBytes, removeTree, syncTree } from './tree.ts';
 export { monotonicMs, pollUntil, withDeadline } from './waiting.ts';

@@ -260,3 +260,17 @@ export async function inFolder<T>(
 export async function realFolder(path: string): Promise<string> {
   return inFolder(path, async ({ at }) => realpathSync(at));
 }
+
+/**
+ * The first folder on the way to a path in which another user could put something else in the place of what is there; null when there is
+ * none. Folders of everybody where nobody can touch what belongs to others (`/tmp`) are none. What does not exist yet is passed over.
+ */
+export function exchangeableAbove(path: string): string | null {
+  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
+    const found = statSync(folder, { throwIfNoEntry: false });
+    const rights = found === undefined ? null : rightsIn(found);
+    const isSticky = ((found?.mode ?? 0) & 0o1000) !== 0;
+    if (rights !== null && (rights.uid !== anybody || !isSticky)) return folder;
+    if (folder === dirname(folder)) return null;
+  }
+}

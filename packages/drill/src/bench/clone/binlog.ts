@@ -1,7 +1,7 @@
-import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '@understudy/engine';
+import { makeFolder, removeTree, replaceFile } from '@understudy/engine/host';
 import { createMysqlEngine, mysqlAccounts } from '@understudy/mysql';
 import { findMysql, type MysqlServer, reachableMysql, serverUser } from '@understudy/servers';
 import mysql from 'mysql2/promise';
@@ -112,7 +112,7 @@ function clonePlugin(server: MysqlServer, timed: 'statement' | 'with its server'
       } finally {
         ended.abort();
         await life;
-        await rm(folder, { recursive: true, force: true });
+        await removeTree(folder);
       }
     },
   };
@@ -130,10 +130,8 @@ async function connected(login: mysql.ConnectionOptions): Promise<mysql.Connecti
 }
 
 async function makeOwned(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const user = serverUser();
-  if (user !== null) await chown(folder, user.uid, user.gid);
+  await removeTree(folder);
+  await makeFolder(folder, serverUser());
 }
 
 /** `mariadb-backup --backup` on the source's own host, then `--prepare`. */
@@ -156,7 +154,7 @@ function backup(server: MysqlServer): readonly ByHand[] {
       });
       return first + (await timeTool(program, [...place, '--prepare'], { home: folder, signal }));
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
     }
   };
   return [{ name: 'mariadb-backup on the host of the source', copy }];
@@ -206,14 +204,12 @@ function dump(server: MysqlServer): ByHand {
       } finally {
         ended.abort();
         await life;
-        await rm(folder, { recursive: true, force: true });
+        await removeTree(folder);
       }
     },
   };
 }
 
-async function ownedFile(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { mode: 0o600 });
-  const user = serverUser();
-  if (user !== null) await chown(path, user.uid, user.gid);
+function ownedFile(path: string, text: string): Promise<void> {
+  return replaceFile(path, text, serverUser(), { durability: 'cached' });
 }

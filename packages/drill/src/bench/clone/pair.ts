@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import {
   ms,
 } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
+import { removeTree } from '@understudy/engine/host';
 import { serverUser } from '@understudy/servers';
 
 /** One database server of the benchmark, driven by its engine without an agent. */
@@ -79,7 +80,7 @@ export class Pair {
     const startedMs = performance.now();
     await this.#run(1, { kind: 'clone', from: memberId('n1') });
     const tookMs = performance.now() - startedMs;
-    await rm(this.target.dataDir, { recursive: true, force: true });
+    await removeTree(this.target.dataDir);
     return tookMs;
   }
 
@@ -118,7 +119,7 @@ export class Pair {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#engines.map((engine) => engine.close('stop')));
-    await rm(this.root, { recursive: true, force: true });
+    await removeTree(this.root);
   }
 }
 

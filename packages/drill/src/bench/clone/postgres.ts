@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeTree } from '@understudy/engine/host';
 import { createPostgresEngine } from '@understudy/postgres';
 import { findPostgres, reachablePostgres, serverUser } from '@understudy/servers';
 import pg from 'pg';
@@ -67,7 +67,7 @@ function baseBackup(program: string): ByHand {
           signal,
         });
       } finally {
-        await rm(folder, { recursive: true, force: true });
+        await removeTree(folder);
       }
     },
   };
