@@ -19,7 +19,7 @@ export { memberNameSchema } from './config/member-name.ts';
 export { type NodeConfig, type NodeConfigInput, nodeConfigSchema } from './config/node-config.ts';
 export { advertisedUrl, loadNodeConfig, parseNodeConfig } from './config/node-file.ts';
 export { ConfigError, type ConfigProblem, formatProblem } from './config/problems.ts';
-export { loadSecretLine, loadSecrets, type Secrets, secretsSchema } from './config/secrets.ts';
+export { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets, secretsSchema } from './config/secrets.ts';
 export { AGENT_ERROR_CODES, AgentError, type AgentErrorCode } from './errors.ts';
 export { applyBeat, type Beat, type PeerReport, parseStreamMessage, type StreamMessage } from './peers/report.ts';
 export { type ReplayedDecision, replay } from './ring/replay.ts';

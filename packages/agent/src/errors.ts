@@ -7,7 +7,7 @@ export type Retry = 'safe' | 'unsafe' | 'unknown';
 export const AGENT_ERROR_CODES = {
   CONFIG_UNREADABLE: 'A configuration or secrets file cannot be read. Correct its path or its permissions.',
   CONFIG_INVALID: 'A configuration file has wrong settings. The message names each with its line and the fix.',
-  SECRETS_EXPOSED: 'The secrets file can be read by other users. Run chmod 0600 on it.',
+  SECRETS_EXPOSED: 'A file with secrets, a password or a private key can be read by other users. Run chmod 0600 on it.',
   STORE_VALUE_INVALID: 'A value in the store is not one this version understands. Nothing was done because of it.',
   STORE_REGRESSED:
     'The store was emptied, put back to an older state, or is another one. Nothing is decided on it; see docs/store.md.',
@@ -21,7 +21,7 @@ export const AGENT_ERROR_CODES = {
   AGENT_ALREADY_RUNNING: 'Another agent uses the same run directory. Stop it first.',
   MEMBER_NAME_TAKEN: 'Another live agent has registered under this member name. Give each member its own name.',
   SERVER_ID_TAKEN: 'Another member has registered with the same server_id. Give each member its own engine.serverId.',
-  RUN_DIR_UNUSABLE: 'The run directory cannot be created or written.',
+  RUN_DIR_UNUSABLE: 'The run directory cannot be created or written, or other users could exchange files in it.',
   API_PORT_IN_USE: 'The address of the HTTP API is taken by another process.',
   API_LISTEN_FAILED: 'The HTTP API could not be opened.',
   GUARD_UNAVAILABLE: 'The guard process does not run or does not answer. A server is not opened for writes without it.',

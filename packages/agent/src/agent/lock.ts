@@ -1,10 +1,11 @@
 /** One agent per run directory, and what an agent leaves there for the next one. */
 
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Incarnation, incarnation } from '@understudy/core';
 import { z } from 'zod';
+import type { NodeConfig } from '../config/node-config.ts';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { isAlive, processName } from '../guard/proc.ts';
 
@@ -50,6 +51,7 @@ export async function lockRunDir(
   try {
     // The server's user passes through to its own folder below; it cannot list this one.
     await mkdir(runDir, { recursive: true, mode: 0o711 });
+    requireOwnFolder('runDir', runDir);
     await takeLock(runDir, who);
     const predecessors = await readIncarnations(runDir);
     const kept = [...predecessors, who.incarnation].slice(-MAX_PREDECESSORS);
@@ -64,6 +66,27 @@ export async function lockRunDir(
       { cause },
     );
   }
+}
+
+/**
+ * Makes sure that nobody else can put files in the place of an agent's own.
+ * @throws AgentError `RUN_DIR_UNUSABLE`
+ */
+function requireOwnFolder(setting: string, folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  const own = process.geteuid?.();
+  if (found === undefined || (found.uid === own && (found.mode & 0o022) === 0)) return;
+  const whose = found.uid === own ? 'is open for other users to write to' : `belongs to user ${found.uid}`;
+  const text = `The folder ${folder} ${whose}, and this agent runs as user ${own}: files of the agent could be exchanged there.`;
+  const next = `Run: chown ${own} ${folder} && chmod go-w ${folder}; or correct ${setting}; or run the agent as that user.`;
+  throw new AgentError('RUN_DIR_UNUSABLE', 'unsafe', `${text} ${next}`);
+}
+
+/** As for the run directory, for the other folders in which an agent that is root keeps files. @throws AgentError `RUN_DIR_UNUSABLE` */
+export function requireOwnPlaces({ stateDir, logs }: Pick<NodeConfig, 'stateDir' | 'logs'>): void {
+  if (process.geteuid?.() !== 0) return;
+  if (stateDir !== undefined) requireOwnFolder('stateDir', stateDir);
+  if (logs.file !== undefined) requireOwnFolder('logs.file', dirname(logs.file));
 }
 
 async function takeLock(runDir: string, who: { readonly member: string; readonly apiUrl: string }): Promise<void> {

@@ -9,7 +9,7 @@ import { type Listener, openListener } from '../api/listener.ts';
 import { unkeepable } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
-import { loadSecretLine, loadSecrets, type Secrets } from '../config/secrets.ts';
+import { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets } from '../config/secrets.ts';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { GuardClient } from '../guard/client.ts';
 import { copyOpener } from '../peers/copy.ts';
@@ -17,7 +17,7 @@ import type { PeerTls } from '../peers/stream.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { pause, withDeadline } from '../time/deadline.ts';
 import { Agent } from './agent.ts';
-import { lockRunDir, type RunDirLock } from './lock.ts';
+import { lockRunDir, type RunDirLock, requireOwnPlaces } from './lock.ts';
 import { type AgentLog, type Logger, openLog } from './logger.ts';
 import { saveMemory } from './memory.ts';
 import { refuseTakenServerId, serverIdOf } from './server-id.ts';
@@ -102,8 +102,10 @@ async function start(
   });
   undo.push(() => lock.release());
   const secrets = await loadSecrets(config.secretsFile);
+  await refuseExposedKeys(config);
   const token = config.api.tokenFile === undefined ? null : await loadSecretLine(config.api.tokenFile);
   const tls = await loadTls(config);
+  requireOwnPlaces(config);
   const log = openLog(config);
   undo.push(() => {
     log.flush();

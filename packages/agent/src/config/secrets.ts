@@ -1,8 +1,13 @@
 /** The node's secrets: generated passwords of the database users. Never logged, never in messages. */
 
-import { readFile, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { openToRead, PathError, readAt, withFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import { AgentError, codeOf } from '../errors.ts';
+import type { NodeConfig } from './node-config.ts';
+
+type KeyFiles = Pick<NodeConfig, 'api' | 'engine' | 'store'>;
 
 const password = z.string().min(8, 'a password has at least 8 characters').max(1024);
 
@@ -39,27 +44,45 @@ export async function loadSecretLine(file: string): Promise<string> {
   );
 }
 
+const SECRET_BYTES_MAX = 64 * 1024;
+
 async function readSecretText(file: string): Promise<string> {
   try {
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      throw new AgentError(
-        'SECRETS_EXPOSED',
-        'unsafe',
-        `${file}: mode ${shown} lets other users read it. Run: chmod 0600 ${file}`,
-      );
-    }
-    return await readFile(file, 'utf8');
+    return await withFile(openToRead(file), async (opened) => {
+      const { mode } = await opened.stat();
+      if ((mode & 0o077) !== 0) throw exposed(file, mode);
+      return (await readAt(opened, 0, SECRET_BYTES_MAX)).toString('utf8');
+    });
   } catch (cause) {
     if (cause instanceof AgentError) throw cause;
-    const code = codeOf(cause, 'unknown error');
+    const code = cause instanceof PathError ? cause.message : codeOf(cause, 'unknown error');
     throw new AgentError(
       'CONFIG_UNREADABLE',
       'unsafe',
       `${file}: cannot be read (${code}). Correct the path or its permissions.`,
       { cause },
     );
+  }
+}
+
+function exposed(file: string, mode: number): AgentError {
+  const shown = (mode & 0o777).toString(8).padStart(4, '0');
+  const text = `${file}: mode ${shown} lets other users read it, or write to it. Run: chmod 0600 ${file}`;
+  return new AgentError('SECRETS_EXPOSED', 'unsafe', text);
+}
+
+/** As PostgreSQL has it for its own key: of the owner alone, or of root and read by a group. */
+const isExposed = ({ mode, uid }: Stats): boolean => (mode & (uid === 0 ? 0o037 : 0o077)) !== 0;
+
+/**
+ * Looks at the modes of the private keys, and of the store's password, that a configuration names. What is not there, others say.
+ * @throws AgentError `SECRETS_EXPOSED`
+ */
+export async function refuseExposedKeys({ api, engine, store }: KeyFiles): Promise<void> {
+  const ofStore = store.kind === 'etcd' ? [store.tls?.keyFile, store.passwordFile] : [];
+  for (const file of [api.tls?.key, engine.tls?.key, ...ofStore]) {
+    const found = file === undefined ? null : await stat(file).catch(() => null);
+    if (file !== undefined && found !== null && isExposed(found)) throw exposed(file, found.mode);
   }
 }
 

@@ -1,6 +1,12 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { formatAddress, loadSecretLine, loadSecrets, type NodeConfig } from '@understudy/agent/client';
+import {
+  formatAddress,
+  loadSecretLine,
+  loadSecrets,
+  type NodeConfig,
+  refuseExposedKeys,
+} from '@understudy/agent/client';
 import type { ParameterProblem } from '@understudy/engine';
 import { serverUser } from '@understudy/servers';
 import { type Context, print, printJson } from '../context.ts';
@@ -25,7 +31,8 @@ export async function checkNode(context: Context, file: string, config: NodeConf
   const findings = await Promise.all([
     look('secrets', async () => {
       await loadSecrets(config.secretsFile);
-      return `${config.secretsFile} has the four passwords and is private`;
+      await refuseExposedKeys(config);
+      return `${config.secretsFile} has the four passwords and is private, as are the private keys`;
     }),
     look('token', async () => {
       const { tokenFile } = config.api;
