@@ -3,6 +3,11 @@ export interface PackageRule {
   readonly may: readonly string[];
   /** For code that must be a pure value: neither node:* modules nor anything from npm. */
   readonly isPure?: boolean;
+  /**
+   * For code that works in the folders of a server, which belong to another user: only these of its sources may use `node:fs` themselves (for
+   * programs, `/proc`, types). All others go through `@understudy/engine/host`, which follows no link of that user's.
+   */
+  readonly ownFiles?: readonly string[];
 }
 
 /** Everything that is not a package of its own (tools, tests, examples) is on top and may import any of them. */
@@ -15,13 +20,30 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   engine: { may: ['core'] },
   routing: { may: ['core'], isPure: true },
   sim: { may: ['core'] },
-  postgres: { may: ['engine', 'core', 'servers'] },
-  mysql: { may: ['engine', 'core', 'servers'] },
+  postgres: {
+    may: ['engine', 'core', 'servers'],
+    ownFiles: ['index.ts', 'process/proc.ts', 'disk/unfinished-timeline.ts', 'clone/unpacked-file.ts'],
+  },
+  mysql: {
+    may: ['engine', 'core', 'servers'],
+    ownFiles: ['programs.ts', 'process/proc.ts', 'disk/template.ts'],
+  },
   agent: { may: ['store', 'engine', 'core'] },
   router: { may: ['routing', 'wire', 'core'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
-  pair: { may: ['local', 'mysql', 'engine', 'servers', 'core'] },
+  pair: {
+    may: ['local', 'mysql', 'engine', 'servers', 'core'],
+    // In the pair's own folder, or of an operator.
+    ownFiles: [
+      'circular/late-rows.ts',
+      'circular/pair.ts',
+      'conflicts/record.ts',
+      'control/server.ts',
+      'offset/server.ts',
+      'offset/setup.ts',
+    ],
+  },
   local: { may: ['agent', 'store', 'engine', 'servers', 'certs', 'core'] },
   drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
   cli: {

@@ -90,3 +90,17 @@ test('refused: a circle, reported once with its path', () => {
     /a\.ts → packages\/core\/src\/b\.ts → packages\/core\/src\/c\.ts → packages\/core\/src\/a\.ts/,
   );
 });
+
+test('files of a server are reached through one place only', () => {
+  const files = {
+    'packages/postgres/src/maintain.ts': "import { truncate } from 'node:fs/promises';",
+    'packages/mysql/src/clone/clone.ts': "const { rm } = await import('fs');",
+    'packages/postgres/src/process/proc.ts': "import { readFile } from 'node:fs/promises';",
+    'packages/postgres/test/a.test.ts': "import { readFile } from 'node:fs/promises';",
+  };
+  const problems = problemsOf(files);
+  assert.equal(problems.length, 2);
+  for (const [index, name] of ['packages/postgres/src/maintain.ts', 'packages/mysql/src/clone/clone.ts'].entries()) {
+    assert.match(problems[index] ?? '', new RegExp(`^${name}: .*engine/host`));
+  }
+});

@@ -49,6 +49,12 @@ function problemsOf(source: Source): string[] {
 function problemOf(source: Source, rule: PackageRule, name: string): string[] {
   if (name.startsWith('.')) return relativeProblem(source, name);
   if (name.startsWith(scope)) return packageProblem(source, rule, name);
+  if (rule.ownFiles !== undefined && !source.isTest && /^(node:)?fs(\/|$)/.test(name)) {
+    const isAllowed = rule.ownFiles.some((file) => source.file === `packages/${source.package}/src/${file}`);
+    return isAllowed
+      ? []
+      : [`imports "${name}". Use what @understudy/engine/host has for files that another user can exchange.`];
+  }
   if (!rule.isPure || source.isTest) return [];
   const what = name.startsWith('node:') || builtinModules.includes(name) ? 'does I/O or reads a clock' : 'is not ours';
   return [`imports "${name}", which ${what}. This package holds values only: move that part outwards.`];
