@@ -29,7 +29,7 @@ export {
 } from './get.ts';
 export type { MysqlFlavour, MysqlTools } from './mysql-tools.ts';
 export type { PostgresTools } from './postgres-tools.ts';
-export { type FetchProgress, type OnProgress, showProgress } from './progress.ts';
+export { type FetchProgress, type OnProgress, progressLine, showProgress, stays } from './progress.ts';
 export { makeReachable } from './reachable.ts';
 export { isServerName, type ServerName, serverNames } from './recipes.ts';
 export { type ServerUser, serverUser } from './user.ts';

@@ -1,16 +1,22 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { visible } from '@understudy/core/visible';
 import { ServersError } from './errors.ts';
+import { offeredNow } from './fetch-debian.ts';
 import { listMysql } from './find-mysql.ts';
 import { listPostgres } from './find-postgres.ts';
 import { fetchedServer, getServer, listServers, type ServerListing } from './get.ts';
 import { showProgress } from './progress.ts';
-import { isServerName, serverNames } from './recipes.ts';
+import { isServerName, recipes, serverNames } from './recipes.ts';
 
 const usage = `Usage: npm run servers -- <command> [--json]
 
   list            what can be fetched, what is here, and the servers found on this machine
   get NAME…       fetch servers that are missing
   where NAME      print the folder of a fetched server
+  pins            print the table of tested Debian packages as the archive has them today (for src/debian-pins.ts)
 
 Names: ${serverNames.join(', ')}
 The cache folder is .cache/servers of the checkout; UNDERSTUDY_CACHE names another.
@@ -28,13 +34,14 @@ async function main(argv: readonly string[]): Promise<number> {
   if (values.help) return print(usage);
   if (command === 'list' && names.length === 0) return list(values.json);
   if (command === 'get' && names.length > 0) return get(names, values.json);
+  if (command === 'pins' && names.length === 0) return printPins();
   if (command === 'where' && names.length === 1 && names[0] !== undefined) return where(names[0], values.json);
   process.stderr.write(usage);
   return 2;
 }
 
 function print(text: string): number {
-  process.stdout.write(text);
+  process.stdout.write(visible(text));
   return 0;
 }
 
@@ -75,6 +82,24 @@ async function get(names: readonly string[], json: boolean): Promise<number> {
   return print(servers.map(({ name, version, folder }) => `${name} ${version} ${folder}\n`).join(''));
 }
 
+/** For whoever has tested a new version with what the archive has today. */
+async function printPins(): Promise<number> {
+  const suites: Record<string, Record<string, string>> = {};
+  for (const name of serverNames) {
+    const recipe = recipes[name];
+    if (recipe.kind !== 'debian') continue;
+    const folder = await mkdtemp(join(tmpdir(), 'understudy-pins-'));
+    try {
+      const offered = await offeredNow(recipe, folder);
+      const pinned = offered.map((each) => [each.package, `${each.version} ${each.sha256}`] as const);
+      suites[recipe.suite] = { ...suites[recipe.suite], ...Object.fromEntries(pinned) };
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  return print(`${JSON.stringify(suites, null, 2)}\n`);
+}
+
 async function where(name: string, json: boolean): Promise<number> {
   const server = isServerName(name) ? await fetchedServer(name) : null;
   if (server) return print(json ? `${JSON.stringify(server, null, 2)}\n` : `${server.folder}\n`);
@@ -88,10 +113,10 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (error instanceof ServersError) {
-    process.stderr.write(`${error.code}: ${error.message}\n`);
+    process.stderr.write(visible(`${error.code}: ${error.message}\n`));
     process.exitCode = 1;
   } else if (error instanceof TypeError && 'code' in error) {
-    process.stderr.write(`${error.message}\n\n${usage}`);
+    process.stderr.write(visible(`${error.message}\n\n${usage}`));
     process.exitCode = 2;
   } else throw error;
 }

@@ -1,9 +1,10 @@
+import { visibleLine } from '@understudy/core/visible';
 import type { ServerName } from './recipes.ts';
 
 /** One report about a running fetch. */
 export interface FetchProgress {
   readonly name: ServerName;
-  readonly step: 'waiting' | 'index' | 'download' | 'unpack' | 'check' | 'done';
+  readonly step: 'waiting' | 'index' | 'download' | 'unpack' | 'check' | 'notice' | 'done';
   /** Between 0 and 1, or null while it is not known. */
   readonly fraction: number | null;
   /** What is happening, in words. */
@@ -29,21 +30,27 @@ export function showProgress(terminal: Terminal): OnProgress {
   let shown = '';
   return (progress) => {
     if (terminal.isTTY !== true) {
-      const line = `${progress.name}: ${progress.text}`;
+      const line = progressLine(progress, 'plain');
       if (line !== shown) terminal.write(`${line}\n`);
       shown = line;
       return;
     }
     const width = (terminal.columns || 80) - 1;
-    const end = progress.step === 'done' ? '\n' : '';
-    terminal.write(`\r\u001b[K${barLine(progress).slice(0, width)}${end}`);
+    const end = stays(progress) ? '\n' : '';
+    const line = progressLine(progress, 'bar');
+    terminal.write(`\r\u001b[K${progress.step === 'notice' ? line : line.slice(0, width)}${end}`);
   };
 }
 
-function barLine({ name, step, fraction, text }: FetchProgress): string {
-  if (step === 'done') return `${name.padEnd(12)} ${text}`;
+/** Whether it is not drawn over by the next. */
+export const stays = ({ step }: FetchProgress): boolean => step === 'done' || step === 'notice';
+
+/** One report as a line, safe for a terminal. */
+export function progressLine({ name, step, fraction, text }: FetchProgress, form: 'plain' | 'bar'): string {
+  if (form === 'plain') return visibleLine(`${name}: ${text}`);
+  if (step === 'done' || step === 'notice') return visibleLine(`${name.padEnd(12)} ${text}`);
   const full = Math.round(barWidth * (fraction ?? 0));
   const bar = '█'.repeat(full) + '░'.repeat(barWidth - full);
   const percent = fraction === null ? '    ' : `${Math.round(fraction * 100)} %`.padStart(5);
-  return `${name.padEnd(12)} ${bar} ${percent} ${text}`;
+  return visibleLine(`${name.padEnd(12)} ${bar} ${percent} ${text}`);
 }

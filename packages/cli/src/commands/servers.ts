@@ -5,13 +5,16 @@ import {
   listPostgres,
   listServers,
   type MysqlServer,
+  type OnProgress,
+  progressLine,
   type ServerListing,
   serverNames,
-  showProgress,
+  stays,
 } from '@understudy/servers';
-import { type Context, print, printJson } from '../context.ts';
+import { type Context, note, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { liveLines } from '../output/screen.ts';
 import { type Column, table } from '../output/table.ts';
 
 /** `understudy servers list` */
@@ -74,7 +77,7 @@ export async function get(context: Context, args: readonly string[]): Promise<Ex
   if (wrong !== undefined) {
     throw new CliError('USAGE', `Nothing called "${wrong}" can be fetched.`, `Known: ${serverNames.join(', ')}.`);
   }
-  const onProgress = context.format === 'json' ? () => undefined : showProgress(process.stderr);
+  const onProgress = context.format === 'json' ? () => undefined : progressOn(context);
   const fetched = [];
   for (const name of args) fetched.push(await getServer(name, { onProgress }));
   if (context.format === 'json') printJson(context, fetched);
@@ -84,4 +87,17 @@ export async function get(context: Context, args: readonly string[]): Promise<Ex
       fetched.map(({ name, version, folder }) => `${name} ${version} ${folder}`),
     );
   return EXIT.done;
+}
+
+/** One line that is drawn over on a terminal; a line for each step elsewhere. */
+function progressOn(context: Context): OnProgress {
+  const live = context.io.err.isTTY ? liveLines(context.io.err) : null;
+  let told = '';
+  return (progress) => {
+    const line = progressLine(progress, live === null ? 'plain' : 'bar');
+    if (live !== null && !stays(progress)) return live.show([line]);
+    live?.clear();
+    if (line !== told) note(context, line);
+    told = line;
+  };
 }
