@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAll } from '../build/build.ts';
+import { writeSbom } from '../build/sbom.ts';
 import { tryBuilt } from '../build/try-built.ts';
 import type { CheckResult } from './result.ts';
 
@@ -9,7 +10,9 @@ import type { CheckResult } from './result.ts';
 export async function checkBuild(root: string): Promise<CheckResult> {
   const folder = mkdtempSync(join(tmpdir(), 'understudy-build-'));
   try {
-    const version = await tryBuilt(root, await buildAll(root, (name) => join(folder, name)));
+    const packages = await buildAll(root, (name) => join(folder, name));
+    await writeSbom(root, packages);
+    const version = await tryBuilt(root, packages);
     return /\d+\.\d+\.\d+/.test(version)
       ? { problems: [], notes: [] }
       : { problems: [`--version printed ${version}`], notes: [] };
