@@ -1,4 +1,4 @@
-import { type DebianRecipe, debianLibraryFolders, type Recipe } from './recipe.ts';
+import { type DebianRecipe, debianLibraryFolders, type Recipe, words } from './recipe.ts';
 import { mysqlRecipes } from './recipes-mysql.ts';
 import { postgresRecipes, postgresToolRecipes } from './recipes-postgres.ts';
 
@@ -42,6 +42,25 @@ const otherRecipes = {
     remove: [],
     downloadMb: 16,
     probe: { program: 'usr/sbin/haproxy', args: ['-v'], pattern: /HAProxy version (\S+)/ },
+  },
+  /** With the interpreter of its release: its compiled modules fit no other one, and a machine need not have any. */
+  patroni: {
+    kind: 'debian',
+    suite: 'bookworm',
+    packages: words(`patroni python3-dateutil python3-six python3-psutil python3-urllib3 python3-yaml python3-psycopg2
+      python3-etcd python3-dnspython python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libgcc-s1
+      libexpat1 zlib1g libssl3 libffi8 libuuid1 liblzma5 libbz2-1.0 libcrypt1 libyaml-0-2 libpq5 libgssapi-krb5-2 libkrb5-3
+      libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libldap-2.5-0 libsasl2-2 libgnutls30 libp11-kit0 libidn2-0
+      libunistring2 libtasn1-6 libnettle8 libhogweed6 libgmp10`),
+    libraries: {
+      kind: 'own-loader',
+      loader: 'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+      folders: debianLibraryFolders,
+      programFolders: ['usr/bin'],
+    },
+    remove: ['doc', 'man', 'lintian', 'locale', 'info', 'bug'].map((name) => `usr/share/${name}`),
+    downloadMb: 16,
+    probe: { program: 'usr/bin/python3.11', args: ['-I', '-m', 'patroni', '--version'], pattern: /py (\S+)/ },
   },
 } as const satisfies Readonly<Record<string, DebianRecipe>>;
 
