@@ -6,12 +6,11 @@ import { nothingSeen, type Phases, phasesOf } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
 import { acknowledgedInSilence } from '../check/silence.ts';
 import { databaseFor } from '../database/index.ts';
-import { DrillError } from '../errors.ts';
-import type { Fault, Injected, Silence } from '../faults/fault.ts';
+import type { Fault, Injected } from '../faults/fault.ts';
 import type { DrillOptions } from '../options.ts';
-import { nowMs, pause, pollUntil } from '../time.ts';
 import { type History, Workload } from '../workload/workload.ts';
 import { type Convergence, waitUntilConverged } from './converge.ts';
+import { type Course, runCourse } from './course.ts';
 import { decisionsSince } from './decisions.ts';
 import type { Disks } from './disks.ts';
 import { networkTargets, socketTargets } from './targets.ts';
@@ -46,37 +45,24 @@ export interface RunResult {
   readonly problems: readonly string[];
 }
 
-const warmUpMs = 15_000;
 /** How long writes may stay away before the fault is healed all the same, and how much longer after that. */
 const writesWithinMs = 30_000;
 
 /** Writes, injects the fault, heals it, waits for the cluster to be whole, and judges everything that was written. */
 export async function runOnce(fault: Fault, leader: string, context: RunContext): Promise<RunResult> {
-  const { cluster, ids, signal } = context;
+  const { cluster, options, ids, signal, say } = context;
   const fromId = ids.next;
   const workload = makeWorkload(context);
-  const startedMs = nowMs();
-  workload.start();
-  let injected: Injected | null = null;
-  let healedMs = startedMs;
-  let convergence: Convergence = { kind: 'not-converged', why: 'the fault was not injected' };
-  let history: History;
-  try {
-    await warmUp(workload, context);
-    injected = await inject(fault, leader, workload, context);
-    await hold(fault, injected, workload, context);
-    await injected.heal();
-    healedMs = nowMs();
-    context.say('healed; waiting until the cluster is whole');
-    await writesFlow(workload, healedMs, writesWithinMs, context.signal);
-    convergence = await waitUntilConverged(cluster, context.options.convergeMs, signal);
-  } finally {
-    await injected?.heal();
-    history = await workload.stop();
-  }
-  const window = { fromMs: injected.atMs, toMs: healedMs };
-  const silence = injected.silence?.() ?? null;
-  const result = await judge({ window, silence, convergence, fromId }, history, context);
+  const course = await runCourse({
+    workload,
+    fault,
+    inject: () => inject(fault, leader, workload, context),
+    converge: () => waitUntilConverged(cluster, options.convergeMs, signal),
+    timing: { writers: options.writers, calmMs: options.calmMs, writesWithinMs },
+    signal,
+    say,
+  });
+  const result = await judge({ ...course, fromId }, context);
   if (result.problems.length === 0) await letGo(cluster);
   return result;
 }
@@ -100,20 +86,6 @@ function makeWorkload({ cluster, password, options, ids }: RunContext): Workload
   return new Workload({ database, network, local: socketTargets(cluster), writers, everyMs, deadlineMs, nextId });
 }
 
-/** The calm before the fault: writes that flow for a while. */
-async function warmUp(workload: Workload, { options, signal, say }: RunContext): Promise<void> {
-  say('writing');
-  const enough = options.writers * 2;
-  const startedMs = nowMs();
-  const flowing = await pollUntil(() => (workload.acknowledgedSince(startedMs) >= enough ? true : null), {
-    everyMs: 20,
-    timeoutMs: warmUpMs,
-    signal,
-  });
-  if (flowing === null) throw new DrillError('SETUP_FAILED', `Writes did not get going within ${warmUpMs / 1000} s.`);
-  await pause(options.calmMs, signal);
-}
-
 async function inject(fault: Fault, leader: string, workload: Workload, context: RunContext): Promise<Injected> {
   const { cluster, disks, signal, say } = context;
   say(`${fault.name} on ${leader}`);
@@ -122,22 +94,8 @@ async function inject(fault: Fault, leader: string, workload: Workload, context:
   return fault.inject({ cluster, leader: cluster.node(leader), replicas, disks, signal, say, writesFlow: flow });
 }
 
-/** Leaves the fault in place as long as it is meant to stay, and until writes go on in spite of it. */
-async function hold(fault: Fault, injected: Injected, workload: Workload, context: RunContext): Promise<void> {
-  if (fault.writes === 'go-on') await writesFlow(workload, injected.atMs, writesWithinMs, context.signal);
-  await pause(fault.holdMs - (nowMs() - injected.atMs), context.signal);
-}
-
-/** What is known of a run besides its history. */
-interface Course {
-  readonly window: { readonly fromMs: number; readonly toMs: number };
-  readonly silence: Silence | null;
-  readonly convergence: Convergence;
-  readonly fromId: number;
-}
-
-async function judge(course: Course, history: History, context: RunContext): Promise<RunResult> {
-  const { window, silence, convergence, fromId } = course;
+async function judge(course: Course & { readonly fromId: number }, context: RunContext): Promise<RunResult> {
+  const { window, silence, convergence, history, fromId } = course;
   const { ops, samples, endMs } = history;
   const outage = outageOf(ops, window, endMs);
   const events = outage.span === null ? [] : await decisionsSince(context.cluster, window.fromMs);

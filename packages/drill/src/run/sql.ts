@@ -1,6 +1,7 @@
 import type { LocalCluster } from '@understudy/local';
+import type { Database } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
-import type { Session } from '../database/session.ts';
+import type { Session, Target } from '../database/session.ts';
 import { adminTarget } from './targets.ts';
 
 const connectTimeoutMs = 15_000;
@@ -12,8 +13,16 @@ export async function withAdmin<T>(
   database: string,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const target = adminTarget(cluster, node, database);
-  const session = await databaseFor(cluster).open(target, connectTimeoutMs);
+  return withSession(databaseFor(cluster), adminTarget(cluster, node, database), work);
+}
+
+/** Runs `work` over a connection of its own. @throws Error when the server cannot be reached */
+export async function withSession<T>(
+  database: Database,
+  target: Target,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await database.open(target, connectTimeoutMs);
   if (session === null) throw new Error(`${target.node} does not let us in at ${target.host}:${target.port}.`);
   try {
     return await work(session);
