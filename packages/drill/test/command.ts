@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
+const patroniMain = fileURLToPath(new URL('../src/bench/patroni/main.ts', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -14,16 +15,22 @@ export interface Ended {
   readonly traces: readonly string[];
 }
 
+type OnLine = (text: string, interrupt: () => void) => void;
+
 /** Runs `understudy drill` as a user would. `onLine` sees what it has said so far. */
-export async function drill(
-  args: readonly string[],
-  onLine: (text: string, interrupt: () => void) => void = () => undefined,
-): Promise<Ended> {
+export const drill = (args: readonly string[], onLine?: OnLine): Promise<Ended> =>
+  program([main, 'drill', ...args], onLine);
+
+/** Runs `npm run bench:patroni` as a user would. */
+export const benchPatroni = (args: readonly string[], onLine?: OnLine): Promise<Ended> =>
+  program([patroniMain, ...args], onLine);
+
+async function program(args: readonly string[], onLine: OnLine = () => undefined): Promise<Ended> {
   const folder = await mkdtemp(join(tmpdir(), 'us-drill-test-'));
   // Like /tmp itself: servers run as another user.
   await chmod(folder, 0o1777);
   const env = { ...process.env, TMPDIR: folder };
-  const child = spawn(process.execPath, [main, 'drill', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {

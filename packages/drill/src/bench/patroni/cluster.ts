@@ -9,6 +9,7 @@ import {
   newClusterId,
   nodePaths,
   prepareFolders,
+  removeFolder,
   socketFolderOf,
 } from '@understudy/local/parts';
 import { serverUser } from '@understudy/servers';
@@ -132,7 +133,7 @@ export class PatroniCluster {
     await this.#etcd?.kill();
     await this.network.remove();
     if (folder === 'keep') this.#io.notice(`Patroni's folder with logs and data stays: ${this.folder}`);
-    else await rm(this.folder, { recursive: true, force: true });
+    else await removeFolder(this.folder);
   }
 
   async #start(programs: Programs): Promise<void> {

@@ -53,7 +53,11 @@ export async function compare(options: CompareOptions, io: ClusterIo): Promise<C
     };
   } finally {
     io.progress('ending both clusters');
-    await Promise.all([understudy.end(), patroni.end()]);
+    try {
+      await understudy.end();
+    } finally {
+      await patroni.end();
+    }
   }
 }
 

@@ -34,13 +34,16 @@ const flags = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-const number = (most: number): z.ZodType<number> =>
-  z.coerce.number().pipe(z.int(`is not a whole number from 1 to ${most}`).min(1).max(most));
+/** Text that is no number arrives as NaN. */
+const whole = (most: number): z.ZodInt => {
+  const wanted = `is not a whole number from 1 to ${most}`;
+  return z.int(wanted).min(1, wanted).max(most, wanted);
+};
 
 const schema = z.object({
   faults: z.array(z.enum(comparedFaults, `is not one of ${comparedFaults.join(', ')}`)).min(1),
-  runs: number(1000),
-  writers: number(200),
+  runs: whole(1000),
+  writers: whole(200),
 });
 
 export type PatroniCommandLine =
@@ -52,7 +55,7 @@ export function parsePatroniArgs(args: readonly string[]): PatroniCommandLine {
   const values = readFlags(args);
   if (values.help) return { kind: 'help' };
   const faults = values.faults?.split(',').map((name) => name.trim()) ?? [...comparedFaults];
-  const parsed = schema.safeParse({ faults, runs: values.runs, writers: values.writers });
+  const parsed = schema.safeParse({ faults, runs: Number(values.runs), writers: Number(values.writers) });
   if (parsed.success) return { kind: 'compare', options: parsed.data, output: values.json ? 'json' : 'text' };
   const problems = parsed.error.issues.map((issue) => `--${String(issue.path[0])}: ${issue.message}`);
   throw invalid(problems.join('; '));
@@ -67,4 +70,4 @@ function readFlags(args: readonly string[]) {
 }
 
 const invalid = (text: string): DrillError =>
-  new DrillError('OPTION_INVALID', `${text} See \`npm run bench:patroni -- --help\`.`);
+  new DrillError('OPTION_INVALID', `${text.replace(/\.$/, '')}. See \`npm run bench:patroni -- --help\`.`);
