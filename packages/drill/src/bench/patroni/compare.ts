@@ -79,6 +79,7 @@ async function runAll(
     for (let run = 1; run <= runs; run += 1) {
       const floor = await measureFloor({ engine: 'postgres', version: pgMajor, runs: 1 }, io.signal, io.progress);
       floors.push(floor.p50Ms);
+      io.notice(`${fault} ${run}/${runs}, floor: ${floor.p50Ms} ms`);
       const order: readonly Names[] = run % 2 === 1 ? ['understudy', 'patroni'] : ['patroni', 'understudy'];
       for (const name of order) {
         const say = (text: string): void => io.progress(`${fault} ${run}/${runs}, ${titles[name]}: ${text}`);
@@ -87,7 +88,6 @@ async function runAll(
         io.notice(lineOf(`${fault} ${run}/${runs}, ${titles[name]}`, result));
         for (const problem of result.problems) io.notice(`    ${problem}`);
       }
-      io.notice(`${fault} ${run}/${runs}, floor: ${floor.p50Ms} ms`);
     }
     comparisons.push({ fault, understudy: summaryOf(results.understudy), patroni: summaryOf(results.patroni) });
   }
