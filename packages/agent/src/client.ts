@@ -1,11 +1,12 @@
 /** What programs need that talk to agents, without what it takes to be one: a third of the loading time and of the memory. */
 
 export { nearest } from '@understudy/engine/host';
+export { loadTokens, strongestToken, type Token } from './access/tokens.ts';
 export { lockHolder } from './agent/lock.ts';
 export * from './api/requests.ts';
 export * from './api/views.ts';
 export type { Address } from './config/address.ts';
-export { formatAddress, isLoopback, parseAddress } from './config/address.ts';
+export { bareHost, formatAddress, isLoopback, parseAddress } from './config/address.ts';
 export {
   type ClusterConfigPatch,
   clusterConfigPatchSchema,
@@ -18,6 +19,7 @@ export {
 export { memberNameSchema } from './config/member-name.ts';
 export { type NodeConfig, type NodeConfigInput, nodeConfigSchema } from './config/node-config.ts';
 export { advertisedUrl, loadNodeConfig, parseNodeConfig } from './config/node-file.ts';
+export { type PlainLink, plainLinks } from './config/plain.ts';
 export { ConfigError, type ConfigProblem, formatProblem } from './config/problems.ts';
 export { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets, secretsSchema } from './config/secrets.ts';
 export { AGENT_ERROR_CODES, AgentError, type AgentErrorCode } from './errors.ts';

@@ -38,8 +38,7 @@ describe('HTTP API', { timeout: 180_000 }, () => {
   async function call(method: string, path: string, body?: string, headers: Record<string, string> = {}) {
     const response = await fetch(`${node.apiUrl}${path}`, {
       method,
-      headers,
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? { headers } : { body, headers: { 'content-type': 'application/json', ...headers } }),
       signal: AbortSignal.timeout(20_000),
     });
     const text = await response.text();

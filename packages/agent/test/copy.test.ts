@@ -12,15 +12,22 @@ import { it, type TestContext } from 'node:test';
 import { DEFAULT_TAGS, type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import Fastify from 'fastify';
+import { identify } from '../src/access/identify.ts';
+import type { Token } from '../src/access/tokens.ts';
 import { addCopyRoute, requireSecrecy } from '../src/api/copy.ts';
 import { HttpProblem } from '../src/api/errors.ts';
 import { COPY_TRAILER } from '../src/codec/copy-verdict.ts';
 import { nodeConfigSchema } from '../src/config/node-config.ts';
 import { copyOpener } from '../src/peers/copy.ts';
+import { introduction, memberSecretOf } from '../src/peers/introduction.ts';
 import { eventually } from './support/eventually.ts';
 
-const token = 'token-of-the-tests';
-const request = { member: memberId('n2'), engine: 'mariadb', version: '11.8.6' };
+const [n1, n2] = [memberId('n1'), memberId('n2')];
+const request = { member: n2, engine: 'mariadb', version: '11.8.6' };
+const secretOf = (superuser: string, olderToken: string | null = null) =>
+  memberSecretOf('c', { superuser, replication: 'p', rewind: 'p', monitor: 'p' }, olderToken);
+const secret = secretOf('password-of-the-cluster');
+const token: Token = { role: 'admin', name: 'ops', secret: 'token-of-the-tests' };
 const never = new AbortController().signal;
 
 type Send = (output: Writable, signal: AbortSignal) => Promise<void>;
@@ -56,7 +63,13 @@ async function source(t: TestContext, send: Send | null) {
     if (error instanceof HttpProblem) return reply.code(error.status).send(error.body);
     throw error;
   });
-  addCopyRoute(server, { agent, token, log: { info: () => undefined, warn: () => undefined } });
+  const policy = { tokens: [token], certificates: [], members: new Map(), loopback: 'trusted' } as const;
+  const identity = { self: n1, secret, clientCert: 'none', policy: () => policy } as const;
+  addCopyRoute(server, {
+    agent,
+    callerOf: ({ raw }) => identify(raw, identity),
+    log: { info: () => undefined, warn: () => undefined },
+  });
   await server.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => server.close());
   const { port } = server.server.address() as AddressInfo;
@@ -72,7 +85,7 @@ async function plainServer(t: TestContext, answer: RequestListener): Promise<Mem
   return memberAt(port);
 }
 
-const open = copyOpener({ tls: null, token, encryption: 'as-it-is' });
+const open = copyOpener({ self: n2, tls: null, secret, encryption: 'as-it-is' });
 const failsWith = (code: string, message: RegExp) => (error: unknown) =>
   error instanceof EngineError && error.code === code && message.test(error.message);
 
@@ -115,15 +128,37 @@ it('is not whole when it ends in order and nobody says that it is', async (t) =>
   );
 });
 
-it('is refused to a caller without the token, before the engine hears of it', async (t) => {
+it('is refused to everybody but a member, before the engine hears of it: the administrator and this machine are none', async (t) => {
   const { from, asked } = await source(t, async () => undefined);
-  for (const wrong of [null, 'another-token']) {
-    const stranger = copyOpener({ tls: null, token: wrong, encryption: 'as-it-is' });
-    await assert.rejects(stranger(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /token/));
+  const stranger = copyOpener({ self: n2, tls: null, secret: secretOf('another-password'), encryption: 'as-it-is' });
+  await assert.rejects(stranger(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /Only agents/));
+  const streams = introduction(secret, 'stream', n2, n1);
+  const elsewhere = introduction(secret, 'copy', n2, memberId('n3'));
+  const older = introduction(secretOf('x', token.secret), 'stream', n2, n1);
+  for (const headers of [{}, { authorization: `Bearer ${token.secret}` }, streams, elsewhere, older]) {
+    const { status } = await fetch(new URL('/understudy/copy', from.apiUrl), {
+      method: 'POST',
+      body: JSON.stringify(request),
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+    assert.equal(status, 403);
   }
-  const { status } = await fetch(new URL('/understudy/copy', from.apiUrl), { method: 'POST', body: '{}' });
-  assert.equal(status, 401);
   assert.deepEqual(asked, []);
+});
+
+it('is refused to a member that asks as another one', async (t) => {
+  const { from, asked } = await source(t, async () => undefined);
+  const other = copyOpener({ self: memberId('n3'), tls: null, secret, encryption: 'as-it-is' });
+  await assert.rejects(other(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /each asks for its own/));
+  assert.deepEqual(asked, []);
+});
+
+it('sends nothing that shows membership to an address that only looks like this machine', async () => {
+  const careful = copyOpener({ self: n2, tls: null, secret, encryption: 'required' });
+  for (const host of ['127.evil.example', '192.0.2.1', '[2001:db8::1]', 'localhost.evil.example']) {
+    const from = { ...memberAt(1), apiUrl: `http://${host}:8008` };
+    await assert.rejects(careful(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /is not/), host);
+  }
 });
 
 it('is to be had in another way from an agent that is older, away, or of another engine', async (t) => {
@@ -182,7 +217,7 @@ it('makes the source wait for a receiver that does not read', async (t) => {
 });
 
 it('does not go over the network in the clear where replication is encrypted', async () => {
-  const careful = copyOpener({ tls: null, token, encryption: 'required' });
+  const careful = copyOpener({ self: n2, tls: null, secret, encryption: 'required' });
   const from = { ...memberAt(1), apiUrl: 'http://192.0.2.1:8008' };
   await assert.rejects(careful(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /is not/));
   const tls = { ca: 'a', cert: 'b', key: 'c' };

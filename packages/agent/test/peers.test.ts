@@ -7,8 +7,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { epoch, incarnation, type LiveState, lsn, memberId, type Position, systemId } from '@understudy/core';
 import fc from 'fast-check';
-import { EventHub } from '../src/peers/hub.ts';
-import { introduction, subscriberOf } from '../src/peers/introduction.ts';
+import { identify } from '../src/access/identify.ts';
+import { EventHub, subscriberOf } from '../src/peers/hub.ts';
+import { introduction, memberSecretOf } from '../src/peers/introduction.ts';
 import type { PeerReport } from '../src/peers/report.ts';
 import { SseParser } from '../src/peers/sse.ts';
 import { PeerStream } from '../src/peers/stream.ts';
@@ -50,7 +51,7 @@ function report(offset: number, member = N1): PeerReport {
 
 async function serve(context: TestContext, hub: EventHub): Promise<{ readonly url: string; readonly server: Server }> {
   const server = createServer((request, response) => {
-    const subscriber = subscriberOf(request, TOKEN);
+    const subscriber = subscriberOf(identify(request, IDENTITY), request.socket.remoteAddress ?? '');
     if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -84,7 +85,11 @@ const positionOf = (stream: PeerStream): Position | null => {
   return view.kind === 'fresh' && view.live.engine.kind === 'replica' ? view.live.engine.position : null;
 };
 
-const TOKEN = 'token-of-the-cluster';
+const passwords = { superuser: 'password-of-the-cluster', replication: 'p', rewind: 'p', monitor: 'p' };
+const SECRET = memberSecretOf('test', passwords, null);
+const POLICY = { tokens: [], certificates: [], members: new Map(), loopback: 'token' } as const;
+const IDENTITY = { self: N1, secret: SECRET, clientCert: 'none', policy: () => POLICY } as const;
+const introduced = introduction(SECRET, 'stream', memberId('n2'), N1);
 
 describe('peer stream', () => {
   it('gives the whole report at once to whoever connects, and positions with the beats', async (context) => {
@@ -163,7 +168,7 @@ describe('peer stream', () => {
     const hub = new EventHub();
     hub.publish(report(4), performance.now());
     const server = createServer((request, response) => {
-      const subscriber = subscriberOf(request, TOKEN);
+      const subscriber = subscriberOf(identify(request, IDENTITY), request.socket.remoteAddress ?? '');
       if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
     });
     await new Promise<void>((resolve) => server.listen(Number(port), '127.0.0.1', resolve));
@@ -207,12 +212,12 @@ describe('peer stream', () => {
     };
     const impostor = `x-understudy-member: n3 ${'0'.repeat(64)}\r\n`;
     for (let i = 0; i < 60; i++) open(i % 2 === 0 ? '' : impostor);
-    await eventually('one address has all that it may have', () => (refused >= 28 && hub.size === 32 ? true : null));
-    const member = listen(context, url, N1, introduction(memberId('n2'), TOKEN));
+    await eventually('one address has all that it may have', () => (refused >= 52 && hub.size === 8 ? true : null));
+    const member = listen(context, url, N1, introduced);
     await eventually('the member is served all the same', () => positionOf(member));
-    listen(context, url, N1, introduction(memberId('n2'), TOKEN));
-    listen(context, url, N1, introduction(memberId('n2'), TOKEN));
-    await eventually('its oldest stream makes room', () => (hub.size === 34 ? true : null));
+    listen(context, url, N1, introduced);
+    listen(context, url, N1, introduced);
+    await eventually('its oldest stream makes room', () => (hub.size === 10 ? true : null));
   });
 
   it('drops a subscriber that does not read', async (context) => {

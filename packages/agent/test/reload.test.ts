@@ -12,6 +12,7 @@ store: { kind: local, path: store.db }
 engine: { kind: postgres, dataDir: data }
 secretsFile: secrets.json
 runDir: run
+insecure: true
 `;
 
 const config = (more = '', text = FILE): NodeConfig => parseNodeConfig(text + more, '/etc/understudy/n1.yaml');

@@ -49,12 +49,23 @@ for (const clientCert of ['optional', 'required'] as const) {
     let node: TestNode;
     let ours: Required<Shown>;
     let foreign: Required<Shown>;
+    let alice: Required<Shown>;
+    let looker: Required<Shown>;
 
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), 'us-tls-'));
       const files = await makeCertificates(folder, 'ours');
       [ours, foreign] = [await pem(files), await pem(await makeCertificates(folder, 'foreign'))];
-      cluster = await TestCluster.make(['n1', 'n2'], { tls: { ...files, clientCert } });
+      alice = await pem(await makeCertificates(folder, 'alice', 'ours'));
+      looker = await pem(await makeCertificates(folder, 'somebody', 'ours'));
+      const certificates = [
+        { name: 'alice', role: 'operate' },
+        { name: 'ours', role: 'member' },
+      ] as const;
+      cluster = await TestCluster.make(['n1', 'n2'], {
+        tls: { ...files, clientCert },
+        api: { certificates: [...certificates] },
+      });
       node = cluster.node('n1');
       for (const each of cluster.nodes) cluster.start(each);
     });
@@ -71,9 +82,23 @@ for (const clientCert of ['optional', 'required'] as const) {
       });
     });
 
-    it('takes a change from the holder of a trusted certificate', async () => {
-      const { status, text } = await call(node, 'POST', '/reload', ours);
+    it('takes from the holder of a certificate what its name may do, and says how more is allowed', async () => {
+      const { status, text } = await call(node, 'POST', '/reload', alice);
       assert.equal(status, 200, text);
+      const more = await call(node, 'POST', '/understudy/detach', alice);
+      assert.equal(more.status, 403);
+      assert.match(more.text, /ROLE_MISSING.*alice may operate.*name: alice, role: admin/);
+    });
+
+    it('takes no change with the certificate of a member, or one that nobody named', async () => {
+      for (const shown of [ours, looker]) {
+        assert.equal((await call(node, 'GET', '/understudy/status', shown)).status, 200);
+        for (const path of ['/reload', '/failover', '/understudy/pause', '/understudy/copy']) {
+          if (shown === ours && path === '/understudy/copy') continue;
+          const { status, text } = await call(node, 'POST', path, shown);
+          assert.equal(status, 403, `${path}: ${text}`);
+        }
+      }
     });
 
     it('takes no change from anybody else', async () => {

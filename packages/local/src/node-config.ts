@@ -30,6 +30,7 @@ export interface NodeSettings {
 /** The configuration of one node as `understudy agent --config` reads it. */
 export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: NodePaths): NodeConfigInput {
   const { host } = settings;
+  const isPlain = settings.tls === null || settings.apiScheme === 'http';
   return {
     cluster: settings.cluster,
     member: settings.member,
@@ -40,6 +41,8 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
       ...(settings.tls === null || settings.apiScheme === 'http' ? {} : { tls: { ...settings.tls } }),
     },
     engine: engineSettings(settings, node),
+    // Hosts that exist on this machine only (network namespaces of a drill) have addresses of their own.
+    ...(host !== '127.0.0.1' && isPlain ? { insecure: true } : {}),
     secretsFile: cluster.secrets,
     runDir: node.runDir,
     ...(settings.zone === null ? {} : { tags: { zone: settings.zone } }),

@@ -17,10 +17,13 @@ import {
 } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
 import type { Store } from '@understudy/store';
+import { ChangeRecord } from '../access/audit.ts';
+import type { Token } from '../access/tokens.ts';
 import { CertificateWatch, certificateFiles } from '../certificates/watch.ts';
 import { renewIntervalMs, tickMs } from '../config/cluster-config.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
+import { plainWarnings } from '../config/plain.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { GuardClient } from '../guard/client.ts';
 import { LagMeter } from '../lag/meter.ts';
@@ -32,6 +35,7 @@ import { Runner } from '../loop/runner.ts';
 import { isBusy, Tempo } from '../loop/tempo.ts';
 import { Upkeep } from '../loop/upkeep.ts';
 import { EventHub } from '../peers/hub.ts';
+import type { MemberSecret } from '../peers/introduction.ts';
 import { PeerSet } from '../peers/peer-set.ts';
 import type { PeerReport, StreamMessage } from '../peers/report.ts';
 import type { PeerTls } from '../peers/stream.ts';
@@ -54,8 +58,10 @@ export interface AgentParts {
   readonly engine: Engine;
   readonly store: Store;
   readonly peerTls: PeerTls | null;
-  /** The bearer token of the API; null: none. */
-  readonly token: string | null;
+  /** Of the API; none: it takes no changes by token. */
+  readonly tokens: readonly Token[];
+  /** By which members know each other. */
+  readonly memberSecret: MemberSecret;
   /** Null when the configuration says `guard.mode: off`. */
   readonly makeGuard: ((runningMs: () => number) => GuardClient) | null;
   readonly log: Logger;
@@ -80,6 +86,9 @@ export class Agent {
   readonly session: Session;
   readonly peers: PeerSet;
   readonly hub = new EventHub();
+  readonly tokens: readonly Token[];
+  /** Who changed what through this agent. */
+  readonly changes: ChangeRecord;
   readonly guard: GuardClient | null;
   readonly lag = new LagMeter();
   readonly certificates: CertificateWatch;
@@ -116,6 +125,8 @@ export class Agent {
     this.engine = parts.engine;
     this.#log = parts.log;
     const stateDir = config.stateDir ?? config.runDir;
+    this.tokens = parts.tokens;
+    this.changes = new ChangeRecord(stateDir);
     this.#ring = new DecisionRing(stateDir, config.logs.decisionsBytes);
     this.#memoryFile = new MemoryFile(`${stateDir}/store-memory.json`);
     const runningMs = () => this.runningMs();
@@ -136,7 +147,8 @@ export class Agent {
     this.peers = new PeerSet({
       self: this.self,
       tls: parts.peerTls,
-      token: parts.token,
+      secret: parts.memberSecret,
+      insecure: config.insecure,
       runningMs,
       freshMs: () => Math.min(3 * this.#clock.tickMs, this.clusterConfig.suspectAfterMs),
       onChange,
@@ -242,7 +254,7 @@ export class Agent {
     // Only now: what the store still says until then, such as the end of our own session, would set them going again.
     if (this.#pulse !== null) clearInterval(this.#pulse);
     this.peers.close();
-    await Promise.all([this.#ring.close(), this.#memoryFile.close()]);
+    await Promise.all([this.#ring.close(), this.#memoryFile.close(), this.changes.close()]);
   }
 
   #setPulse(): void {
@@ -359,6 +371,7 @@ export class Agent {
       ...observed.details.warnings,
       ...standingWarnings(observation, decision.memory),
       ...this.certificates.warnings(Date.now()),
+      ...plainWarnings(this.config),
       ...(problem === null ? [] : [problem]),
     ];
     const details = { ...observed.details, warnings };

@@ -2,17 +2,20 @@
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { incarnation } from '@understudy/core';
+import { incarnation, type Member, type MemberId, memberId } from '@understudy/core';
 import type { Engine, OpenCopy } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
+import type { Identity } from '../access/identify.ts';
+import { loadTokens } from '../access/tokens.ts';
 import { type Listener, openListener } from '../api/listener.ts';
 import { unkeepable } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
-import { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets } from '../config/secrets.ts';
+import { loadSecrets, refuseExposedKeys, type Secrets } from '../config/secrets.ts';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { GuardClient } from '../guard/client.ts';
 import { copyOpener } from '../peers/copy.ts';
+import { type MemberSecret, memberSecretOf } from '../peers/introduction.ts';
 import type { PeerTls } from '../peers/stream.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { pause, withDeadline } from '../time/deadline.ts';
@@ -103,7 +106,9 @@ async function start(
   undo.push(() => lock.release());
   const secrets = await loadSecrets(config.secretsFile);
   await refuseExposedKeys(config);
-  const token = config.api.tokenFile === undefined ? null : await loadSecretLine(config.api.tokenFile);
+  const tokens = config.api.tokenFile === undefined ? [] : await loadTokens(config.api.tokenFile);
+  const olderToken = tokens.find(({ role }) => role === 'admin')?.secret ?? null;
+  const memberSecret = memberSecretOf(config.cluster, secrets, olderToken);
   const tls = await loadTls(config);
   requireOwnPlaces(config);
   const log = openLog(config);
@@ -113,7 +118,12 @@ async function start(
   });
   const store = await openStore(storeConfigOf(config));
   undo.push(() => store.close());
-  const openCopy = copyOpener({ tls, token, encryption: config.engine.tls === undefined ? 'as-it-is' : 'required' });
+  const openCopy = copyOpener({
+    self: memberId(config.member),
+    tls,
+    secret: memberSecret,
+    encryption: config.engine.tls === undefined && config.insecure ? 'as-it-is' : 'required',
+  });
   const engine = await engineFactory({ config, secrets, log: log.logger, clock: monotonicMs, openCopy });
   undo.push(() => engine.close('leave-running'));
   const agent = new Agent({
@@ -122,12 +132,13 @@ async function start(
     predecessors: lock.predecessors,
     engine,
     store,
-    token,
+    tokens,
+    memberSecret,
     peerTls: tls,
     makeGuard: config.guard.mode === 'off' ? null : (runningMs) => makeGuard(config, log.logger, runningMs),
     log: log.logger,
   });
-  const listener = await openListener(config.api, tls);
+  const listener = await openListener(config.api, tls, identityOf(agent, memberSecret));
   undo.push(() => listener.close());
   const lifetime = new Lifetime({ agent, store, engine, lock, log, listener });
   undo.push(() => agent.guard?.close('stay'));
@@ -143,12 +154,32 @@ async function start(
   const { serveApi } = await import('../api/server.ts');
   const detach = () => void lifetime.stop('leave-running');
   const configFile = options.configFile ?? null;
-  await serveApi({ agent, token, log: log.logger, detach, configFile }, listener);
+  await serveApi({ agent, log: log.logger, detach, configFile }, listener);
   await begun;
   lifetime.watchName();
   if (options.signals !== 'ignore') lifetime.handleSignals();
   log.logger.info({ incarnation: self, api: advertisedUrl(config), store: store.describe() }, 'agent runs');
   return lifetime;
+}
+
+const NO_MEMBERS: ReadonlyMap<MemberId, Member> = new Map();
+
+/** What callers of the API are judged by. */
+function identityOf(agent: Agent, secret: MemberSecret): Identity {
+  return {
+    self: agent.self,
+    secret,
+    clientCert: agent.config.api.tls?.clientCert ?? 'none',
+    policy: () => {
+      const { loopback, certificates } = agent.config.api;
+      return {
+        tokens: agent.tokens,
+        certificates,
+        loopback,
+        members: agent.link.decoded?.content.members ?? NO_MEMBERS,
+      };
+    },
+  };
 }
 
 /** Resolves with the first decision, or without one when there is none for long. */

@@ -7,6 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { memberId } from '@understudy/core';
 import { type Engine, EngineError } from '@understudy/engine';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../access/caller.ts';
 import type { Logger } from '../agent/logger.ts';
 import { COPY_PATH, COPY_TRAILER, formatVerdict } from '../codec/copy-verdict.ts';
 import { isLoopback } from '../config/address.ts';
@@ -24,19 +25,19 @@ export interface CopyRouteOptions {
     readonly config: NodeConfig;
     readonly counters: { copies: number };
   };
-  /** Bearer token of changes; null: none is accepted. */
-  readonly token: string | null;
+  readonly callerOf: (request: FastifyRequest) => Caller;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
 export function addCopyRoute(server: FastifyInstance, options: CopyRouteOptions): void {
-  const { agent, token } = options;
+  const { agent, callerOf } = options;
   server.route({
     method: 'POST',
     url: COPY_PATH,
-    // Before the body is read, as with changes: what is asked for is everything.
-    onRequest: async ({ raw }) => {
-      authorize(raw, agent.config.api, token);
+    // Before the body is read, as with changes: what is asked for is everything. It is for members; being on this machine is not enough.
+    onRequest: async (request) => {
+      const { raw } = request;
+      authorize(callerOf(request), 'member', agent.config.api, 'some');
       const way = raw.socket instanceof TLSSocket ? 'encrypted' : 'plain';
       requireSecrecy(agent.config.engine, way, raw.socket.remoteAddress ?? '');
     },
@@ -45,7 +46,11 @@ export function addCopyRoute(server: FastifyInstance, options: CopyRouteOptions)
 }
 
 /** Streams a copy to the caller, who has been authorized. @throws HttpProblem as long as nothing has been sent */
-async function sendCopy({ agent, log }: CopyRouteOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function sendCopy(
+  { agent, log, callerOf }: CopyRouteOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
   const wanted = copyBodySchema.safeParse(request.body ?? {});
   if (!wanted.success) {
     throw problem(400, 'BODY_INVALID', 'The request for a copy is wrong.', 'See GET /openapi.json.');
@@ -55,6 +60,15 @@ async function sendCopy({ agent, log }: CopyRouteOptions, request: FastifyReques
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const { member, ...product } = wanted.data;
+  const caller = callerOf(request);
+  if (caller.member !== 'some' && caller.member !== member) {
+    throw problem(
+      403,
+      'MEMBERS_ONLY',
+      `${caller.member} asked as ${member}: each asks for its own.`,
+      'Correct the caller.',
+    );
+  }
   const work =
     engine.sendCopy?.({ member: memberId(member), ...product }, body, gone.signal) ??
     Promise.reject(new EngineError('ENGINE_COPY_UNAVAILABLE', `Files of ${engine.name} are not sent.`, 'safe'));

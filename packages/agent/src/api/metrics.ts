@@ -1,6 +1,7 @@
 /** `GET /metrics` in Prometheus' text format: Patroni's names for what Patroni measures, `understudy_…` for the rest. See docs/metrics.md. */
 
 import { extentOf, lineageOf } from '@understudy/core';
+import type { Gate } from '../access/gate.ts';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { serverVersionNumber } from './patroni.ts';
@@ -39,10 +40,13 @@ class Page {
 
 const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
-export function metrics(agent: Agent): string {
+type GateCounts = Pick<Gate, 'size' | 'counters'>;
+
+export function metrics(agent: Agent, gate: GateCounts): string {
   const page = new Page({ scope: agent.config.cluster, name: agent.config.member });
   patroniMetrics(page, agent);
   ownMetrics(page, agent);
+  gateMetrics(page, gate);
   return page.text();
 }
 
@@ -180,6 +184,17 @@ function ownMetrics(page: Page, agent: Agent): void {
     'counter',
   );
   page.gauge('understudy_stream_subscribers', 'Open event streams.', agent.hub.size);
+}
+
+function gateMetrics(page: Page, gate: GateCounts): void {
+  const { size, counters: turned } = gate;
+  for (const held of ['strangers', 'known'] as const) {
+    page.gauge('understudy_api_connections', 'Connections to the API, by who holds them.', size[held], { held });
+  }
+  for (const how of ['evicted', 'refused', 'throttled'] as const) {
+    const text = 'Connections ended to make room or refused, and requests refused, as one address made too many.';
+    page.gauge('understudy_api_turned_away_total', text, turned[how], { how }, 'counter');
+  }
 }
 
 const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);

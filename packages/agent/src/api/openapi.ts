@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { COPY_PATH, COPY_TRAILER } from '../codec/copy-verdict.ts';
+import { MEMBER_HEADER } from '../peers/introduction.ts';
 import { HEALTH_CHECKS } from './patroni.ts';
 import { copyBodySchema } from './requests.ts';
 import { ROUTES, type Route } from './routes.ts';
@@ -23,7 +24,8 @@ function operation(route: Route): unknown {
       ? {}
       : { parameters: names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })) }),
     ...(route.body === undefined ? {} : { requestBody: { content: content(jsonSchema(route.body, 'input')) } }),
-    ...(isChange ? { security: [{ token: [] }] } : {}),
+    // Without a token answers are given only on the loopback address.
+    security: [{ token: [] }, ...(isChange ? [] : [{}])],
     responses: {
       200: {
         description: 'Done.',
@@ -56,7 +58,7 @@ export function openApiDocument(): unknown {
   add(COPY_PATH, 'post', {
     summary: "The files of this member's server, as its engine copies them; for other agents.",
     requestBody: { content: content(jsonSchema(copyBodySchema, 'input')) },
-    security: [{ token: [] }],
+    security: [{ member: [] }],
     responses: {
       200: {
         description: `Stream. It is whole only if the trailer "${COPY_TRAILER}" says so.`,
@@ -78,12 +80,16 @@ export function openApiDocument(): unknown {
     info: {
       title: 'Understudy agent',
       version: '1',
-      description: 'Changes need a bearer token or a client certificate.',
+      description:
+        'Changes need a bearer token or a client certificate, and so does looking where the API is not on the loopback address.',
     },
     paths,
     components: {
       schemas: { Error: jsonSchema(apiErrorSchema, 'output') },
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        member: { type: 'apiKey', in: 'header', name: MEMBER_HEADER },
+      },
     },
   };
 }

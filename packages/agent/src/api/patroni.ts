@@ -108,6 +108,16 @@ const STATES: Readonly<Record<string, string>> = {
   unresponsive: 'unknown',
 };
 
+/** The body of a health answer for those who may not look: what they are asking for, and nothing of addresses or positions. */
+export function briefStatus(agent: Agent): Record<string, unknown> {
+  const kind = agent.latest?.observation.engine.kind ?? 'absent';
+  return {
+    state: STATES[kind] ?? 'unknown',
+    role: kind === 'primary' ? 'primary' : 'replica',
+    patroni: { version: '4.0.0', scope: agent.config.cluster, name: agent.config.member },
+  };
+}
+
 /** The body of every health answer, and of `GET /patroni`. */
 export function nodeStatus(agent: Agent): Record<string, unknown> {
   const latest = agent.latest;

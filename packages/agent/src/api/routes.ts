@@ -2,6 +2,7 @@
 
 import type { OperatorRequest } from '@understudy/core';
 import type { z } from 'zod';
+import type { Need } from '../access/caller.ts';
 import type { Agent } from '../agent/agent.ts';
 import {
   awaitOutcome,
@@ -21,6 +22,7 @@ import {
 import { problem } from './errors.ts';
 import { keptView, removeKept } from './kept.ts';
 import { clusterStatus, failsafeMembers, nodeStatus, timelineHistory } from './patroni.ts';
+import { changesView } from './recorded.ts';
 import { reloadConfig } from './reload.ts';
 import {
   detachBodySchema,
@@ -32,6 +34,7 @@ import {
 import { restoreStore } from './restore.ts';
 import { explainView, historyView, statusView } from './status.ts';
 import {
+  changesViewSchema,
   explainViewSchema,
   historyViewSchema,
   keptViewSchema,
@@ -63,6 +66,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly summary: string;
+  /** Whom it is for, by the body where that decides; default: who may view, or administer for what is no GET. */
+  readonly needs?: Need | ((body: unknown) => Need);
   readonly body?: z.ZodType;
   readonly answer?: z.ZodType;
   readonly handle: (call: Call) => Answer | Promise<Answer>;
@@ -106,9 +111,18 @@ function answerOf(state: RequestState | null, id: string): Answer {
   throw problem(status, result === 'refused' ? 'REQUEST_REFUSED' : 'REQUEST_FAILED', reason, next);
 }
 
+// Patroni pauses by a setting; here it is a state of its own.
+function isPause(body: unknown): body is { readonly pause: unknown } {
+  return typeof body === 'object' && body !== null && 'pause' in body && Object.keys(body).length === 1;
+}
+
+/** Without proof a failover may lose data. */
+function isOverride(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'proof' in body && body.proof === 'override';
+}
+
 async function patchConfig({ agent, body, ifMatch }: Call): Promise<Answer> {
-  // Patroni pauses by a setting; here it is a state of its own.
-  if (typeof body === 'object' && body !== null && 'pause' in body && Object.keys(body).length === 1) {
+  if (isPause(body)) {
     await setPaused(agent, body.pause === true, 'PATCH /config');
     return ok({ pause: body.pause === true });
   }
@@ -150,6 +164,7 @@ export const ROUTES: readonly Route[] = [
     method: 'PATCH',
     path: '/config',
     summary: 'Change some settings; null puts one back to its default.',
+    needs: (body) => (isPause(body) ? 'operate' : 'admin'),
     handle: patchConfig,
   },
   {
@@ -162,6 +177,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/switchover',
     summary: 'Planned change of leader.',
+    needs: 'operate',
     body: switchoverBodySchema,
     answer: requestStateSchema,
     handle: ({ agent, body }) => {
@@ -173,12 +189,14 @@ export const ROUTES: readonly Route[] = [
     method: 'DELETE',
     path: '/switchover',
     summary: 'Take back a scheduled switchover.',
+    needs: 'operate',
     handle: async ({ agent }) => ok({ state: 'ended', outcome: await cancelSwitchover(agent) }),
   },
   {
     method: 'POST',
     path: '/failover',
     summary: 'Change of leader without the old one.',
+    needs: (body) => (isOverride(body) ? 'admin' : 'operate'),
     body: failoverBodySchema,
     answer: requestStateSchema,
     handle: ({ agent, body }) => {
@@ -190,6 +208,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/reinitialize',
     summary: 'New copy for a member.',
+    needs: 'operate',
     body: memberBodySchema,
     answer: requestStateSchema,
     handle: ({ agent, body }) => {
@@ -201,6 +220,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/restart',
     summary: "Restart of a member's server.",
+    needs: 'operate',
     body: memberBodySchema,
     answer: requestStateSchema,
     handle: ({ agent, body }) => {
@@ -213,6 +233,7 @@ export const ROUTES: readonly Route[] = [
     path: '/reload',
     summary:
       "Read the node's file again; settings in the store apply without it. 200: it says nothing new; 202: it does.",
+    needs: 'operate',
     answer: reloadViewSchema,
     handle: async ({ agent, configFile }) => {
       const view = await reloadConfig(agent, configFile);
@@ -239,6 +260,13 @@ export const ROUTES: readonly Route[] = [
     summary: 'All leaderships.',
     answer: historyViewSchema,
     handle: ({ agent }) => ok(historyView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/changes',
+    summary: 'What was changed through this agent: who, from where, when, what.',
+    answer: changesViewSchema,
+    handle: async ({ agent }) => ok(await changesView(agent)),
   },
   {
     method: 'GET',
@@ -272,6 +300,7 @@ export const ROUTES: readonly Route[] = [
     method: 'DELETE',
     path: '/understudy/requests/:id',
     summary: 'Take back a request that is pending.',
+    needs: 'operate',
     answer: requestStateSchema,
     handle: async ({ agent, params }) => ok({ state: 'ended', outcome: await cancelRequest(agent, params.id ?? '') }),
   },
@@ -279,6 +308,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/understudy/pause',
     summary: 'Nobody is elected, nothing is repaired.',
+    needs: 'operate',
     handle: (call) => pauseOrResume(call, true),
   },
   {
@@ -289,7 +319,13 @@ export const ROUTES: readonly Route[] = [
     answer: restoreViewSchema,
     handle: async ({ agent, body }) => ok(await restoreStore(agent, parsed(restoreBodySchema, body))),
   },
-  { method: 'POST', path: '/understudy/resume', summary: 'Go on.', handle: (call) => pauseOrResume(call, false) },
+  {
+    method: 'POST',
+    path: '/understudy/resume',
+    summary: 'Go on.',
+    needs: 'operate',
+    handle: (call) => pauseOrResume(call, false),
+  },
   {
     method: 'DELETE',
     path: '/understudy/members/:id',

@@ -1,28 +1,35 @@
 /** What answers the agent's HTTP calls. Loaded when the first decision has been taken: with all it needs, it takes a third of a start. */
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { allows, type Caller, type Need } from '../access/caller.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Logger } from '../agent/logger.ts';
 import { codeOf, messageOf } from '../errors.ts';
-import { subscriberOf } from '../peers/introduction.ts';
+import { subscriberOf } from '../peers/hub.ts';
 import { monotonicMs } from '../time/clock.ts';
-import { authorize } from './auth.ts';
+import { authorize, effectiveNeed } from './auth.ts';
+import { Callers, refuseForeign } from './callers.ts';
 import { addCopyRoute } from './copy.ts';
 import { HttpProblem, problem } from './errors.ts';
 import type { Listener } from './listener.ts';
 import { metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
-import { HEALTH_CHECKS, nodeStatus, type Query } from './patroni.ts';
+import { briefStatus, HEALTH_CHECKS, nodeStatus, type Query } from './patroni.ts';
+import { recordChanges } from './recorded.ts';
 import { ROUTES, type Route } from './routes.ts';
 
 export interface ApiOptions {
   readonly agent: Agent;
-  /** Bearer token of changes; null: none is accepted. */
-  readonly token: string | null;
   readonly log: Logger;
   readonly detach: () => void;
   /** Where the node's configuration was read from; null: from nowhere. */
   readonly configFile: string | null;
+}
+
+/** What all paths need. */
+interface Wiring extends ApiOptions {
+  readonly callers: Callers;
+  readonly gate: Listener['gate'];
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
@@ -32,15 +39,22 @@ export async function serveApi(options: ApiOptions, listener: Listener): Promise
   const { agent } = options;
   // It answers only; the port and its limits are the listener's.
   const server = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, exposeHeadRoutes: false });
+  const callers = new Callers();
+  const wiring = { ...options, callers, gate: listener.gate };
   acceptAnyBody(server);
   answerErrors(server, options);
-  addHealthChecks(server, agent);
-  addRoutes(server, options);
+  refuseForeign(server, agent, callers);
+  recordChanges(server, agent.changes, callers);
+  addHealthChecks(server, wiring);
+  addRoutes(server, wiring);
   await server.ready();
-  listener.serve((request, response) => server.routing(request, response));
+  listener.serve((request, response, caller) => {
+    callers.set(request, caller);
+    server.routing(request, response);
+  });
 }
 
-/** Bodies are JSON whatever they are labelled as: `curl -d` sends them as a form. */
+/** Bodies are JSON; how they may be labelled is checked before they are read. */
 function acceptAnyBody(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
@@ -83,12 +97,14 @@ function fastifyProblem(error: unknown): HttpProblem | null {
   }
 }
 
-function addHealthChecks(server: FastifyInstance, agent: Agent): void {
+/** The answer's code is for everybody; what stands in it beyond that, for who may look. */
+function addHealthChecks(server: FastifyInstance, { agent, callers }: Wiring): void {
   for (const [path, holds] of Object.entries(HEALTH_CHECKS)) {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       const status = holds(agent, queryOf(request)) ? 200 : 503;
       if (request.method !== 'GET') return reply.code(status).send();
-      return reply.code(status).send(nodeStatus(agent));
+      const mayView = allows(callers.of(request), effectiveNeed('view', agent.config.api));
+      return reply.code(status).send(mayView ? nodeStatus(agent) : briefStatus(agent));
     };
     server.route({ method: ['GET', 'HEAD', 'OPTIONS'], url: path, handler });
   }
@@ -102,34 +118,37 @@ function queryOf(request: FastifyRequest): Query {
   );
 }
 
-function addRoutes(server: FastifyInstance, options: ApiOptions): void {
-  const { agent } = options;
-  for (const route of ROUTES) addRoute(server, route, options);
-  addCopyRoute(server, options);
+function addRoutes(server: FastifyInstance, wiring: Wiring): void {
+  const { agent, log, callers, gate } = wiring;
+  for (const route of ROUTES) addRoute(server, route, wiring);
+  addCopyRoute(server, { agent, log, callerOf: (request) => callers.of(request) });
   server.get('/metrics', (_request, reply) =>
-    reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent)),
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent, gate)),
   );
   server.get('/openapi.json', (_request, reply) => reply.send(openApiDocument()));
   server.get('/events', (request, reply) => {
+    const caller = callers.of(request);
+    check(agent, caller, 'watch');
     reply.hijack();
-    const subscriber = subscriberOf(request.raw, options.token);
+    const subscriber = subscriberOf(caller, request.ip);
     if (!agent.hub.subscribe(reply.raw, monotonicMs(), subscriber)) reply.raw.writeHead(503).end();
   });
 }
 
-function addRoute(server: FastifyInstance, route: Route, options: ApiOptions): void {
-  const { agent, token, detach, configFile } = options;
-  const isChange = route.method !== 'GET';
+const check = (agent: Agent, caller: Caller, need: Need): void =>
+  authorize(caller, need, agent.config.api, agent.tokens.length > 0 ? 'some' : 'none');
+
+function addRoute(server: FastifyInstance, route: Route, { agent, callers, detach, configFile }: Wiring): void {
+  const { needs = route.method === 'GET' ? 'view' : 'admin' } = route;
   server.route({
     method: route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : route.method,
     url: route.path,
     // Before the body is read: who may not change anything is not listened to.
-    onRequest: async (request) => {
-      if (isChange) authorize(request.raw, agent.config.api, token);
-    },
+    onRequest: async (request) => check(agent, callers.of(request), typeof needs === 'function' ? 'operate' : needs),
     handler: async (request, reply) => {
       const ifMatch = request.headers['if-match'] ?? null;
       const { body } = request;
+      if (typeof needs === 'function') check(agent, callers.of(request), needs(body));
       const answer = await route.handle({ agent, body, params: paramsOf(request), ifMatch, detach, configFile });
       return reply
         .code(answer.status)

@@ -167,6 +167,7 @@ function warningsOf(agent: Agent, members: readonly MemberView[]): string[] {
   if (watchdog !== undefined && agent.guard?.watchdog !== 'armed')
     warnings.push(`watchdog ${watchdog.device} is not armed`);
   warnings.push(...unkeepable(agent.engine, agent.clusterConfig));
+  if (agent.changes.problem !== null) warnings.push(agent.changes.problem);
   for (const member of members) warnings.push(...member.warnings.map((warning) => `${member.id}: ${warning}`));
   return warnings;
 }

@@ -1,6 +1,7 @@
 /** What the agent's own HTTP paths (`/understudy/…`) answer: schemas for clients to check with, and their types. */
 
 import { z } from 'zod';
+import { changeSchema } from '../access/audit.ts';
 
 const reasonSchema = z.object({ code: z.string(), text: z.string() });
 
@@ -287,3 +288,7 @@ export const restoreViewSchema = z.object({
   losses: z.array(z.string()),
 });
 export type RestoreView = z.output<typeof restoreViewSchema>;
+
+/** `GET /understudy/changes`: what was changed through the agent of `member`, oldest first. */
+export const changesViewSchema = z.object({ member: z.string(), changes: z.array(changeSchema) });
+export type ChangesView = z.output<typeof changesViewSchema>;

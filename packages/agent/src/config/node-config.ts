@@ -45,9 +45,16 @@ const apiSchema = z.strictObject({
       clientCert: z.enum(['none', 'optional', 'required']).default('optional'),
     })
     .optional(),
-  /** File with the bearer token that changes must carry, and nothing else. */
+  /** File with the token that changes must carry, or with several (docs/config.md). */
   tokenFile: path.optional(),
-  /** Whether callers on this machine may change things without token or certificate. */
+  /** What holders of certificates of `tls.ca` may do, by a name in them. Without a word here they may view; members are known by theirs. */
+  certificates: z
+    .array(z.strictObject({ name: z.string().min(1).max(253), role: z.enum(['view', 'operate', 'admin', 'member']) }))
+    .max(256)
+    .default([]),
+  /** Further host names by which the API is called. */
+  hosts: z.array(z.string().min(1).max(253)).max(64).default([]),
+  /** Whether callers on this machine may change things without token or certificate. Web pages and copies are never trusted for it. */
   loopback: z.enum(['token', 'trusted']).default('token'),
 });
 
@@ -158,6 +165,8 @@ export const nodeConfigSchema = z.strictObject({
   member: memberNameSchema,
   store: storeSchema,
   api: apiSchema.prefault({}),
+  /** Links beyond this machine may go without TLS: whoever listens there reads everything, the tokens included. */
+  insecure: z.boolean().default(false),
   engine: engineSchema,
   /** JSON file, mode 0600: see {@link secretsSchema}. */
   secretsFile: path,

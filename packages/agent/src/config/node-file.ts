@@ -6,6 +6,7 @@ import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import { AgentError, codeOf } from '../errors.ts';
 import { formatAddress } from './address.ts';
 import { type NodeConfig, nodeConfigSchema } from './node-config.ts';
+import { plainLinks } from './plain.ts';
 import { ConfigError, type ConfigProblem, explainIssues, type Locate } from './problems.ts';
 
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -110,6 +111,12 @@ function crossProblems(config: NodeConfig, locate: Locate): readonly ConfigProbl
   }
   if (store.kind === 'etcd' && (store.username === undefined) !== (store.passwordFile === undefined)) {
     add(['store'], 'username and passwordFile go together', 'Set both or none.');
+  }
+  if (!config.insecure) {
+    for (const { key, text } of plainLinks(config)) {
+      const how = key === 'store.endpoints' ? 'Use https:// and store.tls' : `Set ${key}`;
+      add(key.split('.'), text, `${how}, or accept it with a line "insecure: true" in this file.`);
+    }
   }
   return problems;
 }

@@ -12,7 +12,7 @@ export interface Reload {
 }
 
 /** Settings that are looked up at every use; all others are built into connections, files and processes. */
-const AT_ONCE = ['tags', 'logs.level', 'api.loopback'];
+const AT_ONCE = ['tags', 'logs.level', 'api.loopback', 'api.certificates', 'api.hosts'];
 
 const isAtOnce = (key: string): boolean => AT_ONCE.some((name) => key === name || key.startsWith(`${name}.`));
 
@@ -24,7 +24,12 @@ export function reloadOf(running: NodeConfig, file: NodeConfig): Reload {
       ...running,
       tags: file.tags,
       logs: { ...running.logs, level: file.logs.level },
-      api: { ...running.api, loopback: file.api.loopback },
+      api: {
+        ...running.api,
+        loopback: file.api.loopback,
+        certificates: file.api.certificates,
+        hosts: file.api.hosts,
+      },
     },
     applied: changed.filter(isAtOnce),
     needsRestart: changed.filter((key) => !isAtOnce(key)),

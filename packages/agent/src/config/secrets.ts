@@ -11,12 +11,14 @@ type KeyFiles = Pick<NodeConfig, 'api' | 'engine' | 'store'>;
 
 const password = z.string().min(8, 'a password has at least 8 characters').max(1024);
 
-/** The same four on every node of a cluster. */
+/** The same on every node of a cluster. */
 export const secretsSchema = z.strictObject({
   superuser: password,
   replication: password,
   rewind: password,
   monitor: password,
+  /** By which agents show each other that they are members; without it, it follows from `superuser`. */
+  member: z.string().min(16, 'has at least 16 characters').max(1024).optional(),
 });
 
 export type Secrets = z.infer<typeof secretsSchema>;
@@ -46,7 +48,8 @@ export async function loadSecretLine(file: string): Promise<string> {
 
 const SECRET_BYTES_MAX = 64 * 1024;
 
-async function readSecretText(file: string): Promise<string> {
+/** The text of a file that only its owner may read. @throws AgentError `CONFIG_UNREADABLE`, `SECRETS_EXPOSED` */
+export async function readSecretText(file: string): Promise<string> {
   try {
     return await withFile(openToRead(file), async (opened) => {
       const { mode } = await opened.stat();

@@ -3,11 +3,12 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { Transform, type TransformCallback } from 'node:stream';
+import type { MemberId } from '@understudy/core';
 import { EngineError, type OpenCopy } from '@understudy/engine';
 import { apiErrorSchema } from '../api/views.ts';
 import { COPY_PATH, COPY_TRAILER, parseVerdict, refusalOf } from '../codec/copy-verdict.ts';
-import { isLoopback } from '../config/address.ts';
 import { messageOf } from '../errors.ts';
+import { introduction, type MemberSecret, mayIntroduce } from './introduction.ts';
 import type { PeerTls } from './stream.ts';
 
 /** The other side first looks whether its server can be copied at all. */
@@ -17,19 +18,21 @@ const AHEAD_BYTES = 1024 * 1024;
 
 export interface CopyOptions {
   readonly tls: PeerTls | null;
-  /** Bearer token of changes; null: this agent has none. */
-  readonly token: string | null;
-  /** `required`: no copy is taken over plain HTTP, but from this host itself. */
+  readonly self: MemberId;
+  /** By which this agent shows that it is a member. */
+  readonly secret: MemberSecret;
+  /** `required`: neither a copy nor what shows membership goes over plain HTTP, but within this host. */
   readonly encryption: 'required' | 'as-it-is';
 }
 
 export function copyOpener(options: CopyOptions): OpenCopy {
   return async (from, request, signal) => {
     const url = new URL(COPY_PATH, from.apiUrl);
-    if (url.protocol !== 'https:' && options.encryption === 'required' && !isLoopback(url.hostname)) {
-      throw refusalOf('', `Replication is encrypted, and the agent's API at ${from.apiUrl} is not.`);
+    if (!mayIntroduce(url, options.encryption === 'as-it-is')) {
+      throw refusalOf('', `Links are encrypted here, and the agent's API at ${from.apiUrl} is not.`);
     }
-    const response = await ask(url, JSON.stringify(request), options, signal).catch((error: unknown) => {
+    const headers = introduction(options.secret, 'copy', options.self, from.id);
+    const response = await ask(url, JSON.stringify(request), headers, options.tls, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       throw refusalOf('', `The agent of ${from.id} at ${from.apiUrl} does not answer (${messageOf(error)}).`);
     });
@@ -38,7 +41,13 @@ export function copyOpener(options: CopyOptions): OpenCopy {
   };
 }
 
-function ask(url: URL, body: string, { tls, token }: CopyOptions, signal: AbortSignal): Promise<IncomingMessage> {
+function ask(
+  url: URL,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+  tls: PeerTls | null,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const options: RequestOptions = {
     method: 'POST',
     agent: false,
@@ -47,7 +56,7 @@ function ask(url: URL, body: string, { tls, token }: CopyOptions, signal: AbortS
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
       te: 'trailers',
-      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
     },
   };
   return new Promise((resolve, reject) => {

@@ -2,20 +2,33 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { EngineState, Position } from '@understudy/core';
+import type { EngineState, MemberId, Position } from '@understudy/core';
 import { encodePosition } from '@understudy/core';
-import type { Subscriber } from './introduction.ts';
+import { type Caller, holderOf } from '../access/caller.ts';
 import { type Beat, formatBeat, formatReport, type PeerReport } from './report.ts';
 
 /** A subscriber that has not taken this much is dropped: it would only get old news. */
 const MAX_UNSENT_BYTES = 256 * 1024;
-/** Streams of those who are no members: in all, and from one address. */
-const MAX_ANONYMOUS = 256;
-const MAX_PER_ADDRESS = 32;
+/** Streams of those who are no members: in all, and of one holder of a token or address. */
+const MAX_GUESTS = 64;
+const MAX_PER_GUEST = 8;
 /** An agent has one stream; a second one for a moment, while the first has not been noticed to be dead. */
 const MAX_PER_MEMBER = 2;
 /** Even without change a whole report goes out this often, so that small things (counts of silence) get about. */
 const REFRESH_MS = 5_000;
+
+/** Who opens an event stream. Members have room of their own, whoever else is connected. */
+export type Subscriber =
+  | { readonly kind: 'member'; readonly member: MemberId }
+  /** By the name of its token or certificate, or by its address. */
+  | { readonly kind: 'guest'; readonly name: string };
+
+/** As whom a caller gets a stream. @param address where it is, for those who show nothing else */
+export function subscriberOf(caller: Caller, address: string): Subscriber {
+  const { member } = caller;
+  if (member !== null && member !== 'some') return { kind: 'member', member };
+  return { kind: 'guest', name: holderOf(caller) ?? address };
+}
 
 export class EventHub {
   readonly #subscribers = new Map<Socket, Subscriber>();
@@ -58,10 +71,10 @@ export class EventHub {
       if (own.length >= MAX_PER_MEMBER) own[0]?.destroy();
       return true;
     }
-    const others = this.#streams(({ kind }) => kind === 'anonymous');
-    const { address } = subscriber;
-    const same = this.#streams((other) => other.kind === 'anonymous' && other.address === address);
-    return others.length < MAX_ANONYMOUS && same.length < MAX_PER_ADDRESS;
+    const others = this.#streams(({ kind }) => kind === 'guest');
+    const { name } = subscriber;
+    const same = this.#streams((other) => other.kind === 'guest' && other.name === name);
+    return others.length < MAX_GUESTS && same.length < MAX_PER_GUEST;
   }
 
   /** The sockets of those subscribers, oldest first. */

@@ -1,42 +1,73 @@
-/** How an agent that asks for another's event stream shows that it is a member: by its certificate, or by the cluster's token. */
+/**
+ * How an agent shows another one that it is a member: by a secret that all members have and nobody else. The secret is never sent; what is
+ * sent is good for one purpose at one member, so whoever receives it can do nothing elsewhere with it.
+ */
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import { TLSSocket } from 'node:tls';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { type MemberId, memberId } from '@understudy/core';
+import { bareHost, isLoopback } from '../config/address.ts';
 import { memberNameSchema } from '../config/member-name.ts';
+import type { Secrets } from '../config/secrets.ts';
 
-/** Who opens an event stream. Members have room of their own, whoever else is connected. */
-export type Subscriber =
-  | { readonly kind: 'member'; readonly member: MemberId }
-  | { readonly kind: 'anonymous'; readonly address: string };
+export type Purpose = 'stream' | 'copy';
 
-const HEADER = 'x-understudy-member';
-
-/** The token itself is never sent: what is sent opens an event stream, and nothing else. */
-const proofOf = (token: string, member: string): string =>
-  createHmac('sha256', token).update(`understudy event stream for ${member}`).digest('hex');
-
-/** Headers by which `self` asks for a stream. */
-export function introduction(self: MemberId, token: string | null): Readonly<Record<string, string>> {
-  return { [HEADER]: token === null ? self : `${self} ${proofOf(token, self)}` };
+/** What members have in common. */
+export interface MemberSecret {
+  readonly key: Buffer;
+  /** The administrator's token, by which agents of an earlier version show who asks for a stream; null: there is none. */
+  readonly olderToken: string | null;
 }
 
-/** Who sent `request`: a member when it can show it, anonymous otherwise. */
-export function subscriberOf(request: IncomingMessage, token: string | null): Subscriber {
-  const address = request.socket.remoteAddress ?? 'unknown';
-  const header = request.headers[HEADER];
+export const MEMBER_HEADER = 'x-understudy-member';
+
+/**
+ * `member` of the secrets where it is set; otherwise it follows from the superuser's password, which only members have and which goes over no wire.
+ */
+export function memberSecretOf(cluster: string, secrets: Secrets, olderToken: string | null): MemberSecret {
+  const root = secrets.member ?? secrets.superuser;
+  const key = Buffer.from(hkdfSync('sha256', root, cluster, 'understudy member of the agents API', 32));
+  return { key, olderToken };
+}
+
+const proofOf = ({ key }: MemberSecret, purpose: Purpose, self: string, of: string): string =>
+  createHmac('sha256', key)
+    .update(JSON.stringify([purpose, self, of]))
+    .digest('hex');
+
+const olderProofOf = (token: string, self: string): string =>
+  createHmac('sha256', token).update(`understudy event stream for ${self}`).digest('hex');
+
+/** Headers by which `self` asks the agent of `of`. */
+export function introduction(
+  secret: MemberSecret,
+  purpose: Purpose,
+  self: MemberId,
+  of: MemberId,
+): Readonly<Record<string, string>> {
+  return { [MEMBER_HEADER]: `${self} ${proofOf(secret, purpose, self, of)}` };
+}
+
+/** The member that has sent `header` to the agent of `of`, when that is proven. */
+export function provenMember(
+  header: string | readonly string[] | undefined,
+  purpose: Purpose,
+  secret: MemberSecret,
+  of: MemberId,
+): MemberId | null {
   const [name = '', proof = ''] = typeof header === 'string' ? header.split(' ') : [];
   const member = memberNameSchema.safeParse(name);
-  if (!member.success) return { kind: 'anonymous', address };
-  const certified = request.socket instanceof TLSSocket && request.socket.authorized;
-  if (certified || (token !== null && isProof(proof, proofOf(token, name)))) {
-    return { kind: 'member', member: memberId(member.data) };
-  }
-  return { kind: 'anonymous', address };
+  if (!member.success) return null;
+  const isOlder =
+    purpose === 'stream' && secret.olderToken !== null && isProof(proof, olderProofOf(secret.olderToken, name));
+  return isProof(proof, proofOf(secret, purpose, name, of)) || isOlder ? memberId(member.data) : null;
 }
 
 function isProof(given: string, wanted: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
   return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Whether what shows membership may go to this address: encrypted to a checked certificate, within this machine, or where the configuration allows it. */
+export function mayIntroduce(url: URL, insecure: boolean): boolean {
+  return url.protocol === 'https:' || isLoopback(bareHost(url.hostname)) || insecure;
 }

@@ -1,15 +1,17 @@
 /** The streams of all other members. */
 
 import type { Member, MemberId, PeerView, Position } from '@understudy/core';
-import { introduction } from './introduction.ts';
+import { introduction, type MemberSecret, mayIntroduce } from './introduction.ts';
 import type { PeerReport, StreamMessage } from './report.ts';
 import { PeerStream, type PeerTls } from './stream.ts';
 
 export interface PeerSetOptions {
   readonly self: MemberId;
   readonly tls: PeerTls | null;
-  /** The cluster's token, by which this agent shows that it is a member where there is no TLS; null: none. */
-  readonly token: string | null;
+  /** By which this agent shows that it is a member. */
+  readonly secret: MemberSecret;
+  /** Whether it may do so over links that are not encrypted. */
+  readonly insecure: boolean;
   readonly runningMs: () => number;
   readonly freshMs: () => number;
   readonly onChange: () => void;
@@ -33,14 +35,14 @@ export class PeerSet {
     }
     for (const { id, apiUrl } of members.values()) {
       if (id === this.#options.self || this.#streams.has(id)) continue;
-      const { self, token, tls, runningMs, freshMs, onChange, onMessage } = this.#options;
+      const { self, secret, insecure, tls, runningMs, freshMs, onChange, onMessage } = this.#options;
       this.#streams.set(
         id,
         new PeerStream({
           member: id,
           apiUrl,
           tls,
-          headers: introduction(self, token),
+          headers: mayIntroduce(new URL(apiUrl), insecure) ? introduction(secret, 'stream', self, id) : {},
           runningMs,
           freshMs,
           onChange,

@@ -23,14 +23,24 @@ export interface CertificateFiles {
 }
 
 /** An authority named `name` and one certificate of it for 127.0.0.1, in `folder`. */
-export async function makeCertificates(folder: string, name: string): Promise<CertificateFiles> {
+export async function makeCertificates(folder: string, name: string, signedBy = name): Promise<CertificateFiles> {
   const at = (suffix: string) => join(folder, `${name}${suffix}`);
   const openssl = (args: readonly string[]) => run('openssl', args, { timeout: 30_000 });
   const days = ['-days', '2'];
-  await openssl(['req', '-x509', ...newKey(at('-ca.key')), '-out', at('-ca.pem'), '-subj', `/CN=${name} CA`, ...days]);
+  const authority = (suffix: string) => join(folder, `${signedBy}${suffix}`);
+  const made = ['-out', at('-ca.pem'), '-subj', `/CN=${name} CA`, ...days];
+  if (signedBy === name) await openssl(['req', '-x509', ...newKey(at('-ca.key')), ...made]);
   await writeFile(at('.ext'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
   await openssl(['req', ...newKey(at('.key')), '-out', at('.csr'), '-subj', `/CN=${name}`]);
-  const signer = ['-CA', at('-ca.pem'), '-CAkey', at('-ca.key'), '-CAcreateserial', '-extfile', at('.ext')];
+  const signer = [
+    '-CA',
+    authority('-ca.pem'),
+    '-CAkey',
+    authority('-ca.key'),
+    '-CAcreateserial',
+    '-extfile',
+    at('.ext'),
+  ];
   await openssl(['x509', '-req', '-in', at('.csr'), '-out', at('.pem'), ...days, ...signer]);
-  return { ca: at('-ca.pem'), cert: at('.pem'), key: at('.key') };
+  return { ca: authority('-ca.pem'), cert: at('.pem'), key: at('.key') };
 }

@@ -36,6 +36,8 @@ export interface Overrides {
   readonly store?: NodeConfigInput['store'];
   readonly guard?: NodeConfigInput['guard'];
   readonly tls?: NonNullable<NodeConfigInput['api']>['tls'];
+  /** Further settings of the API. */
+  readonly api?: Partial<NonNullable<NodeConfigInput['api']>>;
 }
 
 export class TestCluster {
@@ -175,6 +177,7 @@ async function makeNode(
       listen: `127.0.0.1:${api}`,
       tokenFile: join(folder, 'token'),
       ...(overrides.tls === undefined ? {} : { tls: overrides.tls }),
+      ...overrides.api,
     },
     engine: { kind: 'postgres', dataDir: join(home, 'data'), listen: `127.0.0.1:${db}` },
     secretsFile: join(folder, 'secrets.json'),

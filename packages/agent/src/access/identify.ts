@@ -1,0 +1,58 @@
+/** Reads from a request, or from a connection, what it shows of its sender. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { MemberId } from '@understudy/core';
+import { COPY_PATH } from '../codec/copy-verdict.ts';
+import { MEMBER_HEADER, type MemberSecret, provenMember } from '../peers/introduction.ts';
+import { type Caller, type Certificate, callerOf, type Policy } from './caller.ts';
+
+export interface Identity {
+  readonly self: MemberId;
+  readonly secret: MemberSecret;
+  /** As it is in force now. */
+  readonly policy: () => Policy;
+  /** Whether certificates are asked for at all. */
+  readonly clientCert: 'none' | 'optional' | 'required';
+}
+
+export function identify(request: IncomingMessage, identity: Identity): Caller {
+  const { headers, socket, url = '' } = request;
+  const purpose = url.split('?')[0] === COPY_PATH ? 'copy' : 'stream';
+  return callerOf(
+    {
+      address: socket.remoteAddress ?? '',
+      bearer: /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? null,
+      proven: provenMember(headers[MEMBER_HEADER], purpose, identity.secret, identity.self),
+      certificate: certificateOf(socket, identity),
+      isFromBrowser: isFromBrowser(request),
+    },
+    identity.policy(),
+  );
+}
+
+/** Who holds a connection by its certificate alone, before anything was asked. */
+export function identifyConnection(socket: Socket, identity: Identity): Caller {
+  const address = socket.remoteAddress ?? '';
+  const certificate = certificateOf(socket, identity);
+  return callerOf({ address, bearer: null, proven: null, certificate, isFromBrowser: false }, identity.policy());
+}
+
+/** Browsers name the page that a request comes from; no other program does. */
+export function isFromBrowser({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const site = headers['sec-fetch-site'];
+  return headers.origin !== undefined || (site !== undefined && site !== 'none');
+}
+
+function certificateOf(socket: Socket, { clientCert }: Identity): Certificate | null {
+  if (clientCert === 'none' || !(socket instanceof TLSSocket) || !socket.authorized) return null;
+  const shown = socket.getPeerX509Certificate();
+  if (shown === undefined) return null;
+  const { CN } = socket.getPeerCertificate().subject;
+  return {
+    commonName: typeof CN === 'string' ? CN : null,
+    covers: (name) =>
+      shown.checkIP(name) !== undefined || shown.checkHost(name, { subject: 'never', wildcards: false }) !== undefined,
+  };
+}

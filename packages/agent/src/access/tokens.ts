@@ -1,0 +1,61 @@
+/** The tokens of the API: who may look, operate, or change everything. Read from one file, never logged. */
+
+import { z } from 'zod';
+import { readSecretText } from '../config/secrets.ts';
+import { AgentError } from '../errors.ts';
+
+export interface Token {
+  readonly role: 'view' | 'operate' | 'admin';
+  /** For the record of changes. */
+  readonly name: string;
+  readonly secret: string;
+}
+
+const MAX_TOKENS = 64;
+const roleSchema = z.enum(['view', 'operate', 'admin']);
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
+
+/**
+ * Reads a file of tokens: one word alone is the token of an administrator; otherwise a line `ROLE NAME TOKEN` for each, and lines with `#`.
+ * @throws AgentError `CONFIG_UNREADABLE`, `SECRETS_EXPOSED`, `CONFIG_INVALID`; none quotes a token
+ */
+export async function loadTokens(file: string): Promise<readonly Token[]> {
+  return parseTokens(await readSecretText(file), file);
+}
+
+/** @throws AgentError `CONFIG_INVALID` */
+export function parseTokens(text: string, file: string): readonly Token[] {
+  const wrong = (what: string) => new AgentError('CONFIG_INVALID', 'unsafe', `${file}: ${what}`);
+  const lines = text.split('\n').map((line, index) => ({ words: line.trim().split(/\s+/), number: index + 1 }));
+  const written = lines.filter(({ words }) => words[0] !== '' && !words[0]?.startsWith('#'));
+  const [only] = written;
+  if (written.length === 1 && only?.words.length === 1) {
+    const [secret = ''] = only.words;
+    if (secret.length < 16) throw wrong('the token must have at least 16 characters.');
+    return [{ role: 'admin', name: 'token', secret }];
+  }
+  if (written.length === 0) throw wrong('has no token. Write one word of at least 16 characters.');
+  if (written.length > MAX_TOKENS) throw wrong(`has more than ${MAX_TOKENS} tokens.`);
+  const tokens = written.map(({ words, number }): Token => {
+    const [role, name = '', secret = ''] = words;
+    const known = roleSchema.safeParse(role);
+    if (words.length !== 3 || !known.success || !NAME.test(name)) {
+      throw wrong(`line ${number} is not "ROLE NAME TOKEN", with view, operate or admin as ROLE.`);
+    }
+    if (secret.length < 16) throw wrong(`line ${number}: the token must have at least 16 characters.`);
+    return { role: known.data, name, secret };
+  });
+  if (new Set(tokens.map(({ name }) => name)).size < tokens.length) throw wrong('has a name twice.');
+  if (new Set(tokens.map(({ secret }) => secret)).size < tokens.length) throw wrong('has a token twice.');
+  return tokens;
+}
+
+/** The token that allows most; for programs on the host whose file it is. */
+export function strongestToken(tokens: readonly Token[]): string | null {
+  const order = ['admin', 'operate', 'view'] as const;
+  for (const role of order) {
+    const found = tokens.find((token) => token.role === role);
+    if (found !== undefined) return found.secret;
+  }
+  return null;
+}
