@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { namespacesObjection } from '@understudy/local';
 import { DrillError, reasonOf } from '../../errors.ts';
 import { DrillDisplay } from '../../report/display.ts';
+import type { Terminal } from '../../report/terminal.ts';
+import { ownTerminal } from '../own-terminal.ts';
 import { compare } from './compare.ts';
 import { parsePatroniArgs, usage } from './options.ts';
 import { comparisonJson, comparisonTable, isUnsound } from './report.ts';
@@ -14,16 +16,17 @@ async function main(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
   // Kept for the whole run: npm passes on what the terminal has sent already, and the second one must not end us halfway.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
-  const display = new DrillDisplay(process.stderr);
+  const terminal = ownTerminal();
+  const display = new DrillDisplay(terminal);
   try {
     const line = parsePatroniArgs(args);
     if (line.kind === 'help') {
-      process.stdout.write(usage);
+      terminal.out(usage);
       return 0;
     }
     const objection = machineObjection();
     if (objection !== null) {
-      process.stderr.write(`${objection}\n`);
+      terminal.err(`${objection}\n`);
       return 2;
     }
     const comparison = await compare(line.options, {
@@ -35,11 +38,11 @@ async function main(args: readonly string[]): Promise<number> {
     display.close();
     const text =
       line.output === 'json' ? JSON.stringify(comparisonJson(comparison), null, 2) : comparisonTable(comparison);
-    process.stdout.write(`${text}\n`);
+    terminal.out(`${text}\n`);
     return isUnsound(comparison) ? 1 : 0;
   } catch (error) {
     display.close();
-    return explain(error, interruption.signal);
+    return explain(error, interruption.signal, terminal);
   }
 }
 
@@ -54,12 +57,12 @@ function machineObjection(): string | null {
   return `Every node needs a host of its own (a network namespace): ${objection}. Run as root, with iproute2 and util-linux installed.`;
 }
 
-function explain(error: unknown, signal: AbortSignal): number {
+function explain(error: unknown, signal: AbortSignal, terminal: Terminal): number {
   if (signal.aborted) {
-    process.stderr.write('Interrupted; both clusters were ended.\n');
+    terminal.err('Interrupted; both clusters were ended.\n');
     return 130;
   }
-  process.stderr.write(`${reasonOf(error)}\n`);
+  terminal.err(`${reasonOf(error)}\n`);
   return error instanceof DrillError && error.code === 'OPTION_INVALID' ? 2 : 3;
 }
 
