@@ -15,7 +15,13 @@ import {
   readyMs,
 } from './bare.ts';
 
-const settings = ['max_wal_senders=4', 'shared_buffers=64MB', 'listen_addresses=127.0.0.1'];
+/** With the default of 5 s a standby whose stream has just broken now and then waited that long before it was promoted. */
+const settings = [
+  'max_wal_senders=4',
+  'shared_buffers=64MB',
+  'listen_addresses=127.0.0.1',
+  'wal_retrieve_retry_interval=100ms',
+];
 
 /** PostgreSQL by itself: `initdb`, a standby by a copy of the files, `pg_promote()`. */
 export async function barePostgres(
