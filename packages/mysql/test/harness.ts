@@ -59,6 +59,9 @@ export async function makeRoot(): Promise<string> {
   return root;
 }
 
+/** A folder that nobody but this process can change, for what the agent of a test is to trust. */
+export const makeOwnFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'us-own-'));
+
 let templates: string | null = null;
 
 /** One folder of templates for all tests of this process. */

@@ -16,7 +16,7 @@ import { runProgram } from '../src/process/program.ts';
 import { programOf } from '../src/programs.ts';
 import { openMember } from '../src/sql/local.ts';
 import { ServerSession } from '../src/sql/session.ts';
-import { makeRoot, testSecrets } from './harness.ts';
+import { makeOwnFolder, makeRoot, testSecrets } from './harness.ts';
 import { copyHost, giveToServer, makePapers, type Papers, rogueLike, type Shown } from './rogues.ts';
 import { testServerNames, testServers } from './servers.ts';
 
@@ -33,6 +33,7 @@ function assertNothingGiven({ loot }: Rogue, who: string): void {
 for (const server of await testServers(testServerNames)) {
   describe(`${server.flavour} ${server.version}: a rogue in the place of a member`, () => {
     let root: string;
+    let paperFolder: string;
     let papers: Papers;
     let host: CopyHost;
     const rogueThat = (shows: Shown, asks: MysqlQuestion) => rogueLike(server, papers.of[shows], asks);
@@ -40,12 +41,15 @@ for (const server of await testServers(testServerNames)) {
 
     before(async () => {
       root = await makeRoot();
-      papers = await makePapers(root);
+      paperFolder = await makeOwnFolder();
+      papers = await makePapers(paperFolder);
       host = await copyHost(server, root, papers.ours);
       await makeFolder(host.paths.runDir, host.owner);
       await host.config.copyCertificates();
     });
-    after(() => rm(root, { recursive: true, force: true }));
+    after(async () => {
+      for (const folder of [root, paperFolder]) await rm(folder, { recursive: true, force: true });
+    });
 
     it('gets nothing from a session of the agent, whatever it shows or asks', async () => {
       for (const shows of strangers) {

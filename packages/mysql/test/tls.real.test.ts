@@ -5,12 +5,12 @@ import { describe, it, type TestContext } from 'node:test';
 import { makeAuthority, makeCertificate } from '@understudy/certs';
 import { Stage } from '@understudy/engine/conformance';
 import { ServerSession } from '../src/sql/session.ts';
-import { makeRoot, mysqlHarness, testSecrets } from './harness.ts';
+import { makeOwnFolder, mysqlHarness, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
 
 /** An authority of its own and one certificate for 127.0.0.1. */
 async function makeCertificates(t: TestContext): Promise<{ ca: string; cert: string; key: string }> {
-  const folder = await makeRoot();
+  const folder = await makeOwnFolder();
   t.after(() => rm(folder, { recursive: true, force: true }));
   const authority = await makeAuthority({ folder: join(folder, 'ca') });
   const names = { hosts: [], addresses: ['127.0.0.1'] };

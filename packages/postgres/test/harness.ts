@@ -68,6 +68,13 @@ export async function makeRoot(t?: TestContext): Promise<string> {
   return root;
 }
 
+/** A folder that nobody but this process can change, for what the agent of a test is to trust; removed at the end of `t`. */
+export async function makeOwnFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'us-own-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 /** Engine options for a member below `root`, quick and small. */
 export function engineInput(server: PostgresServer, root: string, member: string, port: number): PostgresEngineInput {
   const user = serverUser();

@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { makeAuthority, makeCertificate } from '@understudy/certs';
 import { Stage } from '@understudy/engine/conformance';
 import pg from 'pg';
-import { makeRoot, postgresHarness, serversOf, testSecrets } from './harness.ts';
+import { makeOwnFolder, postgresHarness, serversOf, testSecrets } from './harness.ts';
 import { sql } from './sql.ts';
 
 const [server] = await serversOf([17, 15]);
@@ -13,7 +13,7 @@ assert(server !== undefined, 'no PostgreSQL was found: npm run servers -- get');
 
 /** An authority of its own and one certificate for 127.0.0.1. */
 async function makeCertificates(t: TestContext): Promise<{ ca: string; cert: string; key: string }> {
-  const folder = await makeRoot(t);
+  const folder = await makeOwnFolder(t);
   const authority = await makeAuthority({ folder: join(folder, 'ca') });
   const names = { hosts: [], addresses: ['127.0.0.1'] };
   const request = {
