@@ -15,14 +15,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, type EngineCommand, KEEP_END, ms } from '@understudy/core';
 import {
-  type Attack,
+  attempt,
   type ConformanceNode,
   endOf,
   eventually,
   monotonicMs,
   onStage,
   Siege,
-  type Stage,
 } from '@understudy/engine/conformance';
 import { serverUser } from '@understudy/servers';
 import { postgresHarness, serversOf, TestNode } from './harness.ts';
@@ -58,46 +57,17 @@ const files = {
 interface Attacked {
   readonly node: TestNode;
   readonly siege: Siege;
-  readonly before: string;
+  readonly assertUnharmed: (what: string) => void;
 }
 
 async function besieged(node: ConformanceNode, work: (attacked: Attacked) => Promise<void>): Promise<void> {
   assert(node instanceof TestNode);
   const siege = new Siege(user);
+  const folders = [node.input.dataDir, node.input.runDir];
   try {
-    await work({ node, siege, before: siege.fingerprint() });
+    await work({ node, siege, assertUnharmed: (what) => siege.assertUnharmed(folders, what) });
   } finally {
     siege.end();
-  }
-}
-
-function assertUnharmed({ node, siege, before }: Attacked, what: string): void {
-  assert.equal(siege.fingerprint(), before, `${what} changes what is outside`);
-  if (!isRoot) return;
-  for (const folder of [node.input.dataDir, node.input.runDir]) assert.deepEqual(siege.leaksIn(folder), [], what);
-}
-
-/** Carries out a command to its end, however it ends. */
-async function attempt(stage: Stage, node: ConformanceNode, command: EngineCommand, what: string): Promise<void> {
-  await endOf(node.engine().execute(command, stage.context(node)), what);
-  await endOf(
-    eventually(`the end of ${what}`, async () => (node.engine().job() === null ? true : null)),
-    what,
-  );
-  node.engine().takeFailures();
-}
-
-/** Puts something in the place of a file while `work` is done, and the file back afterwards. */
-async function instead(path: string, siege: Siege, attack: Attack, work: () => Promise<void>): Promise<void> {
-  const kept = `${path}.kept-by-the-test`;
-  const was = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  if (was) renameSync(path, kept);
-  try {
-    siege.plant(attack, path);
-    await work();
-  } finally {
-    rmSync(path, { recursive: true, force: true });
-    if (was) renameSync(kept, path);
   }
 }
 
@@ -106,12 +76,11 @@ describe('a hostile owner of the data and run directories', () => {
     onStage(harness, 1, async (stage) => {
       const leader = await stage.found();
       await stage.run(leader, { kind: 'stop', mode: 'orderly' });
-      await besieged(leader, async (attacked) => {
-        const { node, siege } = attacked;
+      await besieged(leader, async ({ node, siege, assertUnharmed }) => {
         const start = async (what: string): Promise<void> => {
           await attempt(stage, node, { kind: 'start', end: KEEP_END }, what);
           await attempt(stage, node, { kind: 'stop', mode: 'fence' }, `the stop after ${what}`);
-          assertUnharmed(attacked, what);
+          assertUnharmed(what);
         };
         const paths = [
           ...[...files.needed, ...files.data].map((name) => join(node.input.dataDir, name)),
@@ -119,7 +88,7 @@ describe('a hostile owner of the data and run directories', () => {
         ];
         for (const path of paths) {
           for (const attack of ['a link to a file', 'a pipe', 'a huge file'] as const) {
-            await instead(path, siege, attack, () => start(`a start with ${attack} at ${path}`));
+            await siege.instead(path, attack, () => start(`a start with ${attack} at ${path}`));
           }
         }
         for (const path of [
@@ -127,7 +96,7 @@ describe('a hostile owner of the data and run directories', () => {
           join(node.input.dataDir, 'pg_wal'),
           join(node.input.dataDir, 'global'),
         ]) {
-          await instead(path, siege, 'a link to a folder', () => start(`a start with a link at ${path}`));
+          await siege.instead(path, 'a link to a folder', () => start(`a start with a link at ${path}`));
         }
         await start('a start without any');
       });
@@ -137,8 +106,7 @@ describe('a hostile owner of the data and run directories', () => {
   it('cannot use what an agent does while the server runs', () =>
     onStage(harness, 1, async (stage) => {
       const leader = await stage.found();
-      await besieged(leader, async (attacked) => {
-        const { node, siege } = attacked;
+      await besieged(leader, async ({ node, siege, assertUnharmed }) => {
         const { dataDir, runDir } = node.input;
         const at = { hba: join(dataDir, 'pg_hba.conf'), log: join(runDir, 'postgres.log') };
         // As it was shown: from SQL, a log of 33 MB of somebody's choice, to be copied over a file of root's; and the key of the authority as access file.
@@ -149,14 +117,14 @@ describe('a hostile owner of the data and run directories', () => {
         if (user !== null) lchownSync(at.hba, user.uid, user.gid);
         const looked = await endOf(node.engine().maintain(stage.context(node)), 'a look');
         if (isRoot) assert.match(String(looked), /pg_hba\.conf is reached by a link/, 'it is said what is wrong');
-        assertUnharmed(attacked, 'a look at the access file');
+        assertUnharmed('a look at the access file');
         rmSync(at.hba);
         renameSync(`${at.hba}.kept`, at.hba);
         await eventually('a bounded log', async () => {
           await endOf(node.engine().maintain(stage.context(node)), 'a look');
           return lstatSync(at.log).size < 1024 ** 2 ? true : null;
         });
-        assertUnharmed(attacked, 'the bounded log');
+        assertUnharmed('the bounded log');
         assert(lstatSync(`${at.log}.1`).isFile(), 'the link is gone');
         // A file that a server names as its log is read with that server's rights.
         writeFileSync(join(dataDir, 'current_logfiles'), `stderr ${siege.secret}\n`);
@@ -166,15 +134,14 @@ describe('a hostile owner of the data and run directories', () => {
         const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
         assert.match(failure.error.message, /shared_buffers/);
         if (isRoot) assert.doesNotMatch(failure.error.message, /CANARY/);
-        assertUnharmed(attacked, 'a failed start');
+        assertUnharmed('a failed start');
       });
     }));
 
   it('cannot use a seal, a promotion or a new copy', () =>
     onStage(harness, 2, async (stage) => {
       const leader = await stage.build(1);
-      await besieged(stage.node(2), async (attacked) => {
-        const { node, siege } = attacked;
+      await besieged(stage.node(2), async ({ node, siege, assertUnharmed }) => {
         const { dataDir, runDir } = node.input;
         const notAfter = (): ReturnType<typeof ms> => ms(monotonicMs() + 10_000);
         const lineage = 3;
@@ -188,15 +155,15 @@ describe('a hostile owner of the data and run directories', () => {
             for (const command of commands) {
               if (command.kind === 'promote' && name !== 'understudy.opened' && attack !== 'a folder') continue;
               const what = `"${command.kind}" with ${attack} at ${name}`;
-              await instead(join(dataDir, name), siege, attack, () => attempt(stage, node, command, what));
-              assertUnharmed(attacked, what);
+              await siege.instead(join(dataDir, name), attack, () => attempt(stage, node, command, what));
+              assertUnharmed(what);
             }
           }
           for (const name of ['receiver.pass', 'armed', 'databases.json']) {
-            await instead(join(runDir, name), siege, attack, () =>
+            await siege.instead(join(runDir, name), attack, () =>
               attempt(stage, node, { kind: 'seal', epoch: stage.nextEpoch() }, name),
             );
-            assertUnharmed(attacked, `"seal" with ${attack} at ${name}`);
+            assertUnharmed(`"seal" with ${attack} at ${name}`);
           }
         }
         // A copy: what the owner of the folder puts beside the data directory, and into the one that is replaced.
@@ -210,14 +177,14 @@ describe('a hostile owner of the data and run directories', () => {
         await attempt(stage, node, { kind: 'stop', mode: 'fence' }, 'a stop');
         await attempt(stage, node, { kind: 'clone', from: leader.id }, 'a copy');
         await endOf(node.engine().listKept(), 'the list of what is kept');
-        assertUnharmed(attacked, 'a copy');
+        assertUnharmed('a copy');
         rmSync(`${dataDir}.incomplete`, { force: true });
         if (existsSync(dataDir)) rmSync(dataDir, { recursive: true });
         for (const name of ['clone', 'aside', 'fork', 'init']) {
           for (const number of [1, 2]) rmSync(`${dataDir}.${name}-20260101-000000000-000${number}`, { force: true });
         }
         await stage.join(node, leader);
-        assertUnharmed(attacked, 'a copy without all that');
+        assertUnharmed('a copy without all that');
       });
     }));
 

@@ -17,7 +17,7 @@ export type {
   Damage,
   WriteOutcome,
 } from './harness.ts';
-export { type Attack, attacks, canary, endOf, pathsBelow, Siege } from './siege.ts';
+export { type Attack, attacks, attempt, canary, endOf, pathsBelow, Siege } from './siege.ts';
 export { eventually, ids, monotonicMs, onStage, print, Stage } from './steps.ts';
 
 /** Registers the suite for one engine. `atOnce`: how many of its tests run at one time; each has a cluster of its own. */

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -8,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -15,6 +17,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { EngineCommand } from '@understudy/core';
+import type { ConformanceNode } from './harness.ts';
+import { eventually, type Stage } from './steps.ts';
 
 /** What somebody who may change names in a folder can put in the place of a file. */
 export const attacks = [
@@ -49,6 +54,7 @@ export function pathsBelow(folder: string): readonly string[] {
 export class Siege {
   readonly outside: string;
   readonly secret: string;
+  readonly #before: string;
   readonly #owner: { readonly uid: number; readonly gid: number } | null;
 
   /** @param owner whose the attacked folders are; null: this process's own */
@@ -59,6 +65,7 @@ export class Siege {
     mkdirSync(join(this.outside, 'folder'), { mode: 0o755 });
     for (const path of [this.secret, join(this.outside, 'folder', 'file')]) writeFileSync(path, canary);
     chmodSync(this.secret, 0o600);
+    this.#before = this.fingerprint();
   }
 
   /** Puts something in the place of a file, as the owner of its folder would. Whatever had that name is removed. */
@@ -106,6 +113,32 @@ export class Siege {
     });
   }
 
+  /** @param folders of the hostile user @throws AssertionError when something outside has changed, or got into those folders */
+  assertUnharmed(folders: readonly string[], what: string): void {
+    assert.equal(this.fingerprint(), this.#before, `${what} changes what is outside`);
+    // An ordinary user reads what it may read anyway, also through a link.
+    if (this.#owner === null) return;
+    assert.deepEqual(
+      folders.flatMap((folder) => this.leaksIn(folder)),
+      [],
+      `${what} lets something out`,
+    );
+  }
+
+  /** Puts something in the place of a file while `work` is done, and the file back afterwards. */
+  async instead(path: string, attack: Attack, work: () => Promise<void>): Promise<void> {
+    const kept = `${path}.kept-by-the-test`;
+    const was = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    if (was) renameSync(path, kept);
+    try {
+      this.plant(attack, path);
+      await work();
+    } finally {
+      rmSync(path, { recursive: true, force: true });
+      if (was) renameSync(kept, path);
+    }
+  }
+
   end(): void {
     rmSync(this.outside, { recursive: true, force: true });
   }
@@ -119,4 +152,18 @@ export async function endOf(work: Promise<unknown>, what: string, timeoutMs = in
   });
   const ended = work.catch((error: unknown) => error);
   return Promise.race([ended, late]).finally(() => clearTimeout(timer));
+}
+
+/** Carries out a command to its end, however it ends. */
+export async function attempt(
+  stage: Stage,
+  node: ConformanceNode,
+  command: EngineCommand,
+  what: string,
+): Promise<void> {
+  const engine = node.engine();
+  await endOf(engine.execute(command, stage.context(node)), what);
+  const ended = eventually(`the end of ${what}`, async () => (engine.job() === null ? true : null));
+  assert.equal(await endOf(ended, what), true, what);
+  engine.takeFailures();
 }
