@@ -15,14 +15,7 @@ const chosen = process.env.UNDERSTUDY_TEST_MYSQL;
 const names: readonly TestServerName[] = ['mysql-9.7', 'mariadb-11.8'];
 
 const files = {
-  data: [
-    'understudy.json',
-    'ibdata1',
-    'binlog.state',
-    'binlog.000001',
-    'mysql_upgrade_history',
-    'mariadb_upgrade_info',
-  ],
+  data: ['understudy.json', 'binlog.state', 'mysql_upgrade_history', 'mariadb_upgrade_info'],
   run: [
     'server.log',
     'server.log.1',
@@ -68,20 +61,20 @@ for (const server of await testServers(names.filter((name) => chosen === undefin
           unharmed('the bounded log');
           assert(lstatSync(`${log}.1`).isFile(), 'the link is gone');
           await stage.run(leader, { kind: 'stop', mode: 'orderly' });
-          const paths = [
-            ...files.data.map((name) => join(dataDir, name)),
-            ...files.run.map((name) => join(runDir, name)),
-            runDir,
-          ];
-          for (const path of paths) {
-            for (const attack of ['a link to a file', 'a pipe'] as const) {
-              const what = `a start with ${attack} at ${path}`;
-              await siege.instead(path, attack, async () => {
-                await attempt(stage, leader, { kind: 'start', end: KEEP_END }, what);
-                await attempt(stage, leader, { kind: 'stop', mode: 'fence' }, `the stop after ${what}`);
-              });
-              unharmed(what);
+          const start = async (what: string): Promise<void> => {
+            await attempt(stage, leader, { kind: 'start', end: KEEP_END }, what);
+            const stop = await attempt(stage, leader, { kind: 'stop', mode: 'fence' }, `the stop after ${what}`);
+            assert.equal(stop, 'ended', `the stop after ${what}`);
+            unharmed(what);
+          };
+          const inRun = files.run.map((name) => join(runDir, name));
+          for (const attack of ['a link to a file', 'a pipe'] as const) {
+            for (const path of [...files.data.map((name) => join(dataDir, name)), runDir]) {
+              await siege.instead(path, attack, () => start(`a start with ${attack} at ${path}`));
             }
+            await siege.insteadOfAll(inRun, attack, () =>
+              start(`a start with ${attack} at all of ${files.run.join(', ')}`),
+            );
           }
           await stage.startFenced(leader);
         } finally {

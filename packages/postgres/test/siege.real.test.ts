@@ -11,7 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, type EngineCommand, KEEP_END, ms } from '@understudy/core';
 import {
@@ -53,7 +53,7 @@ const files = {
     'pg_wal/00000003.history',
   ],
   /** With every attack: they are quick to refuse, or to read however large they are. */
-  bounded: ['postgres.log', 'pg_hba.conf'],
+  bounded: ['pg_hba.conf'],
   run: ['postgres.log', 'postgres.log.1', 'receiver.pass', 'rewind.pass', 'initdb.pass', 'armed', 'databases.json'],
 };
 
@@ -87,12 +87,17 @@ describe('a hostile owner of the data and run directories', () => {
           assertUnharmed(what);
         };
         const { needed, data, run, bounded } = files;
-        const inData = [...needed, ...data].map((name) => join(node.input.dataDir, name));
-        for (const path of [...inData, ...run.map((name) => join(node.input.runDir, name))]) {
-          const isQuick = [...needed, ...bounded].includes(basename(path));
+        for (const name of [...needed, ...data]) {
+          const path = join(node.input.dataDir, name);
+          const isQuick = [...needed, ...bounded].includes(name);
           for (const attack of isQuick ? attacks : (['a link to a file', 'a pipe'] as const)) {
             await siege.instead(path, attack, () => start(`a start with ${attack} at ${path}`));
           }
+        }
+        // None of them keeps a server from its start.
+        const inRun = run.map((name) => join(node.input.runDir, name));
+        for (const attack of attacks) {
+          await siege.insteadOfAll(inRun, attack, () => start(`a start with ${attack} at all of ${run.join(', ')}`));
         }
         for (const path of [
           node.input.runDir,

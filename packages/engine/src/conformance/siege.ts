@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  type Dirent,
   lchownSync,
   linkSync,
   lstatSync,
@@ -45,14 +46,30 @@ const pollMs = 20;
 /** A server that has been starting for so long waits for something. */
 const serverPatienceMs = 10_000;
 
+function entriesOf(folder: string): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
 /** Every path below a folder; links are not gone along. */
 export function pathsBelow(folder: string): readonly string[] {
   const isFolder = lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-  const entries = isFolder ? readdirSync(folder, { withFileTypes: true }) : [];
+  const entries = isFolder ? entriesOf(folder) : [];
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
     return entry.isDirectory() ? [path, ...pathsBelow(path)] : [path];
   });
+}
+
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** Files that a hostile owner of other folders would like to change or to read: nobody's but this process's. */
@@ -108,13 +125,13 @@ export class Siege {
     return lines.join('\n');
   }
 
-  /** Files below a folder that hold something of what was hidden, though they are no other name of it. */
+  /** Files below a folder that hold something of what was hidden, though they are no other name of it. A server may remove some meanwhile. */
   leaksIn(folder: string): readonly string[] {
     const { ino } = lstatSync(this.secret);
     return pathsBelow(folder).filter((path) => {
-      const entry = lstatSync(path);
-      const isSmallFile = entry.isFile() && entry.size < 64 * 1024 ** 2 && entry.ino !== ino;
-      return isSmallFile && readFileSync(path).includes('CANARY');
+      const entry = lstatSync(path, { throwIfNoEntry: false });
+      const isSmallFile = entry?.isFile() === true && entry.size < 64 * 1024 ** 2 && entry.ino !== ino;
+      return isSmallFile && contentOf(path).includes('CANARY');
     });
   }
 
@@ -128,6 +145,13 @@ export class Siege {
       [],
       `${what} lets something out`,
     );
+  }
+
+  /** As `instead`, for several files at once. */
+  async insteadOfAll(paths: readonly string[], attack: Attack, work: () => Promise<unknown>): Promise<void> {
+    const [first, ...rest] = paths;
+    if (first === undefined) await work();
+    else await this.instead(first, attack, () => this.insteadOfAll(rest, attack, work));
   }
 
   /** Puts something in the place of a file while `work` is done, and the file back afterwards. */

@@ -41,9 +41,9 @@ export class PathError extends Error {
   readonly code = 'PATH_UNTRUSTED';
   readonly retry = 'unsafe';
 
-  /** @param why half a sentence that begins with "is" or "is not" */
-  constructor(path: string, why: string) {
-    super(`${path} ${why}, so it is not used. Put back what belongs there, or remove it`);
+  /** @param why half a sentence that begins with "is" or "is not" @param next what to do, as a sentence without its full stop */
+  constructor(path: string, why: string, next = 'Put back what belongs there, or remove it') {
+    super(`${path} ${why}, so it is not used. ${next}`);
   }
 }
 
@@ -175,7 +175,13 @@ class Walk {
       throw new PathError(this.#path, `is reached by a link of user ${rights.uid} to a folder of user ${here.uid}`);
     }
     if (may(here, rights, ENTER) && !isOfProcesses(here)) return;
-    throw new PathError(this.#path, `is in a folder that user ${rights.uid} cannot enter`);
+    const who = rights.uid === anybody ? 'other users' : `user ${rights.uid}`;
+    const why = `is below a folder where ${who} can change names, and not all of the way to it is open to ${who}`;
+    throw new PathError(
+      this.#path,
+      why,
+      'Let each folder above it belong to root, or to the user that runs the server',
+    );
   }
 
   /** Puts what a link says in the place of its name. */
