@@ -61,6 +61,7 @@ for (const server of await testServers(names.filter((name) => chosen === undefin
           unharmed('the bounded log');
           assert(lstatSync(`${log}.1`).isFile(), 'the link is gone');
           await stage.run(leader, { kind: 'stop', mode: 'orderly' });
+          await stage.until(leader, 'stopped');
           const start = async (what: string): Promise<void> => {
             await attempt(stage, leader, { kind: 'start', end: KEEP_END }, what);
             const stop = await attempt(stage, leader, { kind: 'stop', mode: 'fence' }, `the stop after ${what}`);

@@ -79,6 +79,7 @@ describe('a hostile owner of the data and run directories', () => {
     onStage(harness, 1, async (stage) => {
       const leader = await stage.found();
       await stage.run(leader, { kind: 'stop', mode: 'orderly' });
+      await stage.until(leader, 'stopped');
       await besieged(leader, async ({ node, siege, assertUnharmed }) => {
         const start = async (what: string): Promise<void> => {
           await attempt(stage, node, { kind: 'start', end: KEEP_END }, what);
@@ -140,6 +141,7 @@ describe('a hostile owner of the data and run directories', () => {
         // A file that a server names as its log is read with that server's rights.
         writeFileSync(join(dataDir, 'current_logfiles'), `stderr ${siege.secret}\n`);
         await stage.run(node, { kind: 'stop', mode: 'fence' });
+        await stage.until(node, 'stopped');
         writeFileSync(join(dataDir, 'postgresql.auto.conf'), "shared_buffers = 'nonsense'\n");
         await endOf(node.engine().execute({ kind: 'start', end: KEEP_END }, stage.context(node)), 'a start that fails');
         const failure = await eventually('the failure', async () => node.engine().takeFailures()[0] ?? null);
@@ -204,6 +206,7 @@ describe('a hostile owner of the data and run directories', () => {
       const leader = await stage.found();
       assert(leader instanceof TestNode && user !== null);
       await stage.run(leader, { kind: 'stop', mode: 'orderly' });
+      await stage.until(leader, 'stopped');
       const [own, elsewhere] = [join(leader.input.dataDir, 'pg_wal'), `${leader.input.dataDir}.wal`];
       renameSync(own, elsewhere);
       symlinkSync(elsewhere, own);
