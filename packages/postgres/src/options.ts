@@ -33,7 +33,8 @@ export const postgresOptionsSchema = z.strictObject({
       ca: absolutePath,
       cert: absolutePath,
       key: absolutePath,
-      verify: z.enum(['ca', 'full']).default('ca'),
+      /** `full`: a certificate must name the address by which a member is reached. `ca`: any certificate of the authority does. */
+      verify: z.enum(['ca', 'full']).default('full'),
     })
     .nullable()
     .default(null),

@@ -40,6 +40,7 @@ export async function listen(loot: Loot, serve: (wire: Wire) => Promise<void>): 
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     loot.connections += 1;
+    socket.unref();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     const wire = new Wire(socket);
@@ -47,6 +48,8 @@ export async function listen(loot: Loot, serve: (wire: Wire) => Promise<void>): 
       .catch(() => undefined)
       .finally(() => socket.destroy());
   });
+  // A test that fails must not wait for its rogues.
+  server.unref();
   server.listen(0, rogueHost);
   await once(server, 'listening');
   const address = server.address();

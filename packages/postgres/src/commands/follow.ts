@@ -3,17 +3,18 @@ import { type ClusterContext, EngineError } from '@understudy/engine';
 import { receiverConninfo } from '../config/conninfo.ts';
 import { slotsDatabase } from '../config/hba.ts';
 import { fenced } from '../config/managed.ts';
+import { secureLink } from '../config/secure-link.ts';
 import { noteOpened } from '../disk/opened.ts';
 import type { Instance } from '../instance.ts';
 import { slotName, standbyName } from '../names.ts';
 import { reloadOrThrow, shows } from './reload.ts';
 
 /** The connection string of this member's receiver to `from`. */
-export function conninfoOf({ options, paths, config }: Instance, from: Member): string {
+export function conninfoOf({ options, paths, config, expected }: Instance, from: Member): string {
   const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
   const name = standbyName(options.cluster, memberId(options.member));
   const database = config.copiesSlots === 'yes' ? slotsDatabase : null;
-  return receiverConninfo(from, name, paths.passwordFile, tls, database);
+  return receiverConninfo(from, name, paths.passwordFile, secureLink(tls, expected.major), database);
 }
 
 /**

@@ -16,6 +16,8 @@ import {
 } from '@understudy/engine/host';
 import type { Progress } from '../clone/clone.ts';
 import { type Entry, enterMember, memberPosition, openMember } from '../clone/source.ts';
+import { formatConninfo } from '../config/conninfo.ts';
+import { secureLink } from '../config/secure-link.ts';
 import { type ControlFile, readControlFile } from '../disk/control-file.ts';
 import { forkPoint } from '../disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
@@ -23,7 +25,7 @@ import { noteCopied } from '../disk/opened.ts';
 import { segmentName, wholePositionOf } from '../disk/wal.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { quoteConninfo, roles } from '../names.ts';
+import { roles } from '../names.ts';
 import { runProgram, tail } from '../process/program.ts';
 import { start, startRewound } from './start.ts';
 import { stopInOrder, stopReplica } from './stop.ts';
@@ -164,11 +166,17 @@ async function runRewind(
   const passwordFile = join(paths.runDir, 'rewind.pass');
   const password = options.secrets.rewind.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
   await replaceFile(passwordFile, `*:*:*:${roles.rewind}:${password}\n`, owner);
-  const tls =
-    options.tls === null
-      ? 'sslmode=disable'
-      : `sslmode=verify-${options.tls.verify} sslrootcert=${quoteConninfo(paths.tls.ca)} sslcert=${quoteConninfo(paths.tls.cert)} sslkey=${quoteConninfo(paths.tls.key)}`;
-  const conninfo = `host=${quoteConninfo(from.host)} port=${from.port} user=${roles.rewind} dbname=${quoteConninfo(entry.database)} options=${quoteConninfo(entry.options)} passfile=${quoteConninfo(passwordFile)} connect_timeout=10 gssencmode=disable ${tls}`;
+  const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
+  const conninfo = formatConninfo({
+    host: from.host,
+    port: String(from.port),
+    user: roles.rewind,
+    dbname: entry.database,
+    options: entry.options,
+    passfile: passwordFile,
+    connect_timeout: '10',
+    ...secureLink(tls, instance.expected.major),
+  });
   const args = ['--target-pgdata', options.dataDir, '--source-server', conninfo, '--no-ensure-shutdown', '--progress'];
   try {
     const { code, output } = await runProgram(program, args, {

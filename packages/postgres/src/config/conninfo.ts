@@ -1,16 +1,17 @@
 import type { Member } from '@understudy/core';
 import { quoteConninfo, roles } from '../names.ts';
-import type { PostgresOptions } from '../options.ts';
 
 /**
  * The connection string of a replica's receiver. The password is in a file, which sealing empties: a receiver that is started
  * late with an old string can then log in nowhere.
+ *
+ * @param link what is demanded of the other end, see `secureLink`.
  */
 export function receiverConninfo(
   upstream: Member,
   applicationName: string,
   passwordFile: string,
-  tls: PostgresOptions['tls'],
+  link: Readonly<Record<string, string>>,
   database: string | null = null,
 ): string {
   const settings: Record<string, string> = {
@@ -27,17 +28,13 @@ export function receiverConninfo(
     keepalives_interval: '1',
     keepalives_count: '2',
     tcp_user_timeout: '3000',
-    gssencmode: 'disable',
-    ...(tls === null
-      ? { sslmode: 'disable' }
-      : {
-          sslmode: `verify-${tls.verify}`,
-          sslrootcert: tls.ca,
-          // Shown to the upstream, which takes replication from members only.
-          sslcert: tls.cert,
-          sslkey: tls.key,
-        }),
+    ...link,
   };
+  return formatConninfo(settings);
+}
+
+/** A connection string of libpq. */
+export function formatConninfo(settings: Readonly<Record<string, string>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${quoteConninfo(value)}`)
     .join(' ');

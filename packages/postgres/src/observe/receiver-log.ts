@@ -13,6 +13,11 @@ const causes: readonly (readonly [RegExp, BrokenCause])[] = [
   [/new timeline \d+ forked off current database system timeline/, 'history'],
   [/database system identifier differs between the primary and standby/, 'history'],
   [/password authentication failed|no password supplied|no pg_hba.conf entry|certificate verify failed/, 'login'],
+  // The other end is not who it should be: libpq went before it logged in.
+  [
+    /does not match host name|authentication method requirement|channel binding (is )?required|SSL was required/,
+    'login',
+  ],
   [/could not connect to the primary server|connection to server .* failed/, 'refused'],
 ];
 

@@ -2,6 +2,7 @@ import { EngineError } from '@understudy/engine';
 import { codeOf, isSqlState, withDeadline } from '@understudy/engine/host';
 import pg from 'pg';
 import { reasonOf } from '../errors.ts';
+import { ScramOnly } from './scram-only.ts';
 import { wideSocket } from './wide-socket.ts';
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -52,12 +53,16 @@ export class PgSession {
    * @throws EngineError `ENGINE_UNREACHABLE` or `ENGINE_LOGIN_FAILED`; `cause` is the driver's error.
    */
   static async open(target: SessionTarget, timeoutMs: number, onClose?: () => void): Promise<PgSession> {
+    // Our own socket lets us in by the user that we are.
+    const scram =
+      target.password === null ? null : new ScramOnly(target.password, target.ssl === null ? 'plain' : 'tls');
     const config = {
       host: target.host,
       port: target.port,
       user: target.user,
       database: target.database,
-      password: target.password ?? '',
+      password: scram?.password ?? '',
+      enableChannelBinding: target.ssl !== null,
       application_name: target.applicationName,
       options: target.options,
       types: asText,
@@ -70,6 +75,7 @@ export class PgSession {
         : { replication: target.replication === 'database' ? 'database' : 'true' }),
     };
     const client = new pg.Client(config);
+    scram?.watch(client);
     const session = new PgSession(client, target);
     client.on('error', () => session.#closed());
     client.on('end', () => session.#closed());
