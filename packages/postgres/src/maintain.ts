@@ -108,7 +108,7 @@ export class Maintenance {
     // What fails here is said last, so that none of it hides the rest.
     const [files] = await Promise.allSettled(isTimeToLook ? [this.#keepFiles()] : []);
     const session = await sql.worker(queryTimeoutMs);
-    const [look] = await Promise.allSettled(isTimeToLook ? [this.#look(session, role)] : []);
+    const [look] = await Promise.allSettled(isTimeToLook ? [this.#look(session, role, context)] : []);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
@@ -124,7 +124,7 @@ export class Maintenance {
     await boundLog(paths.log, owner, logBytesMax);
   }
 
-  async #look(session: PgSession, role: 'primary' | 'replica'): Promise<void> {
+  async #look(session: PgSession, role: 'primary' | 'replica', context: ClusterContext): Promise<void> {
     await this.#instance.sql.learnDatabases(
       (await session.rows(databasesQuery, queryTimeoutMs)).map((row) => row.datname ?? ''),
     );
@@ -142,6 +142,7 @@ export class Maintenance {
     const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
     this.#warnings = [
       ...config.problems(),
+      ...config.certificateWarnings(context.members.get(context.self)?.host),
       ...repairs,
       ...(await standingWarnings(session, role, config.copiesSlots, queryTimeoutMs)),
       ...(paused === 't' ? [pausedWarning] : []),

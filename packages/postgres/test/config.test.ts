@@ -11,6 +11,7 @@ import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
 import { passwordFileContent } from '../src/config/conninfo.ts';
 import { dryStart, removeDryStarts } from '../src/config/dry-start.ts';
 import { renderHba } from '../src/config/hba.ts';
+import { secureLink } from '../src/config/secure-link.ts';
 import { mergeParameters, renderInclude, stateOfInclude } from '../src/config/settings.ts';
 import {
   blockingStandbyNames,
@@ -52,6 +53,7 @@ describe('names', () => {
   });
 
   it('tell the stream of a member from one that only looks like it', () => {
+    const c = { cluster: 'c', identity: 'authority' } as const;
     const name = standbyName('c', memberId('n2'));
     const listed = formatStandbyNames('c', ackRule([memberId('n2')], 1));
     const own = {
@@ -63,10 +65,10 @@ describe('names', () => {
       flush_lsn: '0/1',
       replay_lsn: '0/1',
     };
-    assert.equal(memberOfStream('c', own), 'n2');
-    assert(!isForeignAcker('c', own, listed));
+    assert.equal(memberOfStream(c, own), 'n2');
+    assert(!isForeignAcker(c, own, listed));
     assert(
-      !isForeignAcker('c', { ...own, sync_priority: '0', flush_lsn: null, replay_lsn: null }, listed),
+      !isForeignAcker(c, { ...own, sync_priority: '0', flush_lsn: null, replay_lsn: null }, listed),
       'has just begun',
     );
     const strangers = [
@@ -77,8 +79,28 @@ describe('names', () => {
       { ...own, application_name: 'whoever', sync_priority: '1' },
       { ...own, replay_lsn: null },
     ];
-    for (const row of strangers) assert(isForeignAcker('c', row, listed), JSON.stringify(row));
-    assert(!isForeignAcker('c', { ...own, application_name: 'n2', sync_priority: '0', slot_name: null }, listed));
+    for (const row of strangers) assert(isForeignAcker(c, row, listed), JSON.stringify(row));
+    assert(!isForeignAcker(c, { ...own, application_name: 'n2', sync_priority: '0', slot_name: null }, listed));
+  });
+
+  it('and, where certificates have the names of members, from another member that took its name', () => {
+    const named = { cluster: 'c', identity: 'name' } as const;
+    const member = memberId('n2');
+    const listed = formatStandbyNames('c', ackRule([member], 1));
+    const stream = {
+      pid: '7',
+      usename: 'understudy_replication',
+      application_name: standbyName('c', member),
+      slot_name: slotName(member),
+      sync_priority: '1',
+      flush_lsn: '0/1',
+      replay_lsn: '0/1',
+    };
+    assert.equal(memberOfStream(named, { ...stream, client_dn: '/CN=n2' }), 'n2');
+    for (const client_dn of ['/CN=n3', '/CN=N2', '/O=n2/CN=n2', '', null]) {
+      assert.equal(memberOfStream(named, { ...stream, client_dn }), null, String(client_dn));
+      assert(isForeignAcker(named, { ...stream, client_dn }, listed));
+    }
   });
 
   it('give every member a slot of its own that PostgreSQL takes', () => {
@@ -199,6 +221,20 @@ describe('access', () => {
     const at = (line: string): number => lines.indexOf(line);
     assert(at('host all understudy_replication all reject') < at('host all app 10.0.0.0/8 md5'));
     assert(at('host all understudy_agent all reject') < at('host all app 10.0.0.0/8 md5'));
+  });
+
+  it('demands of the other end of a link what libpq of that version can', () => {
+    const tls = { ca: '/ca', cert: '/cert', key: '/key', verify: 'full' } as const;
+    const full = { channel_binding: 'require', sslmode: 'verify-full', sslrootcert: '/ca' };
+    for (const [name, value] of Object.entries(full)) assert.equal(secureLink(tls, 15)[name], value);
+    assert.equal(secureLink(tls, 15).require_auth, undefined, 'an unknown option would keep it from connecting');
+    assert.equal(secureLink(tls, 16).require_auth, 'scram-sha-256');
+    assert.deepEqual(secureLink(null, 17), {
+      require_auth: 'scram-sha-256',
+      sslmode: 'disable',
+      gssencmode: 'disable',
+    });
+    assert.equal(secureLink({ ...tls, verify: 'ca' }, 17).sslmode, 'verify-ca');
   });
 
   it('lets lines of the user decide who else may copy and stream, and nobody without one', () => {

@@ -228,7 +228,10 @@ export class TestNode implements ConformanceNode {
 }
 
 /** PostgreSQL of one version as the conformance suite wants it. */
-export function postgresHarness(server: PostgresServer, more: Partial<PostgresEngineInput> = {}): ConformanceHarness {
+export function postgresHarness(
+  server: PostgresServer,
+  more: Partial<PostgresEngineInput> | ((member: string) => Partial<PostgresEngineInput>) = {},
+): ConformanceHarness {
   return {
     name: `PostgreSQL ${server.version} (${server.origin})`,
     damages: ['other-cluster', 'other-version', 'not-a-database', 'control-data', 'half-copied'],
@@ -236,7 +239,10 @@ export function postgresHarness(server: PostgresServer, more: Partial<PostgresEn
       const root = await makeRoot();
       const nodes: TestNode[] = [];
       for (let n = 1; n <= count; n++) {
-        const input = { ...engineInput(server, root, `n${n}`, await freePort()), ...more };
+        const input = {
+          ...engineInput(server, root, `n${n}`, await freePort()),
+          ...(typeof more === 'function' ? more(`n${n}`) : more),
+        };
         nodes.push(new TestNode(input, await createPostgresEngine(input)));
       }
       return {

@@ -23,22 +23,28 @@ export class Stranger {
     node: ConformanceNode,
     applicationName: string,
     role: 'superuser' | 'replication' = 'superuser',
+    { slot, ...more }: { readonly slot?: string; readonly ssl?: pg.ClientConfig['ssl'] } = {},
   ): Promise<Stranger> {
     const login =
       role === 'superuser'
         ? { user: 'postgres', password: testSecrets.superuser, database: 'postgres' }
         : { user: 'understudy_replication', password: testSecrets.replication, database: 'replication' };
     const as = { application_name: applicationName, replication: role === 'superuser' ? 'database' : 'true' };
-    const client = new pg.Client({ ...login, ...as, host: node.host, port: node.port });
+    const client = new pg.Client({ ...login, ...as, ...more, host: node.host, port: node.port });
     const stranger = new Stranger(client);
     await client.connect();
     const { rows } = await client.query<{ timeline: number; xlogpos: string }>('IDENTIFY_SYSTEM');
     const { timeline, xlogpos } = rows[0] ?? { timeline: 0, xlogpos: '' };
     const streaming = once(client.connection, 'replicationStart');
-    client.query(`START_REPLICATION PHYSICAL ${xlogpos} TIMELINE ${timeline}`).catch(() => undefined);
+    const through = slot === undefined ? '' : `SLOT ${slot} `;
+    client.query(`START_REPLICATION ${through}PHYSICAL ${xlogpos} TIMELINE ${timeline}`).catch(() => undefined);
     await streaming;
     stranger.confirm();
     return stranger;
+  }
+
+  leave(): void {
+    this.#client.connection.stream.destroy();
   }
 
   get isThere(): boolean {

@@ -14,6 +14,7 @@ export {
   siblings,
   stamp,
 } from './aside.ts';
+export { certificateWarnings, type OwnCertificate, ownCertificate } from './certificate.ts';
 export { codeOf, isSqlState } from './errors.ts';
 export {
   boundLog,

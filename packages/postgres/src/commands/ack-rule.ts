@@ -48,14 +48,14 @@ export async function setAckRule(instance: Instance, rule: AckRule): Promise<voi
  */
 async function endForeignAckers(instance: Instance, listed: string): Promise<void> {
   const monitor = await instance.sql.monitor(queryTimeoutMs);
-  const { cluster } = instance.options;
+  const { membership } = instance.config;
   const foreign = async () => {
     const { names = '' } = await monitor.row(
       "select current_setting('synchronous_standby_names') as names",
       queryTimeoutMs,
     );
     const senders = await monitor.rows(sendersQuery, queryTimeoutMs);
-    return senders.filter((row) => isForeignAcker(cluster, row, `${listed} ${names}`));
+    return senders.filter((row) => isForeignAcker(membership, row, `${listed} ${names}`));
   };
   const ended = await pollUntil(
     async () => {

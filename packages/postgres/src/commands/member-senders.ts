@@ -5,9 +5,10 @@ import { describeSender, memberOfStream } from '../observe/senders.ts';
 import type { PgSession, Row } from '../sql/session.ts';
 
 /** Backups last: they are long, and their end is in sight. */
-const everySenderQuery = `select s.pid, s.usename, s.client_addr, s.application_name, s.state, l.slot_name,
+const everySenderQuery = `select s.pid, s.usename, s.client_addr, s.application_name, s.state, c.client_dn, l.slot_name,
   current_setting('max_wal_senders') as most
   from pg_stat_replication s left join pg_replication_slots l on l.active_pid = s.pid
+  left join pg_stat_ssl c on c.pid = s.pid
   order by s.state = 'backup', s.backend_start desc`;
 
 /**
@@ -15,17 +16,17 @@ const everySenderQuery = `select s.pid, s.usename, s.client_addr, s.application_
  * What members themselves do beside a stream, and the agent's look at the server, are not theirs.
  */
 export async function keepSendersForMembers(
-  { options, notices }: Pick<Instance, 'options' | 'notices'>,
+  { config, notices }: Pick<Instance, 'config' | 'notices'>,
   session: PgSession,
   context: ClusterContext,
   timeoutMs: number,
 ): Promise<void> {
   const senders = await session.rows(everySenderQuery, timeoutMs);
-  const streaming = new Set(senders.map((row) => memberOfStream(options.cluster, row)));
+  const streaming = new Set(senders.map((row) => memberOfStream(config.membership, row)));
   const waiting = [...context.members.keys()].filter((member) => member !== context.self && !streaming.has(member));
   const free = Number(senders[0]?.most ?? 0) - senders.length;
   if (senders.length === 0 || free >= waiting.length) return;
-  const foreign = senders.filter((row) => memberOfStream(options.cluster, row) === null && !isOurs(row));
+  const foreign = senders.filter((row) => memberOfStream(config.membership, row) === null && !isOurs(row));
   for (const row of foreign.slice(0, waiting.length - free)) {
     await session.rows(`select pg_terminate_backend(${row.pid})`, timeoutMs);
     notices.add(

@@ -73,9 +73,11 @@ export async function stopReplica(instance: Instance): Promise<void> {
 
 async function cutForeignReaders(instance: Instance): Promise<void> {
   const monitor = await instance.sql.monitor(queryTimeoutMs);
-  const { cluster } = instance.options;
+  const { membership } = instance.config;
   const senders = await monitor.rows(sendersQuery, queryTimeoutMs);
-  const foreign = senders.filter((row) => memberOfStream(cluster, row) === null || isForeignAcker(cluster, row, ''));
+  const foreign = senders.filter(
+    (row) => memberOfStream(membership, row) === null || isForeignAcker(membership, row, ''),
+  );
   for (const { pid } of foreign) await monitor.rows(`select pg_terminate_backend(${pid})`, queryTimeoutMs);
 }
 

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import {
+  certificateWarnings,
   makeFolder,
+  type OwnCertificate,
   type Owner,
+  ownCertificate,
   readBytes,
   readIfThere,
   replaceFile,
@@ -15,6 +18,7 @@ import { z } from 'zod';
 import { type ControlFile, limitParameters, readControlFile } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
 import { blockingStandbyNames } from '../names.ts';
+import type { Membership } from '../observe/senders.ts';
 import type { PostgresOptions } from '../options.ts';
 import { hbaName, includeName, type Paths } from '../paths.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems } from './catalog.ts';
@@ -55,6 +59,7 @@ export class ManagedConfig {
   #generation = '';
   readonly #leftOut = new Map<string, { readonly value: string; readonly why: string }>();
   #overruled: readonly { readonly name: string; readonly text: string; readonly used: string }[] = [];
+  #certificate: OwnCertificate | null = null;
   readonly #catalog: ParameterCatalog;
 
   readonly #beforeWrite: (path: string) => void;
@@ -161,6 +166,28 @@ export class ManagedConfig {
     const parsed = state === null ? null : replicationSchema.safeParse(JSON.parse(state));
     if (parsed?.success) this.#replication = parsed.data;
     this.#limits = (await readControlFile(this.#paths.dataDir)).limits;
+    // One that cannot be read now is said by the next look, and keeps nobody from taking the server over.
+    if (this.#options.tls !== null) {
+      await readBytes(this.#options.tls.cert)
+        .then((pem) => this.#learnCertificate(pem))
+        .catch(() => undefined);
+    }
+  }
+
+  #learnCertificate(pem: Buffer): void {
+    this.#certificate = ownCertificate(pem, this.#options.member);
+  }
+
+  /** How the streams of members are told from others. */
+  get membership(): Membership {
+    return { cluster: this.#options.cluster, identity: this.#certificate?.identity ?? 'authority' };
+  }
+
+  /** What stands about this node's certificate. @param host by which the others reach this member. */
+  certificateWarnings(host: string | undefined): readonly string[] {
+    const { tls } = this.#options;
+    if (tls === null || this.#certificate === null) return [];
+    return certificateWarnings(this.#certificate, tls.verify, host);
   }
 
   /** Writes the include (and first the receiver's password, or its absence). The server must be told to reload. */
@@ -250,6 +277,7 @@ export class ManagedConfig {
       const content = await readBytes(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
       });
+      if (name === 'cert') this.#learnCertificate(content);
       changes.push(await this.#replaceIfDifferent(this.#paths.tls[name], content));
     }
     return changes.includes('changed') ? 'changed' : 'same';

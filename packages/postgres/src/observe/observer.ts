@@ -269,8 +269,8 @@ export class Observer {
     }
     this.#replicas.keep(new Set(replicas.map((replica) => replica.member)));
     const names = rows[0]?.names ?? '';
-    const { acks: tracker, options } = this.#instance;
-    const foreign = rows.filter((row) => isForeignAcker(options.cluster, row, names));
+    const { acks: tracker, config } = this.#instance;
+    const foreign = rows.filter((row) => isForeignAcker(config.membership, row, names));
     if (foreign.length > 0) this.#instance.notices.add(foreignText(foreign));
     tracker.noteForeign(running.pid, foreign.length > 0 ? foreignText(foreign) : null, position, (until) => {
       const rule = tracker.provenRule;
@@ -291,7 +291,7 @@ export class Observer {
   }
 
   #progress(row: Row, primary: WalPosition): WalProgress | null {
-    const member = memberOfStream(this.#instance.options.cluster, row);
+    const member = memberOfStream(this.#instance.config.membership, row);
     if (member === null || member === this.#instance.options.member) return null;
     const columns = { on: 'flush_lsn', remote_apply: 'replay_lsn', remote_write: 'write_lsn', local: 'flush_lsn' };
     const confirmed = parseLsn(row[columns[this.#instance.config.synchronousCommit]] ?? '');

@@ -38,12 +38,12 @@ export const waitsQuery = `select backend_type, wait_event from pg_stat_get_acti
  * As the view `pg_stat_replication`, without a table of the catalog: somebody may hold a lock on one (`VACUUM FULL`, `LOCK TABLE`), and the
  * server is well all the same.
  */
-const sendersRelation = `(select w.*, a.application_name, a.client_addr, pg_get_userbyid(a.usesysid) as usename
+const sendersRelation = `(select w.*, a.application_name, a.client_addr, a.ssl_client_dn as client_dn, pg_get_userbyid(a.usesysid) as usename
   from pg_stat_get_wal_senders() w join pg_stat_get_activity(null) a on a.pid = w.pid)`;
 
 /** One sample of a primary: its own row, then one for every connection that is sent the log. */
 export const primaryQuery = `select pg_is_in_recovery() as recovery, ${isPrivileged}, current_setting('synchronous_standby_names') as names,
-  s.pid, s.usename, s.client_addr, s.application_name, s.state, s.sync_priority, s.write_lsn, s.flush_lsn, s.replay_lsn, l.slot_name,
+  s.pid, s.usename, s.client_addr, s.client_dn, s.application_name, s.state, s.sync_priority, s.write_lsn, s.flush_lsn, s.replay_lsn, l.slot_name,
   concat_ws(' ', s.pid, s.write_lsn, s.flush_lsn, s.replay_lsn, s.reply_time) as signature
   from (values (1)) one left join ${sendersRelation} s on s.pid <> pg_backend_pid()
   left join pg_get_replication_slots() l on l.active_pid = s.pid`;

@@ -3,17 +3,26 @@ import { memberOfStandby, roles, slotName } from '../names.ts';
 import type { Row } from '../sql/session.ts';
 
 /** One connection that is sent the log, with the slot that it uses. */
-export const sendersQuery = `select s.pid, s.usename, s.client_addr, s.application_name, s.state, s.sync_priority,
+export const sendersQuery = `select s.pid, s.usename, s.client_addr, c.client_dn, s.application_name, s.state, s.sync_priority,
   s.write_lsn, s.flush_lsn, s.replay_lsn, l.slot_name
   from pg_stat_replication s left join pg_replication_slots l on l.active_pid = s.pid
+  left join pg_stat_ssl c on c.pid = s.pid
   where s.pid <> pg_backend_pid()`;
+
+/** How streams of members are told from others. `identity`: whether a member's certificate has its name (see `OwnCertificate`). */
+export interface Membership {
+  readonly cluster: string;
+  readonly identity: 'name' | 'authority';
+}
 
 /**
  * Whose stream it is. A member's own stream has its standby name, our role, and the slot of that member; a slot serves one connection at a
- * time, so nobody else can have all three while the member streams. Null: not a member's.
+ * time, so nobody else can have all three while the member streams. Where certificates have names, it has that member's: another member,
+ * which has the password and may choose the rest, does not. Null: not a member's.
  */
-export function memberOfStream(cluster: string, row: Row): MemberId | null {
+export function memberOfStream({ cluster, identity }: Membership, row: Row): MemberId | null {
   const member = memberOfStandby(cluster, row.application_name ?? '');
+  if (identity === 'name' && row.client_dn !== `/CN=${member}`) return null;
   if (member === null || row.usename !== roles.replication || row.slot_name !== slotName(member)) return null;
   return member;
 }
@@ -25,18 +34,19 @@ export function memberOfStream(cluster: string, row: Row): MemberId | null {
  *
  * @param listed the running value of `synchronous_standby_names`
  */
-export function isForeignAcker(cluster: string, row: Row, listed: string): boolean {
+export function isForeignAcker(membership: Membership, row: Row, listed: string): boolean {
   if (row.pid === null || row.pid === undefined) return false;
   const isListed = listed.toLowerCase().includes(`"${(row.application_name ?? '').toLowerCase()}"`);
   if (Number(row.sync_priority ?? 0) === 0 && !isListed) return false;
-  if (memberOfStream(cluster, row) === null) return true;
+  if (memberOfStream(membership, row) === null) return true;
   return row.flush_lsn !== null && row.replay_lsn === null;
 }
 
 /** Names a connection for an operator. */
 export function describeSender(row: Row): string {
   const from = row.client_addr ? `from ${row.client_addr}` : 'over the local socket';
-  return `${row.pid ? `process ${row.pid}, ` : ''}role ${row.usename} ${from}, application_name ${JSON.stringify(row.application_name)}`;
+  const shown = row.client_dn ? `, certificate of ${JSON.stringify(row.client_dn)}` : '';
+  return `${row.pid ? `process ${row.pid}, ` : ''}role ${row.usename} ${from}, application_name ${JSON.stringify(row.application_name)}${shown}`;
 }
 
 /** What an operator reads of those who are not members and could acknowledge. */
