@@ -14,15 +14,32 @@ interface WantedAccount {
   readonly rights: string;
   /** An acknowledger's account is locked until a rule names its member. */
   readonly lock: 'locked' | 'open';
+  /** What its owner must show besides the password, where there is TLS: encryption, a certificate of a member, or that of one member. */
+  readonly shows: { readonly kind: 'encryption' | 'certificate' } | { readonly kind: 'name'; readonly of: MemberId };
 }
 
+type Parts = Pick<Instance, 'options' | 'dialect' | 'config'>;
+
 /** The accounts that the database of a cluster with these members has, besides the agent's own. */
-function wantedAccounts({ options, dialect }: Pick<Instance, 'options' | 'dialect'>, members: Iterable<MemberId>) {
+function wantedAccounts({ options, dialect, config }: Parts, members: Iterable<MemberId>) {
   const { secrets } = options;
+  const certificate = { kind: 'certificate' } as const;
   const wanted: WantedAccount[] = [
-    { user: accounts.copy, password: secrets.replication, rights: 'REPLICATION SLAVE', lock: 'open' },
-    { user: accounts.clone, password: secrets.clone, rights: dialect.cloneRights, lock: 'open' },
-    { user: accounts.monitor, password: secrets.monitor, rights: 'PROCESS, REPLICATION CLIENT', lock: 'open' },
+    {
+      user: accounts.copy,
+      password: secrets.replication,
+      rights: 'REPLICATION SLAVE',
+      lock: 'open',
+      shows: certificate,
+    },
+    { user: accounts.clone, password: secrets.clone, rights: dialect.cloneRights, lock: 'open', shows: certificate },
+    {
+      user: accounts.monitor,
+      password: secrets.monitor,
+      rights: 'PROCESS, REPLICATION CLIENT',
+      lock: 'open',
+      shows: { kind: 'encryption' },
+    },
   ];
   for (const member of members) {
     wanted.push({
@@ -30,6 +47,7 @@ function wantedAccounts({ options, dialect }: Pick<Instance, 'options' | 'dialec
       password: secrets.replication,
       rights: 'REPLICATION SLAVE',
       lock: 'locked',
+      shows: config.identity === 'name' ? { kind: 'name', of: member } : certificate,
     });
   }
   return wanted;
@@ -47,7 +65,7 @@ async function existing(session: Session): Promise<ReadonlySet<string>> {
 
 /** Makes on a leader the accounts that are missing. Members join at any time. */
 export async function keepAccounts(
-  instance: Pick<Instance, 'options' | 'dialect'>,
+  instance: Parts,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
 ): Promise<void> {
@@ -72,13 +90,9 @@ async function unlogged(session: Session, work: () => Promise<void>): Promise<vo
   }
 }
 
-async function make(
-  session: Session,
-  instance: Pick<Instance, 'options' | 'dialect'>,
-  account: WantedAccount,
-): Promise<void> {
+async function make(session: Session, instance: Parts, account: WantedAccount): Promise<void> {
   const name = accountOf(account.user);
-  const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance)}`;
+  const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance, account)}`;
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
   const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
   await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
@@ -118,8 +132,16 @@ async function explain(session: Session, error: unknown, user: string): Promise<
   throw new EngineError('ENGINE_DATA_REFUSED', `${text} ${next}`, 'safe', { cause: error });
 }
 
-function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>): string {
-  return options.tls === null ? 'REQUIRE NONE' : dialect.requireTls;
+function requirement({ options }: Parts, { shows }: WantedAccount): string {
+  if (options.tls === null) return 'REQUIRE NONE';
+  switch (shows.kind) {
+    case 'encryption':
+      return 'REQUIRE SSL';
+    case 'certificate':
+      return 'REQUIRE X509';
+    case 'name':
+      return `REQUIRE SUBJECT ${quoteLiteral(`/CN=${shows.of}`)}`;
+  }
 }
 
 /**
@@ -127,7 +149,7 @@ function requirement({ options, dialect }: Pick<Instance, 'options' | 'dialect'>
  * MariaDB's plugin against reuse refuses the same one again.
  */
 export async function renewAccounts(
-  instance: Pick<Instance, 'options' | 'dialect'>,
+  instance: Parts,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
 ): Promise<void> {
@@ -142,14 +164,17 @@ export async function renewAccounts(
   }
   await unlogged(session, async () => {
     const { unagedPassword } = instance.dialect;
-    const unaged = `ALTER USER ${wanted.map(({ user }) => accountOf(user)).join(', ')} ${requirement(instance)} ${unagedPassword}`;
-    await session.query(unaged, [], queryTimeoutMs);
+    // One statement has one requirement for all that it names.
+    for (const [required, accounts] of Map.groupBy(wanted, (account) => requirement(instance, account))) {
+      const unaged = `ALTER USER ${accounts.map(({ user }) => accountOf(user)).join(', ')} ${required} ${unagedPassword}`;
+      await session.query(unaged, [], queryTimeoutMs);
+    }
     await admit(
       instance,
       session,
       wanted.map(({ user }) => user),
     );
-    const statement = `ALTER USER ${list.join(', ')} ${requirement(instance)}`;
+    const statement = `ALTER USER ${list.join(', ')}`;
     const users = wanted.map(({ user }) => user).join(', ');
     await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, users));
   });
@@ -170,7 +195,7 @@ async function hasPassword(
  * rule needs and that is missing is made.
  */
 export async function setAcknowledgers(
-  instance: Pick<Instance, 'options' | 'dialect'>,
+  instance: Parts,
   session: Session,
   members: readonly MemberId[],
   change: 'lock' | 'unlock',

@@ -32,6 +32,8 @@ export class Maintenance {
   #given: { readonly pid: number; readonly parameters: Parameters } | null = null;
   #pending: readonly string[] = [];
   #refused: readonly string[] = [];
+  /** By which the others reach this member. */
+  #host: string | undefined;
 
   constructor(instance: Instance) {
     this.#instance = instance;
@@ -44,7 +46,13 @@ export class Maintenance {
   }
 
   get warnings(): readonly string[] {
-    return [...this.#checks.warnings, ...this.#instance.config.problems(), ...this.#refused];
+    const { config } = this.#instance;
+    return [
+      ...this.#checks.warnings,
+      ...config.problems(),
+      ...config.certificateWarnings(this.#host),
+      ...this.#refused,
+    ];
   }
 
   async run(context: ClusterContext): Promise<void> {
@@ -52,6 +60,7 @@ export class Maintenance {
     const running = server.running;
     if (running === null || facts.of(running.pid).answered === 'never') return;
     config.learn(context);
+    this.#host = context.members.get(context.self)?.host;
     // When the server is full already there is nothing to do but to go on.
     if (facts.life === 'serving') await this.#instance.sql.keepSpares(connectTimeoutMs).catch(() => undefined);
     // First: they tell why the rest fails.

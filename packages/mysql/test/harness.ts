@@ -281,7 +281,10 @@ export function openCopyAmong(nodes: readonly TestNode[]): OpenCopy {
 }
 
 /** One server as the conformance suite wants it. */
-export function mysqlHarness(server: MysqlServer, more: Partial<MysqlEngineInput> = {}): ConformanceHarness {
+export function mysqlHarness(
+  server: MysqlServer,
+  more: Partial<MysqlEngineInput> | ((member: string) => Partial<MysqlEngineInput>) = {},
+): ConformanceHarness {
   return {
     name: `${server.flavour} ${server.version} (${server.origin})`,
     damages: ['other-cluster', 'other-version', 'not-a-database', 'control-data', 'half-copied'],
@@ -290,7 +293,11 @@ export function mysqlHarness(server: MysqlServer, more: Partial<MysqlEngineInput
       const nodes: TestNode[] = [];
       for (let number = 1; number <= count; number++) {
         const openCopy = openCopyAmong(nodes);
-        const input = { ...(await engineInput(server, root, number)), openCopy, ...more };
+        const input = {
+          ...(await engineInput(server, root, number)),
+          openCopy,
+          ...(typeof more === 'function' ? more(`n${number}`) : more),
+        };
         nodes.push(new TestNode(input, await createMysqlEngine(input)));
       }
       return {

@@ -92,7 +92,7 @@ for (const server of await testServers(testServerNames)) {
       const accepted = await rogueThat('no TLS', 'full-sha2');
       const login = plainLogin({ ...accepted, host: unknownPlace });
       await (await ServerSession.open({ ...login, tls: null, plain: 'anywhere' }, 5000)).end();
-      assert.deepEqual(accepted.loot.passwords, [testSecrets.clone], 'what engine.insecure accepts');
+      assert.deepEqual(accepted.loot.passwords, [testSecrets.clone], 'what insecure accepts');
       await accepted.close();
     });
 
@@ -160,7 +160,7 @@ async function copyFrom(host: CopyHost, { host: address, port }: Rogue, target: 
   }
   const file = join(host.paths.runDir, 'dump.cnf');
   const login = { host: address, port: String(port), protocol: 'tcp', user: 'us_clone', password: testSecrets.clone };
-  await writeFile(file, renderClientConfig(login, { ca: host.paths.tls.ca, verify: 'full' }), { mode: 0o600 });
+  await writeFile(file, renderClientConfig(login, { ...host.paths.tls, verify: 'full' }), { mode: 0o600 });
   await giveToServer(file);
   const { code, output } = await runProgram(
     programOf(host.programs.dump, 'mariadb-dump'),

@@ -129,7 +129,7 @@ async function pour(
 ): Promise<void> {
   const { programs, paths, options, owner } = instance;
   const [dumpFile, clientFile] = [join(paths.runDir, 'clone.dump.cnf'), join(paths.runDir, 'clone.client.cnf')];
-  const tls = options.tls === null ? null : { ca: paths.tls.ca, verify: options.tls.verify };
+  const tls = options.tls === null ? null : { ...paths.tls, verify: options.tls.verify };
   const { clone: password, admin } = options.secrets;
   const at = { host: from.host, port: String(from.port), protocol: 'tcp' };
   try {

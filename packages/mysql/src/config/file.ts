@@ -68,19 +68,27 @@ export function parametersOf(text: string): Parameters {
 /**
  * The configuration file of a client program: its password must not be among its arguments, which everybody can read.
  *
- * @param tls file of the authority that must have signed the server's certificate, and whether that must name the server; null: not
+ * @param tls files of the authority that must have signed the server's certificate and of our own certificate and key, and whether that must name the server; null: not
  *   encrypted. Without the name MariaDB's programs go on with a server that offers no TLS: they have no option that demands it alone.
  */
 export function renderClientConfig(
   settings: Readonly<Record<string, string>>,
-  tls: { readonly ca: string; readonly verify: 'ca' | 'full' } | null,
+  tls: {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly verify: 'ca' | 'full';
+  } | null,
   group: 'client' | 'mariadb-backup' = 'client',
 ): string {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteValue(value)}`);
   const encryption =
     tls === null
       ? ['skip-ssl']
-      : [`ssl-ca = ${quoteValue(tls.ca)}`, `ssl-verify-server-cert = ${tls.verify === 'full' ? 1 : 0}`];
+      : [
+          ...(['ca', 'cert', 'key'] as const).map((name) => `ssl-${name} = ${quoteValue(tls[name])}`),
+          `ssl-verify-server-cert = ${tls.verify === 'full' ? 1 : 0}`,
+        ];
   return [`[${group}]`, ...lines, ...encryption, ''].join('\n');
 }
 

@@ -1,7 +1,16 @@
 import type { MemberId } from '@understudy/core';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, type Owner, readBytes, readIfThere, replaceFile } from '@understudy/engine/host';
+import {
+  certificateWarnings,
+  makeFolder,
+  type OwnCertificate,
+  type Owner,
+  ownCertificate,
+  readBytes,
+  readIfThere,
+  replaceFile,
+} from '@understudy/engine/host';
 import { readIdentity } from '../disk/identity.ts';
 import { engineError, reasonOf } from '../errors.ts';
 import type { MysqlOptions } from '../options.ts';
@@ -28,6 +37,7 @@ export class ManagedConfig {
   #started: Parameters = {};
   /** What the present database was made with; null: there is none yet, or its identity was not read yet. */
   #made: Parameters | null = null;
+  #certificate: OwnCertificate | null = null;
 
   constructor(options: MysqlOptions, paths: Paths, programs: ServerPrograms, catalog: VariableCatalog) {
     this.#options = options;
@@ -136,6 +146,16 @@ export class ManagedConfig {
     this.#started = parametersOf((await readIfThere(this.#paths.config)) ?? '');
     await this.learnMade();
     await this.#trial.load();
+    // One that cannot be read now is said by the next look, and keeps nobody from taking the server over.
+    if (this.#options.tls !== null) {
+      await readBytes(this.#options.tls.cert)
+        .then((pem) => this.#learnCertificate(pem))
+        .catch(() => undefined);
+    }
+  }
+
+  #learnCertificate(pem: Buffer): void {
+    this.#certificate = ownCertificate(pem, this.#options.member);
   }
 
   /**
@@ -214,6 +234,18 @@ export class ManagedConfig {
     );
   }
 
+  /** Whether certificates have the names of members: see `OwnCertificate`. */
+  get identity(): OwnCertificate['identity'] {
+    return this.#certificate?.identity ?? 'authority';
+  }
+
+  /** What stands about this node's certificate. @param host by which the others reach this member. */
+  certificateWarnings(host: string | undefined): readonly string[] {
+    const { tls } = this.#options;
+    if (tls === null || this.#certificate === null) return [];
+    return certificateWarnings(this.#certificate, tls.verify, host);
+  }
+
   /** Copies the certificate files to where the server's user may read them and nobody else. */
   async copyCertificates(): Promise<'changed' | 'same'> {
     const { tls } = this.#options;
@@ -223,6 +255,7 @@ export class ManagedConfig {
       const content = await readBytes(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
       });
+      if (name === 'cert') this.#learnCertificate(content);
       const present = await readBytes(this.#paths.tls[name]).catch(() => null);
       if (present?.equals(content)) continue;
       await replaceFile(this.#paths.tls[name], content, this.#owner);

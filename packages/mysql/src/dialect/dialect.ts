@@ -65,8 +65,6 @@ export interface Dialect {
   readonly blockingCommits: string | null;
   /** Lists prepared XA transactions. */
   readonly preparedXa: string;
-  /** Options of an account that must use TLS. */
-  readonly requireTls: string;
   /** Options of our own accounts, which no policy about the age or the reuse of passwords may lock out. */
   readonly unagedPassword: string;
   /** Whether an account has a password already, as `same`: the values of `?` are its name, its host and the password; null where nobody can tell. */
@@ -150,7 +148,6 @@ const mysql: Dialect = {
   workers: 'replica_parallel_workers',
   blockingCommits: null,
   preparedXa: 'XA RECOVER CONVERT XID',
-  requireTls: 'REQUIRE SSL',
   // A limit of its own takes the place of the server's `max_user_connections`, which counts even those who may pass the other limits.
   unagedPassword:
     'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
@@ -193,7 +190,6 @@ const mariadb: Dialect = {
   blockingCommits:
     "SELECT id AS id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK from %'",
   preparedXa: "XA RECOVER FORMAT = 'SQL'",
-  requireTls: 'REQUIRE SSL',
   unagedPassword: 'PASSWORD EXPIRE NEVER',
   hasPassword:
     "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",

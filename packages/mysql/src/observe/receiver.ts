@@ -47,8 +47,16 @@ const advice: readonly (readonly [RegExp, string])[] = [
   ],
   [/equal .*server ids|same server.id/i, 'Give each member an engine.serverId of its own, and restart this one.'],
   [
+    /requires secure connection/i,
+    'Without TLS a password goes to a source beyond this machine only as a hash: set engine.tls on every member, or accept that whoever answers there may read it (insecure: true).',
+  ],
+  [
+    /\b(SSL|TLS)\b|certificate/i,
+    'The source offers no TLS, or its certificate is not of engine.tls.ca or does not name its address: look there.',
+  ],
+  [
     /access denied|password|authentication/i,
-    'The replication password in the secrets file must be the same on every member.',
+    'The replication password in the secrets file must be the same on every member; with engine.tls, the subject of this member’s certificate must be its name (CN=name).',
   ],
   [
     /log.?bin|binary log(ging)? is (not|off)|not open|could not find first log/i,
