@@ -220,7 +220,7 @@ it('does not go over the network in the clear where replication is encrypted', a
   const careful = copyOpener({ self: n2, tls: null, secret, encryption: 'required' });
   const from = { ...memberAt(1), apiUrl: 'http://192.0.2.1:8008' };
   await assert.rejects(careful(from, request, never), failsWith('ENGINE_COPY_UNAVAILABLE', /is not/));
-  const tls = { ca: 'a', cert: 'b', key: 'c' };
+  const tls = { ca: 'a', cert: 'b', key: 'c', verify: 'full' } as const;
   assert.throws(() => requireSecrecy({ tls }, 'plain', '192.0.2.7'), HttpProblem);
   for (const [engine, way, caller] of [
     [{}, 'plain', '192.0.2.7'],

@@ -68,7 +68,15 @@ const serverShape = {
   /** Server parameters of this node only. */
   parameters: parametersSchema.default({}),
   /** Certificates of the server; without them connections to it are not encrypted (docs/three-hosts.md makes them). */
-  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+  tls: z
+    .strictObject({
+      ca: path,
+      cert: path,
+      key: path,
+      /** `full`: a server's certificate must name the address by which it is reached. `ca`: any certificate of the authority will do. */
+      verify: z.enum(['full', 'ca']).default('full'),
+    })
+    .optional(),
 };
 
 const postgresSchema = z.strictObject({

@@ -146,7 +146,7 @@ function withAbsolutePaths(config: NodeConfig, folder: string): NodeConfig {
       ...('userConfig' in engine && engine.userConfig !== undefined ? { userConfig: at(engine.userConfig) } : {}),
       ...(engine.tls === undefined
         ? {}
-        : { tls: { ca: at(engine.tls.ca), cert: at(engine.tls.cert), key: at(engine.tls.key) } }),
+        : { tls: { ...engine.tls, ca: at(engine.tls.ca), cert: at(engine.tls.cert), key: at(engine.tls.key) } }),
     },
     logs: { ...logs, ...(logs.file === undefined ? {} : { file: at(logs.file) }) },
   };

@@ -41,6 +41,7 @@ export async function mysqlEngine(context: EngineContext, engine: Settings): Pro
       monitor: secrets.monitor,
     },
     tls: engine.tls ?? null,
+    plain: config.insecure ? 'anywhere' : 'loopback',
     userConfig: engine.userConfig ?? null,
     parameters: engine.parameters,
     aside: { maxBytes: config.asideBudgetBytes, keep: 2 },
