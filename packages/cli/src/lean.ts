@@ -1,4 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { MEMORY_ENVIRONMENT } from '@understudy/agent/memory';
+
+/**
+ * Everything here holds passwords: a core file of this process, or of one that it starts, is written without any of its memory. The
+ * kernel has this for each process (core(5)); where it has not, `ulimit -c 0` and LimitCORE=0 do the same.
+ */
+export function leaveNoCores(): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch {
+    // Not Linux.
+  }
+}
 
 /**
  * An agent lives for months beside a database that wants the memory, and allocates little: small young generation, one helper

@@ -1,12 +1,14 @@
 // Goal: a circular pair lives as long as it should: through the death of the process that runs it, a restart, `down` and `destroy`; and the
 // commands for clusters know it. Method: the real command, a real server (the one that starts fastest).
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cli } from './support/cli.ts';
 import { eventually } from './support/eventually.ts';
 import { scratchFolder } from './support/folders.ts';
 import { processesIn } from './support/processes.ts';
+import { rogueMysql } from './support/rogues.ts';
 
 let folder = '';
 let remove: () => Promise<void> = async () => undefined;
@@ -33,6 +35,19 @@ async function run(...args: string[]): Promise<string> {
 
 async function show(): Promise<{ supervisorPid: number | null; active: string; nodes: { pid: number | null }[] }> {
   return JSON.parse(await run('pair', 'show', '--json'));
+}
+
+/** Whoever takes the ports of a stopped pair is not even asked: commands use the sockets. */
+async function nothingForSquatters(): Promise<void> {
+  const { nodes } = JSON.parse(await readFile(join(folder, 'pair.json'), 'utf8'));
+  const rogues = await Promise.all(['n1', 'n2'].map((name) => rogueMysql(nodes[name].dbPort, null)));
+  try {
+    const ran = await cli(['sql', 'select 1', '--data-dir', folder]);
+    assert.equal(ran.code, 4, ran.stdout + ran.stderr);
+    for (const rogue of rogues) assert.equal(rogue.connections(), 0);
+  } finally {
+    for (const rogue of rogues) await rogue.close();
+  }
 }
 
 test('up in the background, looked at, written to, switched, and given to the next process when its own is killed', async () => {
@@ -94,6 +109,7 @@ test('commands for clusters refuse it and say where to go; down keeps the data, 
   assert.match(await run('down'), /Pair default is stopped/);
   assert.deepEqual(await processesIn(folder), []);
   assert.match(await run('pair', 'show'), /No process runs this pair/);
+  await nothingForSquatters();
   assert.match(await run('destroy', '--yes'), /is gone/);
   const gone = await cli(['pair', 'show', '--data-dir', folder]);
   assert.equal(gone.code, 4);

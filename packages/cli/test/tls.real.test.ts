@@ -8,6 +8,7 @@ import { TLSSocket } from 'node:tls';
 import { LOCALHOST, makeAuthority, makeCertificate } from '@understudy/certs';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import pg from 'pg';
+import { exchange } from '../src/client/http.ts';
 import { ownCommand } from '../src/invocation.ts';
 import { eventually } from './support/eventually.ts';
 import { scratchFolder } from './support/folders.ts';
@@ -112,7 +113,9 @@ test('between the nodes of a cluster of this machine', { timeout: 240_000 }, asy
       const { warnings } = await cluster.node(leader).api.status();
       return warnings.find((each) => warning.test(each)) ?? null;
     });
-    const metrics = await (await fetch(`${cluster.node(replica).address.apiUrl}/metrics`)).text();
+    const url = `${cluster.node(replica).address.apiUrl}/metrics`;
+    const tls = { ca: await readFile(cluster.caFile ?? '', 'utf8') };
+    const { text: metrics } = await exchange({ method: 'GET', url, timeoutMs: 10_000, tls });
     const left = Number(/^understudy_certificate_expiry_seconds\{.*use="engine"\} (\S+)$/m.exec(metrics)?.[1]);
     assert.ok(left > 19 * 86_400 && left <= 20 * 86_400, `${left}`);
   });

@@ -49,7 +49,7 @@ listen ${name}
     bind 127.0.0.1:${port}
     option httpchk OPTIONS ${path}
     http-check expect status 200
-    default-server inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions check-ssl verify required ca-file ${cluster.caFile}
 ${servers}
 `;
   return `global

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   authorityPaths,
@@ -7,9 +8,10 @@ import {
   ensureCertificate,
   LOCALHOST,
 } from '@understudy/certs';
-import { LocalError } from './errors.ts';
+import { LocalError, reasonOf } from './errors.ts';
 import { makeFolder } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
+import type { ClusterState } from './state.ts';
 
 /** Files that a node's configuration names: its authority's certificate, its own, and its key. */
 export interface NodeCertificates {
@@ -20,8 +22,20 @@ export interface NodeCertificates {
 
 const authorityFolder = (paths: ClusterPaths): string => join(paths.tls, 'ca');
 
-/** The certificate of the cluster's own authority. */
-export const authorityFile = (paths: ClusterPaths): string => authorityPaths(authorityFolder(paths)).cert;
+/** The certificate of the cluster's own authority; null for a cluster that encrypts nothing. */
+export function authorityFile(paths: ClusterPaths, { tls }: Pick<ClusterState, 'tls'>): string | null {
+  return tls === 'off' ? null : authorityPaths(authorityFolder(paths)).cert;
+}
+
+/** Its text. @throws LocalError `CERTIFICATES_FAILED` */
+export async function authorityText(paths: ClusterPaths, state: Pick<ClusterState, 'tls'>): Promise<string | null> {
+  const file = authorityFile(paths, state);
+  if (file === null) return null;
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    const text = `The authority of the cluster's certificates cannot be read: ${reasonOf(cause)}. It is made by: understudy up.`;
+    throw new LocalError('CERTIFICATES_FAILED', text, 'unsafe', { cause });
+  });
+}
 
 /**
  * Makes the cluster's own authority and a certificate for each node, or renews what ends soon or names another address. Called before

@@ -1,8 +1,8 @@
 import { PathError, removeTree } from '@understudy/engine/host';
-import { authorityFile, ensureCertificates, type NodeCertificates } from './certificates.ts';
+import type { FetchProgress } from '@understudy/servers';
+import { authorityFile, authorityText, ensureCertificates, type NodeCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
-import { readMaterial } from './https.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
 import { type DatabaseLogin, ensureLogin, loginOf } from './login.ts';
@@ -34,6 +34,8 @@ interface Running {
   readonly server: LocalServer;
   readonly network: Network | null;
   readonly etcd: LocalEtcd | null;
+  /** Text of the cluster's authority; null: nothing is encrypted. */
+  readonly ca: string | null;
   /** By node; null: nothing is encrypted. */
   readonly certificates: ReadonlyMap<string, NodeCertificates> | null;
   readonly nodes: readonly LocalNode[];
@@ -42,6 +44,8 @@ interface Running {
 const loopback = '127.0.0.1';
 const startTimeoutMs = 120_000;
 const loginAttempts = 3;
+const plainNotice =
+  'Nothing is encrypted: whoever takes a port of this cluster while it is stopped is told its token and passwords. Encrypt it: up --tls all.';
 
 /**
  * Claims a folder for a cluster on this machine; `start` then runs it. Used by `understudy up` and by the drill.
@@ -92,15 +96,15 @@ export class LocalCluster {
     return this.#get().network;
   }
 
-  /** The authority of the agents' https addresses; null: they are http. */
+  /** The authority of the agents' and the servers' certificates; null: nothing is encrypted. */
   get caFile(): string | null {
-    return this.state.tls === 'all' ? authorityFile(this.paths) : null;
+    return authorityFile(this.paths, this.state);
   }
 
   /** The superuser; the password is also in the secrets file of the folder. */
   get login(): DatabaseLogin {
-    const { state, secrets } = this.#get();
-    return loginOf(state.engine, secrets.superuser);
+    const { state, secrets, ca } = this.#get();
+    return loginOf(state.engine, secrets.superuser, ca);
   }
 
   node(name: string): LocalNode {
@@ -148,6 +152,7 @@ export class LocalCluster {
       this.folder,
       planned.nodes.map((node) => node.name),
     );
+    if (planned.tls === 'off') this.#notice(plainNotice);
     const secrets = await ensureSecrets(this.paths);
     const network = await this.#makeNetwork(planned);
     try {
@@ -155,7 +160,8 @@ export class LocalCluster {
       throwIfInterrupted(signal);
       const certificates = await this.#makeCertificates(state, network);
       const etcd = await this.#startEtcd(state, network, state.tls === 'all' ? certificates : null, signal);
-      this.#running = { state, secrets, server: reachable, network, etcd, certificates, nodes: [] };
+      const ca = await authorityText(this.paths, state);
+      this.#running = { state, secrets, server: reachable, network, etcd, ca, certificates, nodes: [] };
       await this.#startNodes();
     } catch (error) {
       if (this.#running === null) await network?.remove();
@@ -210,9 +216,13 @@ export class LocalCluster {
       engine,
       version,
       binDir,
-      onProgress: (fetch) =>
-        this.#tell({ phase: 'servers', text: fetch.text, fraction: fetch.fraction, nodes: [], fetch }),
+      onProgress: (fetch) => this.#fetching('servers', fetch),
     });
+  }
+
+  #fetching(phase: StartPhase, fetch: FetchProgress): void {
+    if (fetch.step === 'notice') this.#notice(fetch.text);
+    else this.#tell({ phase, text: fetch.text, fraction: fetch.fraction, nodes: [], fetch });
   }
 
   async #makeNetwork(state: ClusterState): Promise<Network | null> {
@@ -260,7 +270,7 @@ export class LocalCluster {
       ...(etcdVersion === undefined ? {} : { version: etcdVersion }),
       mark: { [clusterVariable]: state.id },
       onEvent: (event) => this.#options.onEvent?.(event),
-      onFetch: (fetch) => this.#tell({ phase: 'store', text: fetch.text, fraction: fetch.fraction, nodes: [], fetch }),
+      onFetch: (fetch) => this.#fetching('store', fetch),
       signal,
     });
   }
@@ -275,7 +285,7 @@ export class LocalCluster {
   }
 
   async #makeNode(running: Running, name: string): Promise<LocalNode> {
-    const { state, secrets, server, network, etcd, certificates } = running;
+    const { state, secrets, server, network, etcd, ca, certificates } = running;
     const kept = state.nodes.find((node) => node.name === name);
     if (kept === undefined)
       throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
@@ -318,7 +328,7 @@ export class LocalCluster {
       clusterId: state.id,
       command: network?.enter(name, command) ?? command,
       token: secrets.token,
-      ca: own === null || scheme === 'http' ? null : (await readMaterial(own)).ca,
+      ca,
       storeMember: etcd?.on(name) ?? null,
       onEvent: (event) => this.#options.onEvent?.(event),
     });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
+import { authorityText } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths } from './folder.ts';
 import type { NodeAddress } from './options.ts';
@@ -12,12 +13,14 @@ export interface DatabaseLogin {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Text of the authority that the servers' certificates must be of; null: they have none. */
+  readonly ca: string | null;
 }
 
 /** The login of whoever started the cluster. PostgreSQL's is the superuser. */
-export function loginOf(engine: LocalEngine, superuser: string): DatabaseLogin {
+export function loginOf(engine: LocalEngine, superuser: string, ca: string | null): DatabaseLogin {
   const { user, database } = engineFacts[engine];
-  return { user, password: superuser, database };
+  return { user, password: superuser, database, ca };
 }
 
 /**
@@ -27,8 +30,9 @@ export function loginOf(engine: LocalEngine, superuser: string): DatabaseLogin {
  */
 export async function readLogin(folder: string): Promise<DatabaseLogin> {
   const paths: ClusterPaths = clusterPaths(folder);
-  const engine = (await readState(paths))?.engine ?? 'postgres';
-  return loginOf(engine, (await readSecrets(paths)).superuser);
+  const state = await readState(paths);
+  const ca = state === null ? null : await authorityText(paths, state);
+  return loginOf(state?.engine ?? 'postgres', (await readSecrets(paths)).superuser, ca);
 }
 
 /** The agent's own account, and the server's socket below the folder of sockets. */

@@ -23,7 +23,7 @@ export interface ClusterDescription {
   /** Only for clusters on the loopback address: the addresses of others are gone with them. */
   readonly nodes: readonly NodeAddress[];
   readonly tokenFile: string;
-  /** The authority of the agents' https addresses; null: they are http. */
+  /** The authority of the agents' and the servers' certificates; null: nothing is encrypted. */
   readonly caFile: string | null;
   readonly secretsFile: string;
   /** The process that runs it now. */
@@ -51,7 +51,7 @@ export async function describeCluster(
     apiUrl: `${apiScheme(state)}://127.0.0.1:${node.apiPort}`,
     socketFolder: socketFolderOf(nodePaths(folder, node.name)),
   }));
-  const caFile = state.tls === 'all' ? authorityFile(paths) : null;
+  const caFile = authorityFile(paths, state);
   const { token: tokenFile, secrets: secretsFile } = paths;
   return { folder, state, nodes, tokenFile, caFile, secretsFile, runner: lockHolder(paths) };
 }

@@ -23,8 +23,9 @@ export interface LocalClusterOptions {
   readonly etcdVersion?: string;
   readonly durability?: 'sync' | 'async';
   /**
-   * `replication`: servers take replication from each other only over TLS, with certificates of the cluster's own authority; the default
-   * of a new cluster. `all`: the agents' API and etcd as well. A kept cluster keeps what it has, unless this says otherwise.
+   * `all`: everything goes over TLS, with certificates of the cluster's own authority; the default of a new cluster. `replication`: all
+   * but etcd. `off`: nothing, so that whoever takes a port of a stopped cluster is told its token and passwords. A kept cluster keeps
+   * what it has, unless this says otherwise.
    */
   readonly tls?: 'off' | 'replication' | 'all';
   /** `namespaces`: every node on a host of its own (root only); for drills. The default is `loopback`. */

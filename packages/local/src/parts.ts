@@ -1,12 +1,13 @@
 /** What keeps anything in a folder of this machine that consists of servers: folders, the lock, ports, secrets, processes. */
 
+export { ensureCertificates } from './certificates.ts';
 export { removeFolder } from './cluster.ts';
 export { readIfThere, replaceFile } from './files.ts';
 export { type ClusterPaths, clusterPaths, type NodePaths, nodePaths, prepareFolders } from './folder.ts';
 export { type FolderLock, lockFolder, lockHolder } from './lock.ts';
 export { ensureLogin, loginOf } from './login.ts';
 export { socketFolderOf } from './node.ts';
-export { folderOf } from './plan.ts';
+export { folderOf, planState } from './plan.ts';
 export { findFreePorts, isPortFree } from './ports.ts';
 export { type ProcessMark, processesOf } from './proc.ts';
 export { type ClusterSecrets, ensureSecrets, readSecrets } from './secrets.ts';

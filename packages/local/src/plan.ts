@@ -38,7 +38,7 @@ export async function planState(folder: string, options: LocalClusterOptions, ve
     engine: options.engine ?? 'postgres',
     version,
     durability: options.durability ?? 'sync',
-    tls: options.tls ?? 'replication',
+    tls: options.tls ?? 'all',
     nodes,
     store: options.etcdHosts === 'nodes' ? storeOnHosts(options, nodes) : await newStore(options, taken),
   };

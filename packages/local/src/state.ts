@@ -36,7 +36,10 @@ const stateSchema = z.strictObject({
   /** Major version or series of the server (`17`, `9.7`): a data directory cannot be used by another. */
   version: z.string().regex(/^\d{1,3}(\.\d{1,3})?$/),
   durability: z.enum(['sync', 'async']),
-  /** What is encrypted. Clusters of earlier versions do not say it: nothing. */
+  /**
+   * What is encrypted. `replication`: servers and agents' API; `all`: etcd as well, which is only decided when it is made. Clusters of
+   * earlier versions do not say it: nothing.
+   */
   tls: z.enum(['off', 'replication', 'all']).default('off'),
   nodes: z.array(nodeSchema).min(1).max(9),
   store: storeSchema,
@@ -47,8 +50,8 @@ export type NodeState = z.infer<typeof nodeSchema>;
 export type StoreState = z.infer<typeof storeSchema>;
 export type EtcdMemberState = z.infer<typeof etcdMemberSchema>;
 
-/** How the agents' API is reached. */
-export const apiScheme = ({ tls }: ClusterState): 'http' | 'https' => (tls === 'all' ? 'https' : 'http');
+/** How the agents' API is reached. The token goes there, so only a cluster without any certificates has it plain. */
+export const apiScheme = ({ tls }: Pick<ClusterState, 'tls'>): 'http' | 'https' => (tls === 'off' ? 'http' : 'https');
 
 export const newClusterId = (): string => randomBytes(4).toString('hex');
 

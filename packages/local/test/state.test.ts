@@ -118,7 +118,7 @@ test('a new cluster is encrypted between its nodes; one of an earlier version st
   const folder = await temporaryFolder(t);
   const { state: file } = clusterPaths(folder);
   const { tls, ...earlier } = await planState(folder, options, '17');
-  assert.equal(tls, 'replication');
+  assert.equal(tls, 'all');
   await writeFile(file, JSON.stringify(earlier));
   assert.equal((await planState(folder, options, '17')).tls, 'off');
   assert.equal((await planState(folder, { ...options, tls: 'replication' }, '17')).tls, 'replication');

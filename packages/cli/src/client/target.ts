@@ -107,6 +107,10 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
       'Start one here with "understudy up", or name an agent with --api URL, or a node\'s file with --config.';
     throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, next);
   }
+  if (found.caFile !== null && !(await exists(found.caFile))) {
+    const text = `The cluster in ${found.folder} has no certificates yet: it was never started to the end.`;
+    throw new CliError('UNREACHABLE', text, 'Start it with: understudy up', { retry: 'safe' });
+  }
   const own = found.caFile === null ? {} : { ca: found.caFile };
   const tls = await readTls({ ...own, ...named });
   return {

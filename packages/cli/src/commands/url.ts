@@ -19,7 +19,7 @@ export async function url(context: Context, _args: readonly string[], given: unk
   const options = optionsSchema.parse(given);
   const target = await findTarget(options, context.io.env);
   const wanted = options.readOnly === true ? 'prefer-standby' : 'read-write';
-  const { engine, hosts } = await orderedFor(target, wanted);
+  const { engine, hosts, caFile = null } = await orderedFor(target, wanted);
   const facts = engineFacts(engine);
   const { user = facts.user, database = facts.database } = options;
   const password = options.withPassword === true ? await superuserPassword(target, user, facts.user) : null;
@@ -28,6 +28,7 @@ export async function url(context: Context, _args: readonly string[], given: unk
     user,
     database,
     target: wanted,
+    caFile,
     ...(password === null ? {} : { password }),
   });
   if (context.format === 'json') printJson(context, { url: text, hosts, user, database });

@@ -25,6 +25,8 @@ export interface Welcome {
   readonly secretsFile: string;
   readonly user: string;
   readonly database: string;
+  /** The authority of the agents' and servers' certificates; null: nothing is encrypted. */
+  readonly caFile: string | null;
   /** How the command is typed here, and the options that choose this cluster. */
   readonly command: string;
   readonly choice: string;
@@ -83,7 +85,7 @@ function nodeTable({ nodes, leader, engine }: Welcome, style: Style, width: numb
   return [style.dim(title), ...lines];
 }
 
-function urlOf({ engine, nodes, leader, user, database }: Welcome): string {
+function urlOf({ engine, nodes, leader, user, database, caFile }: Welcome): string {
   const isLeader = ({ name }: WelcomeNode): number => Number(name === leader);
   // PostgreSQL's clients find the primary themselves; its string stays the same whoever leads.
   const ordered = engine === 'postgres' ? nodes : nodes.toSorted((a, b) => isLeader(b) - isLeader(a));
@@ -92,6 +94,7 @@ function urlOf({ engine, nodes, leader, user, database }: Welcome): string {
     user,
     database,
     target: 'read-write',
+    caFile,
   });
 }
 

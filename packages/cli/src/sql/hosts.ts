@@ -7,6 +7,8 @@ export interface Servers {
   /** As its agents call it: `postgres`, `mysql`, `mariadb`. */
   readonly engine: string;
   readonly hosts: readonly Host[];
+  /** File of the authority of the servers' certificates, where it is known here. */
+  readonly caFile?: string | null;
 }
 
 /** Where the servers of a cluster listen: as its folder says, otherwise as its agents say, the leader first. */
@@ -18,7 +20,7 @@ export async function serversOf(target: Target): Promise<Servers> {
     const found = await describeCluster({ folder: target.folder });
     if (found !== null) {
       const hosts = found.nodes.map(({ name, host, dbPort }) => ({ name, host, port: dbPort }));
-      return { engine: found.state.engine, hosts };
+      return { engine: found.state.engine, hosts, caFile: found.caFile };
     }
   }
   return servingOrder(target);
@@ -42,11 +44,16 @@ export async function servingOrder(target: Target): Promise<Servers & { readonly
 /** The servers of a circular pair, the active one first; null for a cluster. */
 async function pairServers({ urls, folder }: Target): Promise<(Servers & { readonly leader: string | null }) | null> {
   if (urls.length > 0 || folder === null) return null;
-  const { describePair } = await import('@understudy/pair');
+  const [{ describePair }, { mysqlSocketOf }, { nodePaths, socketFolderOf }] = await Promise.all([
+    import('@understudy/pair'),
+    import('@understudy/local'),
+    import('@understudy/local/parts'),
+  ]);
   const found = await describePair({ folder });
   if (found === null) return null;
   const { engine, nodes, active } = found.file;
   const order = active === 'n1' ? (['n1', 'n2'] as const) : (['n2', 'n1'] as const);
-  const hosts = order.map((name) => ({ name, host: '127.0.0.1', port: nodes[name].dbPort }));
+  const socket = (name: string): string => mysqlSocketOf({ socketFolder: socketFolderOf(nodePaths(folder, name)) });
+  const hosts = order.map((name) => ({ name, host: '127.0.0.1', port: nodes[name].dbPort, socket: socket(name) }));
   return { engine, hosts, leader: active };
 }

@@ -15,7 +15,7 @@ export interface Login {
   readonly database: string;
   /** Null: none; PostgreSQL's driver looks into PGPASSFILE or ~/.pgpass. */
   readonly password: string | null;
-  /** The authority that signed the servers' certificates; null: no TLS. */
+  /** The authority that signed the servers' certificates: the password goes to nobody else. Null: no TLS. */
   readonly ca: string | null;
 }
 
@@ -34,11 +34,13 @@ export async function loginFor(
   const given = engine === 'postgres' ? env.PGPASSWORD : env.MYSQL_PWD;
   if (target.folder !== null && user === facts.user) {
     const { readLogin } = await import('@understudy/local');
-    return { user, database, password: (await readLogin(target.folder)).password, ca: null };
+    const { password, ca } = await readLogin(target.folder);
+    return { user, database, password, ca };
   }
   const file = options.api === undefined ? (options.config ?? env.UNDERSTUDY_CONFIG) : undefined;
   const password = given === undefined || given === '' ? null : given;
-  if (file === undefined || file === '') return { user, database, password, ca: null };
+  // Of a cluster of this machine its own authority; named by address, whatever --ca says.
+  if (file === undefined || file === '') return { user, database, password, ca: target.tls.ca ?? null };
   return fromNodeFile(file, { user, database, password });
 }
 

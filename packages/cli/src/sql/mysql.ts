@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import mysql from 'mysql2/promise';
 import { type Login, loginRefused } from './login.ts';
 import { type Driver, goodbyeMs, type Host, type Result, type Session } from './session.ts';
@@ -28,15 +29,17 @@ function numberOf(error: unknown): number | null {
   return errno >= 1000 && (errno < 2000 || errno >= 3000) ? errno : null;
 }
 
+/** The driver compares the name "localhost" where it connects to an address, which certificates of other hosts need not have. */
+const isNamed = (host: string): boolean => isIP(host) === 0 || host.startsWith('127.');
+
 async function openSession(host: Host, login: Login, timeoutMs: number): Promise<Session> {
   try {
     const connection = await mysql.createConnection({
-      host: host.host,
-      port: host.port,
+      ...(host.socket === undefined ? { host: host.host, port: host.port } : { socketPath: host.socket }),
       user: login.user,
       database: login.database,
       ...(login.password === null ? {} : { password: login.password }),
-      ...(login.ca === null ? {} : { ssl: { ca: login.ca } }),
+      ...(login.ca === null ? {} : { ssl: { ca: login.ca, verifyIdentity: isNamed(host.host) } }),
       connectTimeout: timeoutMs,
       charset: 'utf8mb4',
       dateStrings: true,

@@ -1,3 +1,4 @@
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import { isSqlState } from '@understudy/engine/host';
 import pg from 'pg';
 import { codeOf } from '../errors.ts';
@@ -19,6 +20,11 @@ export const postgresDriver: Driver = {
   isRefusal: (error) => isSqlState(codeOf(error)) && codeOf(error)?.startsWith('57P') === false,
 };
 
+/** The driver itself would compare the certificate with "localhost" when the server is named by an address. */
+function tlsTo(host: string, ca: string): ConnectionOptions {
+  return { ca, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) };
+}
+
 async function openSession(host: Host, login: Login, timeoutMs: number): Promise<Session> {
   const client = new pg.Client({
     host: host.host,
@@ -26,7 +32,7 @@ async function openSession(host: Host, login: Login, timeoutMs: number): Promise
     user: login.user,
     database: login.database,
     ...(login.password === null ? {} : { password: login.password }),
-    ...(login.ca === null ? {} : { ssl: { ca: login.ca } }),
+    ...(login.ca === null ? {} : { ssl: tlsTo(host.host, login.ca) }),
     connectionTimeoutMillis: timeoutMs,
     application_name: 'understudy',
   });

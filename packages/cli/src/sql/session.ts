@@ -5,6 +5,8 @@ export interface Host {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  /** Its Unix socket, where the password is safer than on a port that anybody may have taken. */
+  readonly socket?: string;
 }
 
 /** What one statement gave. */

@@ -32,10 +32,11 @@ export function addLocalCommands({ program, attach }: Tree): void {
       ]),
     )
     .addOption(
-      new Option(
-        '--tls <what>',
-        'encrypt nothing, what goes from server to server, or also the API and etcd (default: replication)',
-      ).choices(['off', 'replication', 'all']),
+      new Option('--tls <what>', 'encrypt nothing, all but etcd, or all (default: all)').choices([
+        'off',
+        'replication',
+        'all',
+      ]),
     )
     .addOption(
       new Option(

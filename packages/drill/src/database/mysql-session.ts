@@ -20,12 +20,13 @@ export class MysqlSession implements Session {
 
   /** Connects and logs in; null when that was not possible in time. */
   static async open(target: Target, timeoutMs: number): Promise<MysqlSession | null> {
-    const { host, port, user, password, database } = target;
+    const { host, port, user, password, database, ca } = target;
     const connection = mysql.createConnection({
       ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
       user,
       password,
       database,
+      ...(ca === null ? {} : { ssl: { ca, verifyIdentity: true } }),
       connectTimeout: timeoutMs,
       charset: 'utf8mb4',
       // Values stay text: a sum of checksums must not become a float.

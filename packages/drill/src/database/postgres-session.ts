@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { outcomeOfError, outcomeOfSuccess, type ServerNotice } from '../workload/classify.ts';
 import type { Answer, DriverError, Row, Session, Statement, Target } from './session.ts';
@@ -24,7 +25,13 @@ export class PostgresSession implements Session {
   /** Connects and logs in; null when that was not possible in time. */
   static async open(target: Target, timeoutMs: number): Promise<PostgresSession | null> {
     const socket = new Socket();
-    const client = new pg.Client({ ...target, stream: () => socket, application_name: 'understudy drill' });
+    const { ca, node: _, ...login } = target;
+    const client = new pg.Client({
+      ...login,
+      stream: () => socket,
+      application_name: 'understudy drill',
+      ...(ca === null ? {} : { ssl: tlsTo(target.host, ca) }),
+    });
     const session = new PostgresSession(target, client, socket);
     const timer = setTimeout(() => session.destroy(), timeoutMs);
     try {
@@ -80,6 +87,11 @@ export class PostgresSession implements Session {
       this.#onClosed = () => resolve(null);
     });
   }
+}
+
+/** The driver itself would compare the certificate with "localhost" when the server is named by an address. */
+function tlsTo(host: string, ca: string): ConnectionOptions {
+  return { ca, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) };
 }
 
 function failure(error: DriverError, message: string, outcome = outcomeOfError(error)): Answer {

@@ -8,6 +8,8 @@ export interface Target {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Text of the authority that the server's certificate must be of; null: no TLS, as on a Unix socket. */
+  readonly ca: string | null;
 }
 
 export type Row = Readonly<Record<string, unknown>>;

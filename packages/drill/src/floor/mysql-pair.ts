@@ -75,6 +75,7 @@ export async function bareMysql(
       user,
       password: secret,
       database: user === 'app' ? 'bare' : 'mysql',
+      ca: null,
     };
     return awaitOf('login', of, signal, () => MysqlSession.open(target, 1000));
   };

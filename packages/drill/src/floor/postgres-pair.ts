@@ -36,7 +36,7 @@ export async function barePostgres(
     return BareServer.start(program, ['-D', folder, ...all.flatMap((setting) => ['-c', setting])], folder);
   };
   const target = (folder: string, port: number): Target => {
-    return { node: 'bare', host: folder, port, user: 'postgres', password: '', database: 'postgres' };
+    return { node: 'bare', host: folder, port, user: 'postgres', password: '', database: 'postgres', ca: null };
   };
   const connect = (server: BareServer, folder: string, port: number): Promise<Session> =>
     awaitOf('login', server, signal, () => PostgresSession.open(target(folder, port), 1000));

@@ -12,21 +12,22 @@ export function networkTargets(cluster: LocalCluster, password: string): Target[
     user: drillRole,
     password,
     database: drillDatabase,
+    ca: cluster.login.ca,
   }));
 }
 
 /** The superuser over the network, in any database. */
 export function adminTarget(cluster: LocalCluster, node: string, database: string): Target {
   const { address } = cluster.node(node);
-  const { user, password } = cluster.login;
-  return { node, host: address.host, port: address.dbPort, user, password, database };
+  const { user, password, ca } = cluster.login;
+  return { node, host: address.host, port: address.dbPort, user, password, database, ca };
 }
 
 /** A node over its Unix socket, as the superuser: reaches it whatever happens to the network. */
 export function socketTarget(cluster: LocalCluster, node: LocalNode, database: string): Target {
   const { user, password } = cluster.login;
   const host = databaseFor(cluster).socketHost(node.address);
-  return { node: node.name, host, port: node.address.dbPort, user, password, database };
+  return { node: node.name, host, port: node.address.dbPort, user, password, database, ca: null };
 }
 
 export function socketTargets(cluster: LocalCluster, database = drillDatabase): Target[] {

@@ -18,7 +18,7 @@ export function pgbench(program: string, cluster: LocalCluster): Bench {
     load: (leader) => loadPgbench(program, cluster, leader),
     start: (node) => {
       const target = adminTarget(cluster, node, pgbenchDatabase);
-      return startPgbench(program, target, [
+      return startPgbench(program, target, cluster.caFile, [
         `--client=${clients}`,
         '--jobs=1',
         '--time=600',
@@ -40,7 +40,7 @@ async function checkBalances(cluster: LocalCluster): Promise<string> {
 }
 
 /** Starts `pgbench` with these arguments against one node. The password travels in the environment. */
-function startPgbench(program: string, target: Target, args: readonly string[]): ProgramRun {
+function startPgbench(program: string, target: Target, caFile: string | null, args: readonly string[]): ProgramRun {
   return startProgram(program, args, {
     PGHOST: target.host,
     PGPORT: String(target.port),
@@ -48,6 +48,7 @@ function startPgbench(program: string, target: Target, args: readonly string[]):
     PGPASSWORD: target.password,
     PGDATABASE: target.database,
     PGCONNECT_TIMEOUT: '3',
+    ...(caFile === null ? {} : { PGSSLMODE: 'verify-full', PGSSLROOTCERT: caFile }),
   });
 }
 
@@ -55,7 +56,11 @@ function startPgbench(program: string, target: Target, args: readonly string[]):
 async function loadPgbench(program: string, cluster: LocalCluster, leader: string): Promise<void> {
   await withAdmin(cluster, leader, 'postgres', (session) => session.rows(`create database ${pgbenchDatabase}`));
   const target = adminTarget(cluster, leader, pgbenchDatabase);
-  const { code, text } = await startPgbench(program, target, ['--initialize', `--scale=${scale}`, '--quiet']).ended;
+  const { code, text } = await startPgbench(program, target, cluster.caFile, [
+    '--initialize',
+    `--scale=${scale}`,
+    '--quiet',
+  ]).ended;
   if (code !== 0) throw new DrillError('SETUP_FAILED', `pgbench could not load its tables: ${text.trim().slice(-300)}`);
 }
 

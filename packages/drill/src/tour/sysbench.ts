@@ -7,7 +7,7 @@ import { databaseFor } from '../database/index.ts';
 import { textOf } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
 import { withAdmin } from '../run/sql.ts';
-import { adminTarget } from '../run/targets.ts';
+import { socketTarget } from '../run/targets.ts';
 import type { Bench } from './bench.ts';
 import { type ProgramRun, startProgram } from './program.ts';
 
@@ -70,13 +70,14 @@ export class Sysbench implements Bench {
   }
 
   #start(node: string, command: 'prepare' | 'run', args: readonly string[]): ProgramRun {
-    const { host, port, user } = adminTarget(this.#cluster, node, sysbenchDatabase);
+    // Over the socket: this program cannot be told whose certificate to believe.
+    const { host, user } = socketTarget(this.#cluster, this.#cluster.node(node), sysbenchDatabase);
     const { program, script, env } = this.#found;
     const options = {
       'config-file': join(this.#folder, 'options'),
       'db-driver': 'mysql',
-      'mysql-host': host,
-      'mysql-port': String(port),
+      'mysql-host': 'localhost',
+      'mysql-socket': host,
       'mysql-user': user,
       'mysql-db': sysbenchDatabase,
       tables: String(tables),
