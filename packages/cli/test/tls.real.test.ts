@@ -5,13 +5,16 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { TLSSocket } from 'node:tls';
+import { statusViewSchema } from '@understudy/agent/client';
 import { LOCALHOST, makeAuthority, makeCertificate } from '@understudy/certs';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import pg from 'pg';
 import { exchange } from '../src/client/http.ts';
 import { ownCommand } from '../src/invocation.ts';
+import { cli } from './support/cli.ts';
 import { eventually } from './support/eventually.ts';
 import { scratchFolder } from './support/folders.ts';
+import { rogueAgent, roguePostgres } from './support/rogues.ts';
 
 interface Sender {
   readonly name: string;
@@ -143,6 +146,37 @@ test('between the nodes of a cluster of this machine', { timeout: 240_000 }, asy
     for (const end of ['key', 'pem']) await copyFile(join(root, `own.${end}`), at(`${replica}.${end}`));
     await eventually('it streams again', async () => ((await sendersOf(cluster, leader)).length === 1 ? true : null));
     assert.deepEqual(await sendersOf(cluster, leader), [{ name: replica, ssl: true }]);
+  });
+
+  await t.test('squatters on the ports of a dead member learn nothing, and change no answer', async () => {
+    const here = (...args: readonly string[]) => cli([...args, '--data-dir', cluster.folder]);
+    const look = async () => statusViewSchema.parse(JSON.parse((await here('status', '--json')).stdout));
+    const before = await look();
+    const { address } = cluster.node(replica);
+    const token = (await readFile(cluster.paths.token, 'utf8')).trim();
+    await cluster.node(replica).killHost();
+    const forged = { ...before, epoch: 999, leader: replica, answeredBy: replica };
+    const agent = await rogueAgent(Number(new URL(address.apiUrl).port), null, forged);
+    const server = await roguePostgres(address.dbPort, null);
+    try {
+      await eventually('the other agent asks there', async () => (agent.connections() >= 3 ? true : null));
+      const seen = await look();
+      assert.deepEqual([seen.epoch, seen.leader], [before.epoch, before.leader]);
+      assert.ok(!seen.members.some(({ id, agent: { kind } }) => id === replica && kind === 'fresh'));
+      for (const command of [['pause'], ['resume'], ['sql', 'select 1']]) {
+        const ran = await here(...command);
+        assert.equal(ran.code, 0, ran.stderr);
+      }
+      assert.equal((await here('sql', '--on', replica, 'select 1')).code, 4);
+      assert.ok(server.connections() >= 2);
+      const heard = agent.heard() + server.heard();
+      for (const secret of [cluster.login.password, token]) assert.ok(!heard.includes(secret));
+      assert.doesNotMatch(heard, /bearer|GET \/|POST|replication|postgres/i);
+    } finally {
+      await Promise.all([agent.close(), server.close()]);
+    }
+    cluster.node(replica).start();
+    await eventually('it is back', async () => ((await here('status', '--check')).code === 0 ? true : null), 60_000);
   });
 
   await t.test('a cluster that was made without starts without', async () => {
