@@ -10,8 +10,7 @@ const writers: Readonly<Record<string, string>> = {
   'packages/servers/src/main.ts': 'everything goes through `visible`',
   'packages/store/src/listener.ts': 'goes through `visible`',
   'packages/agent/src/guard/main.ts': 'a fixed text',
-  'packages/drill/src/bench/own-terminal.ts': 'goes through `visible`',
-  'packages/drill/src/bench/main.ts': 'a tool of development: figures and texts of this repository',
+  'packages/drill/src/bench/terminal.ts': 'everything goes through `visible`',
   'packages/sim/src/main.ts': 'a tool of development: nothing in it comes from a server or a network',
   'packages/sim/src/cli/search.ts': 'the same',
 };

@@ -27,7 +27,7 @@ test('a login that ran out of time gets twice as long the next time, up to a bou
 
 test('a login to a node that says nothing is left when another one takes writes', async () => {
   const { port } = mute.address() as AddressInfo;
-  const target = { node: 'n1', host: '127.0.0.1', port, user: 'u', password: 'p', database: 'd' };
+  const target = { node: 'n1', host: '127.0.0.1', port, user: 'u', password: 'p', database: 'd', ca: null };
   let primary = 'n1';
   // It would wait for this server for a minute.
   const database = { open: (to: typeof target) => postgresDatabase.open(to, 60_000) };

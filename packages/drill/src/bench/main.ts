@@ -12,6 +12,7 @@ import { type BenchContext, benchOptions } from './bench.ts';
 import { benchClone } from './clone/clone.ts';
 import { benchFalseFailover, type FalseFailovers } from './false-failover.ts';
 import { benchStart } from './start.ts';
+import { processTerminal } from './terminal.ts';
 
 const usage = `Usage: bench <agent|clone|false-failover|start> [options]
 
@@ -23,6 +24,7 @@ const usage = `Usage: bench <agent|clone|false-failover|start> [options]
   --store KIND     local (default) or etcd
 `;
 
+const terminal = processTerminal();
 const command = [process.execPath, fileURLToPath(new URL('../../../cli/src/main.ts', import.meta.url))];
 
 async function main(): Promise<number> {
@@ -41,7 +43,7 @@ async function main(): Promise<number> {
   });
   const interruption = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const say = (text: string): void => terminal.err(`${text}\n`);
   const context: BenchContext = {
     command,
     signal: interruption.signal,
@@ -51,7 +53,7 @@ async function main(): Promise<number> {
   const bench = positionals[0];
   const result = await run(bench, context, values);
   const report = { bench, machine: machineText(), store: values.store, result };
-  process.stdout.write(result === null ? usage : `${JSON.stringify(report, null, 2)}\n`);
+  terminal.out(result === null ? usage : `${JSON.stringify(report, null, 2)}\n`);
   return result === null ? 2 : 0;
 }
 

@@ -3,6 +3,12 @@ import { drillDatabase, drillRole } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
 import type { Target } from '../database/session.ts';
 
+/**
+ * Whose certificates the servers must have. Within hosts of their own nobody else can take their ports, and the figures are compared
+ * with others that are measured without TLS.
+ */
+const authorityFor = ({ network, login }: LocalCluster): string | null => (network === null ? login.ca : null);
+
 /** The nodes as an application reaches them. */
 export function networkTargets(cluster: LocalCluster, password: string): Target[] {
   return cluster.nodes.map(({ address }) => ({
@@ -12,14 +18,15 @@ export function networkTargets(cluster: LocalCluster, password: string): Target[
     user: drillRole,
     password,
     database: drillDatabase,
-    ca: cluster.login.ca,
+    ca: authorityFor(cluster),
   }));
 }
 
 /** The superuser over the network, in any database. */
 export function adminTarget(cluster: LocalCluster, node: string, database: string): Target {
   const { address } = cluster.node(node);
-  const { user, password, ca } = cluster.login;
+  const { user, password } = cluster.login;
+  const ca = authorityFor(cluster);
   return { node, host: address.host, port: address.dbPort, user, password, database, ca };
 }
 

@@ -88,6 +88,7 @@ export class PatroniCluster {
       user: drillRole,
       password: this.#passwords.application,
       database: drillDatabase,
+      ca: null,
     }));
   }
 
@@ -241,7 +242,7 @@ export class PatroniCluster {
 
   #admin(node: PatroniNode, database: string): Target {
     const { superuser: password } = this.#passwords;
-    return { node: node.name, host: node.address, port: ports.postgres, user: superuser, password, database };
+    return { node: node.name, host: node.address, port: ports.postgres, user: superuser, password, database, ca: null };
   }
 
   #addressOf(host: string): string {

@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { namespacesObjection } from '@understudy/local';
 import { DrillError, reasonOf } from '../../errors.ts';
 import { DrillDisplay } from '../../report/display.ts';
-import type { Terminal } from '../../report/terminal.ts';
-import { ownTerminal } from '../own-terminal.ts';
+import { processTerminal } from '../terminal.ts';
 import { compare } from './compare.ts';
 import { parsePatroniArgs, usage } from './options.ts';
 import { comparisonJson, comparisonTable, isUnsound } from './report.ts';
 
 const command = [process.execPath, fileURLToPath(new URL('../../../../cli/src/main.ts', import.meta.url))];
 
+const terminal = processTerminal();
+
 async function main(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
   // Kept for the whole run: npm passes on what the terminal has sent already, and the second one must not end us halfway.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort());
-  const terminal = ownTerminal();
   const display = new DrillDisplay(terminal);
   try {
     const line = parsePatroniArgs(args);
@@ -42,7 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     return isUnsound(comparison) ? 1 : 0;
   } catch (error) {
     display.close();
-    return explain(error, interruption.signal, terminal);
+    return explain(error, interruption.signal);
   }
 }
 
@@ -57,7 +57,7 @@ function machineObjection(): string | null {
   return `Every node needs a host of its own (a network namespace): ${objection}. Run as root, with iproute2 and util-linux installed.`;
 }
 
-function explain(error: unknown, signal: AbortSignal, terminal: Terminal): number {
+function explain(error: unknown, signal: AbortSignal): number {
   if (signal.aborted) {
     terminal.err('Interrupted; both clusters were ended.\n');
     return 130;
