@@ -5,49 +5,15 @@ import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { epoch, incarnation, type LiveState, lsn, memberId, type Position, systemId } from '@understudy/core';
+import { memberId, type Position } from '@understudy/core';
 import fc from 'fast-check';
 import { identify } from '../src/access/identify.ts';
 import { EventHub, subscriberOf } from '../src/peers/hub.ts';
 import { introduction, memberSecretOf } from '../src/peers/introduction.ts';
-import type { PeerReport } from '../src/peers/report.ts';
 import { SseParser } from '../src/peers/sse.ts';
 import { PeerStream } from '../src/peers/stream.ts';
 import { eventually } from './support/eventually.ts';
-
-const N1 = memberId('n1');
-const at = (offset: number): Position => ({ kind: 'wal', timeline: 1, lsn: lsn(BigInt(offset)), history: [] });
-
-function report(offset: number, member = N1): PeerReport {
-  const live: LiveState = {
-    member,
-    incarnation: incarnation('i1'),
-    epoch: epoch(3),
-    engine: {
-      kind: 'replica',
-      systemId: systemId('7'),
-      position: at(offset),
-      replayed: at(offset),
-      upstream: null,
-      receiver: { kind: 'none' },
-    },
-    suspects: null,
-    leaderPosition: null,
-  };
-  return {
-    live,
-    extra: {
-      reasons: [],
-      job: null,
-      version: null,
-      pendingRestart: [],
-      warnings: [],
-      retainedBytes: {},
-      serves: 'replica',
-      replayLagMs: null,
-    },
-  };
-}
+import { at, N1, report } from './support/report.ts';
 
 async function serve(context: TestContext, hub: EventHub): Promise<{ readonly url: string; readonly server: Server }> {
   const server = createServer((request, response) => {
@@ -134,8 +100,8 @@ describe('peer stream', () => {
     });
     const address = server.address();
     assert.ok(typeof address === 'object' && address !== null);
-    const startedMs = performance.now();
     const stream = listen(context, `http://127.0.0.1:${address.port}`);
+    const startedMs = performance.now();
     await eventually('several attempts', () => (asked >= 4 ? true : null));
     const elapsedMs = performance.now() - startedMs;
     const view = stream.view();

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { StatusView } from '@understudy/agent/client';
+import { mayCarryToken } from '../src/client/carry.ts';
 import { ClusterClient } from '../src/client/cluster.ts';
 import { findTarget, type Target } from '../src/client/target.ts';
 import { CliError } from '../src/errors.ts';
@@ -20,11 +21,14 @@ interface Agent {
   readonly requests: IncomingMessage[];
 }
 
-async function agent(t: TestContext, answer: (path: string, method: string) => Answer | 'silence'): Promise<Agent> {
+async function agent(
+  t: TestContext,
+  answer: (path: string, headers: IncomingMessage['headers']) => Answer | 'silence',
+): Promise<Agent> {
   const requests: IncomingMessage[] = [];
   const server: Server = createServer((request, response) => {
     requests.push(request);
-    const given = answer(request.url ?? '', request.method ?? '');
+    const given = answer(request.url ?? '', request.headers);
     if (given === 'silence') return;
     response.writeHead(given.code ?? 200, { 'content-type': 'application/json', ...given.headers });
     response.end(typeof given.body === 'string' ? given.body : JSON.stringify(given.body));
@@ -39,7 +43,14 @@ async function agent(t: TestContext, answer: (path: string, method: string) => A
 const saying = (t: TestContext, view: StatusView): Promise<Agent> => agent(t, () => ({ body: view }));
 
 function target(urls: readonly string[]): Target {
-  return { urls, source: 'test', tls: {}, token: async () => 'secret-token-of-the-cluster', folder: null };
+  return {
+    urls,
+    source: 'test',
+    tls: {},
+    token: async () => 'secret-token-of-the-cluster',
+    folder: null,
+    insecure: false,
+  };
 }
 
 const codeOf = (code: string) => (error: unknown) => error instanceof CliError && error.code === code;
@@ -74,6 +85,30 @@ test('nobody answers: unreachable, safe to repeat', async () => {
     client.look(),
     (error) => codeOf('UNREACHABLE')(error) && error instanceof CliError && error.retry === 'safe',
   );
+});
+
+test('the token goes with questions only to an agent that wants it, and to no address that is not encrypted', async (t) => {
+  const one = await agent(t, (path, headers) =>
+    headers.authorization === undefined
+      ? { code: 401, body: { code: 'TOKEN_MISSING', message: 'It needs the token.', next: 'Send it.' } }
+      : { body: path === '/understudy/status' ? status() : [] },
+  );
+  const client = new ClusterClient(target([one.url]));
+  await client.history();
+  assert.deepEqual(
+    one.requests.map(({ headers }) => headers.authorization !== undefined),
+    [false, true, true],
+  );
+  const ca = { ca: 'x' };
+  const may = (url: string, more: object = {}) =>
+    mayCarryToken(url, { urls: ['https://10.0.0.1:8008', 'http://10.0.0.1:8008'], tls: {}, insecure: false, ...more });
+  assert.equal(may('http://127.0.0.1:8008/x'), true);
+  assert.equal(may('https://10.0.0.1:8008/x'), true);
+  assert.equal(may('https://10.0.0.2:8008/x'), false, 'nobody named it');
+  assert.equal(may('https://10.0.0.2:8008/x', { tls: ca }), true, "the cluster's authority vouches for it");
+  assert.equal(may('http://10.0.0.1:8008/x', { tls: ca }), false);
+  assert.equal(may('http://127.evil.example:8008/x'), false);
+  assert.equal(may('http://10.0.0.1:8008/x', { insecure: true }), true);
 });
 
 test('the token goes with changes, and with nothing else', async (t) => {

@@ -48,8 +48,11 @@ export class Gate {
     if (holder !== null) this.#end(this.#admission.recognise(id, holder));
     else if (!this.#admission.mayAsk(request.socket.remoteAddress ?? '', monotonicMs())) {
       this.counters.throttled++;
-      response.writeHead(429, { connection: 'close' }).end();
-      request.socket.destroySoon();
+      // What came with it in one piece is not answered any more.
+      if (request.socket.writable) {
+        response.writeHead(429, { connection: 'close' }).end();
+        request.socket.destroySoon();
+      }
       return null;
     }
     this.#admission.setBusy(id, true);

@@ -1,7 +1,8 @@
 /** Reads from a request, or from a connection, what it shows of its sender. */
 
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { MemberId } from '@understudy/core';
 import { COPY_PATH } from '../codec/copy-verdict.ts';
@@ -52,7 +53,13 @@ function certificateOf(socket: Socket, { clientCert }: Identity): Certificate | 
   const { CN } = socket.getPeerCertificate().subject;
   return {
     commonName: typeof CN === 'string' ? CN : null,
-    covers: (name) =>
-      shown.checkIP(name) !== undefined || shown.checkHost(name, { subject: 'never', wildcards: false }) !== undefined,
+    covers: (name) => covers(shown, name),
   };
+}
+
+function covers(certificate: X509Certificate, name: string): boolean {
+  // Each of the two throws for what the other one is for.
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) return false;
+  return certificate.checkHost(name, { subject: 'never', wildcards: false }) !== undefined;
 }

@@ -25,8 +25,8 @@ export interface Listener {
 }
 
 const MAX_WAITING = 256;
-/** What comes while the process is busy waits in the kernel: connections that find no room there are tried again after a second only. */
-const BACKLOG = 4_096;
+/** What comes while the process is busy waits in the kernel: not so much that its turn would come after its sender has given up. */
+const BACKLOG = 1_024;
 const SERVER_OPTIONS = {
   /** Whoever is slow holds a connection for as long as this, idle ones between two requests excepted. */
   headersTimeout: 5_000,

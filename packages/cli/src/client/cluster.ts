@@ -1,5 +1,7 @@
 import {
   apiErrorSchema,
+  type ChangesView,
+  changesViewSchema,
   type ExplainView,
   explainViewSchema,
   type HistoryView,
@@ -15,6 +17,7 @@ import {
 } from '@understudy/agent/client';
 import { z } from 'zod';
 import { CliError } from '../errors.ts';
+import { mayCarryToken } from './carry.ts';
 import { exchange, type HttpAnswer, type HttpCall } from './http.ts';
 import type { Target } from './target.ts';
 
@@ -22,6 +25,12 @@ import type { Target } from './target.ts';
 export interface Sighting {
   readonly status: StatusView;
   readonly url: string;
+}
+
+/** What the members answer, and who does not. */
+export interface Answers<T> {
+  readonly views: readonly T[];
+  readonly silent: readonly string[];
 }
 
 export interface SeenConfig {
@@ -46,6 +55,8 @@ export class ClusterClient {
   readonly target: Target;
   readonly #signal: AbortSignal | undefined;
   #lastUrl: string | null = null;
+  /** Sent with questions once an agent has asked for it. */
+  #lookingToken: string | null = null;
 
   constructor(target: Target, signal?: AbortSignal) {
     if (target.urls.length === 0) {
@@ -146,12 +157,21 @@ export class ClusterClient {
   }
 
   /** What the members keep of replaced data, as far as their agents answer; and who does not. */
-  async kept(): Promise<{ readonly views: readonly KeptView[]; readonly silent: readonly string[] }> {
+  kept(): Promise<Answers<KeptView>> {
+    return this.#askAll('/understudy/kept', keptViewSchema);
+  }
+
+  /** What was changed through each agent that answers. */
+  changes(): Promise<Answers<ChangesView>> {
+    return this.#askAll('/understudy/changes', changesViewSchema);
+  }
+
+  async #askAll<T extends object>(path: string, schema: z.ZodType<T>): Promise<Answers<T>> {
     const { status } = await this.look();
     const asked = await Promise.all(
       status.members.map(async ({ id, apiUrl }) => {
         if (apiUrl === null) return id;
-        return this.#ask(apiUrl, '/understudy/kept', keptViewSchema, slowAnswerMs).catch(() => id);
+        return this.#ask(apiUrl, path, schema, slowAnswerMs).catch(() => id);
       }),
     );
     const views = asked.filter((answer) => typeof answer !== 'string');
@@ -218,16 +238,29 @@ export class ClusterClient {
     return parse(answer, schema, `${url}${path}`);
   }
 
-  /** Only calls that change something carry the token, and only to an address that the operator named. */
   async #change(call: HttpCall): Promise<HttpAnswer> {
     const token = await this.target.token();
-    const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
-    return this.#exchange({ ...call, headers: { ...call.headers, ...authorization } });
+    if (token !== null && !mayCarryToken(call.url, this.target)) throw plainAddress(call.url);
+    return this.#exchange(call, token);
   }
 
-  async #exchange(call: HttpCall): Promise<HttpAnswer> {
-    const answer = await exchange({ ...call, tls: this.target.tls, signal: this.#signal });
+  /** The token goes with changes, and with questions only to agents that want it: looking works without the right to read it. */
+  async #exchange(call: HttpCall, token: string | null = this.#lookingToken): Promise<HttpAnswer> {
+    const isSent = token !== null && mayCarryToken(call.url, this.target);
+    const headers = isSent ? { ...call.headers, authorization: `Bearer ${token}` } : call.headers;
+    const { tls } = this.target;
+    const answer = await exchange({
+      ...call,
+      ...(headers === undefined ? {} : { headers }),
+      tls,
+      signal: this.#signal,
+    });
     if (answer.status >= 200 && answer.status < 300) return answer;
+    if (answer.status === 401 && token === null) {
+      this.#lookingToken = await this.target.token();
+      if (this.#lookingToken !== null && !mayCarryToken(call.url, this.target)) throw plainAddress(call.url);
+      if (this.#lookingToken !== null) return this.#exchange(call);
+    }
     throw refusal(call, answer);
   }
 
@@ -244,6 +277,12 @@ export class ClusterClient {
       cause: telling,
     });
   }
+}
+
+function plainAddress(url: string): CliError {
+  const { origin } = new URL(url);
+  const next = 'Use https with --ca FILE; or, if whoever listens on the way may have the token, --insecure.';
+  return new CliError('USAGE', `The token is not sent to ${origin}, which is not encrypted.`, next);
 }
 
 function rank(status: StatusView): number {

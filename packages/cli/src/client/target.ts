@@ -15,6 +15,7 @@ export const targetOptionsSchema = z.object({
   ca: z.string().optional(),
   cert: z.string().optional(),
   key: z.string().optional(),
+  insecure: z.boolean().optional(),
 });
 export type TargetOptions = z.infer<typeof targetOptionsSchema>;
 
@@ -29,6 +30,8 @@ export interface Target {
   readonly token: () => Promise<string | null>;
   /** Folder of a cluster of this machine; null for any other. */
   readonly folder: string | null;
+  /** The token may go over links that are not encrypted. */
+  readonly insecure: boolean;
 }
 
 /**
@@ -63,6 +66,7 @@ async function byAddress(list: string, source: string, options: TargetOptions, e
     tls,
     token: tokenOf(options, env, null),
     folder: null,
+    insecure: options.insecure ?? false,
   };
 }
 
@@ -88,6 +92,7 @@ async function byConfig(file: string, options: TargetOptions, env: Io['env']): P
     tls,
     token: tokenOf(options, env, config.api.tokenFile ?? null),
     folder: null,
+    insecure: options.insecure ?? config.insecure,
   };
 }
 
@@ -100,7 +105,14 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
     const { describePair } = await import('@understudy/pair');
     const pair = await describePair(choice);
     if (pair !== null) {
-      return { urls: [], source: pair.folder, tls: await readTls({}), token: async () => null, folder: pair.folder };
+      return {
+        urls: [],
+        source: pair.folder,
+        tls: await readTls({}),
+        token: async () => null,
+        folder: pair.folder,
+        insecure: false,
+      };
     }
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
     const next =
@@ -119,6 +131,7 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
     tls,
     token: tokenOf(options, env, found.tokenFile),
     folder: found.folder,
+    insecure: options.insecure ?? false,
   };
 }
 
@@ -162,7 +175,7 @@ function tokenOf(options: TargetOptions, env: Io['env'], fallback: string | null
     if (options.tokenFile === undefined && present(env.UNDERSTUDY_TOKEN)) return env.UNDERSTUDY_TOKEN;
     const file = options.tokenFile ?? (present(env.UNDERSTUDY_TOKEN_FILE) ? env.UNDERSTUDY_TOKEN_FILE : fallback);
     if (file === null) return null;
-    const { loadSecretLine } = await import('@understudy/agent/client');
-    return loadSecretLine(resolve(file));
+    const { loadTokens, strongestToken } = await import('@understudy/agent/client');
+    return strongestToken(await loadTokens(resolve(file)));
   };
 }

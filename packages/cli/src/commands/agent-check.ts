@@ -2,9 +2,10 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   formatAddress,
-  loadSecretLine,
   loadSecrets,
+  loadTokens,
   type NodeConfig,
+  plainLinks,
   refuseExposedKeys,
 } from '@understudy/agent/client';
 import type { ParameterProblem } from '@understudy/engine';
@@ -36,10 +37,11 @@ export async function checkNode(context: Context, file: string, config: NodeConf
     }),
     look('token', async () => {
       const { tokenFile } = config.api;
-      if (tokenFile === undefined) return 'no api.tokenFile: changes need a client certificate';
-      await loadSecretLine(tokenFile);
-      return `${tokenFile} is private`;
+      if (tokenFile === undefined) return whoChanges(config);
+      const tokens = await loadTokens(tokenFile);
+      return `${tokenFile} is private: ${tokens.map(({ role, name }) => `${name} may ${role}`).join(', ')}`;
     }),
+    look('links', async () => linksText(config)),
     look('api', async () => `listens on ${formatAddress(config.api.listen)}, ${await certificates(config)}`),
     look('server', async () => `${await serverText(config)}; ${await parametersText(config)}`),
     look('data', () => dataText(config)),
@@ -67,6 +69,23 @@ async function look(what: string, check: () => Promise<string>): Promise<Finding
     const { message, next } = failureOf(error);
     return { what, kind: 'bad', text: message, next };
   }
+}
+
+function whoChanges({ api }: NodeConfig): string {
+  if (api.loopback === 'trusted') return 'no api.tokenFile: every user of this machine may change everything';
+  const named = api.certificates.filter(({ role }) => role === 'operate' || role === 'admin').map(({ name }) => name);
+  if (api.tls === undefined || api.tls.clientCert === 'none' || named.length === 0) {
+    return 'no api.tokenFile, and no certificate that may change anything: nobody can';
+  }
+  return `no api.tokenFile: changes need a certificate of ${named.join(', ')}`;
+}
+
+/** A file in which they are not accepted was refused before. */
+function linksText(config: NodeConfig): string {
+  const plain = plainLinks(config).map(({ text }) => text);
+  return plain.length === 0
+    ? 'all that leave this machine are encrypted'
+    : `accepted by "insecure: true": ${plain.join('; ')}`;
 }
 
 async function certificates(config: NodeConfig): Promise<string> {

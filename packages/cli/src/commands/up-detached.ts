@@ -120,7 +120,14 @@ async function leaderOf(found: ClusterDescription, wanted: 'whole' | 'usable'): 
   // Its authority is made after the folder has been described.
   const tls = await readTls(found.caFile === null ? {} : { ca: found.caFile }).catch(() => null);
   if (tls === null) return null;
-  const client = new ClusterClient({ urls, source: found.folder, tls, token: async () => null, folder: found.folder });
+  const client = new ClusterClient({
+    urls,
+    source: found.folder,
+    tls,
+    token: async () => null,
+    insecure: false,
+    folder: found.folder,
+  });
   return client.look(1000).then(
     ({ status }) => {
       const isWhole = status.members.length === urls.length && problemsOf(status).length === 0;

@@ -23,7 +23,7 @@ export async function follow(
   const urls = cluster.nodes.map((node) => node.address.apiUrl);
   const tls = await readTls(cluster.caFile === null ? {} : { ca: cluster.caFile });
   const client = new ClusterClient(
-    { urls, source: cluster.folder, tls, token: async () => null, folder: cluster.folder },
+    { urls, source: cluster.folder, tls, token: async () => null, folder: cluster.folder, insecure: false },
     signal,
   );
   let last: StatusView | null = null;

@@ -1,4 +1,4 @@
-import type { HistoryView } from '@understudy/agent/client';
+import type { ChangesView, HistoryView } from '@understudy/agent/client';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatInstant } from '../output/text.ts';
@@ -35,4 +35,23 @@ const causes: Readonly<Record<string, string>> = {
 export function causeText(cause: string): string {
   const text = causes[cause];
   return text === undefined ? cause : `${text} (${cause})`;
+}
+
+/** A change, and the member whose agent took it. */
+export type RecordedChange = ChangesView['changes'][number] & { readonly member: string };
+
+const changeColumns: readonly Column<RecordedChange>[] = [
+  { title: 'WHEN', dropOrder: 'never', cell: ({ wallMs }) => formatInstant(wallMs) },
+  { title: 'WHO', dropOrder: 'never', cell: ({ who }) => who },
+  { title: 'FROM', dropOrder: 2, cell: ({ from }) => from },
+  { title: 'AGENT', dropOrder: 1, cell: ({ member }) => member },
+  { title: 'ENDED', align: 'right', dropOrder: 3, cell: ({ status }) => (status === null ? '?' : String(status)) },
+  { title: 'WHAT', dropOrder: 'never', cell: ({ what, body }) => `${what} ${body}`.trimEnd() },
+];
+
+/** What was changed through the agents, oldest first. */
+export function renderChanges(changes: readonly RecordedChange[], style: Style, width: number): string[] {
+  if (changes.length === 0) return ['Nothing was changed through these agents.'];
+  const [title = '', ...lines] = table(changeColumns, changes, width);
+  return [style.dim(title), ...lines];
 }

@@ -35,6 +35,7 @@ export function withTarget(command: Command): Command {
     .addOption(add('--data-dir <folder>', 'folder of a cluster of this machine'))
     .addOption(add('--cluster <name>', 'name of a cluster of this machine'))
     .addOption(add('--token-file <file>', 'file with the token that changes need (env UNDERSTUDY_TOKEN_FILE)'))
+    .addOption(add('--insecure', 'send the token also to addresses that are not encrypted'))
     .addOption(add('--ca <file>', 'authority that signed the https certificates (env UNDERSTUDY_CA)'))
     .addOption(add('--cert <file>', 'own certificate, where agents ask for one (env UNDERSTUDY_CERT)'))
     .addOption(add('--key <file>', 'key of that certificate (env UNDERSTUDY_KEY)'));

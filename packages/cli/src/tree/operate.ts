@@ -59,9 +59,11 @@ function addLooking({ program, attach }: Tree): void {
 
   const history = program.command('history').summary('show every change of leader, and why').helpGroup(looking);
   history.option('-n, --last <number>', 'only the last ones', integer(1, 100_000));
+  history.option('--changes', 'who asked for which change, from where and when, and how it ended (HTTP status)');
   finish(history, [
     ['understudy history', ''],
     ['understudy history --last 5 --json', ''],
+    ['understudy history --changes --last 20', 'what operators did'],
   ]);
   attach(history, async () => (await import('../commands/history.ts')).history);
 
