@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { parse, stringify } from 'yaml';
 import {
   apiErrorSchema,
+  changesViewSchema,
   explainViewSchema,
   historyViewSchema,
   parseStreamMessage,
@@ -44,6 +45,21 @@ describe('HTTP API', { timeout: 180_000 }, () => {
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
     return { status: response.status, text, json: isJson ? JSON.parse(text) : null };
+  }
+  /** As no program of Node's own sends it. */
+  async function raw(method: string, path: string, headers: Record<string, string>, body: string) {
+    return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+      const sent = request(`${node.apiUrl}${path}`, { method, headers, agent: false, timeout: 5_000 }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (part: string) => {
+          text += part;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
   }
   const change = (method: string, path: string, body?: unknown) =>
     call(method, path, body === undefined ? undefined : JSON.stringify(body), { authorization: `Bearer ${TOKEN}` });
@@ -175,6 +191,42 @@ describe('HTTP API', { timeout: 180_000 }, () => {
       assert.doesNotMatch(answer.text, new RegExp(TOKEN));
     });
   }
+
+  it('refuses what a web page can send, with the token in hand and whatever it asks for', async () => {
+    const own = { authorization: `Bearer ${TOKEN}` };
+    const evil = 'https://evil.example';
+    const refused: readonly (readonly [string, string, Record<string, string>, number, string])[] = [
+      ['POST', '/understudy/pause', { ...own, origin: evil }, 403, 'ORIGIN_REFUSED'],
+      ['OPTIONS', '/primary', { origin: evil, 'access-control-request-method': 'POST' }, 403, 'ORIGIN_REFUSED'],
+      ['GET', '/understudy/status', { 'sec-fetch-site': 'cross-site' }, 403, 'ORIGIN_REFUSED'],
+      ['GET', '/understudy/status', { host: 'rebound.evil.example' }, 403, 'HOST_REFUSED'],
+      ['POST', '/switchover', { ...own, 'content-type': 'text/plain' }, 415, 'CONTENT_TYPE_WRONG'],
+    ];
+    for (const [method, path, headers, status, code] of refused) {
+      const answer = await raw(method, path, headers, method === 'POST' ? '{}' : '');
+      assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+      if (method !== 'OPTIONS') assert.match(answer.text, new RegExp(code));
+    }
+    assert.equal((await cluster.status(node)).paused, false);
+    const check = await raw('GET', '/primary', { host: 'load-balancer.example' }, '');
+    assert.equal(check.status, 200, 'a check by any name is answered');
+  });
+
+  it('records who asked for which change, from where, and how it ended; strangers are not recorded', async () => {
+    await change('PATCH', '/config', { parameters: { archive_command: 'scp me:hunter2 %p', wrok_mem: '1' } });
+    await call('POST', '/understudy/pause');
+    const { json } = await call('GET', '/understudy/changes');
+    const { member, changes } = changesViewSchema.parse(json);
+    assert.equal(member, 'n1');
+    assert.ok(changes.every(({ who }) => who === 'token token'));
+    const last = changes.at(-1);
+    assert.deepEqual([last?.what, last?.status], ['PATCH /config', 412]);
+    assert.match(last?.from ?? '', /^127\.0\.0\.1 port \d+$/);
+    assert.match(last?.body ?? '', /wrok_mem/);
+    const file = await readFile(join(node.runDir, 'changes.log'), 'utf8');
+    assert.doesNotMatch(file, /hunter2/);
+    assert.ok(!file.includes(TOKEN));
+  });
 
   it("reads the node's file again: takes over what it can, names what needs a restart, and refuses mistakes", async () => {
     const text = await readFile(node.configFile, 'utf8');

@@ -52,7 +52,7 @@ export function addCertCommands({ program, attach }: Tree): void {
     .command('client')
     .description(
       'Makes a certificate and its key, OUT.pem and OUT.key, for somebody who asks and changes things: an operator, a monitor.\n' +
-        'Agents with api.tls take it instead of the token.',
+        'Agents with api.tls take it; what it may change says api.certificates of their files.',
     );
   withExamples(withCommon(withExisting(withSigner(client))), [
     ['understudy cert client --ca ./ca --name alice --out ./alice --days 90', ''],

@@ -105,7 +105,7 @@ function addDrill({ program, attach }: Tree): void {
       '--faults <list>',
       'comma-separated, or all (default: kill-database, kill-host, partition, freeze, freeze-agent, kill-agent, store-down, switchover); also ' +
         'partition-one-way, half-open-link, slow-link, zombie-primary, slow-disk, stalled-disk, kill-guard, kill-replica, kill-all, double, ' +
-        'restart, restart-primary-in-place, semi-sync-replica-loss, replica-relay-corrupt, kill-host-and-store',
+        'restart, restart-primary-in-place, semi-sync-replica-loss, replica-relay-corrupt, kill-host-and-store, flood, flood-database',
     )
     .option('--runs <number>', 'how often each is injected (default: 5)')
     .option('--engine <kind>', 'postgres (default), mysql or mariadb')

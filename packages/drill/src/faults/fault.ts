@@ -66,6 +66,8 @@ export const faultNames = [
   'replica-relay-corrupt',
   'store-down',
   'kill-host-and-store',
+  'flood',
+  'flood-database',
   'switchover',
 ] as const;
 

@@ -1,5 +1,6 @@
 import { slowDisk, stalledDisk } from './disk.ts';
 import { type Fault, type FaultName, faultNames } from './fault.ts';
+import { flood, floodDatabase } from './flood.ts';
 import { halfOpenLink, partition, partitionOneWay, slowLink } from './network.ts';
 import * as processes from './processes.ts';
 import { replicaRelayCorrupt } from './relay-corrupt.ts';
@@ -32,6 +33,8 @@ const all: readonly Fault[] = [
   replicaRelayCorrupt,
   storeDown,
   killHostAndStore,
+  flood,
+  floodDatabase,
   switchover,
 ];
 
