@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { historyViewSchema } from '../src/api/views.ts';
 import { isAlive, killTree, signal } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
+import { Flood } from './support/flood.ts';
 import { TestCluster, type TestNode, TOKEN } from './support/nodes.ts';
 
 describe('three nodes', { timeout: 240_000 }, () => {
@@ -85,6 +86,28 @@ describe('three nodes', { timeout: 240_000 }, () => {
     await allIsThere(leader);
   });
 
+  it('do the same while strangers hold every connection that agents have for them, and hear the agent that comes back', async () => {
+    const ports = cluster.nodes.map(({ apiUrl }) => Number(new URL(apiUrl).port));
+    const flood = new Flood(ports, 'http', 400, 3_000);
+    try {
+      const full = async (node: TestNode) => {
+        const text = await (await fetch(`${node.apiUrl}/metrics`)).text();
+        return Number(/^understudy_api_turned_away_total\{[^}]*how="evicted"\} (\d+)$/m.exec(text)?.[1] ?? 0) > 0;
+      };
+      for (const node of cluster.nodes) await eventually('a full port', async () => ((await full(node)) ? true : null));
+      const old = cluster.node((await cluster.status(cluster.node('n1'))).leader ?? '');
+      const find = [cluster.guardProcess(old), cluster.agentProcess(old), cluster.serverProcess(old)];
+      for (const each of await Promise.all(find)) if (each !== null) killTree(each);
+      await eventually('a write', write);
+      cluster.start(old);
+      const leader = await cluster.ready(old, 2);
+      assert.notEqual(leader.name, old.name);
+      await allIsThere(leader);
+    } finally {
+      await flood.end();
+    }
+  });
+
   /** Asks the leader to hand over, to a node that `prepare` has done something to. */
   async function handOver(prepare: (to: TestNode) => Promise<void>): Promise<void> {
     const status = await cluster.status(cluster.node('n1'));
@@ -94,7 +117,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     await prepare(to);
     const response = await fetch(`${old.apiUrl}/switchover`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${TOKEN}` },
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
       body: JSON.stringify({ to: to.name }),
     });
     assert.equal(response.status, 200, await response.text());
@@ -201,7 +224,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     });
 
   async function setLease(node: TestNode, leaseTtlMs: number | null): Promise<void> {
-    const headers = { authorization: `Bearer ${TOKEN}` };
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
     const answer = await fetch(`${node.apiUrl}/config`, {
       method: 'PATCH',
       headers,
@@ -267,7 +290,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     await killHost(old);
     const config = await readFile(furthest.configFile, 'utf8');
     await writeFile(furthest.configFile, `${config}\ntags: { nofailover: true }\n`);
-    const headers = { authorization: `Bearer ${TOKEN}` };
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
     const reloaded = await fetch(`${furthest.apiUrl}/reload`, { method: 'POST', headers });
     assert.equal(reloaded.status, 202, await reloaded.text());
     process.kill(receiver, 'SIGCONT');

@@ -51,6 +51,6 @@ test('the second member of a MariaDB cluster is a copy of the files of the first
 
   const body = JSON.stringify({ member: 'n2', engine: 'mariadb', version: '11.8.1' });
   const stranger = await ask('POST', '/understudy/copy', body);
-  assert.equal(stranger.status, 401);
+  assert.equal(stranger.status, 403);
   assert.match(stranger.text, /^\{/);
 });
