@@ -111,7 +111,7 @@ for (const scheme of ['http', 'https'] as const) {
       const open = await new Promise<number>((resolve, reject) =>
         served.listener.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
       );
-      assert.ok(open <= 600, `${open} connections`);
+      assert.ok(open <= 320, `${open} connections`);
     });
   });
 }
