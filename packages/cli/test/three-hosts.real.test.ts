@@ -130,7 +130,7 @@ test('three agents found a cluster in which nothing is lost and everything is en
   );
 });
 
-test('looking needs the authority, changing needs the token or a certificate', async () => {
+test('looking needs the authority, changing needs the token; the certificate of a member changes nothing', async () => {
   const api = `https://${network}1:8008,https://${network}2:8008`;
   const ca = join(root, 'pki', 'ca.pem');
   const stranger = await cli(['status', '--api', api]);
@@ -143,7 +143,13 @@ test('looking needs the authority, changing needs the token or a certificate', a
     0,
   );
   const pair = ['--cert', join(root, 'pki', 'n2.pem'), '--key', join(root, 'pki', 'n2.key')];
-  assert.equal((await cli(['resume', '--api', api, '--ca', ca, ...pair])).code, 0);
+  const member = await cli(['resume', '--api', api, '--ca', ca, ...pair]);
+  assert.equal(member.code, 3);
+  assert.match(member.stderr, /n2 is an agent and changes nothing/);
+  assert.equal(
+    (await cli(['resume', '--api', api, '--ca', ca, '--token-file', join(root, 'pki', 'api.token')])).code,
+    0,
+  );
 });
 
 test('HAProxy, as the page configures it, follows the primary through a switchover', async () => {
