@@ -1,7 +1,6 @@
 /** Hostile connections to an agent, from a process of their own: the one of the drill's fault `flood`. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../../drill/src/faults/flood-main.ts', import.meta.url));
@@ -14,11 +13,9 @@ export class Flood {
   constructor(ports: readonly number[], speaks: 'http' | 'https', each: number, againMs = 500) {
     const targets = ports.map((port) => ({ host: '127.0.0.1', port, speaks }));
     const plan = JSON.stringify({ targets, each, againMs });
-    this.#child = spawn(process.execPath, [PROGRAM, plan], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const { stdout } = this.#child;
-    if (stdout === null) throw new Error('no output');
-    createInterface({ input: stdout }).on('line', (line) => {
-      this.open = JSON.parse(line).open;
+    this.#child = spawn(process.execPath, [PROGRAM, plan], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.#child.on('message', (open) => {
+      this.open = Number(open);
     });
   }
 

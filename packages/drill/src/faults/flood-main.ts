@@ -1,7 +1,7 @@
 /**
  * A process that attacks: opens hostile connections to ports until it is told to end, and opens each again that was ended. It sends no
- * password and asks for nothing that needs one. Argument: JSON of {@link FloodPlan}. It writes how many are open, as lines of JSON; it ends with
- * its standard input.
+ * password and asks for nothing that needs one. Argument: JSON of {@link FloodPlan}. It says how many are open, as numbers over the channel to its
+ * parent, and ends with that.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -83,8 +83,8 @@ function main({ targets, each, againMs }: FloodPlan): void {
   setInterval(() => {
     for (const next of waiting.splice(0, BATCH)) next();
   }, EVERY_MS);
-  setInterval(() => process.stdout.write(`${JSON.stringify({ open: open.size })}\n`), TELL_MS);
-  process.stdin.on('end', () => process.exit(0)).resume();
+  setInterval(() => process.send?.(open.size), TELL_MS);
+  process.once('disconnect', () => process.exit(0));
 }
 
 if (process.argv[2] !== undefined) main(JSON.parse(process.argv[2]) as FloodPlan);

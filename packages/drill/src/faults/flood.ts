@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { DrillError } from '../errors.ts';
 import { nowMs, pollUntil } from '../time.ts';
@@ -24,11 +23,11 @@ class Flood {
   readonly #child: ChildProcess;
 
   constructor(plan: FloodPlan) {
-    this.#child = spawn(process.execPath, [program, JSON.stringify(plan)], { stdio: ['pipe', 'pipe', 'ignore'] });
-    const { stdout } = this.#child;
-    if (stdout === null) throw new DrillError('FAULT_FAILED', 'The attacking process has no output.');
-    createInterface({ input: stdout }).on('line', (line) => {
-      this.open = (JSON.parse(line) as { readonly open: number }).open;
+    this.#child = spawn(process.execPath, [program, JSON.stringify(plan)], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#child.on('message', (open) => {
+      this.open = Number(open);
     });
   }
 

@@ -50,7 +50,7 @@ export {
 export { isMarkedIncomplete, markIncomplete, unmarkIncomplete } from './incomplete.ts';
 export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts';
 export { KeptFolders } from './kept.ts';
-export { isLoopback } from './loopback.ts';
+export { bareHost, isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { linksIn, realDataDir } from './place.ts';
 export { exchangeableAbove, PathError, type Rights, realFolder } from './reach.ts';
