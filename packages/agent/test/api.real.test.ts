@@ -218,7 +218,7 @@ describe('HTTP API', { timeout: 180_000 }, () => {
     const { json } = await call('GET', '/understudy/changes');
     const { member, changes } = changesViewSchema.parse(json);
     assert.equal(member, 'n1');
-    assert.ok(changes.every(({ who }) => who === 'token token'));
+    assert.ok(changes.every(({ who }) => /^token (token|ops|deploy|grafana)$/.test(who)));
     const last = changes.at(-1);
     assert.deepEqual([last?.what, last?.status], ['PATCH /config', 412]);
     assert.match(last?.from ?? '', /^127\.0\.0\.1 port \d+$/);
@@ -226,6 +226,32 @@ describe('HTTP API', { timeout: 180_000 }, () => {
     const file = await readFile(join(node.runDir, 'changes.log'), 'utf8');
     assert.doesNotMatch(file, /hunter2/);
     assert.ok(!file.includes(TOKEN));
+  });
+
+  it('takes tokens as they are in their file now, each with its role', async () => {
+    const file = join(cluster.folder, 'token');
+    const as = (secret: string, method: string, path: string, body?: string) =>
+      call(method, path, body, { authorization: `Bearer ${secret}` });
+    try {
+      await writeFile(file, `admin ops ${TOKEN}\noperate deploy ${'d'.repeat(16)}\nview grafana ${'v'.repeat(16)}\n`);
+      assert.deepEqual((await change('POST', '/reload')).json.applied, ['api.tokenFile']);
+      assert.equal((await as('d'.repeat(16), 'POST', '/understudy/pause')).status, 200);
+      assert.equal((await as('d'.repeat(16), 'POST', '/understudy/resume')).status, 200);
+      assert.equal((await as('d'.repeat(16), 'PATCH', '/config', '{"leaseTtlMs":10000}')).json.code, 'ROLE_MISSING');
+      assert.equal(
+        (await as('d'.repeat(16), 'POST', '/failover', '{"to":"n1","proof":"override"}')).json.code,
+        'ROLE_MISSING',
+      );
+      assert.equal((await as('v'.repeat(16), 'POST', '/understudy/pause')).json.code, 'ROLE_MISSING');
+      assert.equal((await as('v'.repeat(16), 'GET', '/config')).status, 200);
+      await writeFile(file, 'too short');
+      assert.equal((await change('POST', '/reload')).status, 422);
+      assert.equal((await as('v'.repeat(16), 'GET', '/config')).status, 200, 'those in force are kept');
+    } finally {
+      await writeFile(file, TOKEN);
+      await change('POST', '/reload');
+    }
+    assert.equal((await as('d'.repeat(16), 'POST', '/understudy/pause')).json.code, 'TOKEN_WRONG');
   });
 
   it("reads the node's file again: takes over what it can, names what needs a restart, and refuses mistakes", async () => {

@@ -86,7 +86,7 @@ export class Agent {
   readonly session: Session;
   readonly peers: PeerSet;
   readonly hub = new EventHub();
-  readonly tokens: readonly Token[];
+  #tokens: readonly Token[];
   /** Who changed what through this agent. */
   readonly changes: ChangeRecord;
   readonly guard: GuardClient | null;
@@ -125,7 +125,7 @@ export class Agent {
     this.engine = parts.engine;
     this.#log = parts.log;
     const stateDir = config.stateDir ?? config.runDir;
-    this.tokens = parts.tokens;
+    this.#tokens = parts.tokens;
     this.changes = new ChangeRecord(stateDir);
     this.#ring = new DecisionRing(stateDir, config.logs.decisionsBytes);
     this.#memoryFile = new MemoryFile(`${stateDir}/store-memory.json`);
@@ -166,9 +166,15 @@ export class Agent {
     return this.#config;
   }
 
-  /** Takes over what `reloadOf` says can change at once. */
-  reconfigure(config: NodeConfig): void {
+  /** Who may call the API with a token; none: it takes no changes by token. */
+  get tokens(): readonly Token[] {
+    return this.#tokens;
+  }
+
+  /** Takes over what `reloadOf` says can change at once, and the tokens as they are in their file now. */
+  reconfigure(config: NodeConfig, tokens: readonly Token[]): void {
     this.#config = config;
+    this.#tokens = tokens;
     this.#log.level = config.logs.level;
     // New tags are written to the store at the next turn.
     this.#upkeep.hasten();
