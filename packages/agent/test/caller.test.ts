@@ -94,6 +94,12 @@ describe('callers', () => {
     assert.equal(may({ address: '10.9.9.9' }, trusted), 'open');
   });
 
+  it('are told apart also when the address of a member in the store is none', () => {
+    const [id, member] = at(n1, '10.0.0.1');
+    const members = new Map([[id, { ...member, apiUrl: 'nowhere' }]]);
+    assert.equal(may({ certificate: named('alice', 'nowhere', '') }, { members }), administers);
+  });
+
   it('with the certificate of one member are not another one, whatever they know', () => {
     const caller = callerOf({ ...NOTHING, certificate: named('n1'), proven: n3 }, POLICY);
     assert.equal(caller.member, n1);

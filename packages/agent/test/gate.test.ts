@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get } from 'node:http';
+import { get as getTls } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { memberId } from '@understudy/core';
+import type { CertificateRule } from '../src/access/caller.ts';
 import { type Listener, openListener } from '../src/api/listener.ts';
 import { nodeConfigSchema } from '../src/config/node-config.ts';
 import { EventHub, subscriberOf } from '../src/peers/hub.ts';
@@ -28,11 +30,15 @@ interface Served {
   readonly url: string;
   readonly tls: PeerTls | null;
   readonly listener: Listener;
-  readonly hub: EventHub;
+  readonly folder: string;
 }
 
 /** The API's port with event streams and nothing else behind it, beating as an agent's does. */
-async function serve(t: TestContext, scheme: 'http' | 'https'): Promise<Served> {
+async function serve(
+  t: TestContext,
+  scheme: 'http' | 'https',
+  certificates: readonly CertificateRule[] = [],
+): Promise<Served> {
   const [port = 0] = await freePorts(1);
   const folder = await mkdtemp(join(tmpdir(), 'us-gate-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -55,10 +61,10 @@ async function serve(t: TestContext, scheme: 'http' | 'https'): Promise<Served> 
     self: n1,
     secret,
     clientCert: files === null ? 'none' : 'optional',
-    policy: () => policy,
+    policy: () => ({ ...policy, certificates }),
   });
   listener.serve((request, response, caller) => {
-    if (request.url !== '/events') return void response.writeHead(200).end('here');
+    if (request.url !== '/events') return void response.writeHead(200).end(caller.role ?? 'nothing');
     const subscriber = subscriberOf(caller, request.socket.remoteAddress ?? '');
     if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
   });
@@ -68,7 +74,7 @@ async function serve(t: TestContext, scheme: 'http' | 'https'): Promise<Served> 
     hub.close();
     await listener.close();
   });
-  return { port, url: `${scheme}://127.0.0.1:${port}`, tls, listener, hub };
+  return { port, url: `${scheme}://127.0.0.1:${port}`, tls, listener, folder };
 }
 
 function follow(t: TestContext, { url, tls }: Served): { readonly stream: PeerStream; readonly losses: () => number } {
@@ -152,6 +158,29 @@ describe('a slow connection', { timeout: 60_000 }, () => {
     const socket = connect(port, '127.0.0.1');
     socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]));
     await lifetimeMs(socket, LIMIT_MS);
+  });
+});
+
+describe('a certificate', { timeout: 60_000 }, () => {
+  it('without a name in it, or with a strange one, is one that may look, and ends nothing', async (t) => {
+    const served = await serve(t, 'https', [
+      { name: 'db1.example', role: 'admin' },
+      { name: '10.0.0.1', role: 'admin' },
+    ]);
+    const { folder } = served;
+    for (const subject of ['/O=nobody', '/', '/CN=a/CN=b', '/CN=10.0.0.1.example']) {
+      const files = await makeCertificates(folder, `c${subject.length}`, 'n1', subject);
+      const [ca, cert, key] = await Promise.all(
+        [files.ca, files.cert, files.key].map((file) => readFile(file, 'utf8')),
+      );
+      const who = await new Promise<string>((resolve, reject) => {
+        const tls = { ca: ca ?? '', cert: cert ?? '', key: key ?? '', agent: false } as const;
+        getTls(`${served.url}/who`, tls, (response) => {
+          response.setEncoding('utf8').once('data', (text: string) => resolve(text));
+        }).on('error', reject);
+      });
+      assert.equal(who, 'view', subject);
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Member, MemberId } from '@understudy/core';
-import { isLoopback } from '../config/address.ts';
+import { bareHost, isLoopback } from '../config/address.ts';
 import type { Token } from './tokens.ts';
 
 /** Each may do what the ones before it may. */
@@ -100,11 +100,15 @@ function bearerOf(certificate: Certificate, { certificates, members }: Policy): 
 function memberOf({ commonName, covers }: Certificate, members: Policy['members']): MemberId | null {
   for (const { id } of members.values()) if (id === commonName) return id;
   const there = [...members.values()].filter(({ apiUrl }) => {
-    const { hostname } = new URL(apiUrl);
-    return !isLoopback(hostname) && covers(hostname.replace(/^\[|\]$/g, ''));
+    const host = hostOf(apiUrl);
+    return host !== null && !isLoopback(host) && covers(host);
   });
   return there.length === 1 ? (there[0]?.id ?? null) : null;
 }
+
+/** The host of a member's address as the store has it; null: that is none. */
+export const hostOf = (apiUrl: string): string | null =>
+  URL.canParse(apiUrl) ? bareHost(new URL(apiUrl).hostname) : null;
 
 /** Whose connection it is, for whom there is room of its own; null: a stranger's. Being on this machine is nothing that others are not. */
 export function holderOf({ who, member, by }: Caller): string | null {

@@ -6,7 +6,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { monotonicMs } from '../time/clock.ts';
 import { Admission, limitsFor } from './admission.ts';
-import { type Caller, holderOf } from './caller.ts';
+import { type Caller, holderOf, hostOf } from './caller.ts';
 import { type Identity, identify, identifyConnection } from './identify.ts';
 
 /** Beyond what admission counts: connections that were ended and have not gone yet. */
@@ -89,7 +89,7 @@ export class Gate {
   #isMemberHost(address: string): boolean {
     const plain = address.replace(/^::ffff:/, '');
     for (const { host, apiUrl } of this.#identity.policy().members.values()) {
-      if (host === plain || new URL(apiUrl).hostname.replace(/^\[|\]$/g, '') === plain) return true;
+      if (host === plain || hostOf(apiUrl) === plain) return true;
     }
     return false;
   }

@@ -3,7 +3,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
 import type { MemberId } from '@understudy/core';
 import { COPY_PATH } from '../codec/copy-verdict.ts';
 import { MEMBER_HEADER, type MemberSecret, provenMember } from '../peers/introduction.ts';
@@ -50,7 +50,9 @@ function certificateOf(socket: Socket, { clientCert }: Identity): Certificate | 
   if (clientCert === 'none' || !(socket instanceof TLSSocket) || !socket.authorized) return null;
   const shown = socket.getPeerX509Certificate();
   if (shown === undefined) return null;
-  const { CN } = socket.getPeerCertificate().subject;
+  // Of a certificate without a subject there is none, whatever the types say.
+  const { subject }: Partial<PeerCertificate> = socket.getPeerCertificate();
+  const CN = subject?.CN;
   return {
     commonName: typeof CN === 'string' ? CN : null,
     covers: (name) => covers(shown, name),

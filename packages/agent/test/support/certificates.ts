@@ -23,7 +23,12 @@ export interface CertificateFiles {
 }
 
 /** An authority named `name` and one certificate of it for 127.0.0.1, in `folder`. */
-export async function makeCertificates(folder: string, name: string, signedBy = name): Promise<CertificateFiles> {
+export async function makeCertificates(
+  folder: string,
+  name: string,
+  signedBy = name,
+  subject = `/CN=${name}`,
+): Promise<CertificateFiles> {
   const at = (suffix: string) => join(folder, `${name}${suffix}`);
   const openssl = (args: readonly string[]) => run('openssl', args, { timeout: 30_000 });
   const days = ['-days', '2'];
@@ -31,7 +36,7 @@ export async function makeCertificates(folder: string, name: string, signedBy = 
   const made = ['-out', at('-ca.pem'), '-subj', `/CN=${name} CA`, ...days];
   if (signedBy === name) await openssl(['req', '-x509', ...newKey(at('-ca.key')), ...made]);
   await writeFile(at('.ext'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-  await openssl(['req', ...newKey(at('.key')), '-out', at('.csr'), '-subj', `/CN=${name}`]);
+  await openssl(['req', ...newKey(at('.key')), '-out', at('.csr'), '-subj', subject]);
   const signer = [
     '-CA',
     authority('-ca.pem'),
