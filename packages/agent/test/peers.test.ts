@@ -106,6 +106,7 @@ describe('peer stream', () => {
     const elapsedMs = performance.now() - startedMs;
     const view = stream.view();
     assert.ok(view.kind === 'silent' && view.last === null);
+    assert.equal(stream.turnedAway, 503);
     assert.ok(view.silentMs >= elapsedMs - 1, 'silent since it was first asked');
   });
 

@@ -378,6 +378,7 @@ export class Agent {
       ...standingWarnings(observation, decision.memory),
       ...this.certificates.warnings(Date.now()),
       ...plainWarnings(this.config),
+      ...this.peers.warnings(),
       ...(problem === null ? [] : [problem]),
     ];
     const details = { ...observed.details, warnings };

@@ -60,6 +60,15 @@ export class PeerSet {
     return new Map([...this.#streams].map(([member, stream]) => [member, stream.view()]));
   }
 
+  /** A sentence for each member that does not take this one for one. */
+  warnings(): readonly string[] {
+    return [...this.#streams].flatMap(([member, { turnedAway }]) =>
+      turnedAway === 401 || turnedAway === 403
+        ? [`the agent of ${member} does not know this one as a member (HTTP ${turnedAway}): their secrets files differ`]
+        : [],
+    );
+  }
+
   reports(): ReadonlyMap<MemberId, PeerReport> {
     const reports = new Map<MemberId, PeerReport>();
     for (const [member, { report }] of this.#streams) if (report !== null) reports.set(member, report);

@@ -52,6 +52,7 @@ export class PeerStream {
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
   #stuckMs = 0;
+  #turnedAway: number | null = null;
 
   constructor(options: PeerStreamOptions) {
     this.#options = options;
@@ -61,6 +62,11 @@ export class PeerStream {
 
   get report(): PeerReport | null {
     return this.#report;
+  }
+
+  /** The status with which the peer has refused its stream; null: it has not. */
+  get turnedAway(): number | null {
+    return this.#turnedAway;
   }
 
   get apiUrl(): string {
@@ -122,9 +128,11 @@ export class PeerStream {
     if (response.statusCode !== 200) {
       // It runs, but says nothing of its server: whoever has no room for us must not seem to be heard.
       this.#refusals = null;
+      this.#turnedAway = response.statusCode ?? null;
       response.destroy();
       return;
     }
+    this.#turnedAway = null;
     this.#heard();
     this.#connected = true;
     const parser = new SseParser((event, data) => this.#event(event, data));
