@@ -109,6 +109,10 @@ test('the token goes with questions only to an agent that wants it, and to no ad
   assert.equal(may('http://10.0.0.1:8008/x', { tls: ca }), false);
   assert.equal(may('http://127.evil.example:8008/x'), false);
   assert.equal(may('http://10.0.0.1:8008/x', { insecure: true }), true);
+  await assert.rejects(
+    new ClusterClient(target(['http://192.0.2.1:8008'])).restore({}),
+    (error) => codeOf('USAGE')(error) && /token is not sent/.test(String(error)),
+  );
 });
 
 test('the token goes with changes, and with nothing else', async (t) => {

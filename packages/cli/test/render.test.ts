@@ -5,7 +5,7 @@ import type { ExplainView } from '@understudy/agent/client';
 import { PLAIN } from '../src/output/style.ts';
 import { changesBetween } from '../src/render/changes.ts';
 import { renderExplain, waitingWrites } from '../src/render/explain.ts';
-import { renderHistory } from '../src/render/history.ts';
+import { renderChanges, renderHistory } from '../src/render/history.ts';
 import { lossOf } from '../src/render/loss.ts';
 import { gone, leading, member, status } from './support/views.ts';
 
@@ -180,4 +180,23 @@ test('history names causes in words and keeps their codes', () => {
     '    2  2026-11-18 11:06:40 UTC  n2       3  2@0/50003A0  the leader was lost (leader-lost)',
   ]);
   assert.deepEqual(renderHistory([], PLAIN, 120), ['No leadership was ever recorded.']);
+});
+
+test('the record of changes says who, from where, what, and how it ended', () => {
+  const change = {
+    member: 'n1',
+    wallMs: 1_795_000_000_000,
+    who: 'token ops',
+    from: '10.0.0.9 port 40000',
+    what: 'POST /switchover',
+    body: '{"to":"n2"}',
+    status: 200,
+  };
+  const unfinished = { ...change, who: 'certificate alice', what: 'POST /understudy/detach', body: '', status: null };
+  assert.deepEqual(renderChanges([change, unfinished], PLAIN, 140), [
+    'WHEN                     WHO                FROM                 AGENT  ENDED  WHAT',
+    '2026-11-18 11:06:40 UTC  token ops          10.0.0.9 port 40000  n1       200  POST /switchover {"to":"n2"}',
+    '2026-11-18 11:06:40 UTC  certificate alice  10.0.0.9 port 40000  n1         ?  POST /understudy/detach',
+  ]);
+  assert.deepEqual(renderChanges([], PLAIN, 120), ['Nothing was changed through these agents.']);
 });
