@@ -42,7 +42,8 @@ export function limitsFor(openFiles: number): AdmissionLimits {
     perLoopback: Math.ceil(strangers / 2),
     known: strangers,
     perHolder: Math.ceil(strangers / 8),
-    connects: { atOnce: 200, perS: 25 },
+    // A load balancer's checks, each of which is a connection, and programs behind one address stay far below.
+    connects: { atOnce: 400, perS: 100 },
     requests: { atOnce: 300, perS: 100 },
   };
 }
