@@ -235,7 +235,7 @@ test('where async began is recorded with it, and every later leader must hold it
   });
   assert.equal(codeOf(done), 'rule-changed');
   assert.equal(recordIn(done).durability, 'async');
-  assert.deepEqual(recordIn(done).floor, at(5, 4480));
+  assert.deepEqual(recordIn(done).floor, at(5, 4500));
   const alone = leading({ rule: any(0), replicas: [], store: { config } });
   assert.equal(codeOf(alone), 'durability-changed');
   assert.deepEqual(recordIn(alone).floor, at(5, 4500));
@@ -248,13 +248,26 @@ test('where async began is recorded with it, and every later leader must hold it
           sessions: [n2],
           seals: { [n2]: seal(at(5, end)) },
           config,
-          record: { durability: 'async', rule: any(0), floor: at(5, 4480) },
+          record: { durability: 'async', rule: any(0), floor: at(5, 4500) },
         },
       },
       { leaderPosition: at(5, 4600) },
     );
-  assert.equal(codeOf(lost(4479)), 'candidate-behind');
-  assert.notEqual(codeOf(lost(4480)), 'candidate-behind');
+  assert.equal(codeOf(lost(4499)), 'candidate-behind');
+  assert.notEqual(codeOf(lost(4500)), 'candidate-behind');
+});
+
+test('async after a degrade that was not recorded to its end: what was acknowledged alone in sync lies below the floor', () => {
+  const done = leading({
+    rule: any(1, n2, n3),
+    moving: any(0),
+    running: any(0),
+    barrier: 400,
+    replicas: [],
+    store: { config: { durability: 'async', whenShort: 'degrade' } },
+  });
+  assert.equal(recordIn(done).durability, 'async');
+  assert.deepEqual(recordIn(done).floor, at(5, 4500));
 });
 
 test('a server that counts by another rule than recorded, or by one not proven, is put right before anything else', () => {

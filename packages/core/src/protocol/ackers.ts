@@ -95,8 +95,8 @@ function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
     );
   }
   const finishing = { revision: turn.record.revision, rule: target };
-  // Whatever was acknowledged in sync lies before the barrier, which was written when the server had stopped waiting for replicas.
-  const ended = target.required === 0 && engine.acks.barrier !== null ? endOfDurability(turn, engine.acks.barrier) : {};
+  // Not up to the barrier: one that `whenShort: degrade` wrote may be old, and what came after it was acknowledged in sync too.
+  const ended = target.required === 0 ? endOfDurability(turn, engine.position) : {};
   return act(
     'rule-changed',
     `Ackers are now ${formatRule(target)}.`,
