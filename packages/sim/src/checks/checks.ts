@@ -1,4 +1,4 @@
-import { extentOf, type LeadershipRecord, type StoreContent } from '@understudy/core';
+import { extentOf, type LeadershipRecord, type Position, type StoreContent } from '@understudy/core';
 import { hasStandbyName, memberName } from '../server/acks.ts';
 import type { CopyChange, ServerObserver, SimServer } from '../server/server.ts';
 import { branchAt, commonEnd, holds, type WalEnd } from '../wal/branch.ts';
@@ -33,8 +33,10 @@ export class Checks implements ServerObserver {
   readonly violations: Violation[] = [];
   readonly counts = { acked: 0, opened: 0, staleOpens: 0, asyncLostBytes: 0, refusedAcks: 0 };
   readonly #world: CheckWorld;
-  /** Everything acknowledged under `sync`. */
+  /** Everything acknowledged under `sync`: no later leader may lack it, whatever the durability is then. */
   #frontier: WalEnd | null = null;
+  /** Where that stood when an operator asked for `async`, which a leader needs a while to record. */
+  #frontierWhenAsked: WalEnd | null = null;
   /** Everything acknowledged at all by the newest leader, with when. */
   #asyncAcks: { readonly at: number; readonly end: WalEnd }[] = [];
   #established: Established | null = null;
@@ -43,6 +45,8 @@ export class Checks implements ServerObserver {
   readonly #lineages = new Set<string>();
   /** What the leader of the record was chosen at, as a true log position. */
   #base: WalEnd | null = null;
+  /** Where its `async` began, as one. */
+  #floor: WalEnd | null = null;
   #forgivenEpoch = 0;
   #lastAckAt = 0;
   /** The longest time without an acknowledgement since the start or since `forgetGap`. */
@@ -73,6 +77,8 @@ export class Checks implements ServerObserver {
   onStoreChange(before: StoreContent, after: StoreContent): void {
     const old = before.record?.value;
     const record = after.record?.value;
+    const isAsked = after.config?.value.durability === 'async';
+    if (isAsked && before.config?.value.durability !== 'async') this.#frontierWhenAsked = this.#frontier;
     if (after.seals !== before.seals) for (const server of this.#world.servers) this.onReceiver(server);
     if (record === undefined || record === old) return;
     if (record.cause === 'store-restored' && record.epoch !== old?.epoch) this.storeIsBack = false;
@@ -80,7 +86,10 @@ export class Checks implements ServerObserver {
     else if (record.leader !== old.leader) {
       this.fail('one-leader-per-epoch', `Epoch ${record.epoch} passed from ${old.leader} to ${record.leader}.`);
     }
-    if (old?.durability === 'sync' && record.durability === 'async') this.#becomeAsync();
+    // A leader that is elected with it was chosen under the rules of `sync`: it holds everything.
+    const isSameLead = record.epoch === old?.epoch;
+    if (isSameLead && old?.durability === 'sync' && record.durability === 'async') this.#becomeAsync();
+    if (record.floor !== old?.floor) this.#floor = this.#endOf(record, record.floor ?? null);
     this.#records.set(record.epoch, record);
     this.#checkElections(record);
     const leader = this.#serverOf(record);
@@ -92,19 +101,14 @@ export class Checks implements ServerObserver {
     if (isOnWord ? record.epoch <= (old?.epoch ?? 0) : record.epoch !== (old?.epoch ?? 0) + 1) {
       this.fail('epoch-monotonic', `The epoch went from ${old?.epoch ?? 0} to ${record.epoch}.`);
     }
-    const leader = this.#serverOf(record);
-    const branch = leader?.branch ?? null;
-    this.#base =
-      branch === null || record.chosenAt === null
-        ? null
-        : { branch: branchAt(branch, extentOf(record.chosenAt)), lsn: extentOf(record.chosenAt) };
+    this.#base = this.#endOf(record, record.chosenAt);
     if (record.cause === 'operator-override') this.#forgive(old?.epoch ?? 0);
   }
 
-  /** From now on what was acknowledged before is as safe as everything else: within the bound. */
+  /** What was acknowledged after `async` had been asked for is as safe as what follows: within the bound. */
   #becomeAsync(): void {
     if (this.#frontier !== null) this.#asyncAcks.push({ at: this.#world.now(), end: this.#frontier });
-    this.#frontier = null;
+    this.#frontier = this.#frontierWhenAsked;
   }
 
   /** The operator accepted that what the chosen node lacks is lost, and whatever the old leaders may still acknowledge. */
@@ -287,9 +291,9 @@ export class Checks implements ServerObserver {
   #checkElections(record: LeadershipRecord): void {
     const frontier = this.#frontier;
     if (this.storeIsBack || frontier === null || record.durability === 'async') return;
-    const base = this.#base;
+    const bases = [this.#base, this.#floor].filter((base) => base !== null);
     const lacks = (server: SimServer): boolean => !this.#has(server, frontier);
-    const mayLead = (server: SimServer): boolean => base === null || this.#has(server, base);
+    const mayLead = (server: SimServer): boolean => bases.every((base) => this.#has(server, base));
     const who = electableWithout(this.#world.servers, record, lacks, mayLead);
     if (who === null) return;
     this.fail(
@@ -310,6 +314,13 @@ export class Checks implements ServerObserver {
 
   #has(server: SimServer, end: WalEnd): boolean {
     return server.disk === 'data' && server.branch !== null && holds(server.branch, server.lsn, end.branch, end.lsn);
+  }
+
+  /** `position` of the leader of `record`, as a true log position. */
+  #endOf(record: LeadershipRecord, position: Position | null): WalEnd | null {
+    const branch = this.#serverOf(record)?.branch ?? null;
+    if (branch === null || position === null) return null;
+    return { branch: branchAt(branch, extentOf(position)), lsn: extentOf(position) };
   }
 
   #serverOf(record: LeadershipRecord): SimServer | undefined {

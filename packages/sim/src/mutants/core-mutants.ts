@@ -49,6 +49,35 @@ const CANDIDATE_FROZEN: FaultCourse = {
   ],
 };
 
+/**
+ * A leader whose last acker hangs degrades, and cannot write that to the store; it acknowledges alone for long, in `sync`. When it reaches
+ * the store again an operator has asked for `async`; then it is lost, and a member that lacks all that is the only one left.
+ */
+const ASYNC_AFTER_HALF_A_DEGRADE: FaultCourse = {
+  everyMs: 150_000,
+  faults: [
+    {
+      at: -20_000,
+      kind: 'config',
+      change: { durability: 'sync', requiredAcks: 1, whenShort: 'degrade', degradeAfterMs: 500, leaseTtlMs: 6000 },
+    },
+    ...[0, 1, 2].map((node) => ({
+      at: -20_000,
+      kind: 'tags' as const,
+      node,
+      change: { priority: 100, nofailover: false, nosync: false },
+    })),
+    { at: -12_000, kind: 'switchover', to: 0, timeoutMs: 10_000, scheduledInMs: null },
+    { at: 0, kind: 'kill-host', node: 2, forMs: 70_000 },
+    { at: 4500, kind: 'slow-reload', node: 0, forMs: 8500, extraMs: 5000 },
+    { at: 4600, kind: 'freeze-database', node: 1, forMs: 8400 },
+    { at: 10_500, kind: 'cut-store', node: 0, forMs: 19_500, direction: 'both' },
+    { at: 16_000, kind: 'cut-pair', node: 0, other: 1, forMs: 54_000 },
+    { at: 25_000, kind: 'config', change: { durability: 'async' } },
+    { at: 30_600, kind: 'kill-host', node: 0, forMs: 39_400 },
+  ],
+};
+
 /** Wrong variants of the protocol. */
 export const CORE_MUTANTS: readonly Mutant[] = [
   {
@@ -367,5 +396,17 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       },
     ],
     hunt: { withinSeeds: 100, nodes: 3, durability: 'sync' },
+  },
+  {
+    name: 'floor-from-barrier',
+    description: 'What was acknowledged in sync is taken to end at the barrier, however old that is.',
+    edits: [
+      {
+        file: 'core/src/protocol/ackers.ts',
+        find: `target.required === 0 ? endOfDurability(turn, engine.position) : {};`,
+        replace: `target.required === 0 ? endOfDurability(turn, engine.acks.barrier ?? engine.position) : {};`,
+      },
+    ],
+    hunt: { withinSeeds: 20, flavour: 'postgres', nodes: 3, durability: 'sync', course: ASYNC_AFTER_HALF_A_DEGRADE },
   },
 ];
