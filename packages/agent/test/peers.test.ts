@@ -1,7 +1,7 @@
 /** The peer stream over real sockets: what is said arrives, a killed peer is noticed at once, and refusal is told from silence. */
 
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { identify } from '../src/access/identify.ts';
 import { EventHub, subscriberOf } from '../src/peers/hub.ts';
 import { introduction, memberSecretOf } from '../src/peers/introduction.ts';
+import { formatReport } from '../src/peers/report.ts';
 import { SseParser } from '../src/peers/sse.ts';
 import { PeerStream } from '../src/peers/stream.ts';
 import { eventually } from './support/eventually.ts';
@@ -44,6 +45,40 @@ function listen(context: TestContext, url: string, member = N1, headers: Record<
   });
   context.after(() => stream.close());
   return stream;
+}
+
+/** A stream by a clock that stands still, from a server that says what the test tells it. */
+async function follow(context: TestContext) {
+  const clock = { now: 0, asked: 0 };
+  const responses: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.flushHeaders();
+    responses.push(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const stream = new PeerStream({
+    member: N1,
+    apiUrl: `http://127.0.0.1:${address.port}`,
+    tls: null,
+    headers: {},
+    runningMs: () => {
+      clock.asked++;
+      return clock.now;
+    },
+    freshMs: () => 1_000,
+    onChange: () => undefined,
+    onMessage: () => undefined,
+  });
+  context.after(() => {
+    stream.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const connection = (number: number) => eventually('connected', () => responses[number - 1] ?? null);
+  return { stream, clock, connection };
 }
 
 const positionOf = (stream: PeerStream): Position | null => {
@@ -85,6 +120,34 @@ describe('peer stream', () => {
     assert.ok(view.kind === 'silent' && view.silentMs >= 8_001);
     hub.beat(performance.now());
     await eventually('fresh again', () => positionOf(stream));
+  });
+
+  it('does not take the report of a dead process for the word of the next one, which has said nothing yet', async (context) => {
+    const { stream, clock, connection } = await follow(context);
+    const first = await connection(1);
+    first.write(formatReport(0, report(1)));
+    await eventually('fresh', () => positionOf(stream));
+    // Once it has reported, a large report counts while it comes in pieces.
+    clock.now = 10_000;
+    assert.equal(stream.view().kind, 'silent');
+    first.write(formatReport(0, report(2)).slice(0, 20));
+    await eventually('heard again', () => positionOf(stream));
+    first.destroy();
+    clock.now = 12_000;
+    const second = await connection(2);
+    for (const piece of [': no report yet\n\n', formatReport(0, report(3)).slice(0, 20)]) {
+      clock.asked = 0;
+      second.write(piece);
+      await eventually('the piece has arrived', () => (clock.asked > 0 ? true : null));
+      const view = stream.view();
+      assert.ok(view.kind === 'silent');
+      assert.equal(view.silentMs, 2_000, 'since the word of the one before');
+      assert.deepEqual(view.last, report(1).live);
+      // Nor is a connection given up as idle on which bytes come.
+      stream.tick();
+    }
+    second.write(formatReport(0, report(3)).slice(20));
+    await eventually('its own report', () => (isDeepStrictEqual(positionOf(stream), at(3)) ? true : null));
   });
 
   it('hears nothing from a peer that turns it away, however often', async (context) => {

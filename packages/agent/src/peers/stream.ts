@@ -45,8 +45,13 @@ export class PeerStream {
   readonly #options: PeerStreamOptions;
   readonly #backoff = new Backoff(50, 500);
   #report: PeerReport | null = null;
+  /** When the process behind this connection, or the one before it, was heard last. */
   #heardMs: number;
+  /** When the last bytes came, of whatever kind. */
+  #bytesMs: number;
   #connected = false;
+  /** Whether the process behind this connection has reported: the report of the one before it says nothing of now. */
+  #spoken = false;
   #refusals: { readonly sinceMs: number; count: number } | null = null;
   #request: ClientRequest | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -57,6 +62,7 @@ export class PeerStream {
   constructor(options: PeerStreamOptions) {
     this.#options = options;
     this.#heardMs = options.runningMs();
+    this.#bytesMs = this.#heardMs;
     this.#connect();
   }
 
@@ -83,7 +89,7 @@ export class PeerStream {
     }
     const wedgedMs = this.#stuckMs > WEDGED_MS ? this.#stuckMs : 0;
     const silentMs = Math.max(0, now - this.#heardMs) + wedgedMs;
-    if (this.#connected && last !== null && wedgedMs === 0 && silentMs <= this.#options.freshMs()) {
+    if (this.#spoken && last !== null && wedgedMs === 0 && silentMs <= this.#options.freshMs()) {
       return { kind: 'fresh', live: last, silentMs };
     }
     return { kind: 'silent', last, silentMs };
@@ -91,7 +97,7 @@ export class PeerStream {
 
   /** To be called once a tick: gives up a stream that is open but says nothing. */
   tick(): void {
-    if (this.#connected && this.#options.runningMs() - this.#heardMs > IDLE_MS) this.#request?.destroy();
+    if (this.#connected && this.#options.runningMs() - this.#bytesMs > IDLE_MS) this.#request?.destroy();
   }
 
   close(): void {
@@ -133,12 +139,12 @@ export class PeerStream {
       return;
     }
     this.#turnedAway = null;
-    this.#heard();
     this.#connected = true;
+    this.#arrived();
     const parser = new SseParser((event, data) => this.#event(event, data));
     response.setEncoding('utf8');
     response.on('data', (text: string) => {
-      this.#heard();
+      this.#arrived();
       try {
         parser.push(text);
       } catch {
@@ -149,9 +155,10 @@ export class PeerStream {
     response.on('error', () => response.destroy());
   }
 
-  /** Bytes came from the peer: its process lives. */
-  #heard(): void {
-    this.#heardMs = this.#options.runningMs();
+  /** Bytes came from the peer: its process lives. That says something of its server once it has reported: then large reports come in pieces. */
+  #arrived(): void {
+    this.#bytesMs = this.#options.runningMs();
+    if (this.#spoken) this.#heardMs = this.#bytesMs;
     this.#refusals = null;
   }
 
@@ -165,12 +172,14 @@ export class PeerStream {
         throw new Error(`answers for ${message.report.live.member}`);
       }
       this.#report = message.report;
-    } else if (this.#report !== null) {
+      this.#spoken = true;
+      this.#arrived();
+    } else if (this.#spoken && this.#report !== null) {
       const { live, extra } = this.#report;
       const { replayLagMs = extra.replayLagMs } = message.beat;
       this.#report = { live: applyBeat(live, message.beat), extra: { ...extra, replayLagMs } };
     }
-    if (this.#report === null) return;
+    if (!this.#spoken || this.#report === null) return;
     this.#options.onMessage(message, this.#report);
     if (message.kind === 'report') this.#options.onChange();
   }
@@ -189,6 +198,7 @@ export class PeerStream {
   #ended(): void {
     const wasConnected = this.#connected;
     this.#connected = false;
+    this.#spoken = false;
     if (this.#closed) return;
     // The first attempt after a loss is made at once: a process that was killed refuses within a millisecond.
     const pauseMs = wasConnected ? 0 : this.#backoff.nextMs();
