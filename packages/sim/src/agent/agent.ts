@@ -143,6 +143,12 @@ export class SimAgent {
     this.#keepTicking();
   }
 
+  /** A process that answers those who connect, and never comes to its first look. */
+  startMute(): void {
+    this.process.unfreeze();
+    this.process.begin();
+  }
+
   /** The process ends without a word: its memory is lost, its jobs die with it, the server does not. */
   crash(): void {
     if (!this.process.alive) return;
@@ -226,7 +232,7 @@ export class SimAgent {
 
   /** One turn, unless one is under way; then another follows it. */
   #look(): void {
-    if (!this.process.alive) return;
+    if (!this.process.alive || this.#session === null) return;
     if (this.#busy) {
       this.#again = true;
       return;

@@ -6,6 +6,8 @@ import type { Scheduler } from '../time/scheduler.ts';
 /** What one agent process published last. */
 interface Publication {
   readonly live: LiveState;
+  /** Which process of its host said it. */
+  readonly life: number;
   readonly sequence: number;
   readonly at: number;
 }
@@ -44,6 +46,7 @@ export class SimPeers {
   readonly #published: (Publication | null)[];
   readonly #before: (Publication | null)[];
   readonly #heard: Heard[];
+  readonly #lives: number[];
   #sequence = 0;
 
   constructor(scheduler: Scheduler, net: SimNet, random: Random, hosts: PeerHosts) {
@@ -54,6 +57,7 @@ export class SimPeers {
     this.#published = Array.from({ length: hosts.size }, () => null);
     this.#before = Array.from({ length: hosts.size }, () => null);
     this.#heard = Array.from({ length: hosts.size * hosts.size }, () => newHeard());
+    this.#lives = Array.from({ length: hosts.size }, () => 0);
     net.onChange((from, to) => {
       this.#linkChanged(from, to);
     });
@@ -64,7 +68,7 @@ export class SimPeers {
     const previous = this.#published[node] ?? null;
     this.#sequence += 1;
     this.#before[node] = previous;
-    this.#published[node] = { live, sequence: this.#sequence, at: this.#scheduler.now };
+    this.#published[node] = { live, life: this.#lifeOf(node), sequence: this.#sequence, at: this.#scheduler.now };
     if (previous !== null && !differs(previous.live, live)) return;
     for (let to = 0; to < this.#hosts.size; to++) {
       if (to === node || !this.#connected(node, to)) continue;
@@ -76,6 +80,7 @@ export class SimPeers {
 
   /** An agent process ended: its connections close, which the others notice at once where the network lets them. */
   agentEnded(node: NodeIndex): void {
+    this.#lives[node] = this.#lifeOf(node) + 1;
     this.#before[node] = null;
     this.#published[node] = null;
     for (let other = 0; other < this.#hosts.size; other++) {
@@ -103,6 +108,10 @@ export class SimPeers {
       heard.atRun = runMs;
     }
     const silentMs = runMs - heard.atRun;
+    if (publication !== null && this.#connected(from, to) && publication.life !== this.#lifeOf(from)) {
+      // The next process answers, and has said nothing yet.
+      return { kind: 'silent', last: publication.live, silentMs };
+    }
     if (publication === null || silentMs > FRESH_MS) {
       return { kind: 'silent', last: publication?.live ?? null, silentMs };
     }
@@ -133,6 +142,10 @@ export class SimPeers {
         heard.blockedUntil = this.#scheduler.now + this.#random.between(20, 400);
       }
     }
+  }
+
+  #lifeOf(node: NodeIndex): number {
+    return this.#lives[node] ?? 0;
   }
 
   #at(from: NodeIndex, to: NodeIndex): Heard {

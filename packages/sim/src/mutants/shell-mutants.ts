@@ -93,4 +93,16 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
       },
     },
   },
+  {
+    name: 'dead-word-counts',
+    description: 'What a dead agent said last is taken for the word of the next one, which has said nothing yet.',
+    edits: [
+      {
+        file: 'sim/src/agent/peers.ts',
+        find: `return { kind: 'silent', last: publication.live, silentMs };`,
+        replace: `return { kind: 'fresh', live: publication.live, silentMs: 0 };`,
+      },
+    ],
+    hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
+  },
 ];

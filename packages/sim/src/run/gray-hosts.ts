@@ -1,6 +1,6 @@
 import type { ClusterConfig, LeadershipRecord } from '@understudy/core';
 import { nameOf } from '../agent/observe.ts';
-import { freezeServer, thawServer } from '../server/lifecycle.ts';
+import { freezeServer, kill, thawServer } from '../server/lifecycle.ts';
 import { endSender } from '../server/stream.ts';
 import { workingProblem } from './settled.ts';
 import type { SimNode, World } from './world.ts';
@@ -56,6 +56,20 @@ export function hangLeader(world: World, runUntil: (until: number) => void): voi
   thawServer(server);
   if (problem === null) requireAnother(world, scene, REPLACED_WITHIN_MS, runUntil);
   else fail(world, scene, problem);
+}
+
+/** Another one: the leader's server and agent die, and the next agent answers those who connect without ever coming to its first look. */
+export function leaveAgentMute(world: World, runUntil: (until: number) => void): void {
+  const scene = sceneOf(world);
+  if (scene === null) return;
+  const { agent, guard, server } = scene.leader;
+  note(world, `${scene.record.leader}'s server dies, and its next agent says nothing`);
+  guard.process.end();
+  kill(server);
+  agent.crash();
+  agent.startMute();
+  const problem = another(world, REPLACED_WITHIN_MS, runUntil, () => opened(world, scene));
+  if (problem !== null) fail(world, scene, problem);
 }
 
 /** Another one: of two ackers the furthest cannot open, and the leader is lost at that moment. The other one has to get what it lacks. */

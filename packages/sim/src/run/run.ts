@@ -3,7 +3,7 @@ import type { FaultKind } from '../faults/fault.ts';
 import { Injector } from '../faults/inject.ts';
 import { randomFor } from '../time/random.ts';
 import { Workload } from '../workload/workload.ts';
-import { hangLeader, letNobodyReplicate, loseLeaderBesideBroken } from './gray-hosts.ts';
+import { hangLeader, leaveAgentMute, letNobodyReplicate, loseLeaderBesideBroken } from './gray-hosts.ts';
 import { loseOneHost } from './host-loss.ts';
 import type { Scenario } from './scenario.ts';
 import { type Settled, settledProblem } from './settled.ts';
@@ -89,7 +89,9 @@ function endWithLosses(world: World): void {
   const { seed, nodes } = world.scenario;
   const ending =
     nodes >= 3 ? randomFor(seed, 'ending').pick(nodes >= 5 ? [...ENDINGS, loseTwoHosts] : ENDINGS) : loseOneHost;
-  ending(world, (atMs) => runUntil(world, atMs));
+  // Drawn apart, so that the endings of all other seeds stay what they were.
+  const isMute = ending === loseOneHost && randomFor(seed, 'mute agent').chance(0.3);
+  (isMute ? leaveAgentMute : ending)(world, (atMs) => runUntil(world, atMs));
 }
 
 /** Runs events until `until`, or until something is wrong. */
