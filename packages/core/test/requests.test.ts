@@ -123,6 +123,12 @@ const refusals: readonly (readonly [
     { peers: { [n2]: silent(500) }, store: { sessions: [n1, n3] } },
   ],
   [
+    'to a node that has no session',
+    /n2's agent has no session in the store; it could not lead/,
+    switchover(),
+    { store: { sessions: [n1, n3] } },
+  ],
+  [
     'to a node that does not replicate',
     /n2 does not replicate from n1/,
     switchover(),
@@ -178,6 +184,15 @@ test('a switchover to a node that is alive by its session and not heard yet wait
     assert.equal(late?.result, 'refused');
     assert.match(late?.reason ?? '', /n2's agent does not answer/);
   }
+});
+
+test('a switchover to a node whose agent was started anew waits for the word of the new process', () => {
+  const older = { peers: { [n2]: fresh(n2, replica(), { incarnation: incarnation('older') }) } };
+  const waiting = asked(switchover(), older);
+  assert.equal(codeOf(waiting), 'request-seen');
+  assert.match(waiting.reasons[0]?.text ?? '', /n2's agent was started anew.*waiting for its first word/);
+  const late = outcomeOf(asked(switchover(), older, since('seen', 5_001)));
+  assert.match(late?.reason ?? '', /n2's agent was started anew and has not answered yet/);
 });
 
 test('a switchover to anybody waits too, when nobody is fit and somebody may yet be heard', () => {

@@ -16,7 +16,7 @@ import { mostAckers, pickAckers } from './acker-choice.ts';
 import { fastForward, fetchesFromSealed } from './fast-forward.ts';
 import { nextNumbers } from './operator-word.ts';
 import { storeDoubt } from './store-past.ts';
-import { isSealQuorum, leaderAlone, leaseHolds } from './suspicion.ts';
+import { isSealQuorum, leaderAlone, leaseHolds, suspectAfterMs } from './suspicion.ts';
 import { countedBy } from './topology.ts';
 import {
   act,
@@ -287,20 +287,25 @@ function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
     return { place, first, handoverMs: turn.config.switchoverTimeoutMs / 2 };
   }
   if (wanted === null || !mayStillReport(turn, proof, wanted, candidates)) return { place, first, handoverMs: 0 };
-  const isNew = freshPeer(turn, wanted) === null;
-  return { place, first: wanted, handoverMs: (isNew ? NEW_AGENT_STAGGERS : 2) * turn.config.electionStaggerMs };
+  return { place, first: wanted, handoverMs: turn.config.switchoverTimeoutMs / 4 };
 }
-
-/** How many head starts an agent gets that was just started: it connects to everybody while its process still warms up. */
-const NEW_AGENT_STAGGERS = 5;
 
 /** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */
 function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidates: readonly Candidate[]): boolean {
   if (proof.kind !== 'leader' || candidates.some(({ member }) => member === wanted)) return false;
   if (tagsOf(turn, wanted).nofailover) return false;
   const live = freshPeer(turn, wanted);
-  if (live === null) return isNewAndUnheard(turn, wanted);
-  return live.engine.kind === 'replica' && live.leaving !== 'yes' && live.engine.blocked === undefined;
+  if (live === null) return isNewAndUnheard(turn, wanted) || isBarelySilent(turn, wanted);
+  if (live.leaving === 'yes') return false;
+  // Its agent may be looking for the first time, or its server be slow to answer that look.
+  if (live.engine.kind === 'starting' || live.engine.kind === 'unresponsive') return true;
+  return live.engine.kind === 'replica' && live.engine.blocked === undefined;
+}
+
+/** The leader heard it before it stopped; silence by which no leader would be suspected says nothing against it either. */
+function isBarelySilent(turn: LedTurn, member: MemberId): boolean {
+  const peer = turn.obs.peers.get(member);
+  return peer?.kind === 'silent' && turn.content.sessions.has(member) && peer.silentMs < suspectAfterMs(turn);
 }
 
 /** An agent that was just started: the leader heard it before it stopped, and the connection to it from here is still to come. */

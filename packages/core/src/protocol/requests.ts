@@ -1,5 +1,6 @@
 import { distanceBytes, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
+import type { LiveState } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
 import { takeLeadership } from './election.ts';
 import { reinit, restart } from './member-work.ts';
@@ -162,8 +163,13 @@ function mayYetBeHeard(turn: LedTurn, to: MemberId | null): boolean {
       members.has(member) &&
       sessions.has(member) &&
       !tagsOf(turn, member).nofailover &&
-      freshPeer(turn, member) === null,
+      !holdsSession(turn, member, freshPeer(turn, member)),
   );
+}
+
+/** Whether the process that was heard is the one that holds the session: only that one can take the leadership. */
+function holdsSession(turn: LedTurn, member: MemberId, heard: LiveState | null): boolean {
+  return heard !== null && heard.incarnation === turn.content.sessions.get(member)?.value;
 }
 
 function objectionTo(turn: LedTurn, member: MemberId): string | null {
@@ -173,6 +179,8 @@ function objectionTo(turn: LedTurn, member: MemberId): string | null {
   if (tagsOf(turn, member).nofailover) return `${member} is tagged nofailover.`;
   const peer = freshPeer(turn, member);
   if (peer === null) return `${member}'s agent does not answer.`;
+  if (!turn.content.sessions.has(member)) return `${member}'s agent has no session in the store; it could not lead.`;
+  if (!holdsSession(turn, member, peer)) return `${member}'s agent was started anew and has not answered yet.`;
   if (peer.leaving === 'yes') return `${member}'s agent is ending.`;
   if (peer.engine.kind === 'replica' && peer.engine.blocked !== undefined) {
     return `${member} cannot open: ${peer.engine.blocked}.`;
