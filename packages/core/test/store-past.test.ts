@@ -22,6 +22,7 @@ import {
   storePast,
 } from '../src/index.ts';
 import {
+  absent,
   any,
   content,
   cut,
@@ -299,6 +300,18 @@ describe('a restore from members', () => {
       made.kind === 'elsewhere' ? made.text : '',
       /n2 has seen n2 lead epoch 5, not n1.*move its data directory/,
     );
+  });
+  it('needs force beside a member without data that has seen such a leader: what was acknowledged in it is named', () => {
+    const seen = { storeId: 'a', epoch: epoch(5), revision: revision(70), leader: n2 };
+    for (const engine of [stopped, primary()]) {
+      const made = plan([of(n2, { engine: absent, seen }), of(n3)], { engine, storeEpoch: epoch(5) });
+      assert.ok(made.kind === 'ready');
+      assert.match(
+        made.losses.join(' '),
+        /n2 has no data, and has seen n2 lead epoch 5.*would be lost.*never come back/,
+      );
+      assert.deepEqual([made.record.leader, made.record.epoch, made.record.overrode], [n1, 1005, 1005]);
+    }
   });
   it('needs nobody else when this is the open primary', () => {
     const made = plan([], { engine: primary(), known: mark({ rule: ALONE }) });

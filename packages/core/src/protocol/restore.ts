@@ -3,7 +3,7 @@ import { formatRule } from '../values/ack-rule.ts';
 import { type Epoch, type MemberId, nextEpoch } from '../values/brand.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
-import type { HistoryEntry, LeadershipRecord } from '../values/record.ts';
+import type { HistoryEntry, LeadershipRecord, StoreSighting } from '../values/record.ts';
 import type { StoreMark } from '../values/store-mark.ts';
 import { epochOnWord } from './operator-word.ts';
 
@@ -40,7 +40,8 @@ export type RestorePlan =
 /**
  * What to write back. The leadership goes on as it was known, under a new epoch: everybody believes that, whatever store they had seen
  * before. It is the newest for certain when the open primary says so (its ackers still answer to it, so nobody was elected), or when
- * everybody was heard: every leader notes its leadership and its rules before it uses them, and so does who acknowledges for it.
+ * everybody was heard: every leader notes its leadership and its rules before it uses them. Who acknowledges notes the leadership that it
+ * follows, and not the rule: it may acknowledge by one that it has not read.
  */
 export function planRestore(view: RestoreView): RestorePlan {
   const { self, known, engine } = view;
@@ -63,6 +64,7 @@ export function planRestore(view: RestoreView): RestorePlan {
     ...(leads ? [] : newerLines(view)),
     ...otherPrimaries(view),
     ...newerInStore(view),
+    ...rivalsWithoutData(view),
     ...(newer === null
       ? []
       : [`${newer.by} has seen epoch ${newer.epoch}: what was acknowledged in it would be lost.`]),
@@ -90,17 +92,37 @@ function newestOf({ known, heard }: RestoreView): { readonly by: MemberId; reado
 
 /**
  * Somebody who has seen another leader of the same epoch: one that the old copy of the store let in. Its history has the numbers of the
- * real one, so nothing can tell them apart afterwards: its data has to go first, also by force.
+ * real one, so nothing can tell them apart afterwards: its data has to go first, also by force. Who has no data any more has no history.
  */
-function rivalOf({ known, heard }: RestoreView): RestorePlan | null {
-  const { epoch, leader } = known.record;
-  for (const [by, { seen }] of heard) {
-    if (seen === undefined || seen.epoch !== epoch || seen.leader === leader) continue;
+function rivalOf(view: RestoreView): RestorePlan | null {
+  const { epoch, leader } = view.known.record;
+  for (const [by, { seen }] of rivals(view)) {
+    if (!hasData(view, by)) continue;
     const text = `${by} has seen ${seen.leader} lead epoch ${epoch}, not ${leader}: one of them was let in by an old copy of the store. Find out whose data is older, stop that agent and move its data directory away; then restore.`;
     return { kind: 'elsewhere', by, text };
   }
   return null;
 }
+
+/** Those who have seen another leader of the known epoch. */
+function rivals({ known, heard }: RestoreView): readonly (readonly [MemberId, { readonly seen: StoreSighting }])[] {
+  const { epoch, leader } = known.record;
+  return [...heard].flatMap(([by, { seen }]) =>
+    seen === undefined || seen.epoch !== epoch || seen.leader === leader ? [] : [[by, { seen }] as const],
+  );
+}
+
+/** Its data may have acknowledged writes alone (`whenShort: degrade`): that it is gone is for an operator to accept. */
+function rivalsWithoutData(view: RestoreView): readonly string[] {
+  return rivals(view)
+    .filter(([by]) => !hasData(view, by))
+    .map(
+      ([by, { seen }]) =>
+        `${by} has no data, and has seen ${seen.leader} lead epoch ${seen.epoch}: what was acknowledged in it would be lost. Data of it that was moved away must never come back.`,
+    );
+}
+
+const hasData = ({ heard }: RestoreView, member: MemberId): boolean => heard.get(member)?.engine.kind !== 'absent';
 
 function everybody({ members, known }: RestoreView): readonly MemberId[] {
   const { leader, rule, moving } = known.record;
