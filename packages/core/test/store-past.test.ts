@@ -204,6 +204,13 @@ describe('a command that rests on what is noted', () => {
     const locked = mark({ rule: any(1, n2), moving: ALONE });
     assert.ok(restsOn({ kind: 'set-ack-rule', rule: any(1, n2, n3) }, locked));
   });
+
+  it('is one of the recorded rules on the way from nobody, and where nobody acknowledges', () => {
+    const command: Command = { kind: 'set-ack-rule', rule: any(1, n2, n3) };
+    assert.equal(restsOn(command, mark({ rule: ALONE, moving: any(1, n2) })), false);
+    assert.equal(restsOn(command, mark({ rule: ALONE, moving: null })), false);
+    assert.equal(restsOn(command, mark({ rule: ALONE, moving: any(1, n2, n3) })), true);
+  });
 });
 
 describe('a failover on an operator’s word', () => {

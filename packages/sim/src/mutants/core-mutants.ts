@@ -78,6 +78,16 @@ const ASYNC_AFTER_HALF_A_DEGRADE: FaultCourse = {
   ],
 };
 
+/** The last acker goes; while its leader is still on the way to nobody, another one comes back that the recorded rule does not name. */
+const LAST_ACKER_GOES: FaultCourse = {
+  everyMs: 60_000,
+  faults: [
+    { at: 0, kind: 'kill-host', node: 2, forMs: 8000 },
+    { at: 3500, kind: 'slow-reload', node: 'leader', forMs: 12_000, extraMs: 6000 },
+    { at: 4000, kind: 'kill-host', node: 1, forMs: 20_000 },
+  ],
+};
+
 /** Wrong variants of the protocol. */
 export const CORE_MUTANTS: readonly Mutant[] = [
   {
@@ -408,5 +418,17 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       },
     ],
     hunt: { withinSeeds: 20, flavour: 'postgres', nodes: 3, durability: 'sync', course: ASYNC_AFTER_HALF_A_DEGRADE },
+  },
+  {
+    name: 'lock-refuses-rules',
+    description: 'On the way to nobody, a leader may count by the recorded rules alone: the way may have no end.',
+    edits: [
+      {
+        file: 'core/src/protocol/store-past.ts',
+        find: `  if (record.moving?.required === 0) return true;`,
+        replace: ``,
+      },
+    ],
+    hunt: { withinSeeds: 40, flavour: 'postgres', nodes: 3, durability: 'sync', course: LAST_ACKER_GOES },
   },
 ];
