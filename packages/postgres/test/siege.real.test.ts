@@ -104,11 +104,9 @@ describe('a hostile owner of the data and run directories', () => {
         ] as const) {
           await siege.insteadOfAll(inRun, attack, () => start(`a start with ${attack} at all of ${run.join(', ')}`));
         }
-        for (const path of [
-          node.input.runDir,
-          join(node.input.dataDir, 'pg_wal'),
-          join(node.input.dataDir, 'global'),
-        ]) {
+        // An ordinary user's link to a folder of its own is that user's choice.
+        const folders = [node.input.runDir, join(node.input.dataDir, 'pg_wal'), join(node.input.dataDir, 'global')];
+        for (const path of isRoot ? folders : []) {
           await siege.instead(path, 'a link to a folder', () => start(`a start with a link at ${path}`));
         }
         await start('a start without any');
@@ -189,8 +187,10 @@ describe('a hostile owner of the data and run directories', () => {
           siege.plant('a link to a file', `${dataDir}.${name}-20260101-000000000-0002`);
         }
         siege.plant('a link to a file', `${dataDir}.incomplete`);
-        rmSync(join(dataDir, 'pg_wal'), { recursive: true, force: true });
-        symlinkSync(join(siege.outside, 'folder'), join(dataDir, 'pg_wal'));
+        if (isRoot) {
+          rmSync(join(dataDir, 'pg_wal'), { recursive: true, force: true });
+          symlinkSync(join(siege.outside, 'folder'), join(dataDir, 'pg_wal'));
+        }
         await attempt(stage, node, { kind: 'stop', mode: 'fence' }, 'a stop');
         await attempt(stage, node, { kind: 'clone', from: leader.id }, 'a copy');
         await endOf(node.engine().listKept(), 'the list of what is kept');
