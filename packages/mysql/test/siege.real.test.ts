@@ -69,13 +69,12 @@ for (const server of await testServers(names.filter((name) => chosen === undefin
             unharmed(what);
           };
           const inRun = files.run.map((name) => join(runDir, name));
+          for (const path of [...files.data.map((name) => join(dataDir, name)), runDir]) {
+            await siege.instead(path, 'a link to a file', () => start(`a start with a link at ${path}`));
+          }
           for (const attack of ['a link to a file', 'a pipe'] as const) {
-            for (const path of [...files.data.map((name) => join(dataDir, name)), runDir]) {
-              await siege.instead(path, attack, () => start(`a start with ${attack} at ${path}`));
-            }
-            await siege.insteadOfAll(inRun, attack, () =>
-              start(`a start with ${attack} at all of ${files.run.join(', ')}`),
-            );
+            const what = `a start with ${attack} at all of ${files.run.join(', ')}`;
+            await siege.insteadOfAll(inRun, attack, () => start(what));
           }
           await stage.startFenced(leader);
         } finally {
