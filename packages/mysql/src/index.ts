@@ -11,6 +11,7 @@ import { MysqlEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { LineBook } from './lines.ts';
 import { AckTracker } from './observe/acks.ts';
+import { EmptiedMemory } from './observe/emptied.ts';
 import { ErrantFinds } from './observe/errant.ts';
 import { LagWatch } from './observe/lag.ts';
 import { Nudge } from './observe/nudge.ts';
@@ -74,6 +75,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     sizes: new TransactionSizes(),
     upstream: new UpstreamMemory(paths.runDir, owner, seam),
     opened: new OpenedMemory(paths.runDir, owner, seam),
+    emptied: new EmptiedMemory(paths.runDir, owner, seam),
     outside: new OutsideChanges(log),
     facts: new RunFacts(),
     lag: new LagWatch(),

@@ -8,6 +8,7 @@ import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
 import type { LineBook } from './lines.ts';
 import type { AckTracker } from './observe/acks.ts';
+import type { EmptiedMemory } from './observe/emptied.ts';
 import type { ErrantFinds } from './observe/errant.ts';
 import type { LagWatch } from './observe/lag.ts';
 import type { Nudge } from './observe/nudge.ts';
@@ -38,6 +39,7 @@ export interface Instance {
   readonly sizes: TransactionSizes;
   readonly upstream: UpstreamMemory;
   readonly opened: OpenedMemory;
+  readonly emptied: EmptiedMemory;
   readonly outside: OutsideChanges;
   readonly acks: AckTracker;
   readonly spared: Spared;

@@ -9,7 +9,7 @@ import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { isNewer, programOf } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
-import { noLimit } from '../sql/session.ts';
+import { initCommand, noLimit } from '../sql/setup.ts';
 import type { CopyHost, CopyJob } from './copy-job.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
 
@@ -148,16 +148,16 @@ async function pour(
       '--single-transaction',
       '--quick',
     ];
-    const past = history === 'rows' ? ['--dump-history'] : [];
-    const where = [...past, '--flush-privileges', '--max-allowed-packet=1G', '--gtid', '--master-data=1'];
+    const dumped = history === 'rows' ? ['--dump-history'] : [];
+    const where = [...dumped, '--flush-privileges', '--max-allowed-packet=1G', '--gtid', '--master-data=1'];
     const dump = {
       program: programOf(programs.dump, 'mariadb-dump'),
       args: [`--defaults-file=${dumpFile}`, ...what, ...where],
     };
     const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
     // Only a session may say so, and only then row_start and row_end are taken as they are.
-    const before = history === 'rows' ? ['--init-command=set system_versioning_insert_history = on'] : [];
-    const client = { program: programOf(programs.client, 'mariadb'), args: [...reading, ...before] };
+    const past = history === 'rows' ? ['SET SESSION system_versioning_insert_history = ON'] : [];
+    const client = { program: programOf(programs.client, 'mariadb'), args: [...reading, initCommand(...past)] };
     const { libraryPath } = programs;
     const timing = { timeoutMs: copyTimeoutMs, signal, failure: 'ENGINE_CLONE_FAILED', onBytes: count } as const;
     await pipePrograms(dump, client, { home: paths.runDir, libraryPath, owner, ...timing });

@@ -11,6 +11,7 @@ import { type Reading, readPosition } from '../observe/position.ts';
 import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { installRule, proveRule, requireCountable } from './ack-rule.ts';
+import { emptyAgain } from './empty-again.ts';
 import { drained, keepApplying } from './received.ts';
 import { endReceiving } from './receiver-control.ts';
 import { fence } from './stop.ts';
@@ -46,6 +47,8 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
     // An old record could let the new line's marker be cut off, and the line be begun a second time.
     await forgetOpened(instance.options.dataDir, instance.owner);
     await beginLine(instance, session, command);
+    // MySQL's is closed even to us.
+    if (instance.dialect.admitPrivileged === null) await emptyAgain(instance, running);
     await open(instance, session, running, command);
     await tellPrepared(instance, session);
   });
@@ -118,6 +121,7 @@ async function open(
   try {
     await Promise.all([noteOpening(instance, running, command), putRuleInForce(instance, session, running, command)]);
     await instance.opened.set(running, 'opening');
+    if (instance.dialect.admitPrivileged !== null) await emptyAgain(instance, running);
     await session.query('SET GLOBAL read_only = OFF', [], queryTimeoutMs);
     await instance.opened.set(running, 'open');
     await session.query('SET GLOBAL event_scheduler = ON', [], queryTimeoutMs);

@@ -7,11 +7,13 @@ import { changeIdentity, readIdentity } from '../disk/identity.ts';
 import { syncRelayLog } from '../disk/sync.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { accounts, quoteIdentifier, quoteLiteral } from '../names.ts';
+import { accounts, quoteLiteral } from '../names.ts';
 import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
+import type { RunningServer } from '../process/server-process.ts';
 import { type Flavour, programOf } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
+import { initCommand } from '../sql/setup.ts';
 
 const applyTimeoutMs = 24 * 3600 * 1000;
 const queryTimeoutMs = 10_000;
@@ -28,10 +30,7 @@ const settlings: Readonly<Record<Flavour, Settling>> = {
   // With GTIDs, it throws its relay log away as soon as replication is started again after a restart of the server (MDEV-4698).
   mariadb: {
     apply: applyRelayLog,
-    resume: async (instance) => {
-      await touchMemoryTables(instance);
-      await startApplier(instance);
-    },
+    resume: startApplier,
   },
 };
 
@@ -47,6 +46,7 @@ export async function settleReceived(instance: Instance, signal: AbortSignal): P
   const identity = await readIdentity(options.dataDir);
   if (running === null || identity === null || facts.of(running.pid).received === 'applied') return;
   const settling = settlings[programs.flavour];
+  await noteEmptied(instance, running);
   if (identity.received === 'unknown') {
     try {
       await settling.apply(instance, signal);
@@ -60,33 +60,17 @@ export async function settleReceived(instance: Instance, signal: AbortSignal): P
   facts.of(running.pid).received = 'applied';
 }
 
-/**
- * Tables of MEMORY are empty after a start. The first session that opens one makes the server log a DELETE, as a transaction of its own: a
- * SELECT would make a replica diverge. So they are opened once by a session that logs nothing. (MySQL 9.7.4 logs a TRUNCATE all the same:
- * there nobody is kept from diverging, and a look at the start would make it certain.)
- */
-async function touchMemoryTables({ sql }: Instance): Promise<void> {
-  await sql.fresh(queryTimeoutMs, async (session) => {
-    const tables = await session.query(memoryTables, [], queryTimeoutMs);
-    if (tables.length === 0) return;
-    await session.query('SET SESSION sql_log_bin = 0', [], queryTimeoutMs);
-    try {
-      for (const { place, name } of tables) {
-        const table = `${quoteIdentifier(place ?? '')}.${quoteIdentifier(name ?? '')}`;
-        // One that cannot be opened now can be opened by nobody else either.
-        await session.query(`SELECT 1 FROM ${table} LIMIT 1`, [], queryTimeoutMs).catch(unlessAnswered);
-      }
-    } finally {
-      await session.query('SET SESSION sql_log_bin = 1', [], queryTimeoutMs);
-    }
-  });
-}
-
-const memoryTables = `SELECT table_schema AS place, table_name AS name FROM information_schema.tables
-  WHERE engine = 'MEMORY' AND table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')`;
-
-function unlessAnswered(error: unknown): void {
-  if (serverErrorOf(error) === undefined) throw error;
+/** Without the note all tables of MEMORY count as emptied. */
+async function noteEmptied({ sql, emptied, log }: Instance, running: RunningServer): Promise<void> {
+  try {
+    await sql.fresh(queryTimeoutMs, (session) => emptied.note(running, session, queryTimeoutMs));
+  } catch (error) {
+    log({
+      level: 'debug',
+      message: 'which tables the start emptied is not known',
+      fields: { reason: reasonOf(error) },
+    });
+  }
 }
 
 const damageCharsMax = 600;
@@ -116,7 +100,8 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
       // Without being told, it hands on what does not have its checksum any more.
       args: ['--no-defaults', '--verify-binlog-checksum', ...start, ...logs],
     };
-    const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G'];
+    // A global `completion_type` would end it after its first transaction, `tx_read_only` at once.
+    const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G', initCommand()];
     const client = { program: programOf(programs.client, 'mariadb'), args: reading };
     const timing = { timeoutMs: applyTimeoutMs, signal, failure: 'ENGINE_START_FAILED' } as const;
     await pipePrograms(reader, client, { home: options.dataDir, libraryPath, owner, ...timing }).catch(allowNothing);

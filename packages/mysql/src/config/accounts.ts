@@ -1,6 +1,7 @@
 import type { MemberId } from '@understudy/core';
 import { accountOf, accounts, ackAccount, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Flavour } from '../programs.ts';
+import { sessionSetup } from '../sql/setup.ts';
 
 /** No policy about the age or the reuse of passwords, and no `max_user_connections`, may keep the agent out: a server that does not take its account does not serve. */
 const passwordStatements: Readonly<Record<Flavour, (admin: string, password: string) => readonly string[]>> = {
@@ -39,8 +40,8 @@ export function accountStatements(flavour: Flavour, adminPassword: string, membe
   const admin = quoteAccount(accounts.admin, 'localhost');
   const statements = [
     // The server runs them with what users set for all sessions: a backslash in a password would be another one.
-    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, sql_log_bin = 0",
-    'SET SESSION TRANSACTION READ WRITE',
+    ...sessionSetup,
+    'SET SESSION sql_log_bin = 0',
     ...passwordStatements[flavour](admin, quoteLiteral(adminPassword)),
     `GRANT ALL ON *.* TO ${admin} WITH GRANT OPTION`,
   ];

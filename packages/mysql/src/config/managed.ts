@@ -20,6 +20,7 @@ import { accountStatements } from './accounts.ts';
 import { atMaking, countsAtMaking, madeOtherwise } from './at-making.ts';
 import { checkParameters, parameterProblems, type VariableCatalog } from './catalog.ts';
 import { type Parameters, parametersOf, renderConfig, serverSettings } from './file.ts';
+import { memoryStatements } from './memory-tables.ts';
 import { rehearse } from './rehearse.ts';
 import { canonicalName, reservedReason, type Settings, settingsProfiles } from './settings.ts';
 import { ParameterTrial } from './trial.ts';
@@ -224,8 +225,10 @@ export class ManagedConfig {
     await this.learnMade();
     await this.#trial.load();
     await this.rehearse();
-    const statements = accountStatements(this.#programs.flavour, this.#options.secrets.admin, this.#members);
-    await replaceFile(this.#paths.initFile, statements, this.#owner);
+    const { flavour } = this.#programs;
+    const logins = accountStatements(flavour, this.#options.secrets.admin, this.#members);
+    // Last: MySQL leaves out what comes after a statement that failed.
+    await replaceFile(this.#paths.initFile, logins + memoryStatements[flavour], this.#owner);
     this.#started = this.wanted();
     await replaceFile(
       this.#paths.config,

@@ -1,0 +1,3 @@
+import { memoryTests } from './memory-tables.ts';
+
+await memoryTests('mariadb-10.11');

@@ -1,0 +1,3 @@
+import { memoryTests } from './memory-tables.ts';
+
+await memoryTests('mariadb-11.8');

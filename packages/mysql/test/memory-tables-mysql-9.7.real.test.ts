@@ -1,0 +1,3 @@
+import { memoryTests } from './memory-tables.ts';
+
+await memoryTests('mysql-9.7');
