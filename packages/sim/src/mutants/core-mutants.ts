@@ -431,4 +431,16 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     ],
     hunt: { withinSeeds: 40, flavour: 'postgres', nodes: 3, durability: 'sync', course: LAST_ACKER_GOES },
   },
+  {
+    name: 'target-not-preferred',
+    description: 'In the election after a planned stop the named target is a candidate as any other.',
+    edits: [
+      {
+        file: 'core/src/protocol/election.ts',
+        find: `  return dueHandover(turn)?.to ?? null;`,
+        replace: `  return turn.obs.now < 0 ? turn.obs.self : null;`,
+      },
+    ],
+    hunt: { withinSeeds: 100, nodes: 3, durability: 'sync' },
+  },
 ];

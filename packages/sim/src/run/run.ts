@@ -5,6 +5,7 @@ import { randomFor } from '../time/random.ts';
 import { Workload } from '../workload/workload.ts';
 import { hangLeader, leaveAgentMute, letNobodyReplicate, loseLeaderBesideBroken } from './gray-hosts.ts';
 import { loseOneHost } from './host-loss.ts';
+import { switchOver } from './planned-switchover.ts';
 import type { Scenario } from './scenario.ts';
 import { type Settled, settledProblem } from './settled.ts';
 import { loseAgentThenLeader } from './silent-acker.ts';
@@ -91,6 +92,10 @@ function endWithLosses(world: World): void {
     nodes >= 3 ? randomFor(seed, 'ending').pick(nodes >= 5 ? [...ENDINGS, loseTwoHosts] : ENDINGS) : loseOneHost;
   // Drawn apart, so that the endings of all other seeds stay what they were.
   const isMute = ending === loseOneHost && randomFor(seed, 'mute agent').chance(0.3);
+  if (ending === loseOneHost && randomFor(seed, 'planned switchover').chance(0.4)) {
+    switchOver(world, (atMs) => runUntil(world, atMs));
+  }
+  if (world.checks.violations.length > 0) return;
   (isMute ? leaveAgentMute : ending)(world, (atMs) => runUntil(world, atMs));
 }
 
