@@ -43,6 +43,7 @@ test("a further member's file", () => {
     ca: '/etc/understudy/ca.pem',
     cert: '/etc/understudy/n4.pem',
     key: '/etc/understudy/n4.key',
+    verify: 'full',
   });
   assert.equal(config.api.tls?.cert, '/etc/understudy/pki/n4.pem');
   assert.equal(config.api.tls?.key, '/etc/understudy/n10.key', 'n10 is not n1');
