@@ -96,26 +96,28 @@ async function make(session: Session, instance: Parts, account: WantedAccount): 
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
   const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
   await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
-  const rights = `${account.rights}, ${instance.dialect.admittedRight}`;
+  const rights = [account.rights, ...instance.dialect.ownRights].join(', ');
   await session.query(`GRANT ${rights} ON *.* TO ${name}`, [], queryTimeoutMs);
 }
 
 /**
- * Gives those of our accounts that an earlier version made what lets them in whatever users set for all connections. Replicas could not
- * connect otherwise where `init_connect` fails, or where `offline_mode` is on.
+ * Gives those of our accounts that an earlier version made what all of ours have. Replicas could not connect otherwise where `init_connect`
+ * fails, or where `offline_mode` is on.
  */
 async function admit(
-  { dialect: { admittedRight } }: Pick<Instance, 'dialect'>,
+  { dialect: { ownRights } }: Pick<Instance, 'dialect'>,
   session: Session,
   users: readonly string[],
 ): Promise<void> {
-  const query =
-    "SELECT grantee AS name FROM information_schema.user_privileges WHERE privilege_type = ? AND grantee LIKE '\\'us\\_%'";
-  const rows = await session.query(query, [admittedRight], queryTimeoutMs);
-  const admitted = new Set(rows.map(({ name }) => name));
-  const missing = users.map(accountOf).filter((name) => !admitted.has(name));
-  if (missing.length === 0) return;
-  await session.query(`GRANT ${admittedRight} ON *.* TO ${missing.join(', ')}`, [], queryTimeoutMs);
+  const places = ownRights.map(() => '?').join(', ');
+  const query = `SELECT grantee AS name, privilege_type AS held FROM information_schema.user_privileges
+    WHERE privilege_type IN (${places}) AND grantee LIKE '\\'us\\_%'`;
+  const rows = await session.query(query, ownRights, queryTimeoutMs);
+  for (const right of ownRights) {
+    const holders = new Set(rows.filter(({ held }) => held === right).map(({ name }) => name));
+    const missing = users.map(accountOf).filter((name) => !holders.has(name));
+    if (missing.length > 0) await session.query(`GRANT ${right} ON *.* TO ${missing.join(', ')}`, [], queryTimeoutMs);
+  }
 }
 
 /** The plugin or component that checks passwords does not want this one. */

@@ -7,7 +7,7 @@ import { memberId } from '@understudy/core';
 import { Stage } from '@understudy/engine/conformance';
 import { ackAccount } from '../src/names.ts';
 import { ServerSession } from '../src/sql/session.ts';
-import { makeOwnFolder, mysqlHarness, testSecrets } from './harness.ts';
+import { makeOwnFolder, mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';
 
 interface Files {
@@ -33,6 +33,23 @@ async function showing({ ca, cert, key }: Files, shows: 'certificate' | 'nothing
   const [authority, ownCert, ownKey] = await Promise.all([ca, cert, key].map((file) => readFile(file, 'utf8')));
   const own = shows === 'nothing' ? null : { cert: ownCert ?? '', key: ownKey ?? '' };
   return { ca: authority ?? '', own, verify: 'full' } as const;
+}
+
+/** Whoever may make accounts tries to take ours over, and to let an acknowledger in that is locked out. */
+async function takeNoAccount(leader: TestNode, users: readonly string[]): Promise<void> {
+  const login = { user: 'mallory', password: "mallory's of the tests" };
+  await leader.sql([
+    `create user ${login.user}@'%' identified by "${login.password}"`,
+    `grant create user on *.* to ${login.user}@'%'`,
+  ]);
+  const at = { kind: 'tcp', host: leader.host, port: leader.port } as const;
+  const mallory = await ServerSession.open({ at, ...login, tls: null }, 5000);
+  for (const user of users) {
+    for (const change of ['account unlock', "identified by 'of mallory'", 'require none']) {
+      await assert.rejects(mallory.query(`alter user '${user}'@'%' ${change}`), /SYSTEM_USER/, `${user}: ${change}`);
+    }
+  }
+  await mallory.end();
 }
 
 for (const server of await testServers(testServerNames)) {
@@ -63,6 +80,8 @@ for (const server of await testServers(testServerNames)) {
         }
         const inItsName = ServerSession.open({ ...acks, tls: await showing(n1, 'certificate') }, 5000);
         await assert.rejects(inItsName, /Access denied/, 'another member, which has the password as well');
+        // MariaDB has no right that keeps them from it.
+        if (server.flavour === 'mysql') await takeNoAccount(nodeOf(leader), [clone.user, acks.user]);
       } finally {
         await stage.close();
       }

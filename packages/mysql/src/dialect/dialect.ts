@@ -72,8 +72,11 @@ export interface Dialect {
   readonly reloadCertificates: string;
   /** Rights that a copy is made with. */
   readonly cloneRights: string;
-  /** The right of those whom neither a server's limits of connections nor what it runs at each login (`init_connect`) keep out. */
-  readonly admittedRight: string;
+  /**
+   * What all of our accounts have besides: that neither a server's limits of connections nor what it runs at each login (`init_connect`) keep
+   * them out, and, where there is such a right, that whoever may only make accounts cannot change them.
+   */
+  readonly ownRights: readonly string[];
 }
 
 /**
@@ -154,7 +157,7 @@ const mysql: Dialect = {
   hasPassword: null,
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
-  admittedRight: 'CONNECTION_ADMIN',
+  ownRights: ['CONNECTION_ADMIN', 'SYSTEM_USER'],
 };
 
 /** Before 8.0.26: the words of old, but for those that 8.0.22 changed already. */
@@ -195,7 +198,7 @@ const mariadb: Dialect = {
     "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
-  admittedRight: 'CONNECTION ADMIN',
+  ownRights: ['CONNECTION ADMIN'],
 };
 
 /**
