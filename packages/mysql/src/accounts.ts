@@ -96,28 +96,49 @@ async function make(session: Session, instance: Parts, account: WantedAccount): 
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
   const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
   await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
-  const rights = [account.rights, ...instance.dialect.ownRights].join(', ');
-  await session.query(`GRANT ${rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+  await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+  await limitRights(instance, session, [account.user]);
 }
 
+/** Accounts that only receive the log; the others ask and copy, and try again where they cannot log in. */
+const isReplication = (user: string): boolean => user === accounts.copy || user.startsWith(ackPrefix);
+
 /**
- * Gives those of our accounts that an earlier version made what all of ours have. Replicas could not connect otherwise where `init_connect`
- * fails, or where `offline_mode` is on.
+ * Gives our accounts what they have besides: those of replication what lets them in whatever users set for all connections, where that is all
+ * that it gives. Takes it from all others of ours, who got it from an earlier version.
  */
-async function admit(
-  { dialect: { ownRights } }: Pick<Instance, 'dialect'>,
+async function limitRights(
+  { dialect: { admittedRight, ownRights, unagedPassword } }: Pick<Instance, 'dialect'>,
   session: Session,
   users: readonly string[],
 ): Promise<void> {
-  const places = ownRights.map(() => '?').join(', ');
+  const all = [admittedRight.name, ...ownRights];
   const query = `SELECT grantee AS name, privilege_type AS held FROM information_schema.user_privileges
-    WHERE privilege_type IN (${places}) AND grantee LIKE '\\'us\\_%'`;
-  const rows = await session.query(query, ownRights, queryTimeoutMs);
-  for (const right of ownRights) {
-    const holders = new Set(rows.filter(({ held }) => held === right).map(({ name }) => name));
-    const missing = users.map(accountOf).filter((name) => !holders.has(name));
-    if (missing.length > 0) await session.query(`GRANT ${right} ON *.* TO ${missing.join(', ')}`, [], queryTimeoutMs);
+    WHERE privilege_type IN (${all.map(() => '?').join(', ')}) AND grantee LIKE '\\'us\\_%'`;
+  const rows = await session.query(query, all, queryTimeoutMs);
+  const has = (user: string, right: string): boolean =>
+    rows.some(({ name, held }) => held === right && name === accountOf(user));
+  const may = (user: string, right: string): boolean =>
+    right !== admittedRight.name || (admittedRight.of === 'replication' && isReplication(user));
+  const listOf = (some: readonly string[]): string => some.map(accountOf).join(', ');
+  for (const right of all) {
+    const missing = users.filter((user) => may(user, right) && !has(user, right));
+    if (missing.length > 0) await session.query(`GRANT ${right} ON *.* TO ${listOf(missing)}`, [], queryTimeoutMs);
   }
+  const surplus = users.filter((user) => !may(user, admittedRight.name) && has(user, admittedRight.name));
+  if (surplus.length > 0) {
+    // What the right kept off them on MariaDB, a limit of their own does.
+    await session.query(`ALTER USER ${listOf(surplus)} ${unagedPassword}`, [], queryTimeoutMs);
+    await session.query(`REVOKE ${admittedRight.name} ON *.* FROM ${listOf(surplus)}`, [], queryTimeoutMs);
+  }
+}
+
+/** The same for all accounts that there are; for a leader that an agent of another version opened. */
+export async function limitAllRights(instance: Pick<Instance, 'dialect'>, session: Session): Promise<void> {
+  const users = [...(await existing(session))].filter(
+    (user) => user === accounts.clone || user === accounts.monitor || isReplication(user),
+  );
+  await unlogged(session, () => limitRights(instance, session, users));
 }
 
 /** The plugin or component that checks passwords does not want this one. */
@@ -171,7 +192,7 @@ export async function renewAccounts(
       const unaged = `ALTER USER ${accounts.map(({ user }) => accountOf(user)).join(', ')} ${required} ${unagedPassword}`;
       await session.query(unaged, [], queryTimeoutMs);
     }
-    await admit(
+    await limitRights(
       instance,
       session,
       wanted.map(({ user }) => user),
@@ -217,7 +238,7 @@ export async function setAcknowledgers(
         await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
       }
     }
-    await admit(instance, session, [...open]);
+    await limitRights(instance, session, [...open]);
   });
 }
 

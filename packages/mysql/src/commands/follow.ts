@@ -2,7 +2,7 @@ import type { Member, MemberId } from '@understudy/core';
 import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import { isLoopback } from '@understudy/engine/host';
-import { keepAccounts } from '../accounts.ts';
+import { keepAccounts, limitAllRights } from '../accounts.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
@@ -258,6 +258,9 @@ export async function keepReplication(instance: Instance, context: ClusterContex
       await undoClosing(instance, session, running);
       await keepCounting(instance, session);
       await keepAccounts(instance, session, context);
+      if (instance.facts.rights === 'limited') return;
+      await limitAllRights(instance, session);
+      instance.facts.of(running.pid).rights = 'limited';
     });
     return;
   }

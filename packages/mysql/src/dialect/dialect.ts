@@ -72,11 +72,13 @@ export interface Dialect {
   readonly reloadCertificates: string;
   /** Rights that a copy is made with. */
   readonly cloneRights: string;
-  /**
-   * What all of our accounts have besides: that neither a server's limits of connections nor what it runs at each login (`init_connect`) keep
-   * them out, and, where there is such a right, that whoever may only make accounts cannot change them.
-   */
+  /** What all of our accounts have besides: where there is such a right, that whoever may only make accounts cannot change them. */
   readonly ownRights: readonly string[];
+  /**
+   * The right of those whom neither a server's limits of connections nor what it runs at each login (`init_connect`) keep out, and whether
+   * the accounts of replication have it. On MariaDB it would let them set `init_connect` for others, and end commits that wait.
+   */
+  readonly admittedRight: { readonly name: string; readonly of: 'replication' | 'nobody' };
 }
 
 /**
@@ -151,13 +153,14 @@ const mysql: Dialect = {
   workers: 'replica_parallel_workers',
   blockingCommits: null,
   preparedXa: 'XA RECOVER CONVERT XID',
-  // A limit of its own takes the place of the server's `max_user_connections`, which counts even those who may pass the other limits.
+  // A limit of its own takes the place of the server's `max_user_connections`; MySQL's counts even those who may pass the other limits.
   unagedPassword:
     'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
   hasPassword: null,
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
-  ownRights: ['CONNECTION_ADMIN', 'SYSTEM_USER'],
+  ownRights: ['SYSTEM_USER'],
+  admittedRight: { name: 'CONNECTION_ADMIN', of: 'replication' },
 };
 
 /** Before 8.0.26: the words of old, but for those that 8.0.22 changed already. */
@@ -193,12 +196,13 @@ const mariadb: Dialect = {
   blockingCommits:
     "SELECT id AS id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK from %'",
   preparedXa: "XA RECOVER FORMAT = 'SQL'",
-  unagedPassword: 'PASSWORD EXPIRE NEVER',
+  unagedPassword: 'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER',
   hasPassword:
     "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
-  ownRights: ['CONNECTION ADMIN'],
+  ownRights: [],
+  admittedRight: { name: 'CONNECTION ADMIN', of: 'nobody' },
 };
 
 /**

@@ -16,6 +16,8 @@ export class RunFacts {
   voids: readonly PromiseVoid[] = [];
   /** `yes`: a promotion is under way, in the middle of which a server looks like one that somebody has begun to open. */
   opening: 'no' | 'yes' = 'no';
+  /** `limited`: our accounts on this server have no more rights than this version gives them. */
+  rights: 'unknown' | 'limited' = 'unknown';
   /** `ending`: an ordered stop is under way; the server refuses connections, but it is what it was until it has gone. */
   life: 'serving' | 'ending' = 'serving';
 
@@ -29,6 +31,7 @@ export class RunFacts {
     this.damage = null;
     this.synced = null;
     this.voids = [];
+    this.rights = 'unknown';
     this.life = 'serving';
     this.opening = 'no';
     return this;
