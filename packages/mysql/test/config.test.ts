@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { hinders } from '../src/checks/standing.ts';
 import { causeOf, saying } from '../src/commands/start-words.ts';
 import { atMaking, madeOtherwise, withoutDefaults } from '../src/config/at-making.ts';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
@@ -15,6 +16,7 @@ import {
   serverSettings,
   sqlValue,
 } from '../src/config/file.ts';
+import { hindrances, transportReason } from '../src/config/hindrances.ts';
 import { ManagedConfig } from '../src/config/managed.ts';
 import { canonicalName, reservedReason, settingsProfiles } from '../src/config/settings.ts';
 import { ParameterTrial } from '../src/config/trial.ts';
@@ -100,6 +102,51 @@ describe('reserved settings', () => {
     }
     assert.notEqual(reservedReason('default-storage-engine', 'mariadb', 'MyISAM'), null);
     assert.equal(reservedReason('default-storage-engine', 'mariadb', 'innodb'), null);
+  });
+
+  it('are those that take replication away, by the values that do', () => {
+    const refused: readonly (readonly ['mysql' | 'mariadb', string, readonly string[], readonly string[]])[] = [
+      ['mysql', 'transaction-read-only', ['ON', '1', ''], ['OFF', '0']],
+      ['mariadb', 'tx_read_only', ['1'], ['0']],
+      ['mysql', 'innodb_read_only', ['on'], ['off']],
+      ['mysql', 'max_join_size', ['1', '4294967295'], ['18446744073709551615']],
+      ['mysql', 'replica_max_allowed_packet', ['16M', '1073741823'], ['1G', '1073741824']],
+      ['mariadb', 'slave_max_allowed_packet', ['16M'], ['1G']],
+      ['mysql', 'replica_type_conversions', ['ALL_LOSSY', 'ALL_NON_LOSSY,ALL_LOSSY'], ['ALL_NON_LOSSY', '']],
+      ['mariadb', 'slave-type-conversions', ['all_lossy'], ['']],
+      ['mariadb', 'slave_run_triggers_for_rbr', ['YES', 'LOGGING', 'ENFORCE'], ['NO']],
+      ['mariadb', 'enforce_storage_engine', ['InnoDB', 'MyISAM'], ['']],
+      ['mariadb', 'slave_max_statement_time', ['1', '0.5'], ['0', '0.000000']],
+      ['mariadb', 'idle_write_transaction_timeout', ['10'], ['0']],
+      ['mariadb', 'max_password_errors', ['3'], ['4294967295']],
+      ['mariadb', 'secure_timestamp', ['YES', 'REPLICATION'], ['NO', 'SUPER']],
+      [
+        'mariadb',
+        'init_connect',
+        ['insert into a.b values (1)', 'set @a=1; do 1'],
+        ['SET NAMES utf8mb4', '', 'set @a=1;'],
+      ],
+    ];
+    for (const [flavour, name, bad, good] of refused) {
+      for (const value of bad) assert.notEqual(reservedReason(name, flavour, value), null, `${name} ${value}`);
+      for (const value of good) assert.equal(reservedReason(name, flavour, value), null, `${name} ${value}`);
+      // Behind our back: a sentence, or a reason why the promise is void.
+      const shown = canonicalName(name);
+      const said = hinders(shown, bad[0] ?? '', flavour, null);
+      if (hindrances[flavour][shown]?.effect === 'hinders')
+        assert.match(said ?? '', /^\w+ is .*, but .* Run SET GLOBAL /);
+      else assert.equal(said, null);
+    }
+    assert.equal(reservedReason('init_connect', 'mysql', 'insert into a.b values (1)'), null);
+    const { problems } = checkParameters({ secure_timestamp: 'YES' }, 'the cluster', new Set(), 'mariadb');
+    assert.match(problems[0] ?? '', /secure_timestamp of the cluster must not be YES \(/);
+  });
+
+  it('are a demand for encryption where replication has none', () => {
+    assert.match(transportReason('require_secure_transport', 'ON', null) ?? '', /set engine.tls first/);
+    assert.equal(transportReason('require_secure_transport', 'OFF', null), null);
+    assert.equal(transportReason('require_secure_transport', 'ON', { ca: '' }), null);
+    assert.match(hinders('require_secure_transport', 'ON', 'mysql', null) ?? '', /SET GLOBAL .* = OFF/);
   });
 
   it('are none that a user may set', () => {

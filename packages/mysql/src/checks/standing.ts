@@ -1,11 +1,14 @@
+import { hindrances, transportReason } from '../config/hindrances.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
+import type { Flavour } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
 
 const queryTimeoutMs = 2000;
+const transport = 'require_secure_transport';
 const named = 3;
 
-type Parts = Pick<Instance, 'dialect'>;
+type Parts = Pick<Instance, 'dialect' | 'programs' | 'options'>;
 type Role = 'replica' | 'primary' | 'unknown';
 
 /** Accounts that a new database of MariaDB has, for administrators on the host itself. */
@@ -18,17 +21,21 @@ const administrators = new Set(['root', 'mysql', 'mariadb.sys', accounts.admin])
 export async function standingWarnings(instance: Parts, session: Session, role: Role): Promise<readonly string[]> {
   const found = [
     role === 'replica' ? await runningEvents(session) : [],
+    await hinderingSettings(instance, session),
     // A replica is fenced so that its agent can still begin a line there: so can everybody with the same right, whatever closes a leader.
     instance.dialect.admitPrivileged === null ? await privilegedAccounts(session) : [],
   ];
   return found.flat();
 }
 
+const emptiedText =
+  'Those of MEMORY are emptied by every start of a server: there a change of a row that is gone stops its applier, and when that server leads, they are emptied on all members.';
+
 /** Tables whose changes are not undone after a crash, and do not wait for acknowledgements as a whole. */
 export async function foreignTables(session: Session): Promise<string | null> {
   const rows = await session.query(
     `SELECT table_schema AS place, table_name AS name, engine AS engine FROM information_schema.tables
-    WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
+    WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine <> 'InnoDB' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
     ORDER BY 1, 2 LIMIT 100`,
     [],
     queryTimeoutMs,
@@ -36,7 +43,34 @@ export async function foreignTables(session: Session): Promise<string | null> {
   if (rows.length === 0) return null;
   const some = rows.slice(0, named).map(({ place, name, engine }) => `${place}.${name} (${engine})`);
   const more = rows.length > named ? ` and ${rows.length - named} more` : '';
-  return `Tables that are not InnoDB may lose acknowledged writes in a crash, and differ afterwards: ${some.join(', ')}${more}. Run ALTER TABLE … ENGINE = InnoDB.`;
+  const emptied = rows.some(({ engine }) => engine === 'MEMORY') ? ` ${emptiedText}` : '';
+  return `Tables that are not InnoDB may lose acknowledged writes in a crash, and differ afterwards: ${some.join(', ')}${more}. Run ALTER TABLE … ENGINE = InnoDB.${emptied}`;
+}
+
+/** What keeps replicas from receiving, applying or being copied. `voids.ts` names what makes them hold other rows. */
+async function hinderingSettings({ programs, options }: Parts, session: Session): Promise<readonly string[]> {
+  const known = hindrances[programs.flavour];
+  const list = [...Object.keys(known), transport].map((name) => `'${name}'`).join(', ');
+  const rows = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`, [], queryTimeoutMs);
+  const seen = new Set<string>();
+  return rows.flatMap(({ Variable_name, Value }) => {
+    const [name, value] = [(Variable_name ?? '').toLowerCase(), Value ?? ''];
+    const text = hinders(name, value, programs.flavour, options.tls);
+    // Both products show some by two names.
+    const plain = name.replace(/^slave_/, 'replica_').replace(/^tx_/, 'transaction_');
+    if (text === null || seen.has(plain)) return [];
+    seen.add(plain);
+    return [text];
+  });
+}
+
+/** A sentence about a value that a server shows; null when it is in nobody's way. */
+export function hinders(name: string, value: string, flavour: Flavour, tls: object | null): string | null {
+  const insecure = transportReason(name, value, tls);
+  if (insecure !== null) return `${name} is ${value}: ${insecure}, or run SET GLOBAL ${name} = OFF.`;
+  const found = hindrances[flavour][name];
+  if (found === undefined || found.effect !== 'hinders' || !found.isBad.test(value)) return null;
+  return `${name} is ${value}, but ${found.why}. Run SET GLOBAL ${name} = ${found.wanted}, or remove it and restart this member.`;
 }
 
 async function runningEvents(session: Session): Promise<readonly string[]> {

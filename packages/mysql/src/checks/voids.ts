@@ -1,4 +1,5 @@
 import type { PromiseVoid } from '@understudy/core';
+import { hindrances } from '../config/hindrances.ts';
 import { settingsProfiles } from '../config/settings.ts';
 import type { Instance } from '../instance.ts';
 import { ackPrefix } from '../names.ts';
@@ -125,6 +126,9 @@ function watchesOf(flavour: Parts['programs']['flavour']): ReadonlyMap<string, W
   for (const [name, value, why] of settingsProfiles[flavour].fixed) {
     const effect = ofProfile[name];
     if (effect !== undefined) watches.set(name, is(value.toUpperCase(), effect, why));
+  }
+  for (const [name, { isBad, wanted, why, effect }] of Object.entries(hindrances[flavour])) {
+    if (effect === 'loss') watches.set(name, { effect, wanted, why, isGood: (value) => !isBad.test(value) });
   }
   return watches;
 }

@@ -20,6 +20,7 @@ import { accountStatements } from './accounts.ts';
 import { atMaking, countsAtMaking, madeOtherwise } from './at-making.ts';
 import { checkParameters, parameterProblems, type VariableCatalog } from './catalog.ts';
 import { type Parameters, parametersOf, renderConfig, serverSettings } from './file.ts';
+import { transportReason } from './hindrances.ts';
 import { memoryStatements } from './memory-tables.ts';
 import { rehearse } from './rehearse.ts';
 import { canonicalName, reservedReason, type Settings, settingsProfiles } from './settings.ts';
@@ -82,6 +83,8 @@ export class ManagedConfig {
 
   /** Why a value cannot be had with the present database; null when it can. */
   #problemHere(name: string, value: string): string | null {
+    const insecure = transportReason(canonicalName(name), value, this.#options.tls);
+    if (insecure !== null) return `must not be ${value} (${insecure})`;
     if (this.#made === null || !countsAtMaking(name, this.#programs.flavour)) return null;
     return madeOtherwise(name, value, this.#made);
   }
@@ -94,7 +97,9 @@ export class ManagedConfig {
   #asked(): Parameters {
     // A wrong parameter of the cluster must never keep a node from starting: it is left out, and a warning says so.
     const { good } = checkParameters(this.#cluster, 'the cluster', this.#catalog, this.#programs.flavour);
-    return { ...this.#ownGood(), ...good };
+    const all = Object.entries({ ...this.#ownGood(), ...good });
+    const { tls } = this.#options;
+    return Object.fromEntries(all.filter(([name, value]) => transportReason(canonicalName(name), value, tls) === null));
   }
 
   /** The parameters that are wanted now and may be set by anybody: those of the cluster win over this node's. */
@@ -220,7 +225,7 @@ export class ManagedConfig {
   async prepareStart(serverId = this.#options.serverId): Promise<void> {
     await makeFolder(this.#paths.runDir, this.#owner);
     await makeFolder(this.#paths.temporary, this.#owner);
-    await refuseUserSettings(this.#options.userConfig, this.#programs);
+    await refuseUserSettings(this.#options, this.#programs);
     await this.copyCertificates();
     await this.learnMade();
     await this.#trial.load();
@@ -283,7 +288,10 @@ const makingReason = (name: string, flavour: Flavour): string | null =>
     ? 'it counts only when a database is made; set it under engine.parameters'
     : null;
 
-async function refuseUserSettings(userConfig: string | null, programs: ServerPrograms): Promise<void> {
+async function refuseUserSettings(
+  { userConfig, tls }: Pick<MysqlOptions, 'userConfig' | 'tls'>,
+  programs: ServerPrograms,
+): Promise<void> {
   if (userConfig === null) return;
   const bytes = await readBytes(userConfig).catch((error: unknown) => {
     const next = 'Correct its path or its permissions.';
@@ -291,7 +299,11 @@ async function refuseUserSettings(userConfig: string | null, programs: ServerPro
     throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
   });
   for (const { name, value, line } of serverSettings(bytes.toString('utf8'))) {
-    const reason = reservedReason(name, programs.flavour, value) ?? makingReason(name, programs.flavour);
+    const { flavour } = programs;
+    const reason =
+      reservedReason(name, flavour, value ?? '') ??
+      makingReason(name, flavour) ??
+      transportReason(canonicalName(name), value, tls);
     if (reason === null) continue;
     const setting = value === null ? name : `${name} = ${value}`;
     const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}). Remove that line.`;

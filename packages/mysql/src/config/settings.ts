@@ -1,5 +1,6 @@
 import { binlogName, relayLogName } from '../disk/binlog-files.ts';
 import type { Flavour } from '../programs.ts';
+import { hindrances } from './hindrances.ts';
 
 /** Lines of a configuration file, `name = value`, or the name alone; one may come more than once (`plugin_load_add`). */
 export type Settings = readonly (readonly [name: string, value: string | null])[];
@@ -209,6 +210,8 @@ export function reservedReason(name: string, flavour: Flavour, value: string | n
   if (/^rpl_semi_sync_/.test(canonical)) return acks;
   const left = untouched[canonical] ?? (flavour === 'mariadb' ? untouchedOfMariadb[canonical] : undefined);
   if (left !== undefined) return left;
+  const hindrance = hindrances[flavour][canonical];
+  if (value !== null && hindrance?.isBad.test(value)) return hindrance.why;
   const [pattern, why] = refusedValues[canonical] ?? [];
   return pattern !== undefined && why !== undefined && pattern.test(value ?? '') ? why : null;
 }
