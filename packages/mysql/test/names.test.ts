@@ -20,16 +20,17 @@ describe('accounts', () => {
 
   it('are made with one statement per line, the password quoted', () => {
     const lines = accountStatements('mysql', "a'b\\c").trimEnd().split('\n');
-    assert.match(lines[0] ?? '', /^SET SESSION sql_mode = .*, autocommit = 1, sql_log_bin = 0;$/);
+    assert.match(lines[0] ?? '', /^SET NAMES utf8mb4, sql_mode = .*, autocommit = 1, /);
+    assert.equal(lines[2], 'SET SESSION sql_log_bin = 0;');
     assert(lines.every((line) => line.endsWith(';')));
     assert.match(
-      lines[2] ?? '',
+      lines[3] ?? '',
       /'us_admin'@'localhost' IDENTIFIED BY 'a''b\\\\c' WITH MAX_USER_CONNECTIONS \d+ PASSWORD EXPIRE NEVER/,
     );
     const others = accountStatements('mariadb', "a'b\\c").trimEnd().split('\n');
     assert(others.every((line) => line.endsWith(';')));
     assert.match(
-      others[5] ?? '',
+      others[6] ?? '',
       /IF\(@same > 0, 'DO 0', 'ALTER USER ''us_admin''@''localhost'' IDENTIFIED BY ''a''''b\\\\\\\\c'''\)/,
     );
   });

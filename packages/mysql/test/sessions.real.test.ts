@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule } from '@understudy/core';
-import { ids, onStage, type Stage } from '@understudy/engine/conformance';
+import { eventually, ids, onStage, type Stage } from '@understudy/engine/conformance';
 import { mysqlHarness, nodeOf } from './harness.ts';
 import { testServers } from './servers.ts';
 
@@ -15,18 +15,23 @@ const lasting: Readonly<Record<string, string>> = {
   innodb_lock_wait_timeout: '1',
   wait_timeout: '1',
   interactive_timeout: '1',
-  max_user_connections: '1',
   max_error_count: '0',
   completion_type: 'RELEASE',
-  init_connect: 'select broken from nowhere.nothing',
   character_set_server: 'latin1',
 };
-const lastingToo: Readonly<Record<string, string>> = {
+const ofMysql: Readonly<Record<string, string>> = {
   sql_mode: 'ANSI,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,PAD_CHAR_TO_FULL_LENGTH',
   transaction_isolation: 'SERIALIZABLE',
   max_execution_time: '1',
+  max_user_connections: '1',
+  init_connect: 'select broken from nowhere.nothing',
   sql_require_primary_key: 'ON',
   lc_messages: 'de_DE',
+};
+const ofMariadb: Readonly<Record<string, string>> = {
+  sql_mode: 'ANSI,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE',
+  idle_transaction_timeout: '1',
+  idle_readonly_transaction_timeout: '1',
 };
 /** Only of a running server. */
 const passing: Readonly<Record<string, string>> = {
@@ -39,10 +44,17 @@ const passing: Readonly<Record<string, string>> = {
   character_set_client: 'latin1',
   character_set_results: 'latin1',
   collation_connection: 'latin1_german2_ci',
-  offline_mode: 'ON',
+};
+/** Only of a running server, of one product. */
+const passingOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  mysql: { offline_mode: 'ON' },
+  mariadb: { tx_read_only: '1', idle_write_transaction_timeout: '1' },
 };
 
-for (const server of await testServers(['mysql-9.7'])) {
+for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
+  const asked = { ...lasting, ...(server.flavour === 'mysql' ? ofMysql : ofMariadb) };
+  const everything = { ...quoted(asked), ...passing, ...passingOf[server.flavour] };
+  const word = server.flavour === 'mysql' ? 'replica' : 'slave';
   describe(`${server.flavour} ${server.version}: sessions`, () => {
     it('of agents and replicas go on whatever users set for all', () =>
       onStage(mysqlHarness(server), 3, async (stage) => {
@@ -51,7 +63,7 @@ for (const server of await testServers(['mysql-9.7'])) {
         const rule = ackRule(ids([replica]), 1);
         await stage.setRule(leader, rule);
         for (const node of [leader, replica]) {
-          await node.sql(Object.entries(everything()).map(([name, value]) => `set global ${name} = ${value}`));
+          await node.sql(Object.entries(everything).map(([name, value]) => `set global ${name} = ${value}`));
           await node.reopen();
           await stage.until(node, node === leader ? 'primary' : 'replica');
           await node.engine().maintain(stage.context(node));
@@ -62,6 +74,28 @@ for (const server of await testServers(['mysql-9.7'])) {
         await stage.follow(replica, leader);
         await stage.setRule(leader, rule);
         await write(stage, leader, 2);
+
+        // What it has received and not applied is applied at its start, under these settings.
+        await replica.sql([`stop ${word} sql_thread`]);
+        await write(stage, leader, 5);
+        await write(stage, leader, 6);
+        await replica.kill();
+        await stage.until(replica, 'stopped');
+        await replica.reopen({ parameters: asked });
+        await stage.startFenced(replica);
+        await stage.follow(replica, leader);
+        await stage.setRule(leader, rule);
+
+        // Only those who replicate are let in whatever is set; a copy says why it cannot be made.
+        await stage.run(joining, { kind: 'clone', from: leader.id });
+        const failure = await eventually('the copy to fail', async () => joining.engine().takeFailures()[0] ?? null);
+        assert.match(
+          failure.error.message,
+          server.flavour === 'mysql' ? /offline mode/ : /sql_select_limit is 1 on n1/,
+        );
+        const back =
+          server.flavour === 'mysql' ? "offline_mode = off, global init_connect = ''" : 'sql_select_limit = default';
+        await leader.sql([`set global ${back}`]);
         await stage.join(joining, leader);
         await stage.setRule(leader, ackRule(ids([replica, joining]), 1));
         await write(stage, leader, 3);
@@ -73,24 +107,23 @@ for (const server of await testServers(['mysql-9.7'])) {
         await stage.promote(replica, ALONE);
         await stage.run(replica, { kind: 'provision' });
         await stage.until(replica, 'primary');
-        assert.deepEqual(await read(replica), [1, 2, 3]);
+        assert.deepEqual(await read(replica), [1, 2, 3, 5, 6]);
 
         // A start reads the agent's password under these settings.
-        await leader.reopen({ parameters: { ...lasting, ...lastingToo } });
+        await leader.reopen({ parameters: asked });
         await stage.startFenced(leader);
         await stage.follow(leader, replica);
         await stage.setRule(replica, ackRule(ids([leader]), 1));
         await write(stage, replica, 4);
-        assert.deepEqual(await read(leader), [1, 2, 3, 4]);
-        assert.deepEqual((await leader.variables(['autocommit', 'max_user_connections'])).join(), '0,1');
+        assert.deepEqual(await read(leader), [1, 2, 3, 4, 5, 6]);
+        assert.deepEqual(await leader.variables(['autocommit', 'lock_wait_timeout']), ['0', '1']);
       }));
   });
 }
 
-function everything(): Readonly<Record<string, string>> {
-  const asked = Object.entries({ ...lasting, ...lastingToo });
-  const quoted = asked.map(([name, value]) => [name, /^\d+$/.test(value) ? value : `'${value}'`]);
-  return { ...Object.fromEntries(quoted), ...passing };
+function quoted(asked: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(asked);
+  return Object.fromEntries(entries.map(([name, value]) => [name, /^\d+$/.test(value) ? value : `'${value}'`]));
 }
 
 /** As a client that states what it needs. */

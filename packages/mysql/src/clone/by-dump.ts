@@ -9,8 +9,9 @@ import { accounts } from '../names.ts';
 import { pipePrograms } from '../process/pipe.ts';
 import { isNewer, programOf } from '../programs.ts';
 import { openMember } from '../sql/local.ts';
-import { initCommand, noLimit } from '../sql/setup.ts';
+import { initCommand } from '../sql/setup.ts';
 import type { CopyHost, CopyJob } from './copy-job.ts';
+import { refuseLimit } from './copyable.ts';
 import { type TemporaryServer, withTemporaryServer } from './temporary-server.ts';
 
 const askTimeoutMs = 10_000;
@@ -72,18 +73,10 @@ async function refusePrepared(instance: CopyHost, from: CopyJob['from']): Promis
   }
 }
 
-/** The dump program takes over a limit that the source has for all sessions: the copy would lack rows, and nobody would see it. */
 async function refuseLimited(instance: CopyHost, from: CopyJob['from']): Promise<void> {
   const session = await openMember(instance.options, from, 'clone', askTimeoutMs);
   try {
-    const [row] = await session.query('select @@global.sql_select_limit as most', [], askTimeoutMs);
-    if (row?.most === noLimit) return;
-    const text = `sql_select_limit is ${row?.most} on ${from.id}, and a copy as statements would hold no more rows of each table.`;
-    throw new EngineError(
-      'ENGINE_CLONE_FAILED',
-      `${text} Run SET GLOBAL sql_select_limit = DEFAULT there. The copy is tried again.`,
-      'safe',
-    );
+    await refuseLimit(session, from.id);
   } finally {
     await session.end();
   }

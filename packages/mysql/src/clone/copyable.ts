@@ -3,6 +3,7 @@ import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { isNewer } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
+import { noLimit } from '../sql/setup.ts';
 import type { SendingHost } from './sending-host.ts';
 
 const queryTimeoutMs = 4000;
@@ -46,11 +47,29 @@ export function requireSameSeries(
 }
 
 /**
+ * Refuses a source that limits the rows of all sessions. A dump would lack rows, and nobody would see it; `mariadb-backup` 11.8.9 crashes, as it
+ * finds half of the server's variables.
+ *
+ * @throws EngineError `ENGINE_CLONE_FAILED`
+ */
+export async function refuseLimit(session: Session, member: string): Promise<void> {
+  const [row] = await session.query('select @@global.sql_select_limit as most', [], queryTimeoutMs);
+  if (row?.most === noLimit) return;
+  const text = `sql_select_limit is ${row?.most} on ${member}, and a copy would hold no more rows of each table, or fail.`;
+  const next = 'Run SET GLOBAL sql_select_limit = DEFAULT there. The copy is tried again.';
+  throw new EngineError('ENGINE_CLONE_FAILED', `${text} ${next}`, 'safe');
+}
+
+/**
  * Looks whether the files of this server can be copied now.
  *
- * @throws EngineError `ENGINE_COPY_UNAVAILABLE` with the reason.
+ * @throws EngineError `ENGINE_COPY_UNAVAILABLE`, or `ENGINE_CLONE_FAILED`, with the reason.
  */
-export async function requireCopyable({ dialect }: Pick<SendingHost, 'dialect'>, session: Session): Promise<void> {
+export async function requireCopyable(
+  { dialect, options }: Pick<SendingHost, 'dialect' | 'options'>,
+  session: Session,
+): Promise<void> {
+  await refuseLimit(session, options.member);
   const [plugin] = await session.query(
     "select plugin_name as name from information_schema.plugins where plugin_type = 'ENCRYPTION' and plugin_status = 'ACTIVE'",
     [],

@@ -9,7 +9,8 @@ export const sessionSetup: readonly string[] = [
   `SET NAMES utf8mb4, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, wait_timeout = 86400,
     lock_wait_timeout = 86400, innodb_lock_wait_timeout = 50, sql_select_limit = ${noLimit}, sql_big_selects = 1,
     sql_safe_updates = 0, sql_auto_is_null = 0, completion_type = 0, time_zone = '+00:00', lc_messages = 'en_US'
-    /*!80000 , max_execution_time = 0 */ /*M! , max_statement_time = 0, max_error_count = 64 */`,
+    /*!80000 , max_execution_time = 0 */ /*M! , max_statement_time = 0, max_error_count = 64, idle_transaction_timeout = 0,
+      idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0 */`,
   'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE',
 ].map((statement) => statement.replaceAll(/\s+/g, ' '));
 
