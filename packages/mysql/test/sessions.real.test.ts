@@ -2,10 +2,11 @@
 // Method: everything that a new session inherits is set at once, on a leader and on a replica that run; then new agents observe, seal, follow,
 // copy, promote and start.
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule } from '@understudy/core';
 import { eventually, ids, onStage, type Stage } from '@understudy/engine/conformance';
-import { mysqlHarness, nodeOf } from './harness.ts';
+import { mysqlHarness, nodeOf, type TestNode } from './harness.ts';
 import { testServers } from './servers.ts';
 
 /** Also as parameters of a start. */
@@ -54,6 +55,7 @@ const passingOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
   const asked = { ...lasting, ...(server.flavour === 'mysql' ? ofMysql : ofMariadb) };
   const everything = { ...quoted(asked), ...passing, ...passingOf[server.flavour] };
+  const right = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
   const word = server.flavour === 'mysql' ? 'replica' : 'slave';
   describe(`${server.flavour} ${server.version}: sessions`, () => {
     it('of agents and replicas go on whatever users set for all', () =>
@@ -62,12 +64,21 @@ for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
         await stage.join(replica, leader);
         const rule = ackRule(ids([replica]), 1);
         await stage.setRule(leader, rule);
+        // As an earlier version gave it.
+        await leader.sql([`grant ${right} on *.* to us_monitor@'%', us_clone@'%'`]);
         for (const node of [leader, replica]) {
           await node.sql(Object.entries(everything).map(([name, value]) => `set global ${name} = ${value}`));
           await node.reopen();
           await stage.until(node, node === leader ? 'primary' : 'replica');
           await node.engine().maintain(stage.context(node));
         }
+        const rows = await leader.ask(
+          `select grantee as grantee from information_schema.user_privileges where privilege_type = '${right}' limit 1000`,
+        );
+        const holders = rows.map(({ grantee }) => String(grantee)).filter((name) => name.startsWith("'us_"));
+        const replication =
+          server.flavour === 'mysql' ? ["'us_ack_n1'@'%'", "'us_ack_n2'@'%'", "'us_ack_n3'@'%'", "'us_copy'@'%'"] : [];
+        assert.deepEqual(holders.sort(), [...replication, "'us_admin'@'localhost'"].sort());
         await write(stage, leader, 1);
         await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
         await stage.position(replica);
@@ -81,8 +92,14 @@ for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
         await write(stage, leader, 6);
         await replica.kill();
         await stage.until(replica, 'stopped');
-        await replica.reopen({ parameters: asked });
+        const more = server.flavour === 'mariadb' ? { userConfig: await readOnlyConfig(replica) } : {};
+        await replica.reopen({ parameters: asked, ...more });
         await stage.startFenced(replica);
+        if (server.flavour === 'mariadb') {
+          assert.deepEqual(await read(replica), [1, 2, 5, 6]);
+          // What a server's own applier inherits is not ours.
+          await replica.sql(['set global tx_read_only = 0']);
+        }
         await stage.follow(replica, leader);
         await stage.setRule(leader, rule);
 
@@ -124,6 +141,14 @@ for (const server of await testServers(['mysql-9.7', 'mariadb-11.8'])) {
 function quoted(asked: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(asked);
   return Object.fromEntries(entries.map(([name, value]) => [name, /^\d+$/.test(value) ? value : `'${value}'`]));
+}
+
+/** A file that includes what would be refused in it. */
+async function readOnlyConfig({ input }: TestNode): Promise<string> {
+  const [file, included] = [`${input.runDir}/mine.cnf`, `${input.runDir}/included.cnf`];
+  await writeFile(included, '[mysqld]\ntransaction_read_only = 1\n', { mode: 0o644 });
+  await writeFile(file, `!include ${included}\n`, { mode: 0o644 });
+  return file;
 }
 
 /** As a client that states what it needs. */

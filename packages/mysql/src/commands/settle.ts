@@ -100,7 +100,7 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
       // Without being told, it hands on what does not have its checksum any more.
       args: ['--no-defaults', '--verify-binlog-checksum', ...start, ...logs],
     };
-    // A global `completion_type` would end it after its first transaction, `tx_read_only` at once.
+    // A global `tx_read_only` would end it at its first transaction, an idle time limit while it waits for its reader.
     const reading = [`--defaults-file=${clientFile}`, '--binary-mode', '--max-allowed-packet=1G', initCommand()];
     const client = { program: programOf(programs.client, 'mariadb'), args: reading };
     const timing = { timeoutMs: applyTimeoutMs, signal, failure: 'ENGINE_START_FAILED' } as const;
