@@ -313,11 +313,43 @@ describe('what an operator may have set up', { skip: !isRoot }, () => {
     await replaceFile(join(shared, 'ours', 'f'), 'ours\n', null);
     assert.equal(await readIfThere(join(shared, 'ours', 'f')), 'ours\n');
     await symlink(place.siege.outside, join(shared, 'link'));
+    lchownSync(join(shared, 'link'), others.uid, others.gid);
     await assert.rejects(readIfThere(join(shared, 'link', 'secret')), { code: 'PATH_UNTRUSTED' });
     writeFileSync(join(shared, 'f'), 'x');
     chownSync(join(shared, 'f'), others.uid, others.gid);
     await assert.rejects(removeFile(join(shared, 'f')), { code: 'PATH_UNTRUSTED' });
     await assert.rejects(replaceFile(join(shared, 'f'), 'ours\n', null), { code: 'PATH_UNTRUSTED' });
+  });
+
+  test('a volume of secrets, a sticky folder in which root has made links, is read through them', async () => {
+    const volume = join(place.base, 'volume');
+    await mkdir(join(volume, '..1'), { recursive: true });
+    chmodSync(volume, 0o1777);
+    writeFileSync(join(volume, '..1', 'secrets.json'), 'secrets\n');
+    await symlink('..1', join(volume, '..data'));
+    await symlink('..data/secrets.json', join(volume, 'secrets.json'));
+    assert.equal(await readIfThere(join(volume, 'secrets.json')), 'secrets\n');
+    lchownSync(join(volume, '..data'), others.uid, others.gid);
+    await assert.rejects(readIfThere(join(volume, 'secrets.json')), { code: 'PATH_UNTRUSTED' });
+  });
+
+  test("root's folder in the place of one of the server's user is neither written to nor emptied", async () => {
+    const parent = join(place.theirs, 'parent');
+    for (const folder of [parent, join(parent, 'data'), join(parent, 'data', 'inside')]) await mkdir(folder);
+    chownSync(parent, them.uid, them.gid);
+    writeFileSync(join(parent, 'data', 'inside', 'f'), 'of root\n');
+    const there = (name: string) => join(parent, 'data', name);
+    const refusal = { code: 'PATH_UNTRUSTED' };
+    await assert.rejects(
+      createFile(there('new'), them, 0o600).then((file) => file.close()),
+      refusal,
+    );
+    await assert.rejects(replaceFile(there('new'), 'x', them), refusal);
+    await assert.rejects(makeFolder(there('new'), them), refusal);
+    await assert.rejects(renameTo(there('inside'), there('other')), refusal);
+    await assert.rejects(removeFile(join(parent, 'data', 'inside', 'f')), refusal);
+    await assert.rejects(removeTree(join(parent, 'data')), refusal);
+    assert.equal(readFileSync(join(parent, 'data', 'inside', 'f'), 'utf8'), 'of root\n');
   });
 
   test('the end of a log is kept, and the file is emptied under the server', async () => {

@@ -8,6 +8,7 @@ import {
   mkdir,
   open,
   opendir,
+  readdir,
   rename,
   stat,
   statfs,
@@ -18,6 +19,7 @@ import { basename } from 'node:path';
 import { codeOf } from './errors.ts';
 import {
   atPlace,
+  ENTER,
   inFolder,
   isRoot,
   may,
@@ -86,6 +88,7 @@ async function openThere(place: Place, flags: number, wanted: number): Promise<F
 
 /** Makes a file that nobody else has open. */
 async function openNew(place: Place, owner: Owner, mode: number): Promise<FileHandle> {
+  await requireOwnFolder(place);
   const file = await open(place.at, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   const wanted = ownerIn(place, owner);
   try {
@@ -97,8 +100,19 @@ async function openNew(place: Place, owner: Owner, mode: number): Promise<FileHa
   }
 }
 
+/**
+ * Making, removing and renaming where another user can exchange folders: only in a folder whose names that user may change. One of root's
+ * may have been put in the place of it.
+ */
+async function requireOwnFolder({ folder, path, rights }: Place): Promise<void> {
+  if (rights === null || rights.uid < 0 || may(await stat(folder), rights, WRITE | ENTER)) return;
+  throw new PathError(path, `is in a folder that user ${rights.uid} cannot change`);
+}
+
 /** Removing and renaming in a folder where everybody may make names: only what is ours. */
-export async function requireOwnName({ at, path, rights }: Place): Promise<void> {
+export async function requireOwnName(place: Place): Promise<void> {
+  const { at, path, rights } = place;
+  await requireOwnFolder(place);
   if (rights === null || rights.uid >= 0) return;
   const found = await lstat(at).catch(absent);
   if (found !== null && found.uid !== process.geteuid?.())
@@ -210,6 +224,7 @@ const openFolderAt = (at: string): Promise<FileHandle> => open(at, O_RDONLY | O_
 export async function makeFolder(path: string, owner: Owner, mode = 0o700): Promise<void> {
   await atPlace(path, 'keep', async (place) => {
     try {
+      if ((await lstat(place.at).catch(absent)) === null) await requireOwnFolder(place);
       await mkdir(place.at, { mode });
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return;
@@ -218,8 +233,10 @@ export async function makeFolder(path: string, owner: Owner, mode = 0o700): Prom
     const wanted = ownerIn(place, owner);
     if (wanted === null) return;
     await withFile(openFolderAt(place.at), async (folder) => {
-      // Of whoever else it is, it is not the one that was just made.
-      if ((await folder.stat()).uid === process.geteuid?.()) await folder.chown(wanted.uid, wanted.gid);
+      // Of whoever else it is, or with something in it, it is not the one that was just made.
+      const isOurs = (await folder.stat()).uid === process.geteuid?.();
+      const isEmpty = (await readdir(`/proc/self/fd/${folder.fd}`)).length === 0;
+      if (isOurs && isEmpty) await folder.chown(wanted.uid, wanted.gid);
     });
   });
 }

@@ -190,7 +190,7 @@ class Walk {
     if (this.#links > linksMax) throw new PathError(this.#path, 'has too many links on its way');
     const target = readlinkSync(at);
     const rest = this.#names.slice(1);
-    if (rightsIn(this.#here) !== null) {
+    if (rightsIn(this.#here) !== null && !this.#isFixed(at)) {
       if (to === 'file' || this.#rights?.uid !== this.#here.uid) {
         throw new PathError(this.#path, `is reached by a link ("${name}") that another user can have made`);
       }
@@ -201,6 +201,13 @@ class Walk {
     closeSync(this.#fd);
     this.#fd = openRoot();
     this.#here = fstatSync(this.#fd);
+  }
+
+  /** A link of root's or ours in a sticky folder (a volume of secrets): nobody else can put another name in its place. */
+  #isFixed(at: string): boolean {
+    if ((this.#here.mode & 0o1000) === 0 || (this.#here.uid !== 0 && this.#here.uid !== selfUid())) return false;
+    const { uid } = lstatSync(at);
+    return uid === 0 || uid === selfUid();
   }
 
   close(): void {

@@ -37,9 +37,9 @@ async function below<T>(
   }
 }
 
-/** What goes with another user's folder: that user's, and what this process has left there. */
-function requireTheirs(path: string, { uid }: Stats, rights: Rights | null): void {
-  if (rights === null || uid === rights.uid || uid === process.geteuid?.()) return;
+/** What goes with another user's folder: that user's, and an empty one that this process has left there. */
+function requireTheirs(path: string, { uid }: Stats, rights: Rights | null, entries: readonly Entry[]): void {
+  if (rights === null || uid === rights.uid || (uid === process.geteuid?.() && entries.length === 0)) return;
   throw new PathError(path, `is a folder of user ${uid} in one of user ${rights.uid}`);
 }
 
@@ -76,8 +76,9 @@ async function removeName(folder: OpenFolder, { name, kind }: Entry, level: numb
       if (kind !== 'folder') await unlink(at);
       else {
         await below(folder, name, async (inside, found) => {
-          requireTheirs(inside.path, found, folder.rights);
-          for (const entry of await entriesIn({ ...inside, rights: null })) await removeName(inside, entry, level + 1);
+          const entries = await entriesIn({ ...inside, rights: null });
+          requireTheirs(inside.path, found, folder.rights, entries);
+          for (const entry of entries) await removeName(inside, entry, level + 1);
         });
         await rmdir(at);
       }
