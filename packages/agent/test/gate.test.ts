@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { get } from 'node:http';
+import { createServer, get } from 'node:http';
 import { get as getTls } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { memberId } from '@understudy/core';
 import type { CertificateRule } from '../src/access/caller.ts';
+import { Gate } from '../src/access/gate.ts';
 import { type Listener, openListener } from '../src/api/listener.ts';
 import { nodeConfigSchema } from '../src/config/node-config.ts';
 import { EventHub, subscriberOf } from '../src/peers/hub.ts';
@@ -206,4 +207,26 @@ describe('too many requests', { timeout: 60_000 }, () => {
     });
     assert.equal(status, 200);
   });
+});
+
+it('a connection counts until it ends, although another one came from the same port of the client', async (t) => {
+  const server = createServer();
+  const gate = new Gate(server, { self: n1, secret, clientCert: 'none', policy: () => policy });
+  const [port = 0, from = 0] = await freePorts(2);
+  await new Promise<void>((resolve) => server.listen(port, '0.0.0.0', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const to = async (host: string): Promise<Socket> => {
+    const socket = connect({ host, port, localAddress: '127.0.0.1', localPort: from });
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket;
+  };
+  const [first, second] = [await to('127.0.0.1'), await to('127.0.0.2')];
+  await eventually('both are counted', () => (gate.size.strangers === 2 ? true : null));
+  first.destroy();
+  await eventually('the first has gone', () => (gate.size.strangers === 1 ? true : null));
+  second.destroy();
+  await eventually('none is left', () => (gate.size.strangers === 0 ? true : null));
 });

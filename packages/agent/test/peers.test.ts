@@ -18,7 +18,7 @@ import { at, N1, report } from './support/report.ts';
 
 async function serve(context: TestContext, hub: EventHub): Promise<{ readonly url: string; readonly server: Server }> {
   const server = createServer((request, response) => {
-    const subscriber = subscriberOf(identify(request, IDENTITY), request.socket.remoteAddress ?? '');
+    const subscriber = subscriberOf(identify(request, IDENTITY, 'stream'), request.socket.remoteAddress ?? '');
     if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -198,7 +198,7 @@ describe('peer stream', () => {
     const hub = new EventHub();
     hub.publish(report(4), performance.now());
     const server = createServer((request, response) => {
-      const subscriber = subscriberOf(identify(request, IDENTITY), request.socket.remoteAddress ?? '');
+      const subscriber = subscriberOf(identify(request, IDENTITY, 'stream'), request.socket.remoteAddress ?? '');
       if (!hub.subscribe(response, performance.now(), subscriber)) response.writeHead(503).end();
     });
     await new Promise<void>((resolve) => server.listen(Number(port), '127.0.0.1', resolve));

@@ -42,9 +42,9 @@ export class Gate {
    * @returns who sent it; null: it was turned away
    */
   enter(request: IncomingMessage, response: ServerResponse): Caller | null {
-    const caller = identify(request, this.#identity);
+    const caller = identify(request, this.#identity, 'stream');
     const id = idOf(request.socket);
-    const holder = holderOf(caller);
+    const holder = holderOf(caller) ?? holderOf(this.copierOf(request));
     if (holder !== null) this.#end(this.#admission.recognise(id, holder));
     else if (!this.#admission.mayAsk(request.socket.remoteAddress ?? '', monotonicMs())) {
       this.counters.throttled++;
@@ -58,6 +58,11 @@ export class Gate {
     this.#admission.setBusy(id, true);
     response.once('close', () => this.#admission.setBusy(id, false));
     return caller;
+  }
+
+  /** Who asks for a copy of the database: what proves a member for its stream proves nothing here. */
+  copierOf(request: IncomingMessage): Caller {
+    return identify(request, this.#identity, 'copy');
   }
 
   #arrive(socket: Socket): void {
@@ -95,8 +100,9 @@ export class Gate {
   }
 }
 
-/** The same for a connection and for the TLS on it. */
-const idOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+/** The same for a connection and for the TLS on it. One port of a client may connect to several of our addresses at once. */
+const idOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 
 /** How many files this process may have open. */
 function maxOpenFiles(): number {

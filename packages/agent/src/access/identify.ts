@@ -5,7 +5,6 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 import type { MemberId } from '@understudy/core';
-import { COPY_PATH } from '../codec/copy-verdict.ts';
 import { MEMBER_HEADER, type MemberSecret, provenMember } from '../peers/introduction.ts';
 import { type Caller, type Certificate, callerOf, type Policy } from './caller.ts';
 
@@ -18,9 +17,9 @@ export interface Identity {
   readonly clientCert: 'none' | 'optional' | 'required';
 }
 
-export function identify(request: IncomingMessage, identity: Identity): Caller {
-  const { headers, socket, url = '' } = request;
-  const purpose = url.split('?')[0] === COPY_PATH ? 'copy' : 'stream';
+/** @param purpose what a member's proof has to be for. The route says it: a URL has many spellings. */
+export function identify(request: IncomingMessage, identity: Identity, purpose: 'stream' | 'copy'): Caller {
+  const { headers, socket } = request;
   return callerOf(
     {
       address: socket.remoteAddress ?? '',

@@ -121,7 +121,7 @@ function queryOf(request: FastifyRequest): Query {
 function addRoutes(server: FastifyInstance, wiring: Wiring): void {
   const { agent, log, callers, gate } = wiring;
   for (const route of ROUTES) addRoute(server, route, wiring);
-  addCopyRoute(server, { agent, log, callerOf: (request) => callers.of(request) });
+  addCopyRoute(server, { agent, log, callerOf: ({ raw }) => gate.copierOf(raw) });
   server.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics(agent, gate)),
   );
