@@ -77,7 +77,7 @@ export class Admission {
   arrive(id: string, address: string, nowMs: number, isMemberHost: () => boolean): Arrival {
     const group = groupOf(address);
     const isOwn = isLoopback(address);
-    const isExempt = isOwn || this.#homes.has(group);
+    const isExempt = isOwn || this.#homes.has(address);
     if (!isExempt && !this.#connects.take(group, nowMs) && !isMemberHost()) return { kind: 'refused' };
     this.#addresses.set(id, address);
     const perGroup = isOwn ? this.#limits.perLoopback : this.#limits.perAddress;
@@ -92,7 +92,7 @@ export class Admission {
   recognise(id: string, holder: string): readonly string[] {
     const address = this.#addresses.get(id);
     if (address === undefined || this.#known.has(id)) return [];
-    if (holder.startsWith('member ') && this.#homes.size < MAX_HOMES) this.#homes.add(groupOf(address));
+    if (holder.startsWith('member ') && this.#homes.size < MAX_HOMES) this.#homes.add(address);
     this.#strangers.remove(id);
     return this.#gone(this.#known.add(id, holder, this.#limits.perHolder));
   }

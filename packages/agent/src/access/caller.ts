@@ -96,14 +96,10 @@ function bearerOf(certificate: Certificate, { certificates, members }: Policy): 
   return { who, role: role ?? 'view', member: null, by: 'certificate' };
 }
 
-/** The member that a certificate names: by name, or by an address at which no other member is. */
-function memberOf({ commonName, covers }: Certificate, members: Policy['members']): MemberId | null {
+/** The member that a certificate names. Its addresses name none: a program beside the agent has a certificate for the same. */
+function memberOf({ commonName }: Certificate, members: Policy['members']): MemberId | null {
   for (const { id } of members.values()) if (id === commonName) return id;
-  const there = [...members.values()].filter(({ apiUrl }) => {
-    const host = hostOf(apiUrl);
-    return host !== null && !isLoopback(host) && covers(host);
-  });
-  return there.length === 1 ? (there[0]?.id ?? null) : null;
+  return null;
 }
 
 /** The host of a member's address as the store has it; null: that is none. */

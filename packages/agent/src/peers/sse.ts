@@ -3,9 +3,14 @@
 /** Positions of MariaDB name the end of every leadership. */
 const MAX_EVENT_CHARS = 8 * 1024 * 1024;
 
+const PIECES_MAX = 1024;
+
 export class SseParser {
   readonly #onEvent: (event: string, data: string) => void;
-  #rest = '';
+  /** Pieces of an event that has not ended. Joined at its end: joined at each piece, a slow giant would keep the process busy. */
+  #pieces: string[] = [];
+  #chars = 0;
+  #last = '';
 
   constructor(onEvent: (event: string, data: string) => void) {
     this.#onEvent = onEvent;
@@ -13,16 +18,25 @@ export class SseParser {
 
   /** Takes the next piece. @throws RangeError when an event is larger than 8 MiB */
   push(text: string): void {
-    this.#rest += text;
-    let end = this.#rest.indexOf('\n\n');
+    const hasEnd = `${this.#last}${text}`.includes('\n\n');
+    this.#pieces.push(text);
+    this.#chars += text.length;
+    this.#last = text.slice(-1) || this.#last;
+    if (hasEnd) this.#take(this.#pieces.join(''));
+    else if (this.#pieces.length >= PIECES_MAX) this.#pieces = [this.#pieces.join('')];
+    if (this.#chars > MAX_EVENT_CHARS) throw new RangeError('a server-sent event is larger than 8 MiB');
+  }
+
+  #take(text: string): void {
     let start = 0;
-    while (end !== -1) {
-      this.#emit(this.#rest.slice(start, end));
+    for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n', start)) {
+      this.#emit(text.slice(start, end));
       start = end + 2;
-      end = this.#rest.indexOf('\n\n', start);
     }
-    if (start > 0) this.#rest = this.#rest.slice(start);
-    if (this.#rest.length > MAX_EVENT_CHARS) throw new RangeError('a server-sent event is larger than 8 MiB');
+    const rest = text.slice(start);
+    this.#pieces = [rest];
+    this.#chars = rest.length;
+    this.#last = rest.slice(-1);
   }
 
   #emit(block: string): void {
