@@ -317,6 +317,8 @@ describe('what an operator may have set up', { skip: !isRoot }, () => {
     await assert.rejects(readIfThere(join(shared, 'link', 'secret')), { code: 'PATH_UNTRUSTED' });
     writeFileSync(join(shared, 'f'), 'x');
     chownSync(join(shared, 'f'), others.uid, others.gid);
+    await removeTree(join(shared, 'ours'));
+    assert.equal(statSync(join(shared, 'ours'), { throwIfNoEntry: false }), undefined);
     await assert.rejects(removeFile(join(shared, 'f')), { code: 'PATH_UNTRUSTED' });
     await assert.rejects(replaceFile(join(shared, 'f'), 'ours\n', null), { code: 'PATH_UNTRUSTED' });
   });

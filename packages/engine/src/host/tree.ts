@@ -37,9 +37,10 @@ async function below<T>(
   }
 }
 
-/** What goes with another user's folder: that user's, and an empty one that this process has left there. */
+/** What goes with another user's folder: that user's, and an empty one that this process has left there. In a folder of everybody: ours. */
 function requireTheirs(path: string, { uid }: Stats, rights: Rights | null, entries: readonly Entry[]): void {
-  if (rights === null || uid === rights.uid || (uid === process.geteuid?.() && entries.length === 0)) return;
+  const isOurs = uid === process.geteuid?.() && (rights === null || rights.uid < 0 || entries.length === 0);
+  if (rights === null || uid === rights.uid || isOurs) return;
   throw new PathError(path, `is a folder of user ${uid} in one of user ${rights.uid}`);
 }
 
