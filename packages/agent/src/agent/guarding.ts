@@ -7,7 +7,7 @@ import { type ProcessName, processName } from '../guard/proc.ts';
 import type { Charge } from '../guard/protocol.ts';
 import { chargeFor } from '../loop/charge.ts';
 
-const CONFIRM_MS = 1_000;
+const CONFIRM_MS = 2_000;
 /** A process number belongs to another process at the earliest after this long, more or less. */
 const LOOK_AGAIN_MS = 1_000;
 

@@ -89,12 +89,15 @@ export class GuardClient {
         'safe',
         `The guard did not confirm the deadline within ${limitMs} ms (${this.describe()}). See guard.log in the run directory.`,
       );
+    const endsAt = this.#options.runningMs() + limitMs;
+    // One that was just started is there in a moment: a promotion that is given up costs an epoch.
+    await this.#reachStarted(endsAt);
     if (this.#welcome === null) throw late();
     const ask = this.#nextAsk(this.#options.runningMs());
     const answered = new Promise<void>((resolve) => this.#waiting.set(ask, resolve));
     this.#send({ kind: 'beat', ...charge, ask });
     try {
-      await withDeadline(answered, limitMs, late);
+      await withDeadline(answered, Math.max(1, endsAt - this.#options.runningMs()), late);
     } finally {
       this.#waiting.delete(ask);
     }
@@ -102,7 +105,7 @@ export class GuardClient {
 
   /** Says good-bye. `exit`: nothing is left to guard. `stay`: the guard keeps the last charge for the next agent. */
   async close(guard: 'exit' | 'stay'): Promise<void> {
-    await this.#reachStarted();
+    await this.#reachStarted(this.#options.runningMs() + ANSWER_MS);
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const socket = this.#socket;
@@ -113,9 +116,8 @@ export class GuardClient {
     await withDeadline(closed, 500, () => new Error('late')).catch(() => socket.destroy());
   }
 
-  /** A guard that was started and is not connected yet would not hear the good-bye. */
-  async #reachStarted(): Promise<void> {
-    const endsAt = this.#options.runningMs() + ANSWER_MS;
+  /** Waits for a guard that was started and is not connected yet: it would hear neither a deadline nor the good-bye. */
+  async #reachStarted(endsAt: number): Promise<void> {
     const isStarting = (): boolean => this.#timer !== null || this.#socket !== null;
     while (this.#welcome === null && isStarting() && this.#options.runningMs() < endsAt) await pause(20);
   }
