@@ -41,13 +41,15 @@ test('the second member of a MariaDB cluster is a copy of the files of the first
       { ca: cluster.login.ca ?? '' },
     );
 
+  const logsOf = async (): Promise<string> => {
+    const files = cluster.nodes.map(({ name }) => readFile(join(folder, 'logs', `${name}.log`), 'utf8'));
+    return (await Promise.all(files)).join('');
+  };
   const { text: metrics } = await ask('GET', '/metrics');
-  assert.match(metrics, /^understudy_copies_total\{[^}]*\} 1$/m);
-  const logs = await Promise.all(
-    cluster.nodes.map(({ name }) => readFile(join(folder, 'logs', `${name}.log`), 'utf8')),
-  );
-  assert.match(logs.join(''), /A copy of the files is sent to n\d/);
-  assert.doesNotMatch(logs.join(''), /is copied as statements/);
+  assert.match(metrics, /^understudy_copies_total\{[^}]*\} 1$/m, await logsOf());
+  const logs = await logsOf();
+  assert.match(logs, /A copy of the files is sent to n\d/);
+  assert.doesNotMatch(logs, /is copied as statements/);
 
   const body = JSON.stringify({ member: 'n2', engine: 'mariadb', version: '11.8.1' });
   const stranger = await ask('POST', '/understudy/copy', body);
