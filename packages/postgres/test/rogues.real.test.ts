@@ -14,7 +14,7 @@ import {
   rogueHost,
 } from '@understudy/engine/rogue';
 import { PgSession, type SessionTarget } from '../src/sql/session.ts';
-import { makeRoot, postgresHarness, serversOf, type TestNode, testSecrets } from './harness.ts';
+import { makeOwnFolder, postgresHarness, serversOf, type TestNode, testSecrets } from './harness.ts';
 
 interface Files {
   readonly ca: string;
@@ -38,7 +38,7 @@ const here: Names = { hosts: [], addresses: ['127.0.0.1', rogueHost] };
 const elsewhere: Names = { hosts: ['localhost', 'elsewhere.example'], addresses: ['127.0.0.9'] };
 
 async function makePapers(t: TestContext): Promise<Papers> {
-  const root = await makeRoot(t);
+  const root = await makeOwnFolder(t);
   const [own, other] = [join(root, 'ca'), join(root, 'other')];
   await makeAuthority({ folder: own });
   const stranger = await makeAuthority({ folder: other });
