@@ -199,6 +199,11 @@ test('up --detach, status by default folder, down, destroy', async () => {
   assert.match(detached.stdout, /is up in the background \(process \d+/);
   assert.ok(detached.stdout.includes(`log ${join(folder, 'logs', 'up.log')})`), 'the log goes with the cluster');
   assert.deepEqual(await sql('select count(*)::int as n from kept'), [{ n: 2 }]);
+  // What a killed one leaves running does not answer for the next one.
+  process.kill(Number(/process (\d+)/.exec(detached.stdout)?.[1]), 'SIGKILL');
+  const next = await cli(['up', '--detach', '--data-dir', folder], { timeoutMs: startMs });
+  assert.equal(next.code, 0, next.stderr);
+  assert.equal((await cli(['status', '--check', '--data-dir', folder])).code, 0);
   const again = await cli(['up', '--detach', '--data-dir', folder]);
   assert.equal(again.code, 2);
   assert.match(again.stderr, /runs already/);

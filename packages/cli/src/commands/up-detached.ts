@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync } from 'node:fs';
 import { readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type ClusterDescription, describeCluster, usableLeader } from '@understudy/local';
+import { type ClusterDescription, describeCluster, stopOrphans, usableLeader } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
 import { connectionString } from '../connection-string.ts';
@@ -38,6 +38,8 @@ export async function upDetached(
     const text = `Cluster ${before.state.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
     throw new CliError('USAGE', text, 'See it with: understudy status');
   }
+  // Agents that outlived a killed run would answer for the new one, which ends them a moment later.
+  await stopOrphans(choice);
   const beganMs = nowMs();
   const up = async (pid: number) => {
     const found = await describeCluster(choice);
