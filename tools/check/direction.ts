@@ -12,28 +12,29 @@ export interface PackageRule {
 
 /** Everything that is not a package of its own (tools, tests, examples) is on top and may import any of them. */
 export const rules: Readonly<Record<string, PackageRule>> = {
+  base: { may: [] },
   core: { may: [], isPure: true },
   wire: { may: [] },
-  servers: { may: ['core'] },
-  certs: { may: [] },
-  store: { may: ['core'] },
-  engine: { may: ['core'] },
+  servers: { may: ['core', 'base'] },
+  certs: { may: ['base'] },
+  store: { may: ['core', 'base'] },
+  engine: { may: ['core', 'base'] },
   routing: { may: ['core'], isPure: true },
-  sim: { may: ['core'] },
+  sim: { may: ['core', 'base'] },
   postgres: {
-    may: ['engine', 'core', 'servers'],
+    may: ['engine', 'core', 'servers', 'base'],
     ownFiles: ['index.ts', 'process/proc.ts', 'disk/unfinished-timeline.ts', 'clone/unpacked-file.ts'],
   },
   mysql: {
-    may: ['engine', 'core', 'servers'],
+    may: ['engine', 'core', 'servers', 'base'],
     ownFiles: ['programs.ts', 'process/proc.ts', 'disk/template.ts'],
   },
-  agent: { may: ['store', 'engine', 'core'] },
+  agent: { may: ['store', 'engine', 'core', 'base'] },
   router: { may: ['routing', 'wire', 'core'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
   pair: {
-    may: ['local', 'mysql', 'engine', 'servers', 'core'],
+    may: ['local', 'mysql', 'engine', 'servers', 'core', 'base'],
     // In the pair's own folder, or of an operator.
     ownFiles: [
       'circular/late-rows.ts',
@@ -44,8 +45,10 @@ export const rules: Readonly<Record<string, PackageRule>> = {
       'offset/setup.ts',
     ],
   },
-  local: { may: ['agent', 'store', 'engine', 'servers', 'certs', 'core'] },
-  drill: { may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire'] },
+  local: { may: ['agent', 'store', 'engine', 'servers', 'certs', 'core', 'base'] },
+  drill: {
+    may: ['local', 'agent', 'postgres', 'mysql', 'engine', 'store', 'servers', 'core', 'client', 'wire', 'base'],
+  },
   cli: {
     may: [
       'drill',
@@ -63,6 +66,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
       'router',
       'dashboard',
       'client',
+      'base',
     ],
   },
 };
