@@ -54,7 +54,7 @@ const leaderships: fc.Arbitrary<LeadershipRecord> = record({
   phase: fc.constantFrom('promoting', 'open'),
   lineage: timelines,
   rule: rules,
-  moving: nullable(rules),
+  nextRule: nullable(rules),
   chosenAt: nullable(positions),
   opened: nullable(positions),
   durability: fc.constantFrom('sync', 'async'),
@@ -153,6 +153,19 @@ describe('store values', () => {
       }),
     );
     assert.deepEqual(decodeConfig('config', encodeStoreValue(DEFAULT_CONFIG)), DEFAULT_CONFIG);
+  });
+
+  it('are written under the names of the version before, and read under both', () => {
+    fc.assert(
+      fc.property(records, (leadership) => {
+        const stored = encodeStoreValue(leadership);
+        for (const [code, old] of [['nextRule', 'moving']] as const) {
+          assert.ok(old in JSON.parse(stored) && !(code in JSON.parse(stored)), stored);
+        }
+        const newer = stored.replace('"moving":', '"nextRule":');
+        assert.deepEqual(decodeRecord('record', newer), leadership);
+      }),
+    );
   });
 
   it('are refused by name when they are anything else', () => {

@@ -6,15 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
+  ackRule,
   DEFAULT_TAGS,
   decide,
   EMPTY_MEMORY,
+  epoch,
   incarnation,
+  type LeadershipRecord,
   lsn,
   memberId,
   ms,
   type Observation,
   revision,
+  type StoreContent,
   systemId,
 } from '@understudy/core';
 import fc from 'fast-check';
@@ -147,6 +151,17 @@ const OBSERVATION: Observation = {
   failures: [],
 };
 
+const NOTHING_STORED: StoreContent = {
+  identity: null,
+  config: null,
+  record: null,
+  members: new Map(),
+  sessions: new Map(),
+  seals: new Map(),
+  request: null,
+  paused: false,
+};
+
 describe('decision ring', () => {
   it('keeps maps, big integers and infinities', () => {
     const leaf = fc.oneof(
@@ -182,6 +197,34 @@ describe('decision ring', () => {
     );
   });
 
+  it('is decided again also when the version before recorded it', async (context) => {
+    const file = join(await folderFor(context), 'x');
+    const record: LeadershipRecord = {
+      epoch: epoch(1),
+      leader: memberId('n2'),
+      incarnation: incarnation('j'),
+      phase: 'open',
+      lineage: 2,
+      rule: ackRule([OBSERVATION.self], 1),
+      nextRule: ackRule([OBSERVATION.self, memberId('n3')], 1),
+      chosenAt: null,
+      opened: null,
+      durability: 'sync',
+      cause: 'bootstrap',
+    };
+    const content = { ...NOTHING_STORED, record: { value: record, revision: revision(1) } };
+    const observation: Observation = { ...OBSERVATION, store: { kind: 'current', content } };
+    const decision = decide(observation, EMPTY_MEMORY);
+    const text = toText({ version: 1, observation, memory: EMPTY_MEMORY, decision });
+    await writeFile(file, `${text.replaceAll('"nextRule":', '"moving":')}\n`);
+    const seen: ReplayedDecision[] = [];
+    await replay(file, (each) => seen.push(each));
+    assert.deepEqual(
+      seen.map((each) => [each.verdict, each.observation]),
+      [['same', observation]],
+    );
+  });
+
   it('stays within its limit', async (context) => {
     const folder = await folderFor(context);
     const limit = 64 * 1024;
@@ -201,7 +244,7 @@ describe('decision ring', () => {
 
   it('refuses a file that is something else', async (context) => {
     const file = join(await folderFor(context), 'x');
-    await writeFile(file, '{"version":2}\n');
+    await writeFile(file, '{"version":3}\n');
     await assert.rejects(
       replay(file, () => undefined),
       (error) => error instanceof AgentError && error.code === 'RING_INVALID',

@@ -32,7 +32,7 @@ const recordOf = (number: number): LeadershipRecord => ({
   phase: 'promoting',
   lineage: number,
   rule: ALONE,
-  moving: null,
+  nextRule: null,
   chosenAt: null,
   opened: null,
   durability: 'sync',

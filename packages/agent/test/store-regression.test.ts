@@ -19,7 +19,7 @@ function recordOf(number: number): LeadershipRecord {
     phase: 'promoting',
     lineage: number + 1,
     rule: ALONE,
-    moving: null,
+    nextRule: null,
     chosenAt: null,
     opened: null,
     durability: 'sync',

@@ -110,7 +110,7 @@ const mutants: readonly (readonly [string, Subject, Scenario])[] = [
   [
     'the new rule is recorded before the server counts by it',
     withCommands((commands) =>
-      changed(commands, (each) => (each.moving === null ? each : { ...each, rule: each.moving, moving: null })),
+      changed(commands, (each) => (each.nextRule === null ? each : { ...each, rule: each.nextRule, nextRule: null })),
     ),
     scenario(any(1, n2), [n2, n3]),
   ],
@@ -128,8 +128,8 @@ const mutants: readonly (readonly [string, Subject, Scenario])[] = [
     'during a change a quorum of each rule is enough',
     {
       ...REAL,
-      suffices: ({ rule, moving }, sealed) =>
-        hasSealQuorum(rule, sealed) && (moving === null || hasSealQuorum(moving, sealed)),
+      suffices: ({ rule, nextRule }, sealed) =>
+        hasSealQuorum(rule, sealed) && (nextRule === null || hasSealQuorum(nextRule, sealed)),
     },
     scenario(any(1, n2), [n2, n3], { requiredAcks: 2 }),
   ],

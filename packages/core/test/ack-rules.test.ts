@@ -67,7 +67,7 @@ test('what stops a change stops both of its rules, and every mixture in which a 
   for (const from of rules) {
     for (const to of rules) {
       const enough = subsets(NAMES.slice(0, 4)).filter((set) =>
-        sealsSuffice(record({ rule: from, moving: to }), new Set(set)),
+        sealsSuffice(record({ rule: from, nextRule: to }), new Set(set)),
       );
       if (from.required === 0 || to.required === 0) {
         assert.equal(enough.length, 0);
@@ -85,7 +85,7 @@ test('what stops a change stops both of its rules, and every mixture in which a 
 
 test('without a change, the recorded rule is what has to be stopped', () => {
   assert.deepEqual(ruleToStop(record()), any(1, n2, n3));
-  assert.deepEqual(ruleToStop(record({ rule: any(1, n2), moving: any(2, n2, n3) })), any(1, n2, n3));
+  assert.deepEqual(ruleToStop(record({ rule: any(1, n2), nextRule: any(2, n2, n3) })), any(1, n2, n3));
   assert.deepEqual(weakestMixture(any(2, n2, n3), any(1, n4)), any(1, n2, n3, n4));
 });
 

@@ -44,7 +44,7 @@ import { at } from './support/positions.ts';
 
 interface Leading {
   readonly rule: AckRule;
-  readonly moving?: AckRule;
+  readonly nextRule?: AckRule;
   /** What the server counts by; the recorded rule unless told. Null: not proven. */
   readonly running?: AckRule | null;
   readonly barrier?: number | null;
@@ -58,7 +58,7 @@ function leading(given: Leading): Decision {
   return decideOn(leadingChange(given), given.memory);
 }
 
-function leadingChange({ rule, moving, running, barrier, replicas, store }: Leading): ObservationChange {
+function leadingChange({ rule, nextRule, running, barrier, replicas, store }: Leading): ObservationChange {
   return {
     self: n1,
     engine: primary({
@@ -68,7 +68,7 @@ function leadingChange({ rule, moving, running, barrier, replicas, store }: Lead
       },
       replicas: replicas.map((each) => (typeof each === 'string' ? confirmed(each) : each)),
     }),
-    store: { members: [n1, n2, n3, n4], ...store, record: { rule, moving: moving ?? null, ...store?.record } },
+    store: { members: [n1, n2, n3, n4], ...store, record: { rule, nextRule: nextRule ?? null, ...store?.record } },
   };
 }
 
@@ -85,8 +85,8 @@ const unchanged = (decision: Decision): void => {
 const begun = (decision: Decision): AckRule | null => {
   assert.equal(codeOf(decision), 'rule-change');
   assert.deepEqual(kindsOf(decision), ['commit: begin ack-rule change', 'set-ack-rule']);
-  assert.deepEqual(commandOf(decision, 'set-ack-rule').rule, recordIn(decision).moving);
-  return recordIn(decision).moving;
+  assert.deepEqual(commandOf(decision, 'set-ack-rule').rule, recordIn(decision).nextRule);
+  return recordIn(decision).nextRule;
 };
 
 // Step 1: record both rules, before the server hears of the new one.
@@ -227,7 +227,7 @@ test('where async began is recorded with it, and every later leader must hold it
   const config = { durability: 'async' } as const;
   const done = leading({
     rule: any(1, n2, n3),
-    moving: any(0),
+    nextRule: any(0),
     running: any(0),
     barrier: 4480,
     replicas: [n2, n3],
@@ -260,7 +260,7 @@ test('where async began is recorded with it, and every later leader must hold it
 test('async after a degrade that was not recorded to its end: what was acknowledged alone in sync lies below the floor', () => {
   const done = leading({
     rule: any(1, n2, n3),
-    moving: any(0),
+    nextRule: any(0),
     running: any(0),
     barrier: 400,
     replicas: [],
@@ -280,7 +280,7 @@ test('a server that counts by another rule than recorded, or by one not proven, 
 
 // Steps 2 to 4.
 
-const growing = { rule: any(1, n2), moving: any(1, n2, n3) };
+const growing = { rule: any(1, n2), nextRule: any(1, n2, n3) };
 
 test('the server counts by the new rule, and proves it, before the barrier is looked at', () => {
   for (const running of [null, any(1, n2)]) {
@@ -302,7 +302,7 @@ test('the new rule is recorded alone only when enough of its members hold the ba
   const done = changing(4450, [4449, 4450]);
   assert.equal(codeOf(done), 'rule-changed');
   assert.deepEqual(recordIn(done).rule, any(1, n2, n3));
-  assert.equal(recordIn(done).moving, null);
+  assert.equal(recordIn(done).nextRule, null);
   assert.deepEqual(done.memory.finishing, { revision: RECORD_REVISION, rule: any(1, n2, n3) });
 });
 
@@ -310,7 +310,7 @@ test('two acks need the barrier on two', () => {
   const changing = (end: number) =>
     leading({
       rule: any(1, n2, n3),
-      moving: any(2, n2, n3),
+      nextRule: any(2, n2, n3),
       running: any(2, n2, n3),
       barrier: 4450,
       replicas: [n2, confirmed(n3, { confirmed: at(5, end) })],
@@ -331,7 +331,7 @@ test('a member that holds the barrier counts also when it has gone since', () =>
 });
 
 test('when the new rule cannot be fulfilled any more and the old one can, the change is taken back, with proof and barrier', () => {
-  const back = { rule: any(1, n2, n3), moving: any(1, n4) };
+  const back = { rule: any(1, n2, n3), nextRule: any(1, n4) };
   const decision = leading({ ...back, running: any(1, n4), replicas: [n2] });
   assert.deepEqual(decision.commands, [{ kind: 'set-ack-rule', rule: any(1, n2, n3) }]);
   const proven = leading({ ...back, running: any(1, n2, n3), barrier: 4450, replicas: [n2] });
@@ -341,30 +341,30 @@ test('when the new rule cannot be fulfilled any more and the old one can, the ch
 
 test('but not while the end of the change may still arrive in the store', () => {
   const memory = { finishing: { revision: RECORD_REVISION, rule: any(1, n4) } };
-  const decision = leading({ rule: any(1, n2, n3), moving: any(1, n4), running: any(1, n4), replicas: [n2], memory });
+  const decision = leading({ rule: any(1, n2, n3), nextRule: any(1, n4), running: any(1, n4), replicas: [n2], memory });
   assert.equal(codeOf(decision), 'rule-recheck');
   assert.deepEqual(kindsOf(decision), ['commit: keep ack-rule change']);
-  assert.deepEqual(recordIn(decision).moving, any(1, n4));
+  assert.deepEqual(recordIn(decision).nextRule, any(1, n4));
 });
 
 test('when neither rule can be fulfilled and another can, the record is locked first', () => {
   const lost: Leading = {
     rule: any(1, n2),
-    moving: any(1, n3),
+    nextRule: any(1, n3),
     running: any(1, n3),
     replicas: [n4],
     memory: away(n2, 5000),
   };
   const decision = leading(lost);
   assert.equal(codeOf(decision), 'rule-locked');
-  assert.deepEqual(recordIn(decision).moving, any(0));
+  assert.deepEqual(recordIn(decision).nextRule, any(0));
   assert.deepEqual(recordIn(decision).rule, any(1, n2));
   assert.deepEqual(kindsOf(decision), ['commit: lock ack-rule change']);
-  const locked = { ...lost, moving: any(0) };
+  const locked = { ...lost, nextRule: any(0) };
   assert.deepEqual(leading(locked).commands, [{ kind: 'set-ack-rule', rule: any(1, n4) }], 'never alone in between');
   const done = leading({ ...locked, running: any(1, n4), barrier: 4450 });
   assert.deepEqual(recordIn(done).rule, any(1, n4));
-  assert.equal(recordIn(done).moving, null);
+  assert.equal(recordIn(done).nextRule, null);
 });
 
 test('two failures during a change do not keep a cluster from degrading', () => {
@@ -377,7 +377,7 @@ test('two failures during a change do not keep a cluster from degrading', () => 
   };
   const lost = leading({
     rule: any(1, n2, n3),
-    moving: any(1, n2),
+    nextRule: any(1, n2),
     running: any(1, n2),
     replicas: [],
     store: degrade,
@@ -386,7 +386,7 @@ test('two failures during a change do not keep a cluster from degrading', () => 
   assert.equal(codeOf(lost), 'rule-locked');
   const locked = leading({
     rule: any(1, n2, n3),
-    moving: any(0),
+    nextRule: any(0),
     running: any(1, n2),
     replicas: [],
     store: degrade,
@@ -396,14 +396,20 @@ test('two failures during a change do not keep a cluster from degrading', () => 
 });
 
 test('block: a locked record never lets the leader acknowledge alone', () => {
-  const locked = leading({ rule: any(1, n2, n3), moving: any(0), running: any(1, n2), replicas: [] });
+  const locked = leading({ rule: any(1, n2, n3), nextRule: any(0), running: any(1, n2), replicas: [] });
   assert.deepEqual(locked.commands, [{ kind: 'set-ack-rule', rule: any(1, n2, n3) }]);
-  const waiting = leading({ rule: any(1, n2, n3), moving: any(0), running: any(1, n2, n3), replicas: [] });
+  const waiting = leading({ rule: any(1, n2, n3), nextRule: any(0), running: any(1, n2, n3), replicas: [] });
   assert.equal(codeOf(waiting), 'rule-barrier');
 });
 
 test('neither rule can be fulfilled and nothing else is at hand: the change waits where it is', () => {
-  const decision = leading({ rule: any(1, n2), moving: any(1, n3), running: any(1, n3), barrier: 4450, replicas: [] });
+  const decision = leading({
+    rule: any(1, n2),
+    nextRule: any(1, n3),
+    running: any(1, n3),
+    barrier: 4450,
+    replicas: [],
+  });
   assert.equal(codeOf(decision), 'rule-barrier');
 });
 

@@ -116,7 +116,7 @@ test('founding writes the system identifier and the first leadership together, a
     phase: 'promoting',
     lineage: 2,
     rule: any(0),
-    moving: null,
+    nextRule: null,
     chosenAt: null,
     opened: null,
     durability: 'sync',

@@ -83,7 +83,7 @@ test('a quorum of seals and the most advanced position: this node takes the lead
     phase: 'promoting',
     lineage: 6,
     rule: any(1, n3),
-    moving: null,
+    nextRule: null,
     chosenAt: at(5, 4500),
     opened: null,
     durability: 'sync',
@@ -134,13 +134,13 @@ test('LSNs compare as numbers: 9/0 is behind 10/0', () => {
 });
 
 test('during a change of ackers a quorum of one of the rules is not enough', () => {
-  const change = { store: { record: { rule: any(1, n2), moving: any(1, n2, n3) } } };
+  const change = { store: { record: { rule: any(1, n2), nextRule: any(1, n2, n3) } } };
   assert.equal(codeOf(election({ [n2]: at(5, 4500) }, change)), 'seal-quorum-missing');
   assert.equal(codeOf(election({ [n2]: at(5, 4500), [n3]: at(5, 4400) }, change)), 'elected');
 });
 
 test('while a rule gives way to none, only the leader itself can be its own successor', () => {
-  for (const record of [{ moving: any(0) }, { rule: any(0), moving: any(1, n2, n3) }, { rule: any(0) }]) {
+  for (const record of [{ nextRule: any(0) }, { rule: any(0), nextRule: any(1, n2, n3) }, { rule: any(0) }]) {
     const decision = election({ [n2]: at(5, 4500), [n3]: at(5, 4400) }, { store: { record } });
     assert.deepEqual(decision.commands, []);
     assert.equal(codeOf(decision), 'leader-alone');

@@ -184,11 +184,11 @@ test('while the ack rule changes, evidence is what keeps an election of that mom
   });
   const until = (record: Partial<LeadershipRecord>) =>
     led({ engine, store: { record }, authority: { leaseUntil: null } }).authority;
-  const oneOfBoth = until({ rule: any(1, n2), moving: any(1, n3) });
+  const oneOfBoth = until({ rule: any(1, n2), nextRule: any(1, n3) });
   assert.deepEqual(oneOfBoth, { kind: 'primary', until: NOW + 5990 });
-  const twoOfBoth = until({ rule: any(2, n2, n3), moving: any(2, n2, n3) });
+  const twoOfBoth = until({ rule: any(2, n2, n3), nextRule: any(2, n2, n3) });
   assert.deepEqual(twoOfBoth, { kind: 'primary', until: NOW + 3000 });
-  assert.deepEqual(until({ rule: any(2, n2, n3), moving: any(0) }), { kind: 'primary', until: NOW + 6000 });
+  assert.deepEqual(until({ rule: any(2, n2, n3), nextRule: any(0) }), { kind: 'primary', until: NOW + 6000 });
 });
 
 test('a leader recorded as acknowledging alone has authority as long as its agent lives', () => {

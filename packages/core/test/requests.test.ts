@@ -239,7 +239,7 @@ test('when a scheduled switchover begins is decided by the clock of the leader a
 });
 
 test('switchover waits for a change of ackers to end', () => {
-  const store = { record: { moving: any(1, n2) } };
+  const store = { record: { nextRule: any(1, n2) } };
   const decision = asked(switchover(), { store, engine: primary({ acks: { running: null, barrier: null } }) });
   assert.equal(codeOf(decision), 'rule-applying');
 });

@@ -26,12 +26,12 @@ test('sync with a proven rule loses nothing, also when nobody sees the leader', 
 test('zero under an assumption says which', () => {
   assert.match(point({ rule: any(0) }).why, /n1 acknowledges alone; .* as long as its disk survives/);
   assert.equal(point({ rule: any(0) }).kind, 'zero-assumed');
-  assert.equal(point({ moving: any(0) }).kind, 'zero-assumed');
+  assert.equal(point({ nextRule: any(0) }).kind, 'zero-assumed');
   const unproven = primary({ acks: { running: null, barrier: null } });
   assert.equal(point({}, {}, unproven).kind, 'zero-assumed');
   const other = primary({ acks: { running: any(1, n2), barrier: null } });
   assert.equal(point({}, {}, other).kind, 'zero-assumed', 'the server counts by another rule than recorded');
-  assert.equal(point({ moving: any(1, n2) }, {}, other).kind, 'zero-proven', 'unless that is what it is changing to');
+  assert.equal(point({ nextRule: any(1, n2) }, {}, other).kind, 'zero-proven', 'unless that is what it is changing to');
   assert.equal(point({}, { synchronousCommit: 'remote_write' }).kind, 'zero-assumed');
 });
 

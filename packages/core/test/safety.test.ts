@@ -210,7 +210,7 @@ always(
       [grant.leader, grant.epoch, grant.lineage, grant.rule, grant.phase],
       [obs.self, promote.epoch, promote.lineage, promote.rule, 'promoting'],
     );
-    assert.equal(grant.moving, before.length > 0 ? grant.moving : (record?.moving ?? null));
+    assert.equal(grant.nextRule, before.length > 0 ? grant.nextRule : (record?.nextRule ?? null));
   },
 );
 
@@ -366,7 +366,7 @@ always(
       if (command.upstream === record?.leader) continue;
       // Below another replica goes only who is wanted there and does not acknowledge, and never beyond what that one has applied.
       assert.equal(content?.config?.value.upstreams[obs.self], command.upstream);
-      assert.ok(!record?.rule.members.includes(obs.self) && record?.moving?.members.includes(obs.self) !== true);
+      assert.ok(!record?.rule.members.includes(obs.self) && record?.nextRule?.members.includes(obs.self) !== true);
       const source = obs.peers.get(command.upstream);
       assert.ok(source?.kind === 'fresh' && source.live.engine.kind === 'replica' && obs.engine.kind === 'replica');
       assert.ok(obs.engine.position !== null && contains(source.live.engine.replayed, obs.engine.position));
@@ -386,9 +386,9 @@ always(
     assert.equal(record.leader, obs.self);
     assert.equal(obs.engine.kind, 'primary');
     const before = decision.commands.slice(0, at).flatMap((each) => (each.kind === 'commit' ? [recordPut(each)] : []));
-    const known = [record.rule, record.moving, ...before.map((each) => each?.moving ?? null)];
+    const known = [record.rule, record.nextRule, ...before.map((each) => each?.nextRule ?? null)];
     // A record that names no rule lets nobody be elected: under it any rule may be tried.
-    const locked = record.moving?.required === 0;
+    const locked = record.nextRule?.required === 0;
     assert.ok(locked || known.some((rule) => rule !== null && JSON.stringify(rule) === JSON.stringify(command.rule)));
   },
 );
@@ -396,10 +396,10 @@ always(
 always(
   'a weaker record follows the proof that the server counts by it, with enough members at the barrier',
   ({ obs, record, decision }) => {
-    if (record === null || record.moving === null) return;
+    if (record === null || record.nextRule === null) return;
     for (const commit of commits(decision)) {
       const next = recordPut(commit);
-      if (next === null || next.epoch !== record.epoch || next.moving !== null) continue;
+      if (next === null || next.epoch !== record.epoch || next.nextRule !== null) continue;
       assert.ok(obs.engine.kind === 'primary');
       const { running, barrier } = obs.engine.acks;
       assert.deepEqual(running, next.rule);

@@ -185,7 +185,7 @@ describe('data that may be the newest', () => {
 });
 
 describe('a command that rests on what is noted', () => {
-  const known = mark({ rule: any(1, n2), moving: any(1, n3) });
+  const known = mark({ rule: any(1, n2), nextRule: any(1, n3) });
   const commands: readonly [Command, boolean][] = [
     [{ kind: 'follow', upstream: n1, epoch: epoch(5) }, true],
     [{ kind: 'follow', upstream: n1, epoch: epoch(6) }, false],
@@ -201,15 +201,15 @@ describe('a command that rests on what is noted', () => {
   }
 
   it('may be any rule on the way to nobody: only the leader itself can be elected then', () => {
-    const locked = mark({ rule: any(1, n2), moving: ALONE });
+    const locked = mark({ rule: any(1, n2), nextRule: ALONE });
     assert.ok(restsOn({ kind: 'set-ack-rule', rule: any(1, n2, n3) }, locked));
   });
 
   it('is one of the recorded rules on the way from nobody, and where nobody acknowledges', () => {
     const command: Command = { kind: 'set-ack-rule', rule: any(1, n2, n3) };
-    assert.equal(restsOn(command, mark({ rule: ALONE, moving: any(1, n2) })), false);
-    assert.equal(restsOn(command, mark({ rule: ALONE, moving: null })), false);
-    assert.equal(restsOn(command, mark({ rule: ALONE, moving: any(1, n2, n3) })), true);
+    assert.equal(restsOn(command, mark({ rule: ALONE, nextRule: any(1, n2) })), false);
+    assert.equal(restsOn(command, mark({ rule: ALONE, nextRule: null })), false);
+    assert.equal(restsOn(command, mark({ rule: ALONE, nextRule: any(1, n2, n3) })), true);
   });
 });
 

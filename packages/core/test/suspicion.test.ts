@@ -253,7 +253,7 @@ test('a suspicion of another epoch does not count', () => {
 });
 
 test('during a change of ackers, enough are needed to stop every mixture of both rules', () => {
-  const store = { record: { rule: any(1, n2), moving: any(1, n2, n3) } };
+  const store = { record: { rule: any(1, n2), nextRule: any(1, n2, n3) } };
   const peers = { [n1]: silent(2000) };
   assert.deepEqual(decideOn({ engine: disconnected(), store, peers }).commands, []);
   const both = { ...peers, [n3]: suspecting(n3) };

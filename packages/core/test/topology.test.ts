@@ -148,8 +148,8 @@ test('a wanted upstream may itself be fed by a replica', () => {
 test('who acknowledges, by the rule or the one that is being moved to, stays with the leader', () => {
   for (const change of [
     { rule: any(1, n2, n3) },
-    { rule: any(1, n2, n4), moving: any(1, n2, n3) },
-    { rule: any(1, n3), moving: any(1, n4) },
+    { rule: any(1, n2, n4), nextRule: any(1, n2, n3) },
+    { rule: any(1, n3), nextRule: any(1, n4) },
   ]) {
     const store = { ...chain, record: change };
     assert.deepEqual(n3Decides({ store }).commands, []);
@@ -240,19 +240,19 @@ const leads = (config: StoreChange['config'], rule = any(1, n2, n3, n4), there: 
 };
 
 test('the leader takes a member that is wanted elsewhere out of the rule, by the usual change', () => {
-  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } })).moving, any(1, n2, n4));
+  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } })).nextRule, any(1, n2, n4));
   assert.deepEqual(leads({ upstreams: { n3: n2 } }, any(1, n2, n4)).commands, []);
 });
 
 test('it keeps that member where too few would remain: durability comes before the shape of the tree', () => {
   assert.deepEqual(leads({ upstreams: { n3: n2 }, requiredAcks: 3 }, any(3, n2, n3, n4)).commands, []);
   const alone = leads({ upstreams: { n3: n2 } }, any(1, n2), [n3]);
-  assert.deepEqual(recordIn(alone).moving, any(1, n3));
+  assert.deepEqual(recordIn(alone).nextRule, any(1, n3));
 });
 
 test('it lets nobody go before enough others acknowledge already: first the rule grows, then it shrinks', () => {
-  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n3), [n2, n3])).moving, any(1, n2, n3));
-  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n2, n3), [n2, n3])).moving, any(1, n2));
+  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n3), [n2, n3])).nextRule, any(1, n2, n3));
+  assert.deepEqual(recordIn(leads({ upstreams: { n3: n2 } }, any(1, n2, n3), [n2, n3])).nextRule, any(1, n2));
 });
 
 test('a new leader counts from the first write on those who are wanted below itself', () => {

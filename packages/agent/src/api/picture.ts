@@ -72,8 +72,8 @@ export function roleOf(member: MemberId, engine: EngineState | null, record: Lea
 /** Whether this member's acknowledgement counts. While the rule moves, only what both rules count. */
 export function isSyncStandby(member: MemberId, record: LeadershipRecord | null): boolean {
   if (record === null || record.durability !== 'sync' || record.rule.required === 0) return false;
-  const inMoving = record.moving === null || record.moving.members.includes(member);
-  return record.rule.members.includes(member) && inMoving;
+  const inNextRule = record.nextRule === null || record.nextRule.members.includes(member);
+  return record.rule.members.includes(member) && inNextRule;
 }
 
 export function positionsOf(engine: EngineState | null): {

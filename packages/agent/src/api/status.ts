@@ -47,9 +47,9 @@ export function statusView(agent: Agent): StatusView {
     durability: record?.durability ?? config.durability,
     rule: record === null ? null : { members: [...record.rule.members], required: record.rule.required },
     moving:
-      record === null || record.moving === null
+      record === null || record.nextRule === null
         ? null
-        : { members: [...record.moving.members], required: record.moving.required },
+        : { members: [...record.nextRule.members], required: record.nextRule.required },
     paused: content?.paused ?? false,
     store: {
       kind: view.kind,

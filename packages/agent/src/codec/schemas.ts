@@ -54,7 +54,7 @@ export const recordSchema: z.ZodType<LeadershipRecord> = z.object({
   phase: z.enum(['promoting', 'open']),
   lineage: z.number().int().min(0),
   rule: ackRuleSchema,
-  moving: ackRuleSchema.nullable(),
+  nextRule: ackRuleSchema.nullable(),
   chosenAt: positionSchema.nullable(),
   opened: positionSchema.nullable(),
   durability: durabilitySchema,

@@ -15,6 +15,7 @@ import {
   requestSchema,
   sealSchema,
 } from './schemas.ts';
+import { withCodeNames, withStoredNames } from './stored-names.ts';
 
 /** A store value that is not what its key says. It is never acted on. */
 export class StoreValueError extends AgentError {
@@ -40,7 +41,7 @@ function decodeJson<T>(key: string, text: string, schema: z.ZodType<T>): T {
   } catch {
     throw new StoreValueError(key, 'it is not JSON');
   }
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(withCodeNames(input));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole value)'}: ${issue.message}`);
   throw new StoreValueError(key, problems.slice(0, 5).join('; '));
@@ -61,7 +62,7 @@ type PutValue = Exclude<StorePut['value'], 'delete'>;
 
 /** The text of a value, with its positions in their encoded form. */
 export function encodeStoreValue(value: PutValue | string | { readonly by: string; readonly wallMs: number }): string {
-  return JSON.stringify(typeof value === 'string' ? value : withEncodedPositions(value));
+  return JSON.stringify(typeof value === 'string' ? value : withStoredNames(withEncodedPositions(value)));
 }
 
 const POSITION_FIELDS = ['chosenAt', 'opened', 'position', 'floor'] as const;

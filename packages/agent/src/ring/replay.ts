@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 import { type Decision, decide, EMPTY_MEMORY, type Observation } from '@understudy/core';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { fromText, toText } from './json.ts';
-import { decisionShape, type RingEntry } from './ring.ts';
+import { decisionShape, RING_VERSION, type RingEntry } from './ring.ts';
+import { fromVersion1 } from './upgrade.ts';
 
 export interface ReplayedDecision {
   /** Line of the file, from 1. */
@@ -65,7 +66,7 @@ function replayOne(entry: RingEntry, line: number): ReplayedDecision {
 function parseEntry(text: string, file: string, line: number): RingEntry {
   let value: unknown;
   try {
-    value = fromText(text);
+    value = ofThisVersion(fromText(text));
   } catch {
     throw new AgentError('RING_INVALID', 'unsafe', `${file}:${line}: is not a recorded decision (not JSON).`);
   }
@@ -73,9 +74,15 @@ function parseEntry(text: string, file: string, line: number): RingEntry {
   throw new AgentError('RING_INVALID', 'unsafe', `${file}:${line}: is not a decision that this version can read.`);
 }
 
+/** Entries of the version before are read too: an incident is often looked at after the upgrade that should end it. */
+function ofThisVersion(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('version' in value) || value.version !== 1) return value;
+  return { ...fromVersion1(value), version: RING_VERSION };
+}
+
 /** The file is written by this program alone; what is checked is that it is such a file, of this version. */
 function isEntry(value: unknown): value is RingEntry {
   if (typeof value !== 'object' || value === null) return false;
-  if (!('version' in value) || value.version !== 1) return false;
+  if (!('version' in value) || value.version !== RING_VERSION) return false;
   return ['observation', 'memory', 'decision'].every((key) => typeof Reflect.get(value, key) === 'object');
 }

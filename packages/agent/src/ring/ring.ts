@@ -11,8 +11,11 @@ const MAX_QUEUED = 64;
 /** Even without a change one is written this often, for the state in which an incident began. */
 const EVERY_MS = 60_000;
 
+/** 2: `nextRule` was `moving` in version 1. */
+export const RING_VERSION = 2;
+
 export interface RingEntry {
-  readonly version: 1;
+  readonly version: typeof RING_VERSION;
   readonly observation: Observation;
   /** What was remembered before the decision. */
   readonly memory: Memory;
@@ -41,7 +44,7 @@ export class DecisionRing {
     this.#shape = shape;
     this.#writtenAtMs = observation.now;
     if (this.#queue.length >= MAX_QUEUED) this.#queue.shift();
-    const entry: RingEntry = { version: 1, observation, memory, decision };
+    const entry: RingEntry = { version: RING_VERSION, observation, memory, decision };
     this.#queue.push(`${toText(entry)}\n`);
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null;

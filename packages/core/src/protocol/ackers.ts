@@ -30,8 +30,8 @@ const STATUS_INTERVAL_MS = 1000;
 export function manageAckers(turn: LedTurn): Step | null {
   const { engine } = turn.obs;
   if (engine.kind !== 'primary' || turn.record.value.phase !== 'open') return null;
-  const { moving } = turn.record.value;
-  return moving === null ? beginChange(turn, engine) : driveChange(turn, engine, moving);
+  const { nextRule } = turn.record.value;
+  return nextRule === null ? beginChange(turn, engine) : driveChange(turn, engine, nextRule);
 }
 
 function beginChange(turn: LedTurn, engine: Primary): Step | null {
@@ -44,7 +44,7 @@ function beginChange(turn: LedTurn, engine: Primary): Step | null {
     // Members in their time of grace are counted on, but a rule that nobody can fulfil now would stop the writes.
     if (!satisfiable(turn, engine, target)) return null;
     return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
-      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),
+      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),
       { kind: 'set-ack-rule', rule: target },
     ]);
   }
@@ -66,17 +66,17 @@ function endOfDurability(turn: LedTurn, end: Position): Partial<LeadershipRecord
   return durability === 'async' ? { durability, floor: end } : { durability };
 }
 
-function driveChange(turn: LedTurn, engine: Primary, moving: AckRule): Step {
+function driveChange(turn: LedTurn, engine: Primary, nextRule: AckRule): Step {
   const { rule } = turn.record.value;
-  if (moving.required === 0) return applyRule(turn, engine, desiredRule(turn, engine));
-  if (satisfiable(turn, engine, moving)) return applyRule(turn, engine, moving);
+  if (nextRule.required === 0) return applyRule(turn, engine, desiredRule(turn, engine));
+  if (satisfiable(turn, engine, nextRule)) return applyRule(turn, engine, nextRule);
   if (satisfiable(turn, engine, rule)) return applyRule(turn, engine, rule);
   const other = desiredRule(turn, engine);
-  if (sameRule(other, rule) || !satisfiable(turn, engine, other)) return applyRule(turn, engine, moving);
+  if (sameRule(other, rule) || !satisfiable(turn, engine, other)) return applyRule(turn, engine, nextRule);
   return act(
     'rule-locked',
-    `Neither ${formatRule(rule)} nor ${formatRule(moving)} can be fulfilled any more: nobody can be elected until ${formatRule(other)} is in force.`,
-    [commitRecord(turn, 'lock ack-rule change', { moving: ALONE })],
+    `Neither ${formatRule(rule)} nor ${formatRule(nextRule)} can be fulfilled any more: nobody can be elected until ${formatRule(other)} is in force.`,
+    [commitRecord(turn, 'lock ack-rule change', { nextRule: ALONE })],
   );
 }
 
@@ -100,7 +100,7 @@ function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
   return act(
     'rule-changed',
     `Ackers are now ${formatRule(target)}.`,
-    [commitRecord(turn, 'finish ack-rule change', { rule: target, moving: null, ...ended })],
+    [commitRecord(turn, 'finish ack-rule change', { rule: target, nextRule: null, ...ended })],
     { finishing },
   );
 }

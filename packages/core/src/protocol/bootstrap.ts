@@ -116,7 +116,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
     phase: 'promoting',
     lineage: (lineageOf(position) ?? 0) + 1,
     rule: ALONE,
-    moving: null,
+    nextRule: null,
     chosenAt: null,
     opened: null,
     durability: turn.config.durability,

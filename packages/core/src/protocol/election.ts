@@ -155,9 +155,9 @@ function epochBase(turn: LedTurn): readonly Position[] {
 }
 
 function sealProof(turn: LedTurn): Proof | null {
-  const { rule, moving } = turn.record.value;
+  const { rule, nextRule } = turn.record.value;
   const seals = [...currentSeals(turn)].filter(
-    ([member]) => rule.members.includes(member) || moving?.members.includes(member),
+    ([member]) => rule.members.includes(member) || nextRule?.members.includes(member),
   );
   const members = seals.map(([member]) => member);
   if (!isSealQuorum(turn, new Set(members))) return null;
@@ -367,7 +367,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     incarnation: obs.incarnation,
     phase: 'promoting',
     rule,
-    moving: null,
+    nextRule: null,
     chosenAt: own,
     opened: null,
     durability: turn.config.durability,

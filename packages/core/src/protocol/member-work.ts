@@ -113,10 +113,10 @@ function lackingOf(turn: LedTurn, until: NonNullable<Restart['begun']>['until'])
 /** Why commits would wait while this member is away; null when they would not. */
 function whoWouldWait(turn: LedTurn): string | null {
   const { self } = turn.obs;
-  const { leader, rule, moving, durability } = turn.record.value;
+  const { leader, rule, nextRule, durability } = turn.record.value;
   const live = freshPeer(turn, leader)?.engine;
   if (durability !== 'sync' || live?.kind !== 'primary') return null;
-  for (const each of moving === null ? [rule] : [rule, moving]) {
+  for (const each of nextRule === null ? [rule] : [rule, nextRule]) {
     if (each.required === 0 || !each.members.includes(self)) continue;
     const others = live.replicas.filter(
       ({ member, kind }) => member !== self && kind === 'streaming' && each.members.includes(member),

@@ -105,7 +105,7 @@ function switchover(turn: LedTurn, request: Request, value: Switchover): Step | 
     return wait('request-seen', text, begin(turn, value.id, step ?? 'seen'));
   }
   if (obs.job !== null) return wait('switchover-checkpoint', `Before the stop: ${obs.job.kind}.`);
-  if (turn.record.value.moving !== null) return null;
+  if (turn.record.value.nextRule !== null) return null;
   if (step !== 'checkpoint') {
     return act(
       'switchover-checkpoint',

@@ -125,13 +125,13 @@ function rivalsWithoutData(view: RestoreView): readonly string[] {
 const hasData = ({ heard }: RestoreView, member: MemberId): boolean => heard.get(member)?.engine.kind !== 'absent';
 
 function everybody({ members, known }: RestoreView): readonly MemberId[] {
-  const { leader, rule, moving } = known.record;
-  return [...new Set([...members, leader, ...rule.members, ...(moving?.members ?? [])])].sort();
+  const { leader, rule, nextRule } = known.record;
+  return [...new Set([...members, leader, ...rule.members, ...(nextRule?.members ?? [])])].sort();
 }
 
-function lossBy(member: MemberId, { rule, moving, leader, epoch }: LeadershipRecord): string {
-  const isNeeded = member === leader || [rule, moving].some((each) => each?.members.includes(member) === true);
-  const role = isNeeded ? `took part in epoch ${epoch} (${leader}, ${formatRule(moving ?? rule)})` : 'is a member';
+function lossBy(member: MemberId, { rule, nextRule, leader, epoch }: LeadershipRecord): string {
+  const isNeeded = member === leader || [rule, nextRule].some((each) => each?.members.includes(member) === true);
+  const role = isNeeded ? `took part in epoch ${epoch} (${leader}, ${formatRule(nextRule ?? rule)})` : 'is a member';
   return `${member} does not answer, and ${role}: it may know of a newer leadership; what was acknowledged in that would be lost.`;
 }
 
@@ -197,6 +197,6 @@ function written(
   return {
     record,
     history: { epoch, leader, lineage, cause: record.cause, chosenAt, wallMs },
-    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.moving ?? before.rule)}, history line ${lineage}).`,
+    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.nextRule ?? before.rule)}, history line ${lineage}).`,
   };
 }

@@ -46,7 +46,7 @@ function ruleAssumptions(
   config: ClusterConfig,
   leader: EngineState | null,
 ): readonly string[] {
-  if (record.rule.required === 0 || record.moving?.required === 0) {
+  if (record.rule.required === 0 || record.nextRule?.required === 0) {
     return [
       `${record.leader} acknowledges alone; nobody else can be elected, and nothing is lost as long as its disk survives.`,
     ];
@@ -76,7 +76,7 @@ const textOf = (voids: readonly PromiseVoid[]): string => voids.map(({ text }) =
 /** During a change the server may count by either rule: an election then stops both. */
 function isProven(record: LeadershipRecord, running: AckRule | null): boolean {
   if (running === null) return false;
-  return sameRule(running, record.rule) || (record.moving !== null && sameRule(running, record.moving));
+  return sameRule(running, record.rule) || (record.nextRule !== null && sameRule(running, record.nextRule));
 }
 
 function asyncBound(engine: EngineState | null): Extract<RecoveryPoint, { kind: 'bounded' }> {

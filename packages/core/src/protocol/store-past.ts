@@ -39,7 +39,7 @@ export function storePast(known: StoreMark | null, seen: StoreMark | null, told:
     return wentBack('other-store', `is another store (${seen.storeId}, before ${known.storeId})`, before);
   }
   if (seen.revision >= known.revision) return GOES_ON;
-  const rule = formatRule(record.moving ?? record.rule);
+  const rule = formatRule(record.nextRule ?? record.rule);
   return wentBack(
     'older-rule',
     `is at revision ${seen.revision} of epoch ${record.epoch} (${rule}), before ${known.revision}`,
@@ -65,8 +65,8 @@ function descends(before: LeadershipRecord, after: LeadershipRecord, told: Led |
   );
 }
 
-function wentBack(cause: StoreFault, what: string, { epoch, leader, moving, rule }: LeadershipRecord): StorePast {
-  return { kind: 'went-back', cause, text: `${what} epoch ${epoch} of ${leader} (${formatRule(moving ?? rule)})` };
+function wentBack(cause: StoreFault, what: string, { epoch, leader, nextRule, rule }: LeadershipRecord): StorePast {
+  return { kind: 'went-back', cause, text: `${what} epoch ${epoch} of ${leader} (${formatRule(nextRule ?? rule)})` };
 }
 
 /** The newer of two marks; of marks that cannot be compared the first. */
@@ -92,8 +92,8 @@ export function restsOn(command: Command, { record }: StoreMark): boolean {
   if (command.kind === 'promote' || command.kind === 'follow') return command.epoch === record.epoch;
   if (command.kind !== 'set-ack-rule') return true;
   // On the way to nobody, only the leader itself can be elected: it may count by any rule meanwhile (`driveChange`).
-  if (record.moving?.required === 0) return true;
-  return [record.rule, record.moving].some((rule) => rule !== null && sameRule(rule, command.rule));
+  if (record.nextRule?.required === 0) return true;
+  return [record.rule, record.nextRule].some((rule) => rule !== null && sameRule(rule, command.rule));
 }
 
 /** An operator who forced a restore was told of newer lines, until somebody has been elected beyond them. */

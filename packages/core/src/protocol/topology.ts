@@ -90,8 +90,8 @@ export function placeOf(turn: LedTurn, engine: Replica): Place {
 function hasAcksWithout(turn: LedTurn): boolean {
   const { config, record } = turn;
   if (config.durability === 'async') return true;
-  const { leader, rule, moving } = record.value;
-  const there = (moving ?? rule).members.filter((member) => {
+  const { leader, rule, nextRule } = record.value;
+  const there = (nextRule ?? rule).members.filter((member) => {
     const engine = freshPeer(turn, member)?.engine;
     return engine?.kind === 'replica' && engine.upstream === leader && engine.receiver.kind === 'streaming';
   });

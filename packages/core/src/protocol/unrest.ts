@@ -51,11 +51,11 @@ function heardAgain(turn: LedTurn, lost: Incarnation | undefined): MemberId | nu
  */
 export function yieldUnheard(turn: LedTurn): Step | null {
   const { obs, memory, config, record } = turn;
-  const { rule, moving, phase, chosenAt, epoch, unrest = 0, durability } = record.value;
+  const { rule, nextRule, phase, chosenAt, epoch, unrest = 0, durability } = record.value;
   const { engine } = obs;
   if (engine.kind !== 'primary' || phase !== 'open' || durability !== 'sync' || config.durability !== 'sync')
     return null;
-  if (rule.required === 0 || moving?.required === 0 || config.whenShort === 'degrade' || isPaused(turn)) return null;
+  if (rule.required === 0 || nextRule?.required === 0 || config.whenShort === 'degrade' || isPaused(turn)) return null;
   if (memory.shortSince === null || enoughThere(turn, engine)) return null;
   // Given up already, and not stopped: what was noted for that must not make it wait for longer.
   const isGivenUp = memory.yielded === epoch;

@@ -20,8 +20,8 @@ export interface LeadershipRecord {
   /** Number of the history line that this leadership writes (PostgreSQL: the timeline), allocated here so that no two promotions ever share one. */
   readonly lineage: number;
   readonly rule: AckRule;
-  /** The rule being moved to; acks may be counted by `rule` or by this one. */
-  readonly moving: AckRule | null;
+  /** The rule that is being changed to. The server counts by `rule`, by this one or by a mixture of both: see `ruleToStop`. */
+  readonly nextRule: AckRule | null;
   /** What the leader held when it was chosen. Null for the first leader of a new cluster. */
   readonly chosenAt: Position | null;
   /** Its position when it opened, with the history that leads there. */
@@ -46,7 +46,7 @@ export function sealsSuffice(record: LeadershipRecord, sealed: ReadonlySet<Membe
 
 /** What an election has to stop: the recorded rule; during a change the weakest mixture of both. */
 export function ruleToStop(record: LeadershipRecord): AckRule {
-  return record.moving === null ? record.rule : weakestMixture(record.rule, record.moving);
+  return record.nextRule === null ? record.rule : weakestMixture(record.rule, record.nextRule);
 }
 
 /**
@@ -62,7 +62,7 @@ export function acknowledgesNow(
   leader: EngineState | null,
 ): 'yes' | 'no' {
   const counted = leader?.kind === 'primary' && leader.acks.running?.members.includes(member) === true;
-  return counted || (record?.moving ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
+  return counted || (record?.nextRule ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
 }
 
 export type Durability = 'sync' | 'async';

@@ -46,7 +46,7 @@ const ruleOf = (number: number): AckRule => rules[number] ?? ALONE;
 
 interface Recorded {
   readonly rule: number;
-  readonly moving: number;
+  readonly nextRule: number;
 }
 
 interface State {
@@ -143,14 +143,14 @@ function pathTo(seen: ReadonlyMap<string, { from: string | null; by: string }>, 
   return path;
 }
 
-const text = ({ rule, moving }: Recorded): string =>
-  `${formatRule(ruleOf(rule))}${moving === NONE ? '' : ` → ${formatRule(ruleOf(moving))}`}`;
+const text = ({ rule, nextRule }: Recorded): string =>
+  `${formatRule(ruleOf(rule))}${nextRule === NONE ? '' : ` → ${formatRule(ruleOf(nextRule))}`}`;
 
 function initial(scenario: Scenario): State {
   const rule = numberOf(scenario.rule);
   const { moves, configs, restarts, unknowns } = scenario.budget;
   return {
-    recorded: { rule, moving: NONE },
+    recorded: { rule, nextRule: NONE },
     recordedAgent: 0,
     agent: 0,
     late: null,
@@ -173,9 +173,9 @@ function keyOf(state: State): string {
   const { recorded, late } = state;
   return String.fromCharCode(
     recorded.rule + 1,
-    recorded.moving + 1,
+    recorded.nextRule + 1,
     late === null ? 0 : late.rule + 1,
-    late === null ? 0 : late.moving + 2,
+    late === null ? 0 : late.nextRule + 2,
     state.finishing + 1,
     state.pending + 1,
     state.configured,
@@ -224,7 +224,7 @@ function loses(state: State, subject: Subject, asked: Asked): boolean {
 
 /** The sets of members, by index, that an election under the present record would accept as enough. */
 function electing(state: State, subject: Subject, asked: Asked): readonly (readonly number[])[] {
-  const key = `${state.recorded.rule} ${state.recorded.moving}`;
+  const key = `${state.recorded.rule} ${state.recorded.nextRule}`;
   const known = asked.electing.get(key);
   if (known !== undefined) return known;
   const recorded = recordOf(state);
@@ -352,8 +352,8 @@ function agentSteps(state: State, scenario: Scenario, subject: Subject, asked: A
   if (first?.kind === 'commit') {
     const put = first.put.find((each) => each.key === 'record');
     if (put?.key !== 'record') throw new Error(`a commit without record: ${first.purpose}`);
-    const { rule, moving } = put.value;
-    const recorded = { rule: numberOf(rule), moving: moving === null ? NONE : numberOf(moving) };
+    const { rule, nextRule } = put.value;
+    const recorded = { rule: numberOf(rule), nextRule: nextRule === null ? NONE : numberOf(nextRule) };
     const pending = second?.kind === 'set-ack-rule' ? numberOf(second.rule) : NONE;
     steps.push([
       `${first.purpose}: ${text(recorded)}`,
@@ -379,7 +379,7 @@ function ruleSet(state: State, rule: number): State {
 /** What `decide` wants in this state. Asked once for all states that look the same to the agent. */
 function commandsIn(state: State, scenario: Scenario, subject: Subject, asked: Asked): readonly Command[] {
   const loaded = state.loaded.map((rule) => (rule === NONE ? 0 : 1)).join('');
-  const key = `${state.recorded.rule},${state.recorded.moving},${state.recordedAgent === state.agent},${state.finishing},${state.configured},${state.proven},${loaded},${state.ends.join('.')},${state.requiredAcks},${state.durability}`;
+  const key = `${state.recorded.rule},${state.recorded.nextRule},${state.recordedAgent === state.agent},${state.finishing},${state.configured},${state.proven},${loaded},${state.ends.join('.')},${state.requiredAcks},${state.durability}`;
   const known = asked.commands.get(key);
   if (known !== undefined) return known;
   const { commands } = subject.decide(observe(state, scenario), {
@@ -396,10 +396,10 @@ const POSITIONS = Array.from({ length: COUNT + 4 }, (_, rank) => at(5, 4200 + ra
 const positionOf = (rank: number): Position => POSITIONS[rank] ?? at(5, 4200 + rank);
 
 function recordOf(state: State): LeadershipRecord {
-  const { rule, moving } = state.recorded;
+  const { rule, nextRule } = state.recorded;
   return record({
     rule: ruleOf(rule),
-    moving: moving === NONE ? null : ruleOf(moving),
+    nextRule: nextRule === NONE ? null : ruleOf(nextRule),
     incarnation: incarnation(`agent ${state.recordedAgent}`),
   });
 }

@@ -145,7 +145,7 @@ const leadership: fc.Arbitrary<LeadershipRecord> = fc
     incarnation: fc.constantFrom(n1, n1, n1, n2).map(process1),
     phase: fc.constantFrom('promoting', 'promoting', 'open', 'open', 'open'),
     rule,
-    moving: fc.option(rule, { freq: 3 }),
+    nextRule: fc.option(rule, { freq: 3 }),
     chosenAt: fc.option(fc.constantFrom(at(4, 4000), at(4, 3900)), { freq: 9 }),
     opened: fc.constantFrom(at(5, 4100), at(5, 4100), at(5, 4100), at(5, 4550)),
     durability: fc.constantFrom('sync', 'sync', 'sync', 'async'),

@@ -68,7 +68,7 @@ export function record(change: Partial<LeadershipRecord> = {}): LeadershipRecord
     phase: 'open',
     lineage: 5,
     rule: any(1, n2, n3),
-    moving: null,
+    nextRule: null,
     chosenAt: at(4, 4000),
     opened: at(5, 4100),
     durability: 'sync',

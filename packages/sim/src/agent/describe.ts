@@ -25,7 +25,7 @@ export function describeCommand(command: Command): string {
 
 /** The leadership record in one line. */
 export function describeRecord(record: LeadershipRecord): string {
-  const moving = record.moving === null ? '' : `, moving to ${formatRule(record.moving)}`;
+  const change = record.nextRule === null ? '' : `, moving to ${formatRule(record.nextRule)}`;
   const at = record.chosenAt === null ? '' : ` chosen at ${formatPosition(record.chosenAt)}`;
-  return `epoch ${record.epoch}: ${record.leader} ${record.phase} (${record.cause})${at}, acks ${formatRule(record.rule)}${moving}, ${record.durability}`;
+  return `epoch ${record.epoch}: ${record.leader} ${record.phase} (${record.cause})${at}, acks ${formatRule(record.rule)}${change}, ${record.durability}`;
 }

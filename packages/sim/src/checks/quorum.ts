@@ -13,12 +13,12 @@ export function electableWithout(
   lacks: (server: SimServer) => boolean,
   mayLead: (server: SimServer) => boolean,
 ): string | null {
-  const { rule, moving } = record;
+  const { rule, nextRule } = record;
   const lacking = new Set<MemberId>();
   let candidate = false;
   for (const server of servers) {
     const name = memberName(server);
-    const member = rule.members.includes(name) || moving?.members.includes(name) === true;
+    const member = rule.members.includes(name) || nextRule?.members.includes(name) === true;
     // Without data there is no position to seal with.
     if (!member || server.disk !== 'data' || !lacks(server)) continue;
     lacking.add(name);

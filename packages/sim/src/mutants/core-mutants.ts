@@ -171,19 +171,19 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/ackers.ts',
-        find: `{ moving: target, durability: whileMoving(turn) }`,
-        replace: `{ rule: target, moving: null, durability: whileMoving(turn) }`,
+        find: `{ nextRule: target, durability: whileMoving(turn) }`,
+        replace: `{ rule: target, nextRule: null, durability: whileMoving(turn) }`,
       },
     ],
     hunt: { withinSeeds: 50 },
   },
   {
-    name: 'moving-ignored',
+    name: 'next-rule-ignored',
     description: 'An election during a change of the ack rule asks only the members of the old rule.',
     edits: [
       {
         file: 'core/src/values/record.ts',
-        find: `record.moving === null ? record.rule : weakestMixture(record.rule, record.moving)`,
+        find: `record.nextRule === null ? record.rule : weakestMixture(record.rule, record.nextRule)`,
         replace: `record.rule`,
       },
     ],
@@ -196,7 +196,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       {
         file: 'core/src/values/record.ts',
         find: `  return hasSealQuorum(ruleToStop(record), sealed);`,
-        replace: `  return hasSealQuorum(record.rule, sealed) && (record.moving === null || hasSealQuorum(record.moving, sealed));`,
+        replace: `  return hasSealQuorum(record.rule, sealed) && (record.nextRule === null || hasSealQuorum(record.nextRule, sealed));`,
       },
     ],
     hunt: { withinSeeds: 100 },
@@ -315,10 +315,10 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/ackers.ts',
-        find: `      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),
+        find: `      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),
       { kind: 'set-ack-rule', rule: target },`,
         replace: `      { kind: 'set-ack-rule', rule: target },
-      commitRecord(turn, 'begin ack-rule change', { moving: target, durability: whileMoving(turn) }),`,
+      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),`,
       },
     ],
     hunt: { withinSeeds: 50 },
@@ -425,7 +425,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/store-past.ts',
-        find: `  if (record.moving?.required === 0) return true;`,
+        find: `  if (record.nextRule?.required === 0) return true;`,
         replace: ``,
       },
     ],

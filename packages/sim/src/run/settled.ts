@@ -27,7 +27,7 @@ export function workingProblem(world: World): string | null {
   const servers = world.servers.filter((server) => server.hostUp);
   if (record === null) return 'no leadership record';
   if (record.phase !== 'open') return `epoch ${record.epoch} of ${record.leader} is still ${record.phase}`;
-  if (record.moving !== null) return `the ack rule is still moving to ${formatRule(record.moving)}`;
+  if (record.nextRule !== null) return `the ack rule is still moving to ${formatRule(record.nextRule)}`;
   const leader = servers.find((server) => nameOf(server.index) === record.leader);
   if (leader === undefined || leader.process !== 'primary' || leader.epoch !== record.epoch) {
     return `${record.leader} leads epoch ${record.epoch} but its server is ${leader?.process}`;
