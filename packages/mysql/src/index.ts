@@ -24,7 +24,7 @@ import { TransactionSizes } from './observe/transaction-size.ts';
 import { UpstreamMemory } from './observe/upstream.ts';
 import { type MysqlEngineInput, type MysqlOptions, parseOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
-import { ServerProcess } from './process/server-process.ts';
+import { mysqlProcess } from './process/server-process.ts';
 import { findPrograms, type ServerPrograms } from './programs.ts';
 import { LocalSql } from './sql/local.ts';
 import { LaterWork } from './tail/later.ts';
@@ -54,7 +54,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
   const paths = pathsOf(options);
   const { dataDir, runAs: owner, cluster } = options;
   const { flavour, version, libraryPath } = programs;
-  const server = new ServerProcess({ program: programs.server, libraryPath, dataDir, logFile: paths.log, owner });
+  const server = mysqlProcess({ program: programs.server, libraryPath, dataDir, logFile: paths.log, owner });
   const sql = new LocalSql(options, paths, seam);
   const parts = { options, paths, owner, programs, dialect, sql, log };
   const systemId = new SystemIdReader();

@@ -1,6 +1,6 @@
 import type { EngineState, SystemId } from '@understudy/core';
 import type { OpenCopy } from '@understudy/engine';
-import type { KeptFolders, Owner, StartCount } from '@understudy/engine/host';
+import type { KeptFolders, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
 import type { OutgoingCopy } from './clone/outgoing.ts';
 import type { Spared } from './commands/spared.ts';
 import type { ManagedConfig } from './config/managed.ts';
@@ -19,7 +19,6 @@ import type { TransactionSizes } from './observe/transaction-size.ts';
 import type { UpstreamMemory } from './observe/upstream.ts';
 import type { Log, MysqlOptions } from './options.ts';
 import type { Paths } from './paths.ts';
-import type { ServerProcess } from './process/server-process.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { LocalSql } from './sql/local.ts';
 import type { LaterWork } from './tail/later.ts';

@@ -1,4 +1,5 @@
 import type { ClusterContext } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { boundLog, monotonicMs } from '@understudy/engine/host';
 import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
@@ -10,7 +11,6 @@ import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
 import { askSource } from './observe/ask-source.ts';
 import { findErrant } from './observe/errant.ts';
-import type { RunningServer } from './process/server-process.ts';
 
 /** These change rarely. */
 const rareEveryMs = 10_000;

@@ -25,9 +25,8 @@ export { type Channel, readChannel, type ThreadError } from './observe/channel.t
 export { type MysqlOptions, parseOptions } from './options.ts';
 export { type Paths, pathsOf } from './paths.ts';
 export { pipePrograms } from './process/pipe.ts';
-export { requireFreePort } from './process/port.ts';
 export { runProgram, tail } from './process/program.ts';
-export { ServerProcess } from './process/server-process.ts';
+export { logTail, mysqlProcess } from './process/server-process.ts';
 export { type Flavour, findPrograms, programOf, type ServerPrograms } from './programs.ts';
 export { LocalSql } from './sql/local.ts';
 export { type Row, ServerSession, type Session, type SessionTarget } from './sql/session.ts';

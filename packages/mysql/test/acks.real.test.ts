@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type AckRule, ackRule } from '@understudy/core';
 import { type ConformanceNode, eventually, ids, onStage, type Stage } from '@understudy/engine/conformance';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';

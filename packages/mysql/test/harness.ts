@@ -20,7 +20,7 @@ import { type MysqlServer, serverUser } from '@understudy/servers';
 import mysql from 'mysql2/promise';
 import { createMysqlEngine, type MysqlEngineInput } from '../src/index.ts';
 import { accounts } from '../src/names.ts';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 
 export const testSecrets = {
   admin: "admin's \\ of the tests",

@@ -7,7 +7,7 @@ import { type ConformanceNode, eventually, onStage } from '@understudy/engine/co
 import { letGoConnection, letGoOfSilent } from '../src/commands/let-go.ts';
 import { stopReceiver } from '../src/commands/receiver-control.ts';
 import { dialectOf } from '../src/dialect/dialect.ts';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServers } from './servers.ts';

@@ -7,7 +7,7 @@ import { KEEP_END } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { eventually, onStage } from '@understudy/engine/conformance';
 import { createMysqlEngine } from '../src/index.ts';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';

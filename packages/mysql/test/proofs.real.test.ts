@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { type EngineCommand, type EngineState, epoch, lineageOf, ms } from '@understudy/core';
 import { eventually, monotonicMs, onStage, print, type Stage } from '@understudy/engine/conformance';
 import { quoteLiteral } from '../src/names.ts';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
 import { testServers } from './servers.ts';
 

@@ -11,7 +11,7 @@ import {
   onStage,
   type Stage,
 } from '@understudy/engine/conformance';
-import { serverProcesses } from '../src/process/proc.ts';
+import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
 import { testServerNames, testServers } from './servers.ts';

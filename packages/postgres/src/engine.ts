@@ -63,10 +63,8 @@ export class PostgresEngine implements Engine {
     });
     instance.sql.onCut(() => {
       // The server may have died (an adopted one tells us no other way) or only this connection of it.
-      instance.postmaster.check().then(
-        () => this.#changed(),
-        () => this.#changed(),
-      );
+      instance.postmaster.check();
+      this.#changed();
     });
     probe.start();
   }

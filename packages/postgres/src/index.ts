@@ -16,8 +16,8 @@ import { Probe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
 import { type PostgresEngineInput, type PostgresOptions, parseOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
-import { Postmaster } from './process/postmaster.ts';
 import { runProgram, tail } from './process/program.ts';
+import { postgresProcess } from './process/server-process.ts';
 import { LocalSql } from './sql/local.ts';
 
 export { checkParameters, type ParameterCatalog } from './config/catalog.ts';
@@ -53,7 +53,7 @@ export async function makeInstance(
   refuseParameters(options, catalog);
   const paths = pathsOf(options);
   const owner = options.runAs;
-  const postmaster = new Postmaster({
+  const postmaster = postgresProcess({
     program: join(options.binaries.binDir, 'postgres'),
     libraryPath: options.binaries.libraryPath,
     dataDir: options.dataDir,

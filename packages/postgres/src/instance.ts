@@ -1,5 +1,5 @@
 import type { EngineState } from '@understudy/core';
-import type { KeptFolders, Owner, StartCount } from '@understudy/engine/host';
+import type { KeptFolders, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { ExpectedData } from './disk/inspect.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
@@ -7,7 +7,6 @@ import type { Notices } from './observe/notices.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { Log, PostgresOptions } from './options.ts';
 import type { Paths } from './paths.ts';
-import type { Postmaster } from './process/postmaster.ts';
 import type { LocalSql } from './sql/local.ts';
 
 /** The parts of one engine, as its commands use them. */
@@ -18,7 +17,7 @@ export interface Instance {
   /** Of the programs in `binDir`. */
   readonly expected: ExpectedData;
   readonly version: string;
-  readonly postmaster: Postmaster;
+  readonly postmaster: ServerProcess;
   readonly sql: LocalSql;
   readonly config: ManagedConfig;
   readonly facts: RunFacts;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -25,7 +25,7 @@ import { forkPoint } from '../src/disk/fork.ts';
 import { inspectDisk, writeIdentity } from '../src/disk/inspect.ts';
 import { forgetIfUnkept, noteCopied, noteInTime, openedByHand } from '../src/disk/opened.ts';
 import { isLogUnmounted, parseHistory, recordEnd, segmentName } from '../src/disk/wal.ts';
-import { lastWords, logSizes } from '../src/process/server-log.ts';
+import { collectedLogs } from '../src/process/server-process.ts';
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'us-disk-'));
@@ -291,25 +291,13 @@ describe('what a server says when it does not start', () => {
   });
 });
 
-describe("a server's last words", () => {
-  it('are those since its start, in the file that it wrote last', () =>
+describe("the files of a server's own log collector", () => {
+  it('are those that it names, wherever they are', () =>
     inFolder(async (folder) => {
-      const [log, collected] = [join(folder, 'postgres.log'), join(folder, 'log', 'all.csv')];
-      await mkdir(join(folder, 'log'));
-      await writeFile(join(folder, 'current_logfiles'), 'csvlog log/all.csv\n');
-      await writeFile(log, 'PANIC:  of an earlier start\n');
-      await writeFile(collected, 'PANIC:  of an earlier start too\n');
-      const sizes = await logSizes(folder, log);
-      await writeFile(log, 'FATAL:  of this one\n', { flag: 'a' });
-      const later = new Date(Date.now() + 60_000);
-      await utimes(collected, later, later);
-      assert.equal(await lastWords(folder, log, sizes), 'FATAL:  of this one\n');
-      await writeFile(collected, 'FATAL:  said there\n', { flag: 'a' });
-      await utimes(collected, later, later);
-      assert.equal(await lastWords(folder, log, sizes), 'FATAL:  said there\n');
-      await writeFile(collected, 'anew\n');
-      await utimes(collected, later, later);
-      assert.equal(await lastWords(folder, log, sizes), 'anew\n', 'it was emptied');
+      assert.deepEqual(await collectedLogs(folder), []);
+      await writeFile(join(folder, 'current_logfiles'), 'stderr /var/log/all.log\ncsvlog log/all.csv\n');
+      const files = (await collectedLogs(folder)).map(({ path }) => path);
+      assert.deepEqual(files, ['/var/log/all.log', join(folder, 'log', 'all.csv')]);
     }));
 });
 

@@ -17,7 +17,7 @@ import type {
 import { findPostgres, type PostgresServer, reachablePostgres, serverUser } from '@understudy/servers';
 import pg from 'pg';
 import { createPostgresEngine, type PostgresEngineInput } from '../src/index.ts';
-import { serverProcesses } from '../src/process/proc.ts';
+import { postgresProcesses as serverProcesses } from '../src/process/server-process.ts';
 
 export const testSecrets = {
   superuser: 'superuser of the tests',

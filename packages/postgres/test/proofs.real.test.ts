@@ -11,12 +11,12 @@ import {
   type Stage,
   type WriteOutcome,
 } from '@understudy/engine/conformance';
+import { childrenOf } from '@understudy/engine/host';
 import { follow } from '../src/commands/follow.ts';
 import { seal } from '../src/commands/seal.ts';
 import { makeInstance, type PostgresEngineInput } from '../src/index.ts';
 import type { Instance } from '../src/instance.ts';
 import { quoteLiteral, standbyName } from '../src/names.ts';
-import { childrenOf } from '../src/process/proc.ts';
 import { receiversOf } from '../src/process/receivers.ts';
 import { postgresHarness, serversOf, TestNode, testSecrets } from './harness.ts';
 import { sql } from './sql.ts';

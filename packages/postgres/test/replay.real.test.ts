@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ALONE, contains, KEEP_END, lineageOf, ms, relation } from '@understudy/core';
 import { type ConformanceNode, eventually, monotonicMs, onStage } from '@understudy/engine/conformance';
-import { childrenOf } from '../src/process/proc.ts';
+import { childrenOf } from '@understudy/engine/host';
 import { Gate } from './gate.ts';
 import { postgresHarness, serversOf } from './harness.ts';
 import { sql, withClient } from './sql.ts';

@@ -11,3 +11,9 @@ export function codeOf(error: unknown): string | undefined {
 export function isSqlState(code: string | null | undefined): code is string {
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 }
+
+/** What anything that was thrown says, for use inside another message. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

@@ -15,7 +15,7 @@ export {
   stamp,
 } from './aside.ts';
 export { certificateWarnings, type OwnCertificate, ownCertificate } from './certificate.ts';
-export { codeOf, isSqlState } from './errors.ts';
+export { codeOf, isSqlState, reasonOf } from './errors.ts';
 export {
   boundLog,
   type CopyOptions,
@@ -53,6 +53,27 @@ export { KeptFolders } from './kept.ts';
 export { bareHost, isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { linksIn, realDataDir } from './place.ts';
+export { requireFreePort } from './process/port.ts';
+export {
+  childrenOf,
+  killProcessesWith,
+  type ProcessInfo,
+  serverProcesses,
+  signalProcess,
+  startTicks,
+  worksIn,
+} from './process/proc.ts';
+export {
+  cleanEnvironment,
+  type End,
+  endOf,
+  lastLines,
+  type ProgramOptions,
+  runProgram,
+  spawnProgram,
+} from './process/program.ts';
+export type { LogFile } from './process/server-log.ts';
+export { type RunningServer, type ServerKind, ServerProcess } from './process/server-process.ts';
 export { exchangeableAbove, PathError, type Rights, realFolder } from './reach.ts';
 export { StartCount } from './starts.ts';
 export { copyFolder, folderBytes, removeTree, syncTree } from './tree.ts';

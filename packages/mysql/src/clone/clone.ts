@@ -3,6 +3,7 @@ import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
   freeBytes,
+  killProcessesWith,
   linksIn,
   moveAside,
   type Progress,
@@ -19,8 +20,7 @@ import { type DataIdentity, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { killProcessesWith } from '../process/proc.ts';
-import { ServerProcess } from '../process/server-process.ts';
+import { mysqlProcess } from '../process/server-process.ts';
 import type { Flavour } from '../programs.ts';
 import { keepTail, lookAtReplaced } from '../tail/keep.ts';
 import { copyByBackup } from './by-backup.ts';
@@ -123,7 +123,7 @@ async function removeUnfinished({ options, owner, programs, paths }: Instance): 
   for (const folder of await siblings(options.dataDir, 'clone')) {
     await killProcessesWith(`--target-dir=${folder}`);
     for (const dataDir of [folder, join(folder, baseName)]) {
-      await new ServerProcess({ program, libraryPath, dataDir, logFile: paths.log, owner }).killLeftovers();
+      await mysqlProcess({ program, libraryPath, dataDir, logFile: paths.log, owner }).killLeftovers();
     }
   }
   await removeLeftovers(options.dataDir, 'clone');

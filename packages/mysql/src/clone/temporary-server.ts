@@ -1,11 +1,18 @@
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
-import { makeFolder, pollUntil, removeFile, removeTree, replaceFile } from '@understudy/engine/host';
+import {
+  makeFolder,
+  pollUntil,
+  removeFile,
+  removeTree,
+  replaceFile,
+  type ServerProcess,
+} from '@understudy/engine/host';
 import { accountStatements } from '../config/accounts.ts';
 import { renderConfig } from '../config/file.ts';
 import type { Settings } from '../config/settings.ts';
 import { accounts } from '../names.ts';
-import { ServerProcess } from '../process/server-process.ts';
+import { logTail, mysqlProcess } from '../process/server-process.ts';
 import { ServerSession } from '../sql/session.ts';
 import type { CopyHost } from './copy-job.ts';
 
@@ -39,7 +46,7 @@ export async function withTemporaryServer<T>(
   const file = (name: string): string => join(paths.runDir, `clone.${name}`);
   const [socket, config, initFile, logFile] = [file('sock'), file('cnf'), file('sql'), file('log')];
   const { server: program, libraryPath } = programs;
-  const server = new ServerProcess({ program, libraryPath, dataDir, logFile, owner });
+  const server = mysqlProcess({ program, libraryPath, dataDir, logFile, owner });
   const kill = (): void => void server.kill().catch(() => undefined);
   try {
     await makeFolder(paths.runDir, owner);
@@ -60,11 +67,11 @@ export async function withTemporaryServer<T>(
     signal.throwIfAborted();
     await server.start([`--defaults-file=${config}`]);
     signal.addEventListener('abort', kill, { once: true });
-    const session = await firstSession(server, options.secrets.admin, socket, signal);
+    const session = await firstSession({ server, logFile }, options.secrets.admin, socket, signal);
     const result = await work({ session, socket });
     await session.end();
     if (ending === 'kill') return result;
-    server.terminate();
+    server.terminate('SIGTERM');
     if ((await server.waitForExit(stopTimeoutMs)) === 'gone') return result;
     throw new EngineError(
       'ENGINE_CLONE_FAILED',
@@ -79,12 +86,17 @@ export async function withTemporaryServer<T>(
   }
 }
 
-async function firstSession(server: ServerProcess, password: string, path: string, signal: AbortSignal) {
+async function firstSession(
+  { server, logFile }: { readonly server: ServerProcess; readonly logFile: string },
+  password: string,
+  path: string,
+  signal: AbortSignal,
+) {
   const target = { at: { kind: 'socket', path }, user: accounts.admin, password, tls: null } as const;
   const session = await pollUntil(
     async () => {
       if (server.running === null) {
-        const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await server.logTail(4)}`;
+        const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await logTail(logFile, 4)}`;
         throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
       }
       return ServerSession.open(target, 2000).catch(() => null);
@@ -94,7 +106,7 @@ async function firstSession(server: ServerProcess, password: string, path: strin
   if (session !== null) return session;
   throw new EngineError(
     'ENGINE_CLONE_FAILED',
-    `The server of the new copy did not answer: ${await server.logTail(4)}`,
+    `The server of the new copy did not answer: ${await logTail(logFile, 4)}`,
     'safe',
   );
 }

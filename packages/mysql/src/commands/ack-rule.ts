@@ -1,5 +1,6 @@
 import { type AckRule, formatRule, type GtidPosition, gtidUnion, type MemberId, sameRule } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { pollUntil } from '@understudy/engine/host';
 import { setAcknowledgers } from '../accounts.ts';
 import { reasonOf } from '../errors.ts';
@@ -9,7 +10,6 @@ import { nobodySuffices } from '../observe/ack-count.ts';
 import { countsBy } from '../observe/acks.ts';
 import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { cutOthers } from './readers.ts';
 import { endStrangers } from './strangers.ts';

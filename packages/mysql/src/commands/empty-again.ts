@@ -1,8 +1,8 @@
 import { EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { memoryTableNames } from '../observe/emptied.ts';
-import type { RunningServer } from '../process/server-process.ts';
 
 const connectTimeoutMs = 1000;
 const queryTimeoutMs = 2000;

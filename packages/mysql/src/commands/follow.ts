@@ -1,6 +1,7 @@
 import type { Member, MemberId } from '@understudy/core';
 import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { isLoopback } from '@understudy/engine/host';
 import { keepAccounts, limitAllRights } from '../accounts.ts';
 import type { Dialect } from '../dialect/dialect.ts';
@@ -14,7 +15,6 @@ import { readPosition } from '../observe/position.ts';
 import { isTurnedAway } from '../observe/receiver.ts';
 import type { Upstream } from '../observe/upstream.ts';
 import type { MysqlOptions } from '../options.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { changeStatement, delayStatement, startReceiver } from './channel-statements.ts';
 import { undoClosing } from './handover.ts';

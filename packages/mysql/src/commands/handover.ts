@@ -1,12 +1,12 @@
 import { type Position, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { isOpen } from '../dialect/dialect.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { readPosition } from '../observe/position.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession, Session } from '../sql/session.ts';
 import { kill } from './readers.ts';
 import { keepApplying } from './received.ts';

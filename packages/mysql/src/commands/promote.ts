@@ -1,6 +1,7 @@
 import type { EngineCommand } from '@understudy/core';
 import { relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { changeIdentity, forgetOpened } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
@@ -8,7 +9,6 @@ import { sequenceOf } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { requireNewLine, writeMarker } from '../lines.ts';
 import { type Reading, readPosition } from '../observe/position.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { ServerSession } from '../sql/session.ts';
 import { installRule, proveRule, requireCountable } from './ack-rule.ts';
 import { emptyAgain } from './empty-again.ts';

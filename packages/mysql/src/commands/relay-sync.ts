@@ -1,7 +1,7 @@
+import type { RunningServer } from '@understudy/engine/host';
 import { syncRelayLog } from '../disk/sync.ts';
 import type { Instance } from '../instance.ts';
 import { readPosition, syncsEachEvent } from '../observe/position.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { Session } from '../sql/session.ts';
 
 const queryTimeoutMs = 4000;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { removeFile, replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
@@ -10,7 +11,6 @@ import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
 import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
 import { pipePrograms } from '../process/pipe.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import { type Flavour, programOf } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
 import { initCommand } from '../sql/setup.ts';

@@ -1,12 +1,12 @@
 import { KEEP_END, type LogEnd } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil, removeFile } from '@understudy/engine/host';
+import { pollUntil, removeFile, requireFreePort } from '@understudy/engine/host';
 import { changeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { serverIdOf } from '../disk/writer.ts';
 import { engineError, isDiskFull, isReadOnlyDisk } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { requireFreePort } from '../process/port.ts';
+import { logTail } from '../process/server-process.ts';
 import { endOfCut, forgetCopy, planStart, type StartPlan, tellCut } from '../tail/cut.ts';
 import { settleReceived } from './settle.ts';
 import { causeOf, saying } from './start-words.ts';
@@ -28,7 +28,7 @@ export async function start(instance: Instance, end: LogEnd, signal: AbortSignal
     instance.starts.succeeded();
   } catch (error) {
     if (!signal.aborted && error instanceof EngineError && error.code === 'ENGINE_START_FAILED') {
-      const words = await instance.process.startLog().catch(() => error.message);
+      const words = await instance.process.firstWords().catch(() => error.message);
       instance.starts.failed(causeOf(words), saying(words) ?? error.message);
     }
     throw error;
@@ -41,7 +41,7 @@ async function startProven(instance: Instance, end: LogEnd, signal: AbortSignal)
     await startServer(instance, end, signal);
   } catch (error) {
     if (signal.aborted || !(error instanceof EngineError) || error.code !== 'ENGINE_START_FAILED') throw error;
-    const words = await instance.process.startLog().catch(() => '');
+    const words = await instance.process.firstWords().catch(() => '');
     if (causeOf(words) === 'data' || instance.config.blame(saying(words) ?? error.message) === 'same') throw error;
     instance.log({
       level: 'warn',
@@ -153,7 +153,7 @@ function notStartable(dataDir: string, disk: { readonly kind: string; readonly p
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
-  const log = await instance.process.logTail(4);
+  const log = await logTail(instance.paths.log, 4);
   const how = instance.process.lastExit ?? 'unknown exit';
   if (isReadOnlyDisk(new Error(log))) return engineError('ENGINE_START_FAILED', 'The start', new Error(log), 'safe');
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';

@@ -47,7 +47,7 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   if (mode === 'handover') await instance.sql.fresh(flushTimeoutMs, cutClients).catch(() => undefined);
   const last = end === null ? null : await seenStill(instance, end);
   await instance.sql.close();
-  instance.process.terminate();
+  instance.process.terminate('SIGTERM');
   if ((await instance.process.waitForExit(Math.max(100, endMs - monotonicMs()))) === 'running') {
     facts.life = 'serving';
     if (mode === 'handover') throw tooLate(instance);

@@ -1,8 +1,7 @@
-import type { Owner } from '@understudy/engine/host';
+import type { Owner, RunningServer } from '@understudy/engine/host';
 import { z } from 'zod';
 import { memoryTables } from '../config/memory-tables.ts';
 import { quoteIdentifier } from '../names.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { Seam } from '../seam.ts';
 import type { Session } from '../sql/session.ts';
 import { RunNote } from './run-note.ts';

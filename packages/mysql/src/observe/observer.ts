@@ -8,6 +8,7 @@ import {
   type SystemId,
 } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { noteCounting } from '../commands/keep-counting.ts';
 import { strangerWarning } from '../commands/strangers.ts';
@@ -16,7 +17,6 @@ import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import type { RunningServer } from '../process/server-process.ts';
 import type { Session } from '../sql/session.ts';
 import { ApplierWatch, applierWarning, shortText } from './applier.ts';
 import type { Channel } from './channel.ts';

@@ -1,6 +1,5 @@
-import type { Owner } from '@understudy/engine/host';
+import type { Owner, RunningServer } from '@understudy/engine/host';
 import { z } from 'zod';
-import type { RunningServer } from '../process/server-process.ts';
 import type { Seam } from '../seam.ts';
 import { RunNote } from './run-note.ts';
 

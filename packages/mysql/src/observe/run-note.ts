@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import type { RunningServer } from '@understudy/engine/host';
 import { type Owner, readIfThere, removeFile, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import type { RunningServer } from '../process/server-process.ts';
 import { passSeam, type Seam } from '../seam.ts';
 
 const processOf = ({ pid, startTicks }: RunningServer): string => `${pid} ${startTicks ?? ''}`;

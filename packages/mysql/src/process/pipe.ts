@@ -3,10 +3,9 @@ import { basename } from 'node:path';
 import { type Readable, Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError, type EngineErrorCode } from '@understudy/engine';
-import type { Owner } from '@understudy/engine/host';
+import { type End, endOf, type Owner } from '@understudy/engine/host';
 import { engineError } from '../errors.ts';
-import { serverEnvironment } from './environment.ts';
-import { type End, endOf, tail } from './program.ts';
+import { serverEnvironment, tail } from './program.ts';
 
 export interface Part {
   readonly program: string;

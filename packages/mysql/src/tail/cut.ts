@@ -101,7 +101,7 @@ export async function endOfCut(instance: Instance, plan: StartPlan): Promise<'cu
   if (plan.kind === 'whole') return 'none';
   if ((await cutPoint(instance, plan.kept)) !== null) return 'cut';
   await forgetCopy(plan);
-  return couldNotCut.test(await instance.process.startLog()) ? 'refused' : 'none';
+  return couldNotCut.test(await instance.process.firstWords()) ? 'refused' : 'none';
 }
 
 /** Removes the copy of a log that was not cut. */

@@ -8,6 +8,7 @@ import type { Member, MemberId } from '@understudy/core';
 import {
   codeOf,
   createFile,
+  endOf,
   type KeptNote,
   makeFolder,
   noteKept,
@@ -19,7 +20,7 @@ import { binlogName, logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { positionOfEnd, readIdentity } from '../disk/identity.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { endOf, tail as lastWords, spawnProgram } from '../process/program.ts';
+import { tail as lastWords, spawnProgram } from '../process/program.ts';
 import { TransactionFilter } from './filter.ts';
 import { type History, historyOf, type IsHeld } from './history.ts';
 import { TransactionSearch } from './search.ts';

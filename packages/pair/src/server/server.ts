@@ -7,6 +7,8 @@ import {
   removeTree,
   renameTo,
   replaceFile,
+  requireFreePort,
+  type ServerProcess,
 } from '@understudy/engine/host';
 import {
   accountStatements,
@@ -17,8 +19,10 @@ import {
   ensureTemplate,
   findPrograms,
   LocalSql,
+  logTail,
   ManagedConfig,
   type MysqlOptions,
+  mysqlProcess,
   type Paths,
   parseOptions,
   pathsOf,
@@ -26,8 +30,6 @@ import {
   quoteLiteral,
   readCatalog,
   renderConfig,
-  requireFreePort,
-  ServerProcess,
   type ServerPrograms,
   type Settings,
   siblingPath,
@@ -60,7 +62,7 @@ export class PairServer {
     this.dialect = dialectOf(catalog, programs.version);
     this.config = new ManagedConfig(options, this.paths, programs, catalog);
     const { server: program, libraryPath } = programs;
-    this.process = new ServerProcess({
+    this.process = mysqlProcess({
       program,
       libraryPath,
       dataDir: options.dataDir,
@@ -99,7 +101,7 @@ export class PairServer {
     const { dataDir: own } = this.options;
     for (const folder of [...(await siblings(own, 'clone')), ...(await siblings(own, 'init'))]) {
       for (const dataDir of [folder, join(folder, 'base')]) {
-        const left = new ServerProcess({ program, libraryPath, dataDir, logFile: this.paths.log, owner: this.owner });
+        const left = mysqlProcess({ program, libraryPath, dataDir, logFile: this.paths.log, owner: this.owner });
         await left.killLeftovers();
       }
       await removeTree(folder);
@@ -156,13 +158,13 @@ export class PairServer {
   /** Shuts the server down in order; kills it when that takes too long. */
   async stop(timeoutMs = stopTimeoutMs): Promise<void> {
     await this.sql.close();
-    this.process.terminate();
+    this.process.terminate('SIGTERM');
     if ((await this.process.waitForExit(timeoutMs)) === 'running') await this.process.kill();
   }
 
   /** Why the server is not there, with the end of its log. */
   async lastWords(): Promise<string> {
-    const log = await this.process.logTail(3);
+    const log = await logTail(this.paths.log, 3);
     return `${this.process.lastExit ?? 'it was found dead'}; its log (${this.paths.log}) ends: ${log}`;
   }
 }

@@ -1,14 +1,15 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { pollUntil } from '@understudy/engine/host';
+import { pollUntil, type ServerProcess } from '@understudy/engine/host';
 import {
   copyTemplate,
   ensureTemplate,
   findPrograms,
+  logTail,
+  mysqlProcess,
   parseOptions,
   renderConfig,
-  ServerProcess,
   type Settings,
 } from '@understudy/mysql/parts';
 import { findMysql, reachableMysql, serverUser, templateFolder } from '@understudy/servers';
@@ -109,7 +110,7 @@ export class PlainServer {
       ...more,
     ];
     await writeFile(config, renderConfig(null, mine), { mode: 0o644 });
-    const running = new ServerProcess({
+    const running = mysqlProcess({
       program: programs.server,
       libraryPath: programs.libraryPath,
       dataDir: options.dataDir,
@@ -120,7 +121,8 @@ export class PlainServer {
     await running.start([`--defaults-file=${config}`]);
     const answered = await pollUntil(
       async () => {
-        if (running.check() === 'gone') throw new Error(`The server ended: ${await running.logTail(5)}`);
+        if (running.check() === 'gone')
+          throw new Error(`The server ended: ${await logTail(join(folder, 'server.log'), 5)}`);
         return server.query('select 1').then(
           () => true,
           () => null,
@@ -128,7 +130,8 @@ export class PlainServer {
       },
       { everyMs: 50, timeoutMs: 60_000 },
     );
-    if (answered === null) throw new Error(`The server did not answer: ${await running.logTail(5)}`);
+    if (answered === null)
+      throw new Error(`The server did not answer: ${await logTail(join(folder, 'server.log'), 5)}`);
     return server;
   }
 

@@ -1,10 +1,9 @@
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import { monotonicMs, pollUntil, signalProcess } from '@understudy/engine/host';
 import { fenced } from '../config/managed.ts';
 import { readControlFile } from '../disk/control-file.ts';
 import { unfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import type { Instance } from '../instance.ts';
-import { signalProcess } from '../process/postmaster.ts';
 import { receiversOf } from '../process/receivers.ts';
 import { reloadOrThrow } from './reload.ts';
 import { stopInOrder } from './stop.ts';

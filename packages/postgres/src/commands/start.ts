@@ -1,9 +1,15 @@
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, makeFolder, monotonicMs, pollUntil, removeFile, setFolderMode } from '@understudy/engine/host';
+import {
+  makeFolder,
+  monotonicMs,
+  pollUntil,
+  removeFile,
+  requireFreePort,
+  setFolderMode,
+} from '@understudy/engine/host';
 import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -12,9 +18,10 @@ import { inspectDisk } from '../disk/inspect.ts';
 import { markSpoiled, openedByHand } from '../disk/opened.ts';
 import { dropUnfinishedTimelines } from '../disk/unfinished-timeline.ts';
 import { isLogUnmounted, missingLog } from '../disk/wal.ts';
-import { engineError, isDiskFull, reasonOf } from '../errors.ts';
+import { engineError, isDiskFull } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { slotName } from '../names.ts';
+import { startOn } from '../process/server-process.ts';
 import { sqlStateOf } from '../sql/session.ts';
 import { blameSettings } from './dry-check.ts';
 import { conninfoOf } from './follow.ts';
@@ -22,6 +29,7 @@ import { causeOf } from './start-words.ts';
 
 /** Recovery after a crash replays everything since the last checkpoint: it may take long, and progress is not visible. */
 const startTimeoutMs = 24 * 3600 * 1000;
+const lastWordsBytes = 4000;
 
 /**
  * Starts the server fenced: a standby that follows nobody. Resolves when it answers.
@@ -144,7 +152,7 @@ async function begin(
   instance.acks.forget();
   // A fence that came meanwhile must not be followed by a start.
   signal.throwIfAborted();
-  const running = await postmaster.start(config.startArguments());
+  const running = await startOn(postmaster, options.dataDir, config.startArguments());
   instance.facts.of(running.pid);
 }
 
@@ -189,32 +197,9 @@ function notStartable(dataDir: string, disk: { kind: string; problem?: string })
   return new EngineError('ENGINE_DATA_REFUSED', problem ?? 'The data directory cannot be used.', 'unsafe');
 }
 
-/** Tries to bind as the server will: its own message about a taken port is only in its log. */
-async function requireFreePort(hosts: string, port: number): Promise<void> {
-  for (const host of hosts.split(',').map((name) => name.trim())) {
-    const problem = await bindProblem(host === '*' ? undefined : host, port);
-    if (problem === null) continue;
-    const taken = codeOf(problem) === 'EADDRINUSE';
-    const text = taken
-      ? `Port ${port} on ${host} is in use by another program. Stop it, or configure another port.`
-      : `The server cannot listen on ${host}:${port}: ${reasonOf(problem)}. Correct the listen address.`;
-    throw new EngineError('ENGINE_PORT_IN_USE', text, 'safe');
-  }
-}
-
-function bindProblem(host: string | undefined, port: number): Promise<Error | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', (error) => resolve(error));
-    server.listen({ port, ...(host === undefined ? {} : { host }), exclusive: true }, () => {
-      server.close(() => resolve(null));
-    });
-  });
-}
-
 async function startFailure(instance: Instance): Promise<EngineError> {
   const { postmaster, paths } = instance;
-  const log = await postmaster.lastWords();
+  const log = await postmaster.lastWords(lastWordsBytes);
   const how = postmaster.lastExit ?? 'unknown exit';
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
   const blame = code === 'ENGINE_DISK_FULL' ? null : await blameSettings(instance).catch(() => null);

@@ -44,7 +44,7 @@ async function waitForEnd(instance: Instance, pid: number, timeoutMs: number): P
   const archiver = new FailingArchiver(options.dataDir, pid);
   const gone = await pollUntil(
     async () => {
-      if ((await postmaster.check()) === 'gone') return true;
+      if (postmaster.check() === 'gone') return true;
       if ((await archiver.look()) === 'ended') notices.add(unarchivedNotice);
       return null;
     },

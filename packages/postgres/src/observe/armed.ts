@@ -1,6 +1,6 @@
+import type { RunningServer } from '@understudy/engine/host';
 import { readIfThere, removeFile, replaceFile } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
-import type { RunningServer } from '../process/postmaster.ts';
 
 /**
  * That commits wait for standbys is armed once, and stays so until the list of standbys is emptied. The proof is kept in a file

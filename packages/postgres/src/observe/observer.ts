@@ -13,6 +13,7 @@ import {
   type WalPosition,
 } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
+import type { RunningServer } from '@understudy/engine/host';
 import { codeOf, monotonicMs } from '@understudy/engine/host';
 import { receiverMark } from '../config/settings.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
@@ -20,7 +21,6 @@ import { readSpoiled } from '../disk/opened.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import type { RunningServer } from '../process/postmaster.ts';
 import { receiversOf } from '../process/receivers.ts';
 import { missing } from '../sql/local.ts';
 import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
@@ -120,7 +120,7 @@ export class Observer {
   }
 
   async #failed(running: RunningServer, error: unknown): Promise<EngineState> {
-    if ((await this.#instance.postmaster.check()) === 'gone') return this.#stopped();
+    if (this.#instance.postmaster.check() === 'gone') return this.#stopped();
     const nowMs = monotonicMs();
     const facts = this.#instance.facts.of(running.pid);
     if (facts.answered === 'never' && saysNotReady(error)) {

@@ -1,10 +1,9 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import type { RunningServer } from '@understudy/engine/host';
+import { childrenOf, monotonicMs, pollUntil } from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import type { RunningServer } from '../process/postmaster.ts';
-import { childrenOf } from '../process/proc.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';
 

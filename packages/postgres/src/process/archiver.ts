@@ -1,7 +1,5 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { childrenOf, monotonicMs, signalProcess } from '@understudy/engine/host';
 import { ControlFileProblem, readControlFile } from '../disk/control-file.ts';
-import { signalProcess } from './postmaster.ts';
-import { childrenOf } from './proc.ts';
 
 const everyMs = 100;
 

@@ -1,4 +1,4 @@
-import { childrenOf, type ProcessInfo } from './proc.ts';
+import { childrenOf, type ProcessInfo } from '@understudy/engine/host';
 
 /** A receiver's process title: `postgres: walreceiver streaming 0/3000148`, with the cluster's name before it where one is set. */
 function isReceiver(child: ProcessInfo): boolean {

@@ -1,7 +1,6 @@
 import { createServer } from 'node:net';
-import { EngineError } from '@understudy/engine';
-import { codeOf } from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
+import { EngineError } from '../../index.ts';
+import { codeOf, reasonOf } from '../errors.ts';
 
 /**
  * Tries to bind as the server will: its own message about a taken port is only in its log.

@@ -1,37 +1,36 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { EngineError } from '@understudy/engine';
-import {
-  codeOf,
-  monotonicMs,
-  type Owner,
-  openLog,
-  pollUntil,
-  readEnd,
-  readIfThere,
-  realFolder,
-  removeFile,
-} from '@understudy/engine/host';
+import { EngineError } from '../../index.ts';
 import { reasonOf } from '../errors.ts';
-import { hasEnded, isAlive, serverProcesses, startTicks, worksIn } from './proc.ts';
-import { lastWords, logSizes } from './server-log.ts';
-
-/** How long killed processes may take to disappear: on a busy machine they wait for a processor to die on. */
-const killPatienceMs = 10_000;
+import { type Owner, openLog } from '../files.ts';
+import { monotonicMs, pollUntil } from '../waiting.ts';
+import { type IsServer, killPatienceMs, serverProcesses, signalProcess, startTicks } from './proc.ts';
+import { firstWords, type LogFile, lastWords, logSizes } from './server-log.ts';
 
 const logBytesMax = 16 * 1024 * 1024;
+const firstWordsBytes = 256 * 1024;
 /** How often an adopted server, whose end nobody tells us, is looked for. */
 const adoptedPollMs = 100;
 
-export interface PostmasterOptions {
+/** How the servers of one product are found and told apart. */
+export interface ServerKind {
+  readonly isServer: IsServer;
+  /** The first process of a server that runs on this directory: the one to watch and to signal. */
+  readonly find: (dataDir: string) => Promise<number | null>;
+  /** Files beside our own log that a server on this directory writes its messages to. */
+  readonly otherLogs?: (dataDir: string) => Promise<readonly LogFile[]>;
+}
+
+export interface ServerProcessOptions {
+  readonly kind: ServerKind;
   readonly program: string;
-  readonly libraryPath: string | undefined;
+  /** All of it: nothing is inherited. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly dataDir: string;
   readonly logFile: string;
   readonly owner: Owner;
 }
 
-/** The running server process: one that we started, or one that outlived the agent that did. */
+/** The running server: one that we started, or one that outlived the agent that did. */
 export interface RunningServer {
   readonly pid: number;
   /** When this agent first saw it; monotonic. */
@@ -41,23 +40,12 @@ export interface RunningServer {
   readonly startTicks: string | null;
 }
 
-/** The environment of the server and its tools: nothing is inherited that libpq or the server would read. */
-export function serverEnvironment(home: string, libraryPath: string | undefined): Record<string, string> {
-  return {
-    PATH: process.env.PATH ?? '/usr/bin:/bin',
-    HOME: home,
-    LC_ALL: 'C.UTF-8',
-    ...(process.env.TZ === undefined ? {} : { TZ: process.env.TZ }),
-    ...(libraryPath === undefined ? {} : { LD_LIBRARY_PATH: libraryPath }),
-  };
-}
-
 /**
- * The server's first process: starts it, finds one that is already there, notices its end, kills it with all its children.
- * It runs in a session of its own and outlives the agent.
+ * The server's first process: starts it, finds one that is already there, notices its end, kills it with all its children. It runs in a
+ * session of its own and outlives the agent.
  */
-export class Postmaster {
-  readonly #options: PostmasterOptions;
+export class ServerProcess {
+  readonly #options: ServerProcessOptions;
   readonly #listeners: (() => void)[] = [];
   #running: RunningServer | null = null;
   #poll: NodeJS.Timeout | null = null;
@@ -65,7 +53,7 @@ export class Postmaster {
   #starting = false;
   #logSizes: ReadonlyMap<string, number> = new Map();
 
-  constructor(options: PostmasterOptions) {
+  constructor(options: ServerProcessOptions) {
     this.#options = options;
   }
 
@@ -78,11 +66,6 @@ export class Postmaster {
     return this.#exit;
   }
 
-  /** What the server that we started last wrote at its end. */
-  lastWords(): Promise<string> {
-    return lastWords(this.#options.dataDir, this.#options.logFile, this.#logSizes);
-  }
-
   /** Calls back as soon as the server's end is noticed: at once for a child, within a tenth of a second for an adopted one. */
   onExit(listener: () => void): void {
     this.#listeners.push(listener);
@@ -90,46 +73,29 @@ export class Postmaster {
 
   /** Takes over a server that runs on this data directory already. */
   async adopt(): Promise<RunningServer | null> {
-    if (this.#starting) return null;
-    const pid = await this.#recordedPid();
-    const real = await realFolder(this.#options.dataDir).catch(() => null);
-    if (pid === null || real === null || !(await worksIn(pid, real))) return null;
-    const running: RunningServer = {
-      pid,
-      sinceMs: monotonicMs(),
-      origin: 'adopted',
-      startTicks: await startTicks(pid),
-    };
     if (this.#running !== null || this.#starting) return this.#running;
+    const pid = await this.#options.kind.find(this.#options.dataDir);
+    if (pid === null) return null;
+    // Something may have been started while it was looked for.
+    if (this.#running !== null || this.#starting) return this.#running;
+    const running = { pid, sinceMs: monotonicMs(), origin: 'adopted', startTicks: startTicks(pid) } as const;
     this.#running = running;
-    this.#poll = setInterval(() => {
-      if (hasEnded(pid, running.startTicks)) this.check().catch(() => undefined);
-    }, adoptedPollMs);
+    this.#poll = setInterval(() => this.check(), adoptedPollMs);
     this.#poll.unref();
     return running;
-  }
-
-  async #recordedPid(): Promise<number | null> {
-    try {
-      const text = await readIfThere(join(this.#options.dataDir, 'postmaster.pid'));
-      const pid = Number((text ?? '').split('\n')[0]);
-      return Number.isInteger(pid) && pid > 1 ? pid : null;
-    } catch {
-      return null;
-    }
   }
 
   /**
    * Starts the server. It is not ready when this resolves.
    *
+   * @param prepare what has to be done when no other server is left, and before this one begins.
    * @throws EngineError `ENGINE_BINARY_MISSING` when the program cannot be run.
    */
-  async start(args: readonly string[]): Promise<RunningServer> {
-    const { dataDir } = this.#options;
+  async start(args: readonly string[], prepare: () => Promise<void> = async () => undefined): Promise<RunningServer> {
     this.#starting = true;
     try {
       await this.killLeftovers();
-      await removeFile(join(dataDir, 'postmaster.pid'));
+      await prepare();
       return await this.#spawn(args);
     } finally {
       this.#starting = false;
@@ -137,20 +103,20 @@ export class Postmaster {
   }
 
   async #spawn(args: readonly string[]): Promise<RunningServer> {
-    const { program, dataDir, owner, libraryPath, logFile } = this.#options;
+    const { program, dataDir, owner, environment, logFile } = this.#options;
     const log = await openLog(logFile, owner, logBytesMax);
     try {
-      this.#logSizes = await logSizes(dataDir, logFile);
-      const child = spawn(program, ['-D', dataDir, ...args], {
+      this.#logSizes = await logSizes(await this.#logFiles());
+      const child = spawn(program, args, {
         cwd: dataDir,
-        env: serverEnvironment(dataDir, libraryPath),
+        env: environment,
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
         ...(owner ?? {}),
       });
       const pid = await spawned(child, program);
       const origin = 'started';
-      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: await startTicks(pid) };
+      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: startTicks(pid) };
       this.#running = running;
       this.#exit = null;
       child.once('exit', () => this.#exited(running, child));
@@ -169,10 +135,11 @@ export class Postmaster {
   }
 
   /** Looks whether the server is still there, and tells the listeners when it is not. */
-  async check(): Promise<'running' | 'gone'> {
+  check(): 'running' | 'gone' {
     const running = this.#running;
     if (running === null) return 'gone';
-    if ((await isAlive(running.pid)) && (await startTicks(running.pid)) === running.startTicks) return 'running';
+    const ticks = startTicks(running.pid);
+    if (ticks !== null && ticks === running.startTicks) return 'running';
     this.#gone(running);
     return 'gone';
   }
@@ -180,25 +147,30 @@ export class Postmaster {
   #gone(which: RunningServer): void {
     if (this.#running !== which) return;
     this.#running = null;
-    if (this.#poll !== null) clearInterval(this.#poll);
-    this.#poll = null;
+    this.detach();
     for (const listener of this.#listeners) listener();
   }
 
-  /** Sends a signal to the server's first process. */
-  signal(name: 'SIGHUP' | 'SIGINT' | 'SIGQUIT'): void {
+  /**
+   * Sends a signal to the server's first process.
+   *
+   * @throws EngineError `ENGINE_UNREACHABLE` when it is not running.
+   */
+  signal(name: NodeJS.Signals): void {
     const running = this.#running;
     if (running === null) throw new EngineError('ENGINE_UNREACHABLE', 'The server is not running.', 'safe');
     signalProcess(running.pid, name);
   }
 
+  /** As `signal`, for one that ends the server: when it is gone already, that is what was wanted. */
+  terminate(name: NodeJS.Signals): void {
+    if (this.#running !== null) this.signal(name);
+  }
+
   /** Waits until the server has ended. */
   async waitForExit(timeoutMs: number): Promise<'gone' | 'running'> {
-    const gone = await pollUntil(async () => ((await this.check()) === 'gone' ? true : null), {
-      everyMs: 5,
-      timeoutMs,
-    });
-    return gone === null ? 'running' : 'gone';
+    const check = async () => (this.check() === 'gone' ? true : null);
+    return (await pollUntil(check, { everyMs: 5, timeoutMs })) === null ? 'running' : 'gone';
   }
 
   /**
@@ -214,19 +186,16 @@ export class Postmaster {
     if (running !== null && (await this.waitForExit(killPatienceMs)) === 'running') throw unkillable([running.pid]);
   }
 
-  /** Kills processes of this data directory whose first process is gone: they hold its shared memory and could still write. */
+  /** Kills processes of this data directory that are still there: they hold its locks and its memory, and could still write. */
   async killLeftovers(): Promise<void> {
-    const { dataDir } = this.#options;
-    const gone = await pollUntil(
-      async () => {
-        const left = await serverProcesses(dataDir);
-        for (const pid of left) signalProcess(pid, 'SIGKILL');
-        return left.length === 0 ? true : null;
-      },
-      { everyMs: 5, timeoutMs: killPatienceMs },
-    );
-    if (gone !== null) return;
-    const left = await serverProcesses(dataDir);
+    const { dataDir, kind } = this.#options;
+    const kill = async (): Promise<true | null> => {
+      const left = await serverProcesses(dataDir, kind.isServer);
+      for (const pid of left) signalProcess(pid, 'SIGKILL');
+      return left.length === 0 ? true : null;
+    };
+    if ((await pollUntil(kill, { everyMs: 5, timeoutMs: killPatienceMs })) !== null) return;
+    const left = await serverProcesses(dataDir, kind.isServer);
     if (left.length > 0) throw unkillable(left);
   }
 
@@ -236,10 +205,20 @@ export class Postmaster {
     this.#poll = null;
   }
 
-  /** The last lines of the server's log, for error messages. */
-  async logTail(lines: number): Promise<string> {
-    const { text } = await readEnd(this.#options.logFile, 4000).catch(() => ({ text: '' }));
-    return text.trim().split('\n').slice(-lines).join(' / ');
+  async #logFiles(): Promise<readonly LogFile[]> {
+    const { dataDir, kind, logFile } = this.#options;
+    return [{ path: logFile, by: null }, ...((await kind.otherLogs?.(dataDir)) ?? [])];
+  }
+
+  /** What the server that we started last wrote at its end; of one that was adopted, the end of its log. */
+  async lastWords(maxBytes: number): Promise<string> {
+    return lastWords(await this.#logFiles(), this.#logSizes, maxBytes);
+  }
+
+  /** What the server that we started last wrote at its beginning, in the log that it got from us. */
+  firstWords(): Promise<string> {
+    const { logFile } = this.#options;
+    return firstWords(logFile, this.#logSizes.get(logFile) ?? 0, firstWordsBytes);
   }
 }
 
@@ -248,19 +227,10 @@ function unkillable(pids: readonly number[]): EngineError {
   return new EngineError('ENGINE_STOP_TIMEOUT', `${text} Repair the disk or reboot the host.`, 'safe');
 }
 
-/** Sends a signal; a process that is gone already is what was wanted. */
-export function signalProcess(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error;
-  }
-}
-
 function spawned(child: ChildProcess, program: string): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (error) => {
-      const text = `Cannot run ${program}: ${reasonOf(error)}. Is PostgreSQL installed there, and may the server's user run it?`;
+      const text = `Cannot run ${program}: ${reasonOf(error)}. Is the server installed there, and may its user run it?`;
       reject(new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error }));
     });
     child.once('spawn', () => {
