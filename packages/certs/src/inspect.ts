@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { CertError, reasonOf } from './errors.ts';
 import { readIfThere } from './files.ts';
-import type { Names } from './names.ts';
+import type { NamedBy, Names } from './names.ts';
 
 /** A certificate that ends sooner than this is spoken of, and renewed by those who can: 30 days. */
 export const EXPIRES_SOON_MS = 30 * 86_400_000;
@@ -16,9 +16,10 @@ export type Validity =
 
 /** What a certificate says. Times are ms since 1970. */
 export interface CertificateView {
-  /** Common name of the holder, and of who signed it. */
+  /** Common name of the holder (the whole subject where there is none), and of who signed it. */
   readonly subject: string;
   readonly issuer: string;
+  readonly namedBy: NamedBy;
   /** `node`: server and client. */
   readonly kind: 'authority' | 'node' | 'server' | 'client' | 'unrestricted';
   readonly names: Names;
@@ -73,6 +74,7 @@ function viewOf(certificate: X509Certificate): CertificateView {
   return {
     subject: commonNameOf(certificate.subject),
     issuer: commonNameOf(certificate.issuer),
+    namedBy: hasCommonName(certificate.subject) ? 'common-name' : 'organization',
     kind: kindOf(certificate),
     names: namesOf(certificate.subjectAltName ?? ''),
     notBeforeWallMs: Date.parse(certificate.validFrom),
@@ -94,6 +96,8 @@ function kindOf(certificate: X509Certificate): CertificateView['kind'] {
   if (usages.includes(serverAuth)) return usages.includes(clientAuth) ? 'node' : 'server';
   return usages.includes(clientAuth) ? 'client' : 'unrestricted';
 }
+
+const hasCommonName = (name: string | undefined): boolean => /^CN=/m.test(name ?? '');
 
 const commonNameOf = (name: string | undefined): string => /^CN=(.*)$/m.exec(name ?? '')?.[1] ?? name ?? '';
 

@@ -11,7 +11,7 @@ import {
   replaceFile,
 } from './files.ts';
 import { type CertificateView, inspect, parsed, validityOf } from './inspect.ts';
-import { checkedDays, checkedName, checkedNames, type Names } from './names.ts';
+import { checkedDays, checkedName, checkedNames, type NamedBy, type Names } from './names.ts';
 import type { Signer } from './x509.ts';
 
 /** What becomes of files that are there: nothing (an error), a new certificate for the same key, or both anew. */
@@ -34,8 +34,9 @@ export interface CertificateRequest {
   readonly authority: string;
   /** `node`: for servers, agents and members of the store, who are also clients of each other. */
   readonly kind: 'node' | 'client';
-  /** Common name. */
   readonly name: string;
+  /** Where that name goes; a renewed one keeps it where it is. `organization` (clients only): for etcd with users. Default: common name. */
+  readonly namedBy?: NamedBy;
   /** By what it is reached; a renewed one keeps what it has when nothing is given. Empty for a client. */
   readonly names?: Names;
   readonly days?: number;
@@ -96,7 +97,8 @@ export async function makeCertificate(request: CertificateRequest): Promise<Made
   const { newKey, signLeaf } = await import('./x509.ts');
   const key = present.key ?? (await newKey());
   const notAfterWallMs = Math.min(Date.now() + lifeMs, authority.notAfterWallMs);
-  const cert = await signLeaf({ subject, key, notAfterWallMs }, request.kind, names, signer);
+  const namedBy = request.namedBy ?? present.view?.namedBy ?? 'common-name';
+  const cert = await signLeaf({ subject, key, notAfterWallMs }, request.kind, names, signer, namedBy);
   return write(files, { key, cert }, present);
 }
 

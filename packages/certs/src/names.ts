@@ -9,6 +9,9 @@ export interface Names {
   readonly addresses: readonly string[];
 }
 
+/** Where in a subject the holder's name is. Without a common name a certificate names no user of etcd, whose HTTP gateway asks for that. */
+export type NamedBy = 'common-name' | 'organization';
+
 const hostLabel = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/;
 const commonName = /^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?$/;
 const dayMs = 86_400_000;

@@ -14,7 +14,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import type { Names } from './names.ts';
+import type { NamedBy, Names } from './names.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 /** Clocks of other hosts may be behind: a certificate holds from a day before it was made. */
@@ -66,6 +66,7 @@ export async function signLeaf(
   kind: 'node' | 'client',
   names: Names,
   signer: Signer,
+  namedBy: NamedBy = 'common-name',
 ): Promise<string> {
   const issuer = new X509Certificate(signer.cert);
   const [{ publicKey }, { privateKey: signingKey }] = await Promise.all([
@@ -73,7 +74,7 @@ export async function signLeaf(
     importPair(signer.key),
   ]);
   const certificate = await X509CertificateGenerator.create({
-    subject: [{ CN: [signing.subject] }],
+    subject: [namedBy === 'common-name' ? { CN: [signing.subject] } : { O: [signing.subject] }],
     issuer: issuer.subjectName,
     publicKey,
     signingKey,

@@ -222,6 +222,16 @@ test('nothing is overwritten unasked; a renewal keeps key and names, and what an
   );
 });
 
+test('a client for etcd has no common name, and a renewal gives it none', async (t) => {
+  const root = await folder(t);
+  await makeAuthority({ folder: join(root, 'ca') });
+  const request = { authority: join(root, 'ca'), kind: 'client', name: 'n1', prefix: join(root, 'n1') } as const;
+  await makeCertificate({ ...request, namedBy: 'organization' });
+  const renewed = await makeCertificate({ ...request, existing: 'renew' });
+  assert.deepEqual([renewed.view.namedBy, renewed.view.subject], ['organization', 'O=n1']);
+  assert.equal(new X509Certificate((await read(renewed)).cert).subject, 'O=n1');
+});
+
 test('keys that others can read, that fit nothing, or that are missing are refused', async (t) => {
   const root = await folder(t);
   await make(root, LOCALHOST);

@@ -10,8 +10,9 @@ const commonSchema = z.object({
   force: z.boolean().optional(),
 });
 const authoritySchema = commonSchema.extend({ dir: z.string(), name: z.string().optional() });
-const clientSchema = commonSchema.extend({ ca: z.string(), name: z.string(), out: z.string() });
-const nodeSchema = clientSchema.extend({
+const leafSchema = commonSchema.extend({ ca: z.string(), name: z.string(), out: z.string() });
+const clientSchema = leafSchema.extend({ etcd: z.boolean().default(false) });
+const nodeSchema = leafSchema.extend({
   host: z.array(z.string()).default([]),
   ip: z.array(z.string()).default([]),
   localhost: z.boolean().default(false),
@@ -35,8 +36,15 @@ export async function node(context: Context, _args: readonly string[], given: un
 
 /** `understudy cert client` */
 export async function client(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
-  const { ca: authority, name, out, ...rest } = clientSchema.parse(given);
-  const made = await makeCertificate({ authority, kind: 'client', name, prefix: out, ...choices(rest) });
+  const { ca: authority, name, out, etcd, ...rest } = clientSchema.parse(given);
+  const made = await makeCertificate({
+    authority,
+    kind: 'client',
+    name,
+    prefix: out,
+    ...(etcd ? { namedBy: 'organization' } : {}),
+    ...choices(rest),
+  });
   return tell(context, made, `It goes to ${name} and nowhere else.`);
 }
 

@@ -52,10 +52,13 @@ export function addCertCommands({ program, attach }: Tree): void {
     .command('client')
     .description(
       'Makes a certificate and its key, OUT.pem and OUT.key, for somebody who asks and changes things: an operator, a monitor.\n' +
-        'Agents with api.tls take it; what it may change says api.certificates of their files.',
-    );
+        'Agents with api.tls take it; what it may change says api.certificates of their files. With --etcd it is for store.tls:\n' +
+        'it has no common name, so that etcd with users asks for user and password.',
+    )
+    .option('--etcd', 'for an agent at an etcd with users: NAME is the organization, there is no common name');
   withExamples(withCommon(withExisting(withSigner(client))), [
     ['understudy cert client --ca ./ca --name alice --out ./alice --days 90', ''],
+    ['understudy cert client --etcd --ca ./ca --name n1 --out ./n1/etcd-client', 'for store.tls'],
   ]);
   attach(client, async () => (await import('../commands/cert-make.ts')).client);
 
