@@ -39,6 +39,13 @@ it('knows refusals without effect', () => {
   }
 });
 
+it('knows the certificate that names a user, which is refused before anything is done', () => {
+  const said = 'CommonName of client sending a request against gateway will be ignored and not used as expected\n';
+  const failure = judgeAnswer(AT, 400, said);
+  assert.deepEqual([failure.code, failure.effect, failure.helps], ['unauthorized', 'none', 'nothing']);
+  assert.match(fromFailure(failure, 'transaction').message, /cert client --etcd/);
+});
+
 it('takes everything else for unknown', () => {
   const unknowns: Failure[] = [
     ...answer(503, 14, 'etcdserver: request timed out'),
@@ -53,6 +60,7 @@ it('takes everything else for unknown', () => {
     ...answer(500, 13, 'etcdserver: something new'),
     judgeAnswer(AT, 502, null),
     judgeAnswer(AT, 400, null),
+    judgeAnswer(AT, 400, 'something else'),
     judgeAnswer(AT, 404, { message: 'Not Found', code: 5 }),
     judgeConnection(AT, Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), true),
   ];

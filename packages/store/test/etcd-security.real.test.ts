@@ -1,14 +1,18 @@
 /** Goal: users, passwords, tokens and certificates work, and their failures say what is wrong. Method: real etcd. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it, type TestContext } from 'node:test';
 import { type EtcdStoreConfig, openStore, type Store, StoreError } from '@understudy/store';
 import { WatchLog } from '@understudy/store/conformance';
 import { Authority, type CertificateFiles } from './support/certificates.ts';
-import { type EtcdProgram, EtcdServers, etcdPrograms } from './support/etcd.ts';
+import { type EtcdOptions, type EtcdProgram, EtcdServers, etcdPrograms } from './support/etcd.ts';
 import { waitUntil } from './support/process.ts';
 
 const CALL = { deadlineMs: 5_000 };
@@ -32,6 +36,17 @@ for (const program of await etcdPrograms()) {
       const lease = await store.grantLease(60_000, CALL);
       assert.equal((await store.keepAlive(lease.id, CALL)).kind, 'alive');
       await log.close();
+    });
+
+    it('logs in again when its token has ended', async (t) => {
+      const { servers, open } = await startWithUsers(t, program, { args: ['--auth-token-ttl=1', '--log-level=debug'] });
+      const store = await open('agent', PASSWORD);
+      await put(store, 'k', 'first');
+      await waitUntil('the token has ended', 30_000, async () =>
+        /deleted a simple token.*"user-name":"agent"/.test(servers.members[0]?.log ?? ''),
+      );
+      await put(store, 'k', 'second');
+      assert.equal((await store.read(CALL)).entries.get('k')?.value, 'second');
     });
 
     it('goes on when users and roles change, which makes older tokens stale', async (t) => {
@@ -112,6 +127,30 @@ for (const program of await etcdPrograms()) {
       assert.equal((await store.read(CALL)).entries.get('k')?.value, 'v');
     });
 
+    it('asks for user and password beside a certificate, which must have no common name then', async (t) => {
+      const folder = makeFolder(t);
+      const authority = await Authority.create(folder, 'authority');
+      const agent = await authority.issue('agent-for-etcd', '/O=n1');
+      const { open } = await startWithUsers(t, program, { tls: await authority.issue('member') }, agent);
+      const store = await open('agent', PASSWORD, agent);
+      await put(store, 'k', 'v');
+      const others = [
+        await open('outsider', PASSWORD, agent),
+        await open('agent', 'wrong password', agent),
+        await open(null, '', agent),
+        await open('agent', PASSWORD, agent, 'cc'),
+      ];
+      for (const other of others) {
+        const write = other.transact([], [{ kind: 'put', key: 'k', value: 'astray' }], CALL);
+        await assert.rejects(write, { code: 'unauthorized', retry: 'unsafe' });
+        await assert.rejects(other.read(CALL), { code: 'unauthorized', retry: 'unsafe' });
+      }
+      // etcd could take the name for a user; its gateway refuses that.
+      const named = await open('agent', PASSWORD, await authority.issue('root'));
+      await assert.rejects(named.read(CALL), { code: 'unauthorized', message: /--etcd/ });
+      assert.equal((await store.read(CALL)).entries.get('k')?.value, 'v');
+    });
+
     it('takes a replaced client certificate for its next connection, without being opened again', async (t) => {
       const folder = makeFolder(t);
       const authority = await Authority.create(folder, 'authority');
@@ -175,32 +214,58 @@ async function assertEventually(call: () => Promise<void>): Promise<void> {
   }
 }
 
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function postPlain(url: string, headers: Record<string, string>, body: object): Promise<Answer> {
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  return { status: response.status, text: await response.text() };
+}
+
+async function postTls(
+  url: string,
+  headers: Record<string, string>,
+  body: object,
+  { caFile, certFile, keyFile }: CertificateFiles,
+): Promise<Answer> {
+  const [ca, cert, key] = [caFile, certFile, keyFile].map((file) => readFileSync(file, 'utf8'));
+  const request = httpsRequest(url, { method: 'POST', headers, ca, cert, key, agent: false });
+  request.end(JSON.stringify(body));
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, text: await text(response) };
+}
+
 function makeFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'us-secure-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** A store with the users root, agent (may use the prefix understudy/) and outsider (may not). */
-async function startWithUsers(t: TestContext, program: EtcdProgram) {
-  const servers = await EtcdServers.start(program, { members: 1 });
+/** A store with the users root, agent (may use the prefix of the cluster `c`) and outsider (may not). */
+async function startWithUsers(
+  t: TestContext,
+  program: EtcdProgram,
+  options: Pick<EtcdOptions, 'tls' | 'args'> = {},
+  own: CertificateFiles | null = null,
+) {
+  const servers = await EtcdServers.start(program, { members: 1, ...options });
   t.after(() => servers.stop());
   const folder = makeFolder(t);
   let token: string | null = null;
   const admin = async (path: string, body: object): Promise<unknown> => {
     const headers: Record<string, string> = token === null ? {} : { Authorization: token };
-    const response = await fetch(`${servers.endpoints[0]}${path}`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-    });
-    assert.ok(response.ok, `${path}: ${response.status}`);
-    return response.json();
+    const url = `${servers.endpoints[0]}${path}`;
+    const answer = await (own === null ? postPlain(url, headers, body) : postTls(url, headers, body, own));
+    assert.equal(answer.status, 200, `${path}: ${answer.text}`);
+    const parsed: unknown = JSON.parse(answer.text);
+    return parsed;
   };
   for (const name of ['root', 'agent', 'outsider']) await admin('/v3/auth/user/add', { name, password: PASSWORD });
   for (const name of ['root', 'agent']) await admin('/v3/auth/role/add', { name });
   const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const perm = { permType: 'READWRITE', key: base64('understudy/'), range_end: base64('understudy0') };
+  const perm = { permType: 'READWRITE', key: base64('understudy/c/'), range_end: base64('understudy/c0') };
   await admin('/v3/auth/role/grant', { name: 'agent', perm });
   for (const name of ['root', 'agent']) await admin('/v3/auth/user/grant', { user: name, role: name });
   await admin('/v3/auth/enable', {});
@@ -208,11 +273,22 @@ async function startWithUsers(t: TestContext, program: EtcdProgram) {
   assert.ok(typeof authenticated === 'object' && authenticated !== null && 'token' in authenticated);
   token = String(authenticated.token);
 
-  const open = async (username: string | null, password: string): Promise<Store> => {
+  const open = async (
+    username: string | null,
+    password: string,
+    tls: CertificateFiles | null = null,
+    cluster = 'c',
+  ): Promise<Store> => {
     const passwordFile = join(folder, `${username}-${password.length}`);
     writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
     const credentials = username === null ? {} : { username, passwordFile };
-    const store = await openStore({ kind: 'etcd', endpoints: servers.endpoints, cluster: 'c', ...credentials });
+    const store = await openStore({
+      kind: 'etcd',
+      endpoints: servers.endpoints,
+      cluster,
+      ...(tls && { tls }),
+      ...credentials,
+    });
     t.after(() => store.close());
     return store;
   };

@@ -85,7 +85,10 @@ export class Connection {
     if (read.kind === 'failed') return this.#failed(read.error, true);
     const json = parseJson(read.text);
     if (opened.response.statusCode !== 200) {
-      return { kind: 'failed', failure: judgeAnswer(this.endpoint, opened.response.statusCode ?? 0, json) };
+      return {
+        kind: 'failed',
+        failure: judgeAnswer(this.endpoint, opened.response.statusCode ?? 0, json ?? read.text),
+      };
     }
     return this.#accept(json, opened.socket, options.floor);
   }
@@ -103,7 +106,7 @@ export class Connection {
     if (opened.kind !== 'response' || opened.response.statusCode === 200) return opened;
     const read = await readBody(opened.response);
     if (read.kind === 'failed') return this.#failed(read.error, true);
-    const failure = judgeAnswer(this.endpoint, opened.response.statusCode ?? 0, parseJson(read.text));
+    const failure = judgeAnswer(this.endpoint, opened.response.statusCode ?? 0, parseJson(read.text) ?? read.text);
     return { kind: 'failed', failure };
   }
 

@@ -44,11 +44,19 @@ const STALE_TOKEN = /invalid auth token|revision in header is old|revision of au
 /** A member without leader refuses before doing anything because the requests ask for one ("hasleader"). */
 const NO_LEADER = 'etcdserver: no leader';
 
-/** Judges an answer that is not HTTP 200. `body` is its JSON, or null when it is not JSON. */
+/** etcd with users: a certificate with a common name would be a user beside that of the password, so its gateway takes none. */
+const COMMON_NAME = /^CommonName of client/;
+
+/** Judges an answer that is not HTTP 200. `body` is its JSON, or its text (null: none) when it is not JSON. */
 export function judgeAnswer(endpoint: string, status: number, body: unknown): Failure {
   const parsed = errorResponse.safeParse(body);
   if (parsed.success && parsed.data.text !== 'Not Found')
     return judgeStatus(endpoint, parsed.data.code, parsed.data.text);
+  if (status === 400 && typeof body === 'string' && COMMON_NAME.test(body)) {
+    const text =
+      'etcd with users takes no client certificate with a common name: make one with "understudy cert client --etcd" for store.tls';
+    return { endpoint, code: 'unauthorized', effect: 'none', helps: 'nothing', text };
+  }
   if (status >= 500) {
     const text = `HTTP ${status} from something in front of etcd`;
     return { endpoint, code: 'unavailable', effect: 'unknown', helps: 'endpoint', text };

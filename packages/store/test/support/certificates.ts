@@ -35,11 +35,11 @@ export class Authority {
    * A certificate for 127.0.0.1 that serves and that clients can show. etcd's own JSON gateway shows the server's
    * certificate as its client certificate, so a server's has to be both as well.
    */
-  async issue(name: string): Promise<CertificateFiles> {
+  async issue(name: string, subject = `/CN=${name}`): Promise<CertificateFiles> {
     const [keyFile, certFile] = [join(this.#folder, `${name}.key`), join(this.#folder, `${name}.crt`)];
     const [request, extensions] = [join(this.#folder, `${name}.csr`), join(this.#folder, `${name}.ext`)];
     await writeFile(extensions, 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-    await openssl(['req', ...newKey(keyFile), '-out', request, '-subj', `/CN=${name}`]);
+    await openssl(['req', ...newKey(keyFile), '-out', request, '-subj', subject]);
     const signer = ['-CA', this.caFile, '-CAkey', this.#keyFile, '-CAcreateserial', '-extfile', extensions];
     await openssl(['x509', '-req', '-in', request, '-out', certFile, '-days', '2', ...signer]);
     return { caFile: this.caFile, certFile, keyFile };

@@ -30,6 +30,8 @@ export interface EtcdOptions {
   readonly token?: string;
   /** Client ports to use instead of free ones, for a cluster that takes the place of another. */
   readonly clientPorts?: readonly number[];
+  /** Further options of the program. */
+  readonly args?: readonly string[];
 }
 
 /** Server certificate files, and whether clients have to show one of their own. */
@@ -194,6 +196,7 @@ function memberArgs(
     '--logger=zap',
     '--log-level=warn',
     ...tlsArgs,
+    ...(options.args ?? []),
   ];
 }
 
