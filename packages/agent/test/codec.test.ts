@@ -52,7 +52,7 @@ const leaderships: fc.Arbitrary<LeadershipRecord> = record({
   leader: members,
   incarnation: incarnations,
   phase: fc.constantFrom('promoting', 'open'),
-  lineage: timelines,
+  timeline: timelines,
   rule: rules,
   nextRule: nullable(rules),
   chosenAt: nullable(positions),
@@ -67,7 +67,7 @@ const seals: fc.Arbitrary<Seal> = record({ epoch: epochs, incarnation: incarnati
 const histories: fc.Arbitrary<HistoryEntry> = record({
   epoch: epochs,
   leader: members,
-  lineage: timelines,
+  timeline: timelines,
   cause: fc.constant('bootstrap'),
   chosenAt: nullable(positions),
   wallMs: fc.nat(),
@@ -159,10 +159,13 @@ describe('store values', () => {
     fc.assert(
       fc.property(records, (leadership) => {
         const stored = encodeStoreValue(leadership);
-        for (const [code, old] of [['nextRule', 'moving']] as const) {
+        for (const [code, old] of [
+          ['nextRule', 'moving'],
+          ['timeline', 'lineage'],
+        ] as const) {
           assert.ok(old in JSON.parse(stored) && !(code in JSON.parse(stored)), stored);
         }
-        const newer = stored.replace('"moving":', '"nextRule":');
+        const newer = stored.replace('"moving":', '"nextRule":').replace('"lineage":', '"timeline":');
         assert.deepEqual(decodeRecord('record', newer), leadership);
       }),
     );

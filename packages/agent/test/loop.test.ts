@@ -204,7 +204,7 @@ describe('decision ring', () => {
       leader: memberId('n2'),
       incarnation: incarnation('j'),
       phase: 'open',
-      lineage: 2,
+      timeline: 2,
       rule: ackRule([OBSERVATION.self], 1),
       nextRule: ackRule([OBSERVATION.self, memberId('n3')], 1),
       chosenAt: null,
@@ -216,7 +216,7 @@ describe('decision ring', () => {
     const observation: Observation = { ...OBSERVATION, store: { kind: 'current', content } };
     const decision = decide(observation, EMPTY_MEMORY);
     const text = toText({ version: 1, observation, memory: EMPTY_MEMORY, decision });
-    await writeFile(file, `${text.replaceAll('"nextRule":', '"moving":')}\n`);
+    await writeFile(file, `${text.replaceAll('"nextRule":', '"moving":').replace('"timeline":2', '"lineage":2')}\n`);
     const seen: ReplayedDecision[] = [];
     await replay(file, (each) => seen.push(each));
     assert.deepEqual(

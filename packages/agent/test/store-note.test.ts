@@ -30,7 +30,7 @@ const recordOf = (number: number): LeadershipRecord => ({
   leader: n2,
   incarnation: incarnation('a-process'),
   phase: 'promoting',
-  lineage: number,
+  timeline: number,
   rule: ALONE,
   nextRule: null,
   chosenAt: null,
@@ -48,7 +48,7 @@ const engine: EngineState = {
   upstream: null,
   receiver: { kind: 'none' },
 };
-const promote: Command = { kind: 'promote', epoch: epoch(5), lineage: 5, rule: ALONE, notAfter: ms(0) };
+const promote: Command = { kind: 'promote', epoch: epoch(5), timeline: 5, rule: ALONE, notAfter: ms(0) };
 const relying: readonly Command[] = [
   promote,
   { kind: 'follow', upstream: memberId('n1'), epoch: epoch(5) },

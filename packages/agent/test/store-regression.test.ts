@@ -17,7 +17,7 @@ function recordOf(number: number): LeadershipRecord {
     leader: memberId('n1'),
     incarnation: incarnation('a-process'),
     phase: 'promoting',
-    lineage: number + 1,
+    timeline: number + 1,
     rule: ALONE,
     nextRule: null,
     chosenAt: null,
@@ -33,7 +33,7 @@ function entryOf(number: number): HistoryEntry {
   return {
     epoch: epoch(number),
     leader: memberId('n1'),
-    lineage: 2,
+    timeline: 2,
     cause: 'store-restored',
     chosenAt: null,
     wallMs: 0,

@@ -472,15 +472,15 @@ for (const [name, change] of kinds) {
 }
 
 test('a cluster whose leaderships could become too many says so long before', () => {
-  const warned = (lineage: number, opened: Position) =>
+  const warned = (timeline: number, opened: Position) =>
     standingWarnings(
-      observation({ self: n1, engine: primary(), store: { record: { rule: any(1, n2), lineage, opened } } }),
+      observation({ self: n1, engine: primary(), store: { record: { rule: any(1, n2), timeline, opened } } }),
       memory(),
     );
   const set = (sources: number): Position => ({
     kind: 'gtid',
     set: new Map(Array.from({ length: sources }, (_, index) => [`${index}`, [{ first: 1n, last: 2n }]])),
-    lineages: [1],
+    timelines: [1],
     bytesPerTransaction: 1,
   });
   assert.deepEqual(warned(10_000, at(5, 4100)), []);

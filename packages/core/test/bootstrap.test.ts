@@ -114,7 +114,7 @@ test('founding writes the system identifier and the first leadership together, a
     leader: n1,
     incarnation: process1(n1),
     phase: 'promoting',
-    lineage: 2,
+    timeline: 2,
     rule: any(0),
     nextRule: null,
     chosenAt: null,
@@ -127,13 +127,13 @@ test('founding writes the system identifier and the first leadership together, a
     key: 'identity',
     value: { state: 'founded', by: n1, incarnation: process1(n1), systemId: SYSTEM, engine: 'postgres' },
   });
-  assert.equal(commandOf(decision, 'promote').lineage, 2);
+  assert.equal(commandOf(decision, 'promote').timeline, 2);
 });
 
 test('a new agent goes on with its predecessor’s first promotion', () => {
   const record = {
     epoch: epoch(1),
-    lineage: 2,
+    timeline: 2,
     phase: 'promoting',
     chosenAt: null,
     opened: null,

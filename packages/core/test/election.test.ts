@@ -81,7 +81,7 @@ test('a quorum of seals and the most advanced position: this node takes the lead
     leader: n2,
     incarnation: process1(n2),
     phase: 'promoting',
-    lineage: 6,
+    timeline: 6,
     rule: any(1, n3),
     nextRule: null,
     chosenAt: at(5, 4500),
@@ -92,7 +92,7 @@ test('a quorum of seals and the most advanced position: this node takes the lead
   };
   assert.deepEqual(recordIn(decision), next);
   const promote = commandOf(decision, 'promote');
-  assert.deepEqual([promote.epoch, promote.lineage, promote.rule], [epoch(6), 6, any(1, n3)]);
+  assert.deepEqual([promote.epoch, promote.timeline, promote.rule], [epoch(6), 6, any(1, n3)]);
   assert.equal(promote.notAfter, NOW + 3000);
 });
 

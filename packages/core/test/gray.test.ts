@@ -224,10 +224,10 @@ test('a time without enough ackers is no calm', () => {
 
 // Two ackers that contradict each other.
 
-const setAt = (set: Readonly<Record<string, string>>, ...lineages: readonly number[]): GtidPosition => ({
+const setAt = (set: Readonly<Record<string, string>>, ...timelines: readonly number[]): GtidPosition => ({
   kind: 'gtid',
   set: new Map(Object.entries(set).map(([source, text]) => [source, parseIntervals(text) ?? []])),
-  lineages,
+  timelines,
   bytesPerTransaction: 100,
 });
 
@@ -239,7 +239,7 @@ function contradicting(own: GtidPosition, other: GtidPosition, opened: GtidPosit
     peers: { [n1]: silent(5000), [n3]: fresh(n3, { ...cut(), position: other, replayed: other }) },
     store: {
       seals: { [n2]: seal(own), [n3]: seal(other) },
-      record: { chosenAt: setAt({ old: '1-9' }, 4), opened, lineage: 5 },
+      record: { chosenAt: setAt({ old: '1-9' }, 4), opened, timeline: 5 },
     },
   });
 }

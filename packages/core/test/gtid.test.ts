@@ -18,12 +18,12 @@ import {
   gtidCount,
   gtidSubtract,
   gtidUnion,
-  lineageOf,
   lsn,
   normalizeIntervals,
   parseIntervals,
   relation,
-  upToLineage,
+  timelineOf,
+  upToTimeline,
 } from '../src/index.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -44,10 +44,10 @@ function plain(set: GtidSet): Set<string> {
   return all;
 }
 
-const at = (set: Record<string, string>, ...lineages: number[]): GtidPosition => ({
+const at = (set: Record<string, string>, ...timelines: number[]): GtidPosition => ({
   kind: 'gtid',
   set: new Map(Object.entries(set).map(([source, text]) => [source, parseIntervals(text) ?? []])),
-  lineages,
+  timelines,
   bytesPerTransaction: 100,
 });
 
@@ -108,16 +108,16 @@ test('positions of different kinds have nothing in common', () => {
 
 test('a position is on the last line it went through; of an earlier one it holds at least the stretch', () => {
   const position = at({ a: '1-9' }, 1, 3);
-  assert.equal(lineageOf(position), 3);
-  assert.equal(lineageOf(at({ a: '1-9' })), null);
-  assert.equal(upToLineage(position, 1), position);
-  assert.equal(upToLineage(position, 2), null);
+  assert.equal(timelineOf(position), 3);
+  assert.equal(timelineOf(at({ a: '1-9' })), null);
+  assert.equal(upToTimeline(position, 1), position);
+  assert.equal(upToTimeline(position, 2), null);
 });
 
 test('what is written for the store reads back; broken intervals do not', () => {
   fc.assert(
-    fc.property(sets, fc.array(fc.nat(99), { maxLength: 3 }), (set, lineages) => {
-      const position: GtidPosition = { kind: 'gtid', set, lineages, bytesPerTransaction: 10 };
+    fc.property(sets, fc.array(fc.nat(99), { maxLength: 3 }), (set, timelines) => {
+      const position: GtidPosition = { kind: 'gtid', set, timelines, bytesPerTransaction: 10 };
       assert.deepEqual(decodePosition(JSON.parse(JSON.stringify(encodePosition(position)))), position);
     }),
   );

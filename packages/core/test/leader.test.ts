@@ -133,7 +133,7 @@ test('the record says open only once the server is, with the history that it wri
   assert.deepEqual(history?.value, {
     epoch: EPOCH_5,
     leader: n1,
-    lineage: 5,
+    timeline: 5,
     cause: 'leader-lost',
     chosenAt: at(4, 4000),
     wallMs: 1_700_000_000_000,
@@ -295,7 +295,7 @@ test('a sealed leader leads again only under a new epoch, on a new history line'
   });
   assert.equal(codeOf(decision), 'elected');
   assert.equal(recordIn(decision).epoch, epoch(6));
-  assert.equal(recordIn(decision).lineage, 6);
+  assert.equal(recordIn(decision).timeline, 6);
   assert.deepEqual(recordIn(decision).chosenAt, at(5, 4600));
   assert.deepEqual(kindsOf(decision), ['commit: take leadership', 'promote']);
 });
@@ -306,8 +306,8 @@ const promoting = { store: { record: CHOSEN }, engine: cut(at(4, 4000)) };
 
 test('a promotion is asked for again until the server opens', () => {
   const decision = led(promoting);
-  const { epoch: forEpoch, lineage, rule, notAfter } = commandOf(decision, 'promote');
-  assert.deepEqual([forEpoch, lineage, rule], [EPOCH_5, 5, any(1, n2, n3)]);
+  const { epoch: forEpoch, timeline, rule, notAfter } = commandOf(decision, 'promote');
+  assert.deepEqual([forEpoch, timeline, rule], [EPOCH_5, 5, any(1, n2, n3)]);
   assert.equal(notAfter, NOW + 3000);
 });
 

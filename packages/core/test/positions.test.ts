@@ -10,14 +10,14 @@ import {
   formatLsn,
   formatPosition,
   furthest,
-  lineageOf,
   lsn,
   type Position,
   parseLsn,
   type Relation,
   relation,
   STEPS_TOLD,
-  upToLineage,
+  timelineOf,
+  upToTimeline,
   type WalPosition,
 } from '../src/index.ts';
 import { at, on } from './support/positions.ts';
@@ -279,14 +279,14 @@ test('distances are bytes of log and never negative', () => {
 });
 
 test('what a history holds of one of its lines ends where that line was left', () => {
-  assert.deepEqual(upToLineage(at(3, 2500), 2), at(2, 2000));
-  assert.deepEqual(upToLineage(at(3, 2500), 3), at(3, 2500));
-  assert.equal(upToLineage(at(3, 2500), 4), null);
+  assert.deepEqual(upToTimeline(at(3, 2500), 2), at(2, 2000));
+  assert.deepEqual(upToTimeline(at(3, 2500), 3), at(3, 2500));
+  assert.equal(upToTimeline(at(3, 2500), 4), null);
 });
 
-test('a position reads as timeline and LSN, and names its lineage', () => {
+test('a position reads as timeline and LSN, and names its timeline', () => {
   assert.equal(formatPosition(on(2, 0x3000148)), '2@0/3000148');
-  assert.equal(lineageOf(at(3, 2500)), 3);
+  assert.equal(timelineOf(at(3, 2500)), 3);
 });
 
 describe('ten thousand leaderships', () => {
@@ -343,17 +343,17 @@ describe('ten thousand leaderships', () => {
   });
 
   it('keep what a history holds up to one of its last lines', () => {
-    const line = upToLineage(told(led(COUNT)), COUNT - 3);
+    const line = upToTimeline(told(led(COUNT)), COUNT - 3);
     assert.ok(line !== null);
     assert.equal(relation(line, led(COUNT - 3, 1000n)), 'equal');
-    assert.equal(upToLineage(told(led(COUNT)), 3), null);
+    assert.equal(upToTimeline(told(led(COUNT)), 3), null);
   });
 
   it('are told as intervals by engines of sets', () => {
     const position: Position = {
       kind: 'gtid',
       set: new Map([['cluster', [{ first: 2n, last: BigInt(COUNT) }]]]),
-      lineages: [...Array.from({ length: COUNT }, (_, index) => index + 1), COUNT + 2],
+      timelines: [...Array.from({ length: COUNT }, (_, index) => index + 1), COUNT + 2],
       bytesPerTransaction: 100,
     };
     assert.ok(sizeOf(position) < 200);
@@ -364,9 +364,9 @@ describe('ten thousand leaderships', () => {
     const steps = led(COUNT).history.map(({ timeline, switchLsn }) => ({ timeline, switchLsn: formatLsn(switchLsn) }));
     const { timeline, lsn: end } = led(COUNT);
     assert.deepEqual(decodePosition({ kind: 'wal', timeline, lsn: formatLsn(end), history: steps }), led(COUNT));
-    const lineages = Array.from({ length: 5000 }, (_, index) => index + 1);
-    const set = { kind: 'gtid', set: {}, lineages, bytesPerTransaction: 1 } as const;
-    assert.deepEqual(decodePosition(set), { ...set, set: new Map() });
+    const timelines = Array.from({ length: 5000 }, (_, index) => index + 1);
+    const set = { kind: 'gtid', set: {}, lineages: timelines, bytesPerTransaction: 1 } as const;
+    assert.deepEqual(decodePosition(set), { kind: 'gtid', set: new Map(), timelines, bytesPerTransaction: 1 });
   });
 
   it('are no position when half of them is missing, or far too many', () => {

@@ -18,7 +18,7 @@ import {
   type Position,
   type StoreContent,
   sealsSuffice,
-  upToLineage,
+  upToTimeline,
 } from '../src/index.ts';
 import { memory as anyMemory, observation as anyObservation } from './support/arbitrary.ts';
 
@@ -180,11 +180,11 @@ always(
       assert.equal(next.incarnation, obs.incarnation);
       if (next.epoch === record.epoch) {
         assert.equal(record.leader, obs.self);
-        assert.deepEqual([next.lineage, next.chosenAt], [record.lineage, record.chosenAt]);
+        assert.deepEqual([next.timeline, next.chosenAt], [record.timeline, record.chosenAt]);
       } else {
         if (next.overrode === next.epoch) assert.ok(next.epoch >= record.epoch + 1000, 'beyond whoever slept');
         else assert.equal(next.epoch, record.epoch + 1);
-        assert.ok(next.lineage > record.lineage);
+        assert.ok(next.timeline > record.timeline);
         assert.equal(next.phase, 'promoting');
       }
     }
@@ -207,8 +207,8 @@ always(
     const grant = before.find((each) => each !== null) ?? record;
     assert.ok(grant !== null);
     assert.deepEqual(
-      [grant.leader, grant.epoch, grant.lineage, grant.rule, grant.phase],
-      [obs.self, promote.epoch, promote.lineage, promote.rule, 'promoting'],
+      [grant.leader, grant.epoch, grant.timeline, grant.rule, grant.phase],
+      [obs.self, promote.epoch, promote.timeline, promote.rule, 'promoting'],
     );
     assert.equal(grant.nextRule, before.length > 0 ? grant.nextRule : (record?.nextRule ?? null));
   },
@@ -243,7 +243,7 @@ always(
     const leaderSeal = counted.find(([id]) => id === record.leader)?.[1].value.position;
     if (leaderSeal !== undefined && contains(own, leaderSeal)) return;
     const written = (position: Position): Position | null =>
-      record.chosenAt === null ? position : upToLineage(position, record.lineage);
+      record.chosenAt === null ? position : upToTimeline(position, record.timeline);
 
     if (expects(`sessions/${record.leader}`) === 'absent') {
       assert.equal(record.durability, 'async');

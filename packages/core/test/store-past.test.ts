@@ -48,7 +48,7 @@ const mark = (change: Partial<LeadershipRecord> = {}, at = 50, storeId = 'a'): S
   record: record(change),
 });
 
-const later = { epoch: epoch(6), lineage: 6, chosenAt: at(5, 4300), opened: null } as const;
+const later = { epoch: epoch(6), timeline: 6, chosenAt: at(5, 4300), opened: null } as const;
 
 describe('a store, compared with what was known', () => {
   const cases: readonly [string, StoreMark | null, StoreMark | null, string][] = [
@@ -68,7 +68,7 @@ describe('a store, compared with what was known', () => {
     [
       'has gone on from an older state',
       mark(later, 60),
-      mark({ ...later, epoch: epoch(9), lineage: 7, chosenAt: at(5, 4200) }, 99),
+      mark({ ...later, epoch: epoch(9), timeline: 7, chosenAt: at(5, 4200) }, 99),
       'other-history',
     ],
     ['was restored elsewhere, as a newer epoch', mark(), mark({ epoch: epoch(6) }, 3, 'b'), 'goes-on'],
@@ -107,10 +107,10 @@ function election(change: { readonly seen?: LiveState['seen']; readonly noted?: 
 }
 
 describe('a store whose history is another one', () => {
-  const next = mark({ ...later, epoch: epoch(9), lineage: 9 }, 99);
+  const next = mark({ ...later, epoch: epoch(9), timeline: 9 }, 99);
   it('is not believed, although it is at a newer epoch that holds all that was known to be the base', () => {
-    assert.equal(storePast(mark(later, 60), next, { leader: n3, lineage: 6 }).kind, 'went-back');
-    assert.equal(storePast(mark(later, 60), next, { leader: n1, lineage: 6 }).kind, 'goes-on');
+    assert.equal(storePast(mark(later, 60), next, { leader: n3, timeline: 6 }).kind, 'went-back');
+    assert.equal(storePast(mark(later, 60), next, { leader: n1, timeline: 6 }).kind, 'goes-on');
   });
   it('is not believed at the same epoch with another leader', () => {
     assert.equal(storePast(mark(later, 60), mark({ ...later, leader: n3 }, 99)).kind, 'went-back');
@@ -189,7 +189,7 @@ describe('a command that rests on what is noted', () => {
   const commands: readonly [Command, boolean][] = [
     [{ kind: 'follow', upstream: n1, epoch: epoch(5) }, true],
     [{ kind: 'follow', upstream: n1, epoch: epoch(6) }, false],
-    [{ kind: 'promote', epoch: epoch(6), lineage: 6, rule: ALONE, notAfter: ms(0) }, false],
+    [{ kind: 'promote', epoch: epoch(6), timeline: 6, rule: ALONE, notAfter: ms(0) }, false],
     [{ kind: 'set-ack-rule', rule: any(1, n3) }, true],
     [{ kind: 'set-ack-rule', rule: any(1, n2, n3) }, false],
   ];
@@ -230,7 +230,7 @@ describe('a failover on an operator’s word', () => {
   });
   it('begins an epoch and a line well beyond all that is known', () => {
     const made = recordIn(forced(5));
-    assert.deepEqual([made.epoch, made.overrode, made.lineage], [1005, 1005, 70]);
+    assert.deepEqual([made.epoch, made.overrode, made.timeline], [1005, 1005, 70]);
   });
   it('is followed by the usual numbers; the first election after a forced restore takes a line beyond whoever slept', () => {
     const elected = (change: Partial<LeadershipRecord>) => {
@@ -245,8 +245,8 @@ describe('a failover on an operator’s word', () => {
       );
     };
     const [usual, restored] = [elected({ cause: 'operator-override' }), elected({ cause: 'store-restored' })];
-    assert.deepEqual([usual.epoch, usual.lineage, usual.overrode], [1006, 6, 1005]);
-    assert.deepEqual([restored.epoch, restored.lineage, restored.overrode], [1006, 70, 1005]);
+    assert.deepEqual([usual.epoch, usual.timeline, usual.overrode], [1006, 6, 1005]);
+    assert.deepEqual([restored.epoch, restored.timeline, restored.overrode], [1006, 70, 1005]);
   });
 });
 
@@ -342,7 +342,7 @@ describe('a restore from members', () => {
   it('that was forced is built upon by whoever slept, with leaderships that nobody heard of', () => {
     const made = plan([of(n2)]);
     assert.ok(made.kind === 'ready');
-    const slept = mark({ epoch: epoch(12), leader: n3, lineage: 9, chosenAt: at(8, 9000) }, 900);
+    const slept = mark({ epoch: epoch(12), leader: n3, timeline: 9, chosenAt: at(8, 9000) }, 900);
     assert.equal(storePast(slept, { storeId: 'a', revision: revision(60), record: made.record }).kind, 'goes-on');
     const forced = {
       ...content({ record: made.record, seals: { n2: seal(at(5, 4500), { epoch: made.record.epoch }) } }),

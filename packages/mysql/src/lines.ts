@@ -9,7 +9,7 @@ const statementTimeoutMs = 4000;
 const markerTimeoutMs = 5000;
 
 /**
- * `lines`: one row for each line of this history (see `docs/adr/0010`): its number, the cluster, and the sequence number of the last
+ * `lines`: one row for each timeline of this history (see `docs/adr/0010`): its number (the column is `lineage`), the cluster, and the sequence number of the last
  * transaction before its marker (only where numbers are by domain). `barrier`: a row to write to, for transactions of our own.
  */
 const tables = [
@@ -36,16 +36,16 @@ export async function makeLines(session: Session, deadlineMs = statementTimeoutM
 }
 
 /** Writes the row of a line that was opened without one (its marker was an empty transaction). Waits for acknowledgements like every commit. */
-export async function noteLine(session: Session, lineage: number, cluster: string, deadlineMs: number): Promise<void> {
+export async function noteLine(session: Session, timeline: number, cluster: string, deadlineMs: number): Promise<void> {
   const there = await session.query(
     `SELECT 1 AS found FROM ${schemaName}.\`lines\` WHERE lineage = ?`,
-    [lineage],
+    [timeline],
     statementTimeoutMs,
   );
   if (there.length > 0) return;
   await session.query(
     `INSERT INTO ${schemaName}.\`lines\` (lineage, cluster, previous) VALUES (?, ?, NULL)`,
-    [lineage, cluster],
+    [timeline, cluster],
     deadlineMs,
   );
 }
@@ -61,7 +61,7 @@ export async function writeBarrier(session: Session, deadlineMs: number): Promis
 
 /** What a marker says. */
 export interface Marker {
-  readonly lineage: number;
+  readonly timeline: number;
   /** The cluster's id, a UUID. */
   readonly cluster: string;
   /** Sequence number of the newest transaction before it, where there are such numbers. */
@@ -78,22 +78,22 @@ export async function writeMarker(session: Session, dialect: Dialect, marker: Ma
 }
 
 /** An empty transaction, which read-only does not forbid: its number alone says everything. */
-async function writeEmptyMarker(session: Session, { lineage, cluster }: Marker): Promise<void> {
-  await session.query(`SET GTID_NEXT = '${cluster}:${lineage}'`, [], statementTimeoutMs);
+async function writeEmptyMarker(session: Session, { timeline, cluster }: Marker): Promise<void> {
+  await session.query(`SET GTID_NEXT = '${cluster}:${timeline}'`, [], statementTimeoutMs);
   await session.query('BEGIN', [], statementTimeoutMs);
   await session.query('COMMIT', [], markerTimeoutMs);
   await session.query("SET GTID_NEXT = 'AUTOMATIC'", [], statementTimeoutMs);
 }
 
 /** The tables are made without the log: every other member is a copy, and gets them with it. */
-async function writeRowMarker(session: Session, { lineage, cluster, previous }: Marker): Promise<void> {
+async function writeRowMarker(session: Session, { timeline, cluster, previous }: Marker): Promise<void> {
   await session.query('SET SESSION sql_log_bin = 0', [], statementTimeoutMs);
   await makeLines(session, markerTimeoutMs);
   await session.query('SET SESSION sql_log_bin = 1', [], statementTimeoutMs);
-  await session.query(`SET SESSION gtid_seq_no = ${markerSequence(lineage)}`, [], statementTimeoutMs);
+  await session.query(`SET SESSION gtid_seq_no = ${markerSequence(timeline)}`, [], statementTimeoutMs);
   await session.query(
     `INSERT INTO ${schemaName}.\`lines\` (lineage, cluster, previous) VALUES (?, ?, ?)`,
-    [lineage, cluster, previous],
+    [timeline, cluster, previous],
     markerTimeoutMs,
   );
 }
@@ -102,9 +102,9 @@ async function writeRowMarker(session: Session, { lineage, cluster, previous }: 
 export class LineBook {
   readonly #steps = new Map<number, LineStep>();
 
-  /** The steps that lead to `lineage`, as far as this server has applied them. */
-  async upTo(session: Session, lineage: number): Promise<ReadonlyMap<number, LineStep>> {
-    if (!this.#steps.has(lineage)) await this.#read(session);
+  /** The steps that lead to `timeline`, as far as this server has applied them. */
+  async upTo(session: Session, timeline: number): Promise<ReadonlyMap<number, LineStep>> {
+    if (!this.#steps.has(timeline)) await this.#read(session);
     return this.#steps;
   }
 
@@ -116,14 +116,14 @@ export class LineBook {
   async #read(session: Session): Promise<void> {
     if (!(await hasLines(session))) return;
     const rows = await session.query(
-      `SELECT lineage AS lineage, previous AS previous FROM ${schemaName}.\`lines\``,
+      `SELECT lineage AS timeline, previous AS previous FROM ${schemaName}.\`lines\``,
       [],
       statementTimeoutMs,
     );
-    for (const { lineage, previous } of rows) {
-      if (lineage === null || lineage === undefined) continue;
-      this.#steps.set(Number(lineage), {
-        lineage: Number(lineage),
+    for (const { timeline, previous } of rows) {
+      if (timeline === null || timeline === undefined) continue;
+      this.#steps.set(Number(timeline), {
+        timeline: Number(timeline),
         previous: previous === null || previous === undefined ? null : BigInt(previous),
       });
     }
@@ -131,8 +131,8 @@ export class LineBook {
 }
 
 /** Refuses a line that nobody may open any more. */
-export function requireNewLine(lineages: readonly number[], wanted: number): void {
-  const newest = lineages.at(-1) ?? 0;
+export function requireNewLine(timelines: readonly number[], wanted: number): void {
+  const newest = timelines.at(-1) ?? 0;
   if (wanted > newest) return;
   const text = `The promotion did not happen: line ${wanted} was asked for, but this history is on line ${newest} already.`;
   throw new EngineError('ENGINE_PROMOTE_FAILED', text, 'unsafe');

@@ -15,7 +15,7 @@ const rule = ackRule([b, c], 1);
 function position(numbers: string): GtidPosition {
   const set = parseMysqlGtids(`${uuid}:${numbers}`);
   assert(set !== null);
-  return { kind: 'gtid', set, lineages: [1], bytesPerTransaction: 100 };
+  return { kind: 'gtid', set, timelines: [1], bytesPerTransaction: 100 };
 }
 
 const sample: AckSample = {

@@ -12,7 +12,7 @@ const [b, c] = [memberId('b'), memberId('c')];
 function position(numbers: string): GtidPosition {
   const set = parseMysqlGtids(numbers === '' ? '' : `${uuid}:${numbers}`);
   assert(set !== null);
-  return { kind: 'gtid', set, lineages: [1], bytesPerTransaction: 100 };
+  return { kind: 'gtid', set, timelines: [1], bytesPerTransaction: 100 };
 }
 
 const rule = ackRule([b, c], 1);

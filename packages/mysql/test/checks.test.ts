@@ -70,7 +70,7 @@ describe('lag', () => {
   const at = (last: bigint): GtidPosition => ({
     kind: 'gtid',
     set: new Map([['1', [{ first: 1n, last }]]]),
-    lineages: [1],
+    timelines: [1],
     bytesPerTransaction: 1,
   });
 

@@ -14,7 +14,7 @@ const expected = { cluster: 'shop', flavour: 'mysql', version: '9.7.4' } as cons
 const position: Position = {
   kind: 'gtid',
   set: new Map([[systemId, [{ first: 1n, last: 3n }]]]),
-  lineages: [1, 3],
+  timelines: [1, 3],
   bytesPerTransaction: 250,
 };
 const identity: DataIdentity = {

@@ -13,7 +13,7 @@ import {
   placeOnLine,
   sequenceOf,
 } from '../src/gtid/mariadb.ts';
-import { formatMysqlGtids, mysqlLineages, parseMysqlGtids, parseOwnedGtids } from '../src/gtid/mysql.ts';
+import { formatMysqlGtids, mysqlTimelines, parseMysqlGtids, parseOwnedGtids } from '../src/gtid/mysql.ts';
 
 const uuids = ['3e11fa47-71ca-11e1-9e33-c80aa9429562', '4e11fa47-71ca-11e1-9e33-c80aa9429562'] as const;
 const sources = [uuids[0], uuids[1], `${uuids[0]}:backup`, `${uuids[1]}:_x9`] as const;
@@ -89,8 +89,8 @@ describe('GTIDs of MySQL', () => {
   it('finds the lines in the numbers of the cluster', () => {
     const set = parseMysqlGtids(`${uuids[0]}:2-3:7,${uuids[1]}:1-100`);
     assert(set !== null);
-    assert.deepEqual(mysqlLineages(set, uuids[0]), [1, 2, 3, 7]);
-    assert.deepEqual(mysqlLineages(new Map(), uuids[0]), [1]);
+    assert.deepEqual(mysqlTimelines(set, uuids[0]), [1, 2, 3, 7]);
+    assert.deepEqual(mysqlTimelines(new Map(), uuids[0]), [1]);
   });
 });
 
@@ -107,14 +107,14 @@ function play(course: readonly { readonly skip: number; readonly writes: bigint 
   const steps = new Map<number, LineStep>();
   const all: bigint[] = [];
   let newest: bigint | null = null;
-  let lineage = 1;
+  let timeline = 1;
   for (const { skip, writes } of course) {
-    lineage += 1 + skip;
-    steps.set(lineage, { lineage, previous: newest });
-    for (let n = 0n; n <= writes; n++) all.push(markerSequence(lineage) + n);
-    newest = markerSequence(lineage) + writes;
+    timeline += 1 + skip;
+    steps.set(timeline, { timeline, previous: newest });
+    for (let n = 0n; n <= writes; n++) all.push(markerSequence(timeline) + n);
+    newest = markerSequence(timeline) + writes;
   }
-  return { steps, all, newest, lineage };
+  return { steps, all, newest, timeline };
 }
 
 describe('GTIDs of MariaDB', () => {
@@ -138,18 +138,18 @@ describe('GTIDs of MariaDB', () => {
   it('tells a history by its newest number and the rows of its lines', () => {
     fc.assert(
       fc.property(courses, (course) => {
-        const { steps, all, newest, lineage } = play(course);
+        const { steps, all, newest, timeline } = play(course);
         const gtids = newest === null ? [] : [{ domain: 0, server: 3, sequence: newest }];
         const history = mariadbHistory(gtids, steps);
         assert(history !== null);
-        assert.deepEqual(history.lineages, [1, ...steps.keys()]);
-        assert.equal(sequenceOf(history.set, history.lineages), newest);
+        assert.deepEqual(history.timelines, [1, ...steps.keys()]);
+        assert.equal(sequenceOf(history.set, history.timelines), newest);
         for (const sequence of all) {
           const place = placeOnLine(sequence);
           assert(gtidContains(history.set, new Map([[String(lineOf(sequence)), [{ first: place, last: place }]]])));
         }
-        const beyond = placeOnLine((newest ?? markerSequence(lineage)) + 1n);
-        assert(!gtidContains(history.set, new Map([[String(lineage), [{ first: beyond, last: beyond }]]])));
+        const beyond = placeOnLine((newest ?? markerSequence(timeline)) + 1n);
+        assert(!gtidContains(history.set, new Map([[String(timeline), [{ first: beyond, last: beyond }]]])));
       }),
     );
   });
@@ -176,7 +176,7 @@ describe('GTIDs of MariaDB', () => {
   it('does not know a history whose marker it has not seen', () => {
     const gtids = [{ domain: 0, server: 1, sequence: markerSequence(7) + 3n }];
     assert.equal(mariadbHistory(gtids, new Map()), null);
-    const circle = new Map([[7, { lineage: 7, previous: markerSequence(7) + 1n }]]);
+    const circle = new Map([[7, { timeline: 7, previous: markerSequence(7) + 1n }]]);
     assert.equal(mariadbHistory(gtids, circle), null, 'a line does not begin within itself');
   });
 
@@ -188,7 +188,7 @@ describe('GTIDs of MariaDB', () => {
     ];
     assert.equal(newestSequence(gtids), 100n);
     const history = mariadbHistory(gtids, new Map());
-    assert.deepEqual(history?.lineages, [1]);
+    assert.deepEqual(history?.timelines, [1]);
     assert.deepEqual(history?.set.get('0'), [{ first: 1n, last: 101n }]);
     assert.deepEqual(history?.set.get('domain 5 server 2'), [{ first: 1n, last: 4n }]);
   });

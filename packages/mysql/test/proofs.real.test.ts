@@ -3,7 +3,7 @@
 // then a new engine looks at the same server, and the test asks the server itself.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type EngineCommand, type EngineState, epoch, lineageOf, ms } from '@understudy/core';
+import { type EngineCommand, type EngineState, epoch, ms, timelineOf } from '@understudy/core';
 import { eventually, monotonicMs, onStage, print, type Stage } from '@understudy/engine/conformance';
 import { quoteLiteral } from '../src/names.ts';
 import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
@@ -110,11 +110,11 @@ function countsAsCut(state: EngineState): boolean {
 
 async function promote(stage: Stage, node: TestNode): Promise<void> {
   const { state } = await node.engine().observe();
-  const lineage = state.kind === 'replica' ? (lineageOf(state.replayed) ?? 0) + 1 : 1;
+  const timeline = state.kind === 'replica' ? (timelineOf(state.replayed) ?? 0) + 1 : 1;
   const notAfter = ms(monotonicMs() + 60_000);
   const rule = { members: [], required: 0 };
   const context = stage.context(node);
-  await node.engine().execute({ kind: 'promote', epoch: epoch(6), lineage, rule, notAfter }, context);
+  await node.engine().execute({ kind: 'promote', epoch: epoch(6), timeline, rule, notAfter }, context);
 }
 
 /** What changes nothing is no step of its own, nor are the looks of the probe. */

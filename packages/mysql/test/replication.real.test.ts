@@ -207,22 +207,22 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
       onStage(harness, 2, async (stage) => {
         const leader = await stage.build(1);
         const replica = stage.node(2);
-        const lineage = await withApplierHeld(replica, async () => {
+        const timeline = await withApplierHeld(replica, async () => {
           const client = await stage.connect(leader);
           for (let value = 1; value <= 20; value++) assert.equal(await client.write(value), 'acknowledged');
           await leader.kill();
           await stage.until(leader, 'stopped');
           await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
           const notAfter = ms(monotonicMs() + 60_000);
-          const command = { kind: 'promote', epoch: epoch(9), lineage: 7, rule: ALONE, notAfter } as const;
+          const command = { kind: 'promote', epoch: epoch(9), timeline: 7, rule: ALONE, notAfter } as const;
           await stage.run(replica, command);
           assert.equal(replica.engine().job()?.kind, 'promote', 'it waits for its applier');
           assert.equal((await stage.state(replica)).kind, 'replica');
-          return command.lineage;
+          return command.timeline;
         });
         const { position } = await stage.until(replica, 'primary');
         assert(position.kind === 'gtid');
-        assert.equal(position.lineages.at(-1), lineage);
+        assert.equal(position.timelines.at(-1), timeline);
         const numbers = await (await stage.connect(replica)).read();
         assert.equal(numbers.length, 20);
       }));

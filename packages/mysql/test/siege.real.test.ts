@@ -105,7 +105,7 @@ for (const server of await testServers(names.filter((name) => chosen === undefin
           }
           // A promotion last: an open one is no replica any more, and is stopped for the copy.
           const notAfter = ms(monotonicMs() + 600_000);
-          const promote = { kind: 'promote', epoch: stage.nextEpoch(), lineage: 9, rule: ALONE, notAfter } as const;
+          const promote = { kind: 'promote', epoch: stage.nextEpoch(), timeline: 9, rule: ALONE, notAfter } as const;
           await attempt(stage, replica, { kind: 'seal', epoch: stage.nextEpoch() }, 'a seal');
           await siege.instead(join(dataDir, 'understudy.json'), 'a link to a file', () =>
             attempt(stage, replica, promote, 'a promotion'),

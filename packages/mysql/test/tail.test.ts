@@ -78,7 +78,7 @@ describe('the end of a history that nobody else has', () => {
   });
 
   it('is, on MariaDB, what lies beyond the lines of the other one, and what was written here on its own line', () => {
-    const line = (lineage: bigint, place: bigint) => (lineage << 44n) + place - 1n;
+    const line = (timeline: bigint, place: bigint) => (timeline << 44n) + place - 1n;
     const set = new Map([
       ['2', [{ first: 1n, last: 4n }]],
       ['3', [{ first: 1n, last: 9n }]],

@@ -32,7 +32,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         const sealed = await stage.until(replica, 'replica', ({ blocked }) => blocked !== undefined);
         assert(sealed.position !== null, 'sealed, it still says how far it received');
         const notAfter = ms(monotonicMs() + 60_000);
-        const command = { kind: 'promote', epoch: epoch(9), lineage: 7, rule: ALONE, notAfter } as const;
+        const command = { kind: 'promote', epoch: epoch(9), timeline: 7, rule: ALONE, notAfter } as const;
         // An opening that takes longer goes on as a job, and fails there.
         const failedJob = () => replica.engine().takeFailures()[0]?.error ?? null;
         const refused = await replica

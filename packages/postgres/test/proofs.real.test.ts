@@ -393,8 +393,8 @@ describe('rewinds', { skip: tooled === undefined ? 'no pg_rewind was found: npm 
       await sql(leader, 'insert into conformance select generate_series(1001, 2000)');
       await leader.engine().execute({ kind: 'stop', mode: 'fence' }, stage.context(leader));
       // Two promotions that know nothing of each other take the same number.
-      const lineage = await stage.promote(second, ALONE);
-      assert.equal(await stage.promote(third, ALONE), lineage);
+      const timeline = await stage.promote(second, ALONE);
+      assert.equal(await stage.promote(third, ALONE), timeline);
       for (const node of [second, third]) {
         await stage.run(node, { kind: 'provision' });
         await stage.until(node, 'primary');

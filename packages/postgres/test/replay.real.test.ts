@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALONE, contains, KEEP_END, lineageOf, ms, relation } from '@understudy/core';
+import { ALONE, contains, KEEP_END, ms, relation, timelineOf } from '@understudy/core';
 import { type ConformanceNode, eventually, monotonicMs, onStage } from '@understudy/engine/conformance';
 import { childrenOf } from '@understudy/engine/host';
 import { Gate } from './gate.ts';
@@ -64,9 +64,9 @@ for (const server of servers) {
         await stage.until(leader, 'stopped');
         for (const node of [second, third]) await stage.run(node, { kind: 'seal', epoch: stage.nextEpoch() });
         await stage.position(third);
-        const lineage = await stage.promote(second, ALONE);
+        const timeline = await stage.promote(second, ALONE);
         // The receiver asks for the new timeline; before it gets any of it, the startup process is frozen.
-        const gate = await Gate.before(second, `TIMELINE ${lineage}`);
+        const gate = await Gate.before(second, `TIMELINE ${timeline}`);
         const context = stage.context(third);
         const behindGate = context.members.get(second.id);
         assert(behindGate !== undefined);
@@ -85,11 +85,11 @@ for (const server of servers) {
           'replica',
           ({ position }) => position !== null && contains(position, end),
         );
-        assert.notEqual(lineageOf(streaming.replayed), lineage, 'replay is still on the old timeline');
+        assert.notEqual(timelineOf(streaming.replayed), timeline, 'replay is still on the old timeline');
         await stage.run(third, { kind: 'seal', epoch: stage.nextEpoch() });
         const sealed = await stage.position(third);
         assert(contains(sealed, end), 'also when the receiver has gone');
-        assert.equal(lineageOf(sealed), lineage);
+        assert.equal(timelineOf(sealed), timeline);
         process.kill(startup, 'SIGCONT');
         await stage.until(third, 'replica', ({ replayed }) => contains(replayed, end));
         gate.close();
@@ -102,10 +102,10 @@ for (const server of servers) {
         const startup = await childOf(replica, /startup/);
         await stage.run(leader, { kind: 'stop', mode: 'fence' });
         await stage.run(replica, { kind: 'seal', epoch: stage.nextEpoch() });
-        const lineage = (lineageOf(await stage.position(replica)) ?? 0) + 1;
+        const timeline = (timelineOf(await stage.position(replica)) ?? 0) + 1;
         process.kill(startup, 'SIGSTOP');
         const notAfter = ms(monotonicMs() + 10_000);
-        await stage.run(replica, { kind: 'promote', epoch: stage.nextEpoch(), lineage, rule: ALONE, notAfter });
+        await stage.run(replica, { kind: 'promote', epoch: stage.nextEpoch(), timeline, rule: ALONE, notAfter });
         assert.equal(replica.engine().job()?.kind, 'promote');
         assert.equal((await stage.state(replica)).kind, 'replica', 'it is not open yet');
         await stage.run(replica, { kind: 'stop', mode: 'fence' });

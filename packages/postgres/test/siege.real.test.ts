@@ -159,10 +159,10 @@ describe('a hostile owner of the data and run directories', () => {
       await besieged(stage.node(2), async ({ node, siege, assertUnharmed }) => {
         const { dataDir, runDir } = node.input;
         const notAfter = (): ReturnType<typeof ms> => ms(monotonicMs() + 10_000);
-        const lineage = 3;
+        const timeline = 3;
         const commands: readonly EngineCommand[] = [
           { kind: 'seal', epoch: stage.nextEpoch() },
-          { kind: 'promote', epoch: stage.nextEpoch(), lineage: lineage + 1, rule: ALONE, notAfter: notAfter() },
+          { kind: 'promote', epoch: stage.nextEpoch(), timeline: timeline + 1, rule: ALONE, notAfter: notAfter() },
           { kind: 'follow', upstream: leader.id, epoch: stage.nextEpoch() },
         ];
         for (const attack of ['a link to a file', 'a folder', 'a link to a name that is free'] as const) {

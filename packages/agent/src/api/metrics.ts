@@ -1,6 +1,6 @@
 /** `GET /metrics` in Prometheus' text format: Patroni's names for what Patroni measures, `understudy_…` for the rest. See docs/metrics.md. */
 
-import { extentOf, lineageOf } from '@understudy/core';
+import { extentOf, timelineOf } from '@understudy/core';
 import type { Gate } from '../access/gate.ts';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
@@ -88,7 +88,7 @@ function patroniMetrics(page: Page, agent: Agent): void {
   page.gauge(
     'patroni_postgres_timeline',
     'Timeline of the server.',
-    position === null ? 0 : lineageOf(position),
+    position === null ? 0 : timelineOf(position),
     {},
     'counter',
   );

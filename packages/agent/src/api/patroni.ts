@@ -3,7 +3,7 @@
  * (Patroni's `docs/rest_api.rst`).
  */
 
-import { extentOf, formatLsn, formatPosition, lineageOf, type Position } from '@understudy/core';
+import { extentOf, formatLsn, formatPosition, type Position, timelineOf } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { monotonicMs } from '../time/clock.ts';
 import { hopLag, isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow, wantedBy } from './picture.ts';
@@ -133,7 +133,7 @@ export function nodeStatus(agent: Agent): Record<string, unknown> {
     role: engine?.kind === 'primary' ? 'primary' : 'replica',
     ...(version === null ? {} : { server_version: version }),
     ...xlogOf(agent),
-    ...(position === null ? {} : { timeline: lineageOf(position) }),
+    ...(position === null ? {} : { timeline: timelineOf(position) }),
     ...(engine?.kind === 'primary' ? { replication: replicationOf(seen, agent) } : {}),
     ...(engine?.kind === 'replica' ? { replication_state: replicationState(engine.receiver.kind) } : {}),
     ...(isSync(agent) ? { sync_standby: true } : {}),
@@ -213,7 +213,7 @@ export function clusterStatus(agent: Agent): Record<string, unknown> {
       api_url: `${member.apiUrl}/patroni`,
       host: member.host,
       port: member.port,
-      ...(position === null ? {} : { timeline: lineageOf(position) }),
+      ...(position === null ? {} : { timeline: timelineOf(position) }),
       ...tags,
       ...(upstream === null ? {} : { upstream, hop_lag: hopLag(seen, member.id).hopLagBytes ?? 'unknown' }),
       ...((seen.reports.get(member.id)?.extra.pendingRestart.length ?? 0) > 0 ? { pending_restart: true } : {}),
@@ -253,7 +253,7 @@ export function timelineHistory(agent: Agent): readonly unknown[] {
   return history.slice(1).map((entry, index) => {
     const before = history[index];
     const at = entry.chosenAt === null ? 0 : extentOf(entry.chosenAt);
-    return [before?.lineage ?? 0, at, entry.cause, new Date(entry.wallMs).toISOString(), entry.leader];
+    return [before?.timeline ?? 0, at, entry.cause, new Date(entry.wallMs).toISOString(), entry.leader];
   });
 }
 

@@ -6,11 +6,11 @@ import {
   explainFailover,
   explainMember,
   formatPosition,
-  lineageOf,
   lossOutlook,
   type MemberId,
   type OperatorRequest,
   recoveryPoint,
+  timelineOf,
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { unkeepable } from '../config/acks.ts';
@@ -93,7 +93,7 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
     host: registered?.host ?? null,
     port: registered?.port ?? null,
     epoch: report?.live.epoch ?? null,
-    lineage: position === null ? null : lineageOf(position),
+    lineage: position === null ? null : timelineOf(position),
     position: position === null ? null : formatPosition(position),
     replayed: replayed === null ? null : formatPosition(replayed),
     receiveLagBytes: isReplica ? lagBytes(seen.leaderPosition, position) : null,
@@ -250,7 +250,7 @@ export function historyView(agent: Agent): HistoryView {
   return (agent.link.decoded?.history ?? []).map((entry) => ({
     epoch: entry.epoch,
     leader: entry.leader,
-    lineage: entry.lineage,
+    lineage: entry.timeline,
     cause: entry.cause,
     chosenAt: entry.chosenAt === null ? null : formatPosition(entry.chosenAt),
     wallMs: entry.wallMs,

@@ -1,6 +1,6 @@
 /** Positions as they are written in the store and in the peer stream. */
 
-import { decodePosition, type EncodedPosition, encodePosition, LINEAGES_MAX, type Position } from '@understudy/core';
+import { decodePosition, type EncodedPosition, encodePosition, type Position, TIMELINES_MAX } from '@understudy/core';
 import { z } from 'zod';
 
 const lsnText = z.string().max(17);
@@ -21,7 +21,7 @@ const walPosition = z.object({
 const gtidPosition = z.object({
   kind: z.literal('gtid'),
   set: z.record(z.string().min(1).max(80), z.string().max(100_000)),
-  lineages: z.array(timeline).max(LINEAGES_MAX).optional(),
+  lineages: z.array(timeline).max(TIMELINES_MAX).optional(),
   lines: z.string().min(1).max(100_000).optional(),
   bytesPerTransaction: z
     .number()

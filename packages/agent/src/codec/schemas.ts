@@ -52,7 +52,7 @@ export const recordSchema: z.ZodType<LeadershipRecord> = z.object({
   leader: memberIdSchema,
   incarnation: incarnationSchema,
   phase: z.enum(['promoting', 'open']),
-  lineage: z.number().int().min(0),
+  timeline: z.number().int().min(0),
   rule: ackRuleSchema,
   nextRule: ackRuleSchema.nullable(),
   chosenAt: positionSchema.nullable(),
@@ -155,7 +155,7 @@ export const outcomeSchema: z.ZodType<RequestOutcome> = z.object({
 export const historySchema: z.ZodType<HistoryEntry> = z.object({
   epoch: epochSchema,
   leader: memberIdSchema,
-  lineage: z.number().int().min(0),
+  timeline: z.number().int().min(0),
   cause: shortText,
   chosenAt: positionSchema.nullable(),
   wallMs,

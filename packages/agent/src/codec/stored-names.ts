@@ -6,7 +6,10 @@
  */
 
 /** By the code's name: the one that is written. */
-const STORED_NAMES: ReadonlyMap<string, string> = new Map([['nextRule', 'moving']]);
+const STORED_NAMES: ReadonlyMap<string, string> = new Map([
+  ['nextRule', 'moving'],
+  ['timeline', 'lineage'],
+]);
 
 const CODE_NAMES: ReadonlyMap<string, string> = new Map([...STORED_NAMES].map(([code, stored]) => [stored, code]));
 

@@ -182,4 +182,4 @@ function engineShape(engine: EngineState): unknown {
 }
 
 const historyShape = (position: Position): string =>
-  position.kind === 'wal' ? `${position.timeline}:${position.history.length}` : position.lineages.join(':');
+  position.kind === 'wal' ? `${position.timeline}:${position.history.length}` : position.timelines.join(':');

@@ -11,7 +11,7 @@ const MAX_QUEUED = 64;
 /** Even without a change one is written this often, for the state in which an incident began. */
 const EVERY_MS = 60_000;
 
-/** 2: `nextRule` was `moving` in version 1. */
+/** In version 1 `nextRule` was `moving`, `timeline` was `lineage`. */
 export const RING_VERSION = 2;
 
 export interface RingEntry {

@@ -1,7 +1,11 @@
 /** Decisions that an earlier version recorded, with the names of this one: they can be decided again. */
 
 /** What a field was called in version 1, and is called now. */
-const NAMES: ReadonlyMap<string, string> = new Map([['moving', 'nextRule']]);
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['moving', 'nextRule'],
+  ['lineage', 'timeline'],
+  ['lineages', 'timelines'],
+]);
 
 /** An entry of version 1 under the names of this version, however deep they are. */
 export function fromVersion1(entry: object): object {

@@ -12,7 +12,7 @@ export interface GtidPosition {
   readonly kind: 'gtid';
   readonly set: GtidSet;
   /** The history lines that it went through, ascending; the last one is its own. Empty before the first promotion. */
-  readonly lineages: readonly number[];
+  readonly timelines: readonly number[];
   /** Average size of a transaction, as the server measured it: for estimates of lag, never for a decision of safety. */
   readonly bytesPerTransaction: number;
 }

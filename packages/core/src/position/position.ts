@@ -54,26 +54,29 @@ export function distanceBytes(ahead: Position, behind: Position): number {
   return Math.round(Number(gtidCount(gtidSubtract(ahead.set, behind.set))) * ahead.bytesPerTransaction);
 }
 
-/** The line of a new database. Every promotion begins another one, also the first: what is on this line was never open for writes. */
-export const FIRST_LINEAGE = 1;
+/** The timeline of a new database. Every promotion begins another one, also the first: what is on this one was never open for writes. */
+export const FIRST_TIMELINE = 1;
 
-/** The history line that a position ends on (PostgreSQL: its timeline); null when it is on none yet. */
-export function lineageOf(position: Position): number | null {
-  return position.kind === 'wal' ? position.timeline : (position.lineages.at(-1) ?? null);
+/**
+ * The timeline that a position ends on; null when it is on none yet. PostgreSQL numbers timelines itself. In MySQL and MariaDB the first
+ * transaction of each leadership carries the number (`docs/adr/0010`).
+ */
+export function timelineOf(position: Position): number | null {
+  return position.kind === 'wal' ? position.timeline : (position.timelines.at(-1) ?? null);
 }
 
 /**
- * What a history holds up to the end of its stretch on `lineage`; null when it does not go through that line. A set does not say
- * in what order it came to be: of one that went on to a later line, more than that stretch is returned, never less.
+ * What a history holds up to the end of its stretch on `timeline`; null when it does not go through that timeline. A set does not
+ * say in what order it came to be: of one that went on to a later timeline, more than that stretch is returned, never less.
  */
-export function upToLineage(position: Position, lineage: number): Position | null {
-  if (position.kind === 'gtid') return position.lineages.includes(lineage) ? position : null;
-  if (position.timeline === lineage) return position;
-  const index = position.history.findIndex((step) => step.timeline === lineage);
+export function upToTimeline(position: Position, timeline: number): Position | null {
+  if (position.kind === 'gtid') return position.timelines.includes(timeline) ? position : null;
+  if (position.timeline === timeline) return position;
+  const index = position.history.findIndex((step) => step.timeline === timeline);
   const step = position.history[index];
   return step === undefined
     ? null
-    : { ...position, timeline: lineage, lsn: step.switchLsn, history: position.history.slice(0, index) };
+    : { ...position, timeline, lsn: step.switchLsn, history: position.history.slice(0, index) };
 }
 
 /** How far a history has come, as one number that only grows along it: bytes of log, or transactions of a set. For graphs, not for decisions. */
@@ -86,7 +89,7 @@ export function formatPosition(position: Position): string {
   if (position.kind === 'wal') return `${position.timeline}@${formatLsn(position.lsn)}`;
   const sources = [...position.set].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const parts = sources.map(([source, intervals]) => `${shortSource(source)}:${formatIntervals(intervals)}`);
-  return `${lineageOf(position) ?? 0}@${parts.join(',') || 'empty'}`;
+  return `${timelineOf(position) ?? 0}@${parts.join(',') || 'empty'}`;
 }
 
 const shortSource = (source: string): string => (source.length > 12 ? `${source.slice(0, 8)}…` : source);
@@ -113,25 +116,25 @@ export interface EncodedGtidPosition {
   readonly kind: 'gtid';
   /** Intervals by source: `{ "3e11fa47-…": "1-5:7" }`. */
   readonly set: Readonly<Record<string, string>>;
-  /** Each one; absent where they are so many that they are told as `lines`, `1-5000:5002`. */
+  /** Each timeline, under the name that all versions read; absent where they are so many that they are told as `lines`, `1-5000:5002`. */
   readonly lineages?: readonly number[] | undefined;
   readonly lines?: string | undefined;
   readonly bytesPerTransaction: number;
 }
 
-/** More lines than that are told as intervals. */
-const LINEAGES_TOLD = 256;
-/** The most lines that a position can have (`docs/adr/0010`). */
-export const LINEAGES_MAX = 2 ** 20;
+/** More timelines than that are told as intervals. */
+const TIMELINES_TOLD = 256;
+/** The most timelines that a position can have (`docs/adr/0010`). */
+export const TIMELINES_MAX = 2 ** 20;
 
 export function encodePosition(position: Position): EncodedPosition {
   if (position.kind === 'gtid') {
     const set = Object.fromEntries(
       [...position.set].map(([source, intervals]) => [source, formatIntervals(intervals)]),
     );
-    const { lineages, bytesPerTransaction } = position;
-    if (lineages.length <= LINEAGES_TOLD) return { kind: 'gtid', set, lineages, bytesPerTransaction };
-    const ones = lineages.map((line) => ({ first: BigInt(line), last: BigInt(line) }));
+    const { timelines, bytesPerTransaction } = position;
+    if (timelines.length <= TIMELINES_TOLD) return { kind: 'gtid', set, lineages: timelines, bytesPerTransaction };
+    const ones = timelines.map((each) => ({ first: BigInt(each), last: BigInt(each) }));
     return { kind: 'gtid', set, lines: formatIntervals(normalizeIntervals(ones)), bytesPerTransaction };
   }
   const { timeline, lsn: end, history, before } = shortened(position);
@@ -152,14 +155,14 @@ function decodeGtid(encoded: EncodedGtidPosition): Position | null {
     if (intervals === null) return null;
     set.set(source, intervals);
   }
-  const lineages = encoded.lineages ?? linesOf(encoded.lines ?? '');
-  return lineages === null ? null : { kind: 'gtid', set, lineages, bytesPerTransaction: encoded.bytesPerTransaction };
+  const timelines = encoded.lineages ?? timelinesIn(encoded.lines ?? '');
+  return timelines === null ? null : { kind: 'gtid', set, timelines, bytesPerTransaction: encoded.bytesPerTransaction };
 }
 
-function linesOf(text: string): readonly number[] | null {
+function timelinesIn(text: string): readonly number[] | null {
   const intervals = parseIntervals(text);
   if (intervals === null || (intervals.at(-1)?.last ?? 0n) > 0xffffffffn) return null;
-  if (intervals.reduce((sum, { first, last }) => sum + last - first + 1n, 0n) > BigInt(LINEAGES_MAX)) return null;
+  if (intervals.reduce((sum, { first, last }) => sum + last - first + 1n, 0n) > BigInt(TIMELINES_MAX)) return null;
   return intervals.flatMap(({ first, last }) =>
     Array.from({ length: Number(last - first) + 1 }, (_, index) => Number(first) + index),
   );

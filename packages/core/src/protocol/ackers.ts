@@ -1,4 +1,4 @@
-import { contains, distanceBytes, LINEAGES_MAX, type Position } from '../position/position.ts';
+import { contains, distanceBytes, type Position, TIMELINES_MAX } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
@@ -235,12 +235,12 @@ export function standingWarnings(obs: Observation, memory: Memory): readonly str
 /** From so many sources on a position is no small thing any more. */
 const SOURCES_MANY = 4096;
 
-function manyLeaderships({ lineage, opened }: LeadershipRecord): readonly string[] {
-  const most = opened?.kind === 'gtid' ? LINEAGES_MAX : 0xffffffff;
+function manyLeaderships({ timeline, opened }: LeadershipRecord): readonly string[] {
+  const most = opened?.kind === 'gtid' ? TIMELINES_MAX : 0xffffffff;
   const sources = opened?.kind === 'gtid' ? opened.set.size : 0;
   const way = 'Move the data to a new cluster in time, by a logical dump.';
   return [
-    ...(lineage < most / 2 ? [] : [`This cluster is on history line ${lineage}; it can have ${most}. ${way}`]),
+    ...(timeline < most / 2 ? [] : [`This cluster is on history line ${timeline}; it can have ${most}. ${way}`]),
     ...(sources < SOURCES_MANY
       ? []
       : [

@@ -1,4 +1,4 @@
-import { lineageOf } from '../position/position.ts';
+import { timelineOf } from '../position/position.ts';
 import { ALONE } from '../values/ack-rule.ts';
 import { addMs, epoch } from '../values/brand.ts';
 import { KEEP_END } from '../values/command.ts';
@@ -114,7 +114,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
     leader: obs.self,
     incarnation: obs.incarnation,
     phase: 'promoting',
-    lineage: (lineageOf(position) ?? 0) + 1,
+    timeline: (timelineOf(position) ?? 0) + 1,
     rule: ALONE,
     nextRule: null,
     chosenAt: null,
@@ -141,7 +141,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
     {
       kind: 'promote',
       epoch: record.epoch,
-      lineage: record.lineage,
+      timeline: record.timeline,
       rule: ALONE,
       notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
     },

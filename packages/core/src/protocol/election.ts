@@ -5,7 +5,7 @@ import {
   furthest,
   type Position,
   relation,
-  upToLineage,
+  upToTimeline,
 } from '../position/position.ts';
 import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, elapsedMs, type MemberId } from '../values/brand.ts';
@@ -184,11 +184,11 @@ function sealProof(turn: LedTurn): Proof | null {
  * each other.
  */
 function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): readonly Position[] | null {
-  const { lineage, chosenAt } = turn.record.value;
+  const { timeline, chosenAt } = turn.record.value;
   const held =
     chosenAt === null
       ? positions
-      : positions.map((position) => upToLineage(position, lineage)).filter((position) => position !== null);
+      : positions.map((position) => upToTimeline(position, timeline)).filter((position) => position !== null);
   if (held.length === 0) return [];
   const end = furthest(held);
   return end === null ? null : [end];
@@ -392,7 +392,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
       {
         kind: 'promote',
         epoch: next.epoch,
-        lineage: next.lineage,
+        timeline: next.timeline,
         rule,
         notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
       },

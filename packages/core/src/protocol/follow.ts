@@ -1,4 +1,4 @@
-import { contains, FIRST_LINEAGE, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import { contains, FIRST_TIMELINE, formatPosition, type Position, timelineOf } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import { KEEP_END, type LogEnd } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
@@ -170,7 +170,7 @@ export function replaceUnopened(turn: LedTurn): Step | null {
   const position = engine.kind === 'stopped' ? engine.position : (engine.position ?? engine.replayed);
   // What crashed may be anybody's: it is not started to find out.
   if (position === null || obs.store.kind !== 'current') return null;
-  if ((lineageOf(position) ?? FIRST_LINEAGE) > FIRST_LINEAGE) return null;
+  if ((timelineOf(position) ?? FIRST_TIMELINE) > FIRST_TIMELINE) return null;
   return copy(turn, 'The data here is of a bootstrap that another member finished; it was never open.');
 }
 

@@ -1,4 +1,4 @@
-import { contains, formatPosition, lineageOf } from '../position/position.ts';
+import { contains, formatPosition, timelineOf } from '../position/position.ts';
 import { addMs, elapsedMs } from '../values/brand.ts';
 import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
@@ -72,11 +72,11 @@ function fenceReason(turn: LedTurn): Reason | null {
   if (ownSeal(turn) !== null)
     return { code: 'fenced-sealed', text: 'This node has given up its epoch; its primary is fenced.' };
   if (obs.engine.kind === 'primary') {
-    const lineage = lineageOf(obs.engine.position);
-    if (lineage !== null && lineage !== record.value.lineage) {
+    const timeline = timelineOf(obs.engine.position);
+    if (timeline !== null && timeline !== record.value.timeline) {
       return {
         code: 'fenced-wrong-lineage',
-        text: `This server writes history line ${lineage}, the record says ${record.value.lineage}.`,
+        text: `This server writes history line ${timeline}, the record says ${record.value.timeline}.`,
       };
     }
     return null;
@@ -119,7 +119,7 @@ function open(turn: LedTurn): Step | null {
   const history: HistoryEntry = {
     epoch: record.value.epoch,
     leader: obs.self,
-    lineage: record.value.lineage,
+    timeline: record.value.timeline,
     cause: record.value.cause,
     chosenAt: record.value.chosenAt,
     wallMs: obs.wallMs,
@@ -220,7 +220,7 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
  */
 function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   const { obs, record, memory } = turn;
-  const { epoch, lineage, rule, incarnation } = record.value;
+  const { epoch, timeline, rule, incarnation } = record.value;
   if (memory.sealAttempt?.epoch === epoch) return null;
   const doubt = storeDoubt(turn);
   if (doubt !== null) return doubt;
@@ -237,7 +237,7 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
   if (heldSession(turn) === null) return missingSession();
   const notAfter = addMs(obs.now, turn.config.leaseTtlMs / 2);
 
-  const promote: EngineCommand = { kind: 'promote', epoch, lineage, rule, notAfter };
+  const promote: EngineCommand = { kind: 'promote', epoch, timeline, rule, notAfter };
   const memoryAfter = { promotionEnded: null };
   if (incarnation === obs.incarnation) return act('promoting', `Opening for epoch ${epoch}.`, [promote], memoryAfter);
   const adoption = commitRecord(turn, 'adopt promotion', { incarnation: obs.incarnation });
@@ -274,7 +274,7 @@ export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promo
  * did not see its own write yet). Opening twice would make two histories of one number.
  */
 function hasOpened(turn: LedTurn, engine: Replica): boolean {
-  return engine.position !== null && lineageOf(engine.position) === turn.record.value.lineage;
+  return engine.position !== null && timelineOf(engine.position) === turn.record.value.timeline;
 }
 
 /** Whether `position` is on the history that this node's leadership wrote: a server whose data was put back from elsewhere proves nothing. */

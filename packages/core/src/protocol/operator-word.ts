@@ -1,4 +1,4 @@
-import { lineageOf, type Position } from '../position/position.ts';
+import { type Position, timelineOf } from '../position/position.ts';
 import { type Epoch, epoch, nextEpoch } from '../values/brand.ts';
 import type { LeadershipRecord } from '../values/record.ts';
 import { peersSeen } from './store-past.ts';
@@ -20,25 +20,25 @@ export function nextNumbers(
   turn: LedTurn,
   own: Position,
   word: 'yes' | 'no',
-): Pick<LeadershipRecord, 'epoch' | 'lineage' | 'overrode'> {
+): Pick<LeadershipRecord, 'epoch' | 'timeline' | 'overrode'> {
   const before = turn.record.value;
   const isFirstAfterRestore = before.cause === 'store-restored' && before.overrode === before.epoch;
   const free = word === 'yes' || isFirstAfterRestore ? LINES_LEFT_FREE : 0;
   const heard = free === 0 ? [] : linesHeard(turn);
-  const lineage = Math.max(before.lineage, lineageOf(own) ?? 0, ...heard) + 1 + free;
+  const timeline = Math.max(before.timeline, timelineOf(own) ?? 0, ...heard) + 1 + free;
   if (word === 'yes') {
     const begun = epochOnWord(epoch(Math.max(before.epoch, ...peersSeen(turn).map(({ seen }) => seen.epoch))));
-    return { epoch: begun, lineage, overrode: begun };
+    return { epoch: begun, timeline, overrode: begun };
   }
   // What was seen before the last word is no measure of what came after it.
   const carried = before.overrode === undefined ? {} : { overrode: before.overrode };
-  return { epoch: nextEpoch(before.epoch), lineage, ...carried };
+  return { epoch: nextEpoch(before.epoch), timeline, ...carried };
 }
 
 function linesHeard(turn: LedTurn): readonly number[] {
   return [...turn.obs.peers.keys()].flatMap((member) => {
     const engine = freshPeer(turn, member)?.engine;
     const position = engine !== undefined && 'position' in engine ? engine.position : null;
-    return position === null ? [] : [lineageOf(position) ?? 0];
+    return position === null ? [] : [timelineOf(position) ?? 0];
   });
 }

@@ -1,4 +1,4 @@
-import { lineageOf } from '../position/position.ts';
+import { timelineOf } from '../position/position.ts';
 import { formatRule } from '../values/ack-rule.ts';
 import { type Epoch, type MemberId, nextEpoch } from '../values/brand.ts';
 import type { EngineState } from '../values/engine-state.ts';
@@ -165,16 +165,16 @@ function newerLines({ known, self, engine, heard }: RestoreView): readonly strin
   ];
   return engines.flatMap(([member, each]) => {
     const line = lineOf(each);
-    if (line === null || line <= known.record.lineage) return [];
+    if (line === null || line <= known.record.timeline) return [];
     return [
-      `${member}'s data is on history line ${line}, newer than line ${known.record.lineage} of the newest known leadership.`,
+      `${member}'s data is on history line ${line}, newer than line ${known.record.timeline} of the newest known leadership.`,
     ];
   });
 }
 
 function lineOf(engine: EngineState): number | null {
   const position = 'position' in engine ? engine.position : null;
-  return position === null ? null : lineageOf(position);
+  return position === null ? null : timelineOf(position);
 }
 
 function written(
@@ -193,10 +193,10 @@ function written(
     // Who comes back later may have seen a leadership that this one was not built on.
     ...(atRisk ? { overrode: epoch } : {}),
   };
-  const { leader, lineage, chosenAt } = record;
+  const { leader, timeline, chosenAt } = record;
   return {
     record,
-    history: { epoch, leader, lineage, cause: record.cause, chosenAt, wallMs },
-    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.nextRule ?? before.rule)}, history line ${lineage}).`,
+    history: { epoch, leader, timeline, cause: record.cause, chosenAt, wallMs },
+    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.nextRule ?? before.rule)}, history line ${timeline}).`,
   };
 }

@@ -1,4 +1,4 @@
-import { contains, lineageOf, type Position } from '../position/position.ts';
+import { contains, type Position, timelineOf } from '../position/position.ts';
 import { formatRule, sameRule } from '../values/ack-rule.ts';
 import type { Command } from '../values/command.ts';
 import type { EngineState } from '../values/engine-state.ts';
@@ -48,19 +48,19 @@ export function storePast(known: StoreMark | null, seen: StoreMark | null, told:
 }
 
 /** Who led, on which line: two leaderships of one number differ in it. */
-type Led = Pick<LeadershipRecord, 'leader' | 'lineage'>;
+type Led = Pick<LeadershipRecord, 'leader' | 'timeline'>;
 
-const isSameLead = (a: Led, b: Led): boolean => a.leader === b.leader && a.lineage === b.lineage;
+const isSameLead = (a: Led, b: Led): boolean => a.leader === b.leader && a.timeline === b.timeline;
 
 function descends(before: LeadershipRecord, after: LeadershipRecord, told: Led | null): StorePast {
   if ((after.overrode ?? 0) > before.epoch) return GOES_ON;
   const built = after.chosenAt;
   const isOther = told !== null && !isSameLead(told, before);
   const isBuiltOn = before.chosenAt === null || (built !== null && contains(built, before.chosenAt));
-  if (after.lineage >= before.lineage && isBuiltOn && !isOther) return GOES_ON;
+  if (after.timeline >= before.timeline && isBuiltOn && !isOther) return GOES_ON;
   return wentBack(
     'other-history',
-    `is at epoch ${after.epoch} on history line ${after.lineage}, which was not built on`,
+    `is at epoch ${after.epoch} on history line ${after.timeline}, which was not built on`,
     before,
   );
 }
@@ -97,14 +97,14 @@ export function restsOn(command: Command, { record }: StoreMark): boolean {
 }
 
 /** An operator who forced a restore was told of newer lines, until somebody has been elected beyond them. */
-function isOfNewerLine(engine: EngineState, { lineage, overrode, epoch }: LeadershipRecord): boolean {
+function isOfNewerLine(engine: EngineState, { timeline, overrode, epoch }: LeadershipRecord): boolean {
   const line = lineOf(engine);
-  return overrode !== epoch && line !== null && line > lineage;
+  return overrode !== epoch && line !== null && line > timeline;
 }
 
 function lineOf(engine: EngineState): number | null {
   const position: Position | null = 'position' in engine ? engine.position : null;
-  return position === null ? null : lineageOf(position);
+  return position === null ? null : timelineOf(position);
 }
 
 /**
@@ -123,7 +123,7 @@ export function storeDoubt(turn: LedTurn): Step | null {
  */
 function dataDoubt(turn: LedTurn): Step | null {
   const { obs, record } = turn;
-  const { epoch, lineage } = record.value;
+  const { epoch, timeline } = record.value;
   const noting = [...obs.peers.keys()].flatMap((member) => {
     const live = freshPeer(turn, member);
     return live?.seen === undefined ? [] : [[`${member}'s`, live.engine] as const];
@@ -134,7 +134,7 @@ function dataDoubt(turn: LedTurn): Step | null {
   const [whose, engine] = newer;
   return wait(
     'store-older-than-data',
-    `The store is at epoch ${epoch}, history line ${lineage}; ${whose} data is on line ${lineOf(engine)}: the store was put back. ${NEXT_STEP}`,
+    `The store is at epoch ${epoch}, history line ${timeline}; ${whose} data is on line ${lineOf(engine)}: the store was put back. ${NEXT_STEP}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { lineageOf } from '../position/position.ts';
+import { timelineOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
@@ -106,7 +106,7 @@ function judgeHung(
  * opened ends on the line that the record allocated to it; a restarted one too.
  */
 function isFromBeforeOpening(turn: LedTurn, engine: EngineState): boolean {
-  return engine.kind === 'replica' && lineageOf(engine.position ?? engine.replayed) !== turn.record.value.lineage;
+  return engine.kind === 'replica' && timelineOf(engine.position ?? engine.replayed) !== turn.record.value.timeline;
 }
 
 /** During a planned handover, or when the leader's agent was told to end, a stopped server is what was asked for, for a moment. */

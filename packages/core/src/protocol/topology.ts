@@ -1,4 +1,4 @@
-import { contains, distanceBytes, formatPosition, lineageOf, type Position } from '../position/position.ts';
+import { contains, distanceBytes, formatPosition, type Position, timelineOf } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { ClusterConfig } from '../values/config.ts';
 import type { Memory } from '../values/decision.ts';
@@ -114,10 +114,10 @@ export function isFed(turn: LedTurn, member: MemberId): boolean {
 
 /** Where a position stands to the history of the recorded leader; `unknown` while that has not opened. */
 export function compareWithLeader(turn: LedTurn, own: Position): 'on-history' | 'diverged' | 'unknown' {
-  const { opened, chosenAt, lineage } = turn.record.value;
+  const { opened, chosenAt, timeline } = turn.record.value;
   if (opened !== null) {
     if (contains(opened, own)) return 'on-history';
-    return contains(own, opened) && (lineageOf(own) ?? lineage) === lineage ? 'on-history' : 'diverged';
+    return contains(own, opened) && (timelineOf(own) ?? timeline) === timeline ? 'on-history' : 'diverged';
   }
   if (chosenAt !== null && contains(chosenAt, own)) return 'on-history';
   return 'unknown';

@@ -74,11 +74,11 @@ export type EngineCommand =
   | { readonly kind: 'follow'; readonly upstream: MemberId; readonly epoch: Epoch }
   /** Make the running primary count acknowledgements by `rule`; proof and barrier appear in the engine's state. */
   | { readonly kind: 'set-ack-rule'; readonly rule: AckRule }
-  /** Install `rule`, then open for writes on `lineage`. Refused after `notAfter`: the decision is stale then. */
+  /** Install `rule`, then open for writes on `timeline`. Refused after `notAfter`: the decision is stale then. */
   | {
       readonly kind: 'promote';
       readonly epoch: Epoch;
-      readonly lineage: number;
+      readonly timeline: number;
       readonly rule: AckRule;
       readonly notAfter: Ms;
     }

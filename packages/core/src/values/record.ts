@@ -17,8 +17,8 @@ export interface LeadershipRecord {
   readonly leader: MemberId;
   readonly incarnation: Incarnation;
   readonly phase: LeadershipPhase;
-  /** Number of the history line that this leadership writes (PostgreSQL: the timeline), allocated here so that no two promotions ever share one. */
-  readonly lineage: number;
+  /** Number of the timeline that this leadership writes, allocated here so that no two promotions ever share one. */
+  readonly timeline: number;
   readonly rule: AckRule;
   /** The rule that is being changed to. The server counts by `rule`, by this one or by a mixture of both: see `ruleToStop`. */
   readonly nextRule: AckRule | null;
@@ -144,7 +144,7 @@ type AskedFor =
 export interface HistoryEntry {
   readonly epoch: Epoch;
   readonly leader: MemberId;
-  readonly lineage: number;
+  readonly timeline: number;
   readonly cause: string;
   readonly chosenAt: Position | null;
   readonly wallMs: number;

@@ -66,7 +66,7 @@ export function record(change: Partial<LeadershipRecord> = {}): LeadershipRecord
     leader: n1,
     incarnation: process1(n1),
     phase: 'open',
-    lineage: 5,
+    timeline: 5,
     rule: any(1, n2, n3),
     nextRule: null,
     chosenAt: at(4, 4000),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { ackRule, contains, lineageOf } from '@understudy/core';
+import { ackRule, contains, timelineOf } from '@understudy/core';
 import type { ConformanceHarness, ConformanceNode } from './harness.ts';
 import { eventually, ids, onStage, print, type Stage } from './steps.ts';
 import { Writer } from './writer.ts';
@@ -64,13 +64,15 @@ export function cascadeTests(harness: ConformanceHarness): void {
       // Nobody has sealed the lowest one: it goes on below the intermediate, whatever that one does.
       const isNextFurther = held[0] !== undefined && held[1] !== undefined && contains(held[1], held[0]);
       const [chosen, other] = isNextFurther ? [next, middle] : [middle, next];
-      const lineage = await stage.promote(chosen, ackRule([other.id], 1));
+      const timeline = await stage.promote(chosen, ackRule([other.id], 1));
       await stage.follow(other, chosen);
       const later = new Writer(await stage.connect(chosen), 1_000_000);
       await some(later, 20);
       await later.stop();
       await holdsAll(stage, lowest, [...writer.acknowledged, ...later.acknowledged]);
-      await eventually('the new line', async () => (lineageOf(await stage.position(lowest)) === lineage ? true : null));
+      await eventually('the new line', async () =>
+        timelineOf(await stage.position(lowest)) === timeline ? true : null,
+      );
       // And where it is under the new leader, its acknowledgement counts as soon as the rule names it.
       if (chosen !== middle) await goBelow(stage, lowest, chosen);
       await stage.run(other, { kind: 'stop', mode: 'fence' });

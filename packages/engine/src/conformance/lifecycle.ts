@@ -104,13 +104,13 @@ export function lifecycleTests(harness: ConformanceHarness): void {
       await stage.run(node, { kind: 'initialize' });
       await stage.until(node, 'stopped');
       await stage.startFenced(node);
-      const promote = { kind: 'promote', epoch: stage.nextEpoch(), lineage: 2, rule: ALONE } as const;
+      const promote = { kind: 'promote', epoch: stage.nextEpoch(), timeline: 2, rule: ALONE } as const;
       await assert.rejects(
         stage.run(node, { ...promote, notAfter: ms(monotonicMs() - 1) }),
         (error: unknown) => error instanceof EngineError && error.code === 'ENGINE_DECISION_STALE',
       );
       await assert.rejects(
-        stage.run(node, { ...promote, lineage: 1, notAfter: ms(monotonicMs() + 10_000) }),
+        stage.run(node, { ...promote, timeline: 1, notAfter: ms(monotonicMs() + 10_000) }),
         (error: unknown) => error instanceof EngineError && error.code === 'ENGINE_PROMOTE_FAILED',
       );
       await stage.until(node, 'replica');

@@ -11,10 +11,10 @@ import {
   epoch,
   KEEP_END,
   type LogEnd,
-  lineageOf,
   type MemberId,
   ms,
   type Position,
+  timelineOf,
 } from '@understudy/core';
 import { type ClusterContext, type Engine, EngineError, type MemberReport } from '../index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
@@ -175,12 +175,12 @@ export class Stage {
 
   /** Opens a fenced node on the next history line, or `skip` lines further. */
   async promote(node: ConformanceNode, rule: AckRule, skip = 0): Promise<number> {
-    const lineage = (lineageOf(await this.position(node)) ?? 0) + 1 + skip;
+    const timeline = (timelineOf(await this.position(node)) ?? 0) + 1 + skip;
     const notAfter = ms(monotonicMs() + 10_000);
-    await this.run(node, { kind: 'promote', epoch: this.nextEpoch(), lineage, rule, notAfter });
+    await this.run(node, { kind: 'promote', epoch: this.nextEpoch(), timeline, rule, notAfter });
     const state = await this.until(node, 'primary');
-    if (lineageOf(state.position) !== null) assert.equal(lineageOf(state.position), lineage);
-    return lineage;
+    if (timelineOf(state.position) !== null) assert.equal(timelineOf(state.position), timeline);
+    return timeline;
   }
 
   nextEpoch() {

@@ -14,7 +14,7 @@ import { encodeEnd, writeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { copyTemplate, ensureTemplate } from '../disk/template.ts';
 import { engineError } from '../errors.ts';
-import { firstLineage } from '../gtid/mysql.ts';
+import { firstTimeline } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 
 /**
@@ -38,7 +38,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
     await copyTemplate(await ensureTemplate(programs, options, signal, made), target, owner);
     signal.throwIfAborted();
     const { cluster, member } = options;
-    const empty = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [firstLineage], bytesPerTransaction: 0 } as const;
+    const empty = { kind: 'gtid', set: EMPTY_GTID_SET, timelines: [firstTimeline], bytesPerTransaction: 0 } as const;
     const { flavour, version } = programs;
     const identity = {
       cluster,

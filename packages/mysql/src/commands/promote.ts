@@ -24,7 +24,7 @@ const queryTimeoutMs = 4000;
 const drainTimeoutMs = 3600_000;
 
 /**
- * Opens a fenced replica for writes on the history line `lineage`, with the acknowledgement rule in force before the first write comes.
+ * Opens a fenced replica for writes on the history line `timeline`, with the acknowledgement rule in force before the first write comes.
  * Everything that it has received is applied first.
  *
  * @throws EngineError `ENGINE_DECISION_STALE` when `notAfter` passed before the line was begun; `ENGINE_PROMOTE_FAILED`.
@@ -40,7 +40,7 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
       return;
     }
     if (before.position === null) throw failed('what the server holds is not known yet', 'safe');
-    requireNewLine(before.position.lineages, command.lineage);
+    requireNewLine(before.position.timelines, command.timeline);
     requireFresh(instance, command);
     instance.acks.forget();
     await applyEverything(instance, session, running);
@@ -63,9 +63,9 @@ async function isOpen(session: ServerSession): Promise<boolean> {
   return row?.fenced === '0' || row?.fenced === 'OFF';
 }
 
-function requireSameLine({ applied }: Reading, { lineage }: Promote): void {
-  if (applied.lineages.at(-1) === lineage) return;
-  throw failed(`the server is a primary on line ${applied.lineages.at(-1)} already, not on ${lineage}`, 'unsafe');
+function requireSameLine({ applied }: Reading, { timeline }: Promote): void {
+  if (applied.timelines.at(-1) === timeline) return;
+  throw failed(`the server is a primary on line ${applied.timelines.at(-1)} already, not on ${timeline}`, 'unsafe');
 }
 
 function requireFresh(instance: Instance, { notAfter }: Promote): void {
@@ -98,16 +98,16 @@ function holdsNothingUnapplied({ position, applied }: Reading): boolean {
 async function beginLine(instance: Instance, session: ServerSession, command: Promote): Promise<void> {
   const { applied } = await readPosition(instance, session);
   const cluster = await instance.systemId();
-  const previous = instance.dialect.gtids === 'domains' ? sequenceOf(applied.set, applied.lineages) : null;
+  const previous = instance.dialect.gtids === 'domains' ? sequenceOf(applied.set, applied.timelines) : null;
   requireFresh(instance, command);
   try {
-    await writeMarker(session, instance.dialect, { lineage: command.lineage, cluster, previous });
+    await writeMarker(session, instance.dialect, { timeline: command.timeline, cluster, previous });
   } catch (error) {
-    throw failed(`line ${command.lineage} could not be begun (${reasonOf(error)})`, 'unsafe', error);
+    throw failed(`line ${command.timeline} could not be begun (${reasonOf(error)})`, 'unsafe', error);
   }
   const after = await readPosition(instance, session);
-  if (after.applied.lineages.at(-1) === command.lineage) return;
-  throw failed(`the server is on line ${after.applied.lineages.at(-1)} instead of ${command.lineage}`, 'unsafe');
+  if (after.applied.timelines.at(-1) === command.timeline) return;
+  throw failed(`the server is on line ${after.applied.timelines.at(-1)} instead of ${command.timeline}`, 'unsafe');
 }
 
 async function open(

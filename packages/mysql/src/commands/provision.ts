@@ -17,9 +17,9 @@ export async function provision(instance: Instance, context: ClusterContext): Pr
     await enableEvents(session);
     await makeLines(session, commitTimeoutMs);
     const { applied } = await readPosition(instance, session);
-    const lineage = applied.lineages.at(-1);
-    if (instance.dialect.gtids === 'sets' && lineage !== undefined) {
-      await noteLine(session, lineage, await instance.systemId(), commitTimeoutMs);
+    const timeline = applied.timelines.at(-1);
+    if (instance.dialect.gtids === 'sets' && timeline !== undefined) {
+      await noteLine(session, timeline, await instance.systemId(), commitTimeoutMs);
     }
     await renewAccounts(instance, session, context);
   });

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { decodePosition, encodePosition, LINEAGES_MAX, type Position, type SystemId, systemId } from '@understudy/core';
+import {
+  decodePosition,
+  encodePosition,
+  type Position,
+  type SystemId,
+  systemId,
+  TIMELINES_MAX,
+} from '@understudy/core';
 import { identityName, type Owner, readIfThere, replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { Flavour } from '../programs.ts';
@@ -9,7 +16,7 @@ const endSchema = z.object({
   position: z.object({
     kind: z.literal('gtid'),
     set: z.record(z.string().min(1).max(80), z.string().max(100_000)),
-    lineages: z.array(z.int().min(0)).max(LINEAGES_MAX).optional(),
+    lineages: z.array(z.int().min(0)).max(TIMELINES_MAX).optional(),
     lines: z.string().min(1).max(100_000).optional(),
     bytesPerTransaction: z.number().min(0),
   }),

@@ -1,5 +1,5 @@
 import type { GtidInterval, GtidSet } from '@understudy/core';
-import { firstLineage } from './mysql.ts';
+import { firstTimeline } from './mysql.ts';
 
 /** A MariaDB GTID: `domain-server-sequence`. */
 export interface MariadbGtid {
@@ -10,7 +10,7 @@ export interface MariadbGtid {
 
 /** Where a line of a MariaDB history began: its number, and the sequence number before its marker (null: the marker is the first of all). */
 export interface LineStep {
-  readonly lineage: number;
+  readonly timeline: number;
   readonly previous: bigint | null;
 }
 
@@ -21,7 +21,7 @@ const counterBits = 44n;
 export const clusterDomain = 0;
 
 /** The sequence number of a line's marker; those of its transactions follow. */
-export const markerSequence = (lineage: number): bigint => BigInt(lineage) << counterBits;
+export const markerSequence = (timeline: number): bigint => BigInt(timeline) << counterBits;
 
 /** The line that a sequence number belongs to; 0: before there were lines. */
 export const lineOf = (sequence: bigint): number => Number(sequence >> counterBits);
@@ -62,19 +62,19 @@ export function newestSequence(gtids: readonly MariadbGtid[]): bigint | null {
 export function mariadbHistory(
   gtids: readonly MariadbGtid[],
   steps: ReadonlyMap<number, LineStep>,
-): { readonly set: GtidSet; readonly lineages: readonly number[] } | null {
+): { readonly set: GtidSet; readonly timelines: readonly number[] } | null {
   const set = new Map<string, readonly GtidInterval[]>(foreignSources(gtids));
-  const lineages: number[] = [];
+  const timelines: number[] = [];
   for (let at = newestSequence(gtids); at !== null; ) {
-    const lineage = lineOf(at);
-    set.set(String(lineage), [{ first: 1n, last: placeOnLine(at) }]);
-    if (lineage === 0) break;
-    lineages.unshift(lineage);
-    const step = steps.get(lineage);
-    if (step === undefined || (step.previous !== null && lineOf(step.previous) >= lineage)) return null;
+    const timeline = lineOf(at);
+    set.set(String(timeline), [{ first: 1n, last: placeOnLine(at) }]);
+    if (timeline === 0) break;
+    timelines.unshift(timeline);
+    const step = steps.get(timeline);
+    if (step === undefined || (step.previous !== null && lineOf(step.previous) >= timeline)) return null;
     at = step.previous;
   }
-  return { set, lineages: lineages[0] === firstLineage ? lineages : [firstLineage, ...lineages] };
+  return { set, timelines: timelines[0] === firstTimeline ? timelines : [firstTimeline, ...timelines] };
 }
 
 /** Other domains count per server, as nothing else is known of them. */
@@ -85,8 +85,8 @@ function foreignSources(gtids: readonly MariadbGtid[]): readonly (readonly [stri
 }
 
 /** The newest sequence number of a position of this kind, the other way round; null for an empty one. */
-export function sequenceOf(set: GtidSet, lineages: readonly number[]): bigint | null {
-  const lineage = set.has(String(lineages.at(-1))) ? (lineages.at(-1) ?? 0) : 0;
-  const last = set.get(String(lineage))?.at(-1)?.last;
-  return last === undefined ? null : markerSequence(lineage) + last - 1n;
+export function sequenceOf(set: GtidSet, timelines: readonly number[]): bigint | null {
+  const timeline = set.has(String(timelines.at(-1))) ? (timelines.at(-1) ?? 0) : 0;
+  const last = set.get(String(timeline))?.at(-1)?.last;
+  return last === undefined ? null : markerSequence(timeline) + last - 1n;
 }

@@ -2,16 +2,16 @@ import {
   formatIntervals,
   type GtidInterval,
   type GtidSet,
-  LINEAGES_MAX,
   normalizeIntervals,
   parseIntervals,
+  TIMELINES_MAX,
 } from '@understudy/core';
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const tagPattern = /^[a-z_][a-z0-9_]{0,31}$/;
 
 /** The line that a new database is on; no transaction marks it. */
-export const firstLineage = 1;
+export const firstTimeline = 1;
 
 /**
  * Reads a set of GTIDs as MySQL writes it: `uuid:1-5:7,uuid:tag:1-3`, where several tags may share one uuid (`uuid:1:tag:2-3:other:1`)
@@ -60,11 +60,11 @@ export function parseOwnedGtids(text: string): GtidSet | null {
 }
 
 /** The history lines of a set: the numbers that the cluster's own uuid has given, one for each promotion, after line 1, on which every database begins. */
-export function mysqlLineages(set: GtidSet, cluster: string): readonly number[] {
-  const lineages = [firstLineage];
+export function mysqlTimelines(set: GtidSet, cluster: string): readonly number[] {
+  const timelines = [firstTimeline];
   for (const { first, last } of set.get(cluster) ?? []) {
-    const from = first > firstLineage ? first : BigInt(firstLineage + 1);
-    for (let line = from; line <= last && lineages.length < LINEAGES_MAX; line++) lineages.push(Number(line));
+    const from = first > firstTimeline ? first : BigInt(firstTimeline + 1);
+    for (let line = from; line <= last && timelines.length < TIMELINES_MAX; line++) timelines.push(Number(line));
   }
-  return lineages;
+  return timelines;
 }

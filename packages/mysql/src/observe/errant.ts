@@ -82,7 +82,7 @@ export function errantOf(set: GtidSet, own: string): Errant | null {
 async function ofDomains(session: Session, leader: GtidPosition): Promise<Errant | null> {
   const query = 'SELECT @@global.server_id AS own, @@global.gtid_binlog_state AS state';
   const [row] = await session.query(query, [], queryTimeoutMs);
-  const line = leader.lineages.at(-1);
+  const line = leader.timelines.at(-1);
   const errant = (parseMariadbGtids(row?.state ?? '') ?? []).filter(
     ({ domain, server, sequence }) =>
       domain === clusterDomain && String(server) === row?.own && lineOf(sequence) === line,

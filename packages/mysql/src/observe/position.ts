@@ -1,7 +1,7 @@
 import { type GtidPosition, type GtidSet, gtidContains, gtidUnion } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { lineOf, mariadbHistory, newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
-import { mysqlLineages, parseMysqlGtids } from '../gtid/mysql.ts';
+import { mysqlTimelines, parseMysqlGtids } from '../gtid/mysql.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
 import { type Channel, type OtherChannel, readChannels, waitsOnPurpose } from './channel.ts';
@@ -48,7 +48,7 @@ async function readSets(
   const make = (set: GtidSet): GtidPosition => ({
     kind: 'gtid',
     set,
-    lineages: mysqlLineages(set, cluster),
+    timelines: mysqlTimelines(set, cluster),
     bytesPerTransaction: instance.sizes.bytesPerTransaction,
   });
   const applied = make(executed);

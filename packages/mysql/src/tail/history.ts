@@ -59,7 +59,7 @@ async function heldLines(session: Session, serverId: number): Promise<History | 
   if (history === null) return null;
   // A position does not say who wrote: what was written on the wrong server has the numbers of the right one's.
   const ids = writers.map((writer) => serverIdOf(serverId, writer));
-  return { isHeld: isOnLines(history.set, history.lineages.at(-1) ?? 0, ids), holds: () => false };
+  return { isHeld: isOnLines(history.set, history.timelines.at(-1) ?? 0, ids), holds: () => false };
 }
 
 /**

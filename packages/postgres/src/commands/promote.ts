@@ -24,7 +24,7 @@ const promotionTimeoutMs = 3600_000;
 const skippedTimelinesMax = 10_000;
 
 /**
- * Opens a fenced standby for writes on exactly the timeline `lineage`, with the acknowledgement rule already in force when the
+ * Opens a fenced standby for writes on exactly the timeline `timeline`, with the acknowledgement rule already in force when the
  * first write comes.
  *
  * @returns once the server has been told: what remains is to wait until it is open, which `finish` does, and which takes long
@@ -46,7 +46,7 @@ export async function promote(
     await keepStandbySignal(instance);
     return null;
   }
-  await requireFreeTimeline(instance, before.timeline, command.lineage);
+  await requireFreeTimeline(instance, before.timeline, command.timeline);
   instance.acks.forget();
   // A standby never has an empty list, not even for a moment: that commits wait is armed once, at its start.
   const standbyNames =
@@ -59,9 +59,9 @@ export async function promote(
     throw failed('a new timeline was half received; starting anew', 'safe');
   await requireArmed(instance, monitor);
   await ensureSlots(monitor, context, queryTimeoutMs);
-  const placeholders = await skipTimelines(instance, before.timeline, command.lineage);
+  const placeholders = await skipTimelines(instance, before.timeline, command.timeline);
   const { dataDir, member } = instance.options;
-  const opened = { member, timeline: command.lineage };
+  const opened = { member, timeline: command.timeline };
   const isLate = (): boolean => instance.clockMs() > command.notAfter;
   if ((await noteInTime(dataDir, opened, instance.owner, isLate)) === 'late') {
     await Promise.all(placeholders.map((file) => removeFile(file)));
@@ -81,8 +81,8 @@ function failed(cause: string, retry: EngineError['retry']): EngineError {
 }
 
 function requireSameTimeline(timeline: number, command: Promote): void {
-  if (timeline === command.lineage) return;
-  throw failed(`the server is a primary on timeline ${timeline} already, not on ${command.lineage}`, 'unsafe');
+  if (timeline === command.timeline) return;
+  throw failed(`the server is a primary on timeline ${timeline} already, not on ${command.timeline}`, 'unsafe');
 }
 
 /**
@@ -160,9 +160,9 @@ export async function keepStandbySignal(instance: Instance): Promise<'there' | '
 async function afterwards(instance: Instance, monitor: PgSession, command: Promote): Promise<void> {
   const running = instance.postmaster.running;
   const { timeline } = await identify(monitor, queryTimeoutMs);
-  if (timeline !== command.lineage) {
+  if (timeline !== command.timeline) {
     await instance.postmaster.kill();
-    throw failed(`the server chose timeline ${timeline} instead of ${command.lineage} and was stopped`, 'unsafe');
+    throw failed(`the server chose timeline ${timeline} instead of ${command.timeline} and was stopped`, 'unsafe');
   }
   if (running === null) throw failed('the server has gone', 'unknown');
   instance.facts.of(running.pid).role = 'primary';

@@ -14,7 +14,7 @@ export function describeCommand(command: Command): string {
     case 'set-ack-rule':
       return `set ack rule ${formatRule(command.rule)}`;
     case 'promote':
-      return `promote for epoch ${command.epoch} on timeline ${command.lineage}, acks ${formatRule(command.rule)}`;
+      return `promote for epoch ${command.epoch} on timeline ${command.timeline}, acks ${formatRule(command.rule)}`;
     case 'clone':
     case 'rewind':
       return `${command.kind} from ${command.from}`;

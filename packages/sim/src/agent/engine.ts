@@ -211,7 +211,7 @@ export class SimEngine {
           done(ending ?? stale);
           return;
         }
-        requestPromotion(server, command.epoch, command.lineage);
+        requestPromotion(server, command.epoch, command.timeline);
         this.#until(PROMOTE_DEADLINE_MS, 'ENGINE_PROMOTE_FAILED', () => server.process === 'primary', done);
       },
     );

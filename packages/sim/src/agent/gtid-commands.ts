@@ -1,4 +1,4 @@
-import { type AckRule, type EngineCommand, lineageOf } from '@understudy/core';
+import { type AckRule, type EngineCommand, timelineOf } from '@understudy/core';
 import { lockOthers, unlock } from '../server/accounts.ts';
 import { openOnLine, setUpstream, writeMarker } from '../server/lifecycle.ts';
 import { dropRelayLog, isDrained, keepApplying } from '../server/received.ts';
@@ -64,7 +64,7 @@ export class GtidCommands {
       done('ENGINE_RULE_UNPROVEN');
       return;
     }
-    if (!this.#isNewLine(command.lineage)) {
+    if (!this.#isNewLine(command.timeline)) {
       done('ENGINE_PROMOTE_FAILED');
       return;
     }
@@ -76,7 +76,10 @@ export class GtidCommands {
         this.#statement(() => dropRelayLog(server), 'everything received is applied; the relay log may go'),
         (next, end) => (this.#host.localNow() > command.notAfter ? end('ENGINE_DECISION_STALE') : next()),
         this.#noted(null),
-        this.#statement(() => writeMarker(server, command.lineage), `the marker of line ${command.lineage} is written`),
+        this.#statement(
+          () => writeMarker(server, command.timeline),
+          `the marker of line ${command.timeline} is written`,
+        ),
         this.#noted(command.epoch),
         ...this.#installation(command.rule),
         this.#proven(command.rule),
@@ -145,9 +148,9 @@ export class GtidCommands {
     };
   }
 
-  #isNewLine(lineage: number): boolean {
+  #isNewLine(timeline: number): boolean {
     const { branch, lsn } = this.#server;
-    return branch !== null && (lineageOf(toPosition(branch, lsn)) ?? 0) < lineage;
+    return branch !== null && (timelineOf(toPosition(branch, lsn)) ?? 0) < timeline;
   }
 
   /** In the data directory: nothing before the marker, and before the first write this leadership; an older note must not stand for it. */

@@ -42,7 +42,7 @@ export class Checks implements ServerObserver {
   #established: Established | null = null;
   readonly #leaders = new Map<number, string>();
   readonly #records = new Map<number, LeadershipRecord>();
-  readonly #lineages = new Set<string>();
+  readonly #timelines = new Set<string>();
   /** What the leader of the record was chosen at, as a true log position. */
   #base: WalEnd | null = null;
   /** Where its `async` began, as one. */
@@ -135,9 +135,10 @@ export class Checks implements ServerObserver {
     if (this.#records.get(epoch)?.leader !== name) {
       this.fail('opened-without-record', `${name} opened for epoch ${epoch}, which the store never gave it.`);
     }
-    const lineage = `${branch.systemId}/${branch.lineage}`;
-    if (this.#lineages.has(lineage)) this.fail('lineage-unique', `Two promotions share timeline ${branch.lineage}.`);
-    this.#lineages.add(lineage);
+    const timeline = `${branch.systemId}/${branch.timeline}`;
+    if (this.#timelines.has(timeline))
+      this.fail('timeline-unique', `Two promotions share timeline ${branch.timeline}.`);
+    this.#timelines.add(timeline);
     if (epoch > this.establishedEpoch) this.#establish(server, epoch, name);
     else this.counts.staleOpens += 1;
     this.onRules(server);
@@ -151,7 +152,7 @@ export class Checks implements ServerObserver {
     if (frontier !== null && !holds(branch, server.lsn, frontier.branch, frontier.lsn)) {
       this.fail(
         'acked-write-lost',
-        `${name} opened for epoch ${epoch} at ${branch.lineage}@${server.lsn.toString(16)} without the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
+        `${name} opened for epoch ${epoch} at ${branch.timeline}@${server.lsn.toString(16)} without the acknowledged ${frontier.branch.timeline}@${frontier.lsn.toString(16)}.`,
       );
       this.#frontier = commonEnd({ branch, lsn: server.lsn }, frontier);
     }
@@ -228,7 +229,7 @@ export class Checks implements ServerObserver {
     if (durability === 'async' && !this.#world.guardIsSound(server.index)) return;
     this.fail(
       durability === 'async' ? 'two-holders' : 'ack-after-successor',
-      `${name} acknowledged ${server.branch.lineage}@${lsn.toString(16)} in epoch ${epoch}, after epoch ${established.epoch} had opened without it.`,
+      `${name} acknowledged ${server.branch.timeline}@${lsn.toString(16)} in epoch ${epoch}, after epoch ${established.epoch} had opened without it.`,
     );
   }
 
@@ -298,7 +299,7 @@ export class Checks implements ServerObserver {
     if (who === null) return;
     this.fail(
       'election-could-lose',
-      `Under the record of epoch ${record.epoch} an election by ${who} would be accepted and lack the acknowledged ${frontier.branch.lineage}@${frontier.lsn.toString(16)}.`,
+      `Under the record of epoch ${record.epoch} an election by ${who} would be accepted and lack the acknowledged ${frontier.branch.timeline}@${frontier.lsn.toString(16)}.`,
     );
   }
 

@@ -95,6 +95,6 @@ function heardBy(world: World, node: SimNode): ReadonlyMap<MemberId, LiveState> 
 
 /** What the history said of the known epoch: an old copy may have let in another leader of that number. */
 function historyOf({ record }: StoreMark): readonly StorePut[] {
-  const { epoch, leader, lineage, cause, chosenAt } = record;
-  return [{ key: `history/${epoch}`, value: { epoch, leader, lineage, cause, chosenAt, wallMs: 0 } }];
+  const { epoch, leader, timeline, cause, chosenAt } = record;
+  return [{ key: `history/${epoch}`, value: { epoch, leader, timeline, cause, chosenAt, wallMs: 0 } }];
 }

@@ -253,7 +253,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/leader.ts',
-        find: `lineageOf(engine.position) === turn.record.value.lineage;`,
+        find: `timelineOf(engine.position) === turn.record.value.timeline;`,
         replace: `turn.obs.now < 0;`,
       },
     ],
@@ -341,8 +341,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/protocol/operator-word.ts',
-        find: `Math.max(before.lineage, lineageOf(own) ?? 0, ...heard) + 1 + free`,
-        replace: `(lineageOf(own) ?? 0) + 1 + free`,
+        find: `Math.max(before.timeline, timelineOf(own) ?? 0, ...heard) + 1 + free`,
+        replace: `(timelineOf(own) ?? 0) + 1 + free`,
       },
     ],
     hunt: { withinSeeds: 100 },

@@ -212,8 +212,8 @@ import { memberName } from '../server/acks.ts';
       },
       {
         file: 'sim/src/wal/gtid.ts',
-        find: `lineages: [...lineages, lineage] };`,
-        replace: `lineages };`,
+        find: `timelines: [...timelines, timeline] };`,
+        replace: `timelines };`,
       },
     ],
     hunt: { withinSeeds: 50, flavour: 'mysql' },

@@ -199,11 +199,11 @@ function lateStopMs(server: SimServer, { source }: Stream): number {
   return server.flavour === 'mariadb' && !answers ? 1000 : 0;
 }
 
-/** MySQL, MariaDB: begins the history line `lineage` on a fenced server that has applied everything: its first transaction says so. */
-export function writeMarker(server: SimServer, lineage: number): void {
+/** MySQL, MariaDB: begins the history line `timeline` on a fenced server that has applied everything: its first transaction says so. */
+export function writeMarker(server: SimServer, timeline: number): void {
   const { world, branch } = server;
   if (server.process !== 'replica' || branch === null || server.trouble.cannotOpen > 0) return;
-  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage, server.copyName);
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, timeline, server.copyName);
   server.tablesLsn = server.lsn;
   server.lsn += CHECKPOINT_BYTES;
   server.appliedLsn = server.lsn;
@@ -222,15 +222,15 @@ export function openOnLine(server: SimServer, epoch: Epoch): void {
 }
 
 /** Asks a running replica to open for writes. It goes on by itself, whatever becomes of the agent. */
-export function requestPromotion(server: SimServer, epoch: Epoch, lineage: number): void {
+export function requestPromotion(server: SimServer, epoch: Epoch, timeline: number): void {
   if (server.process !== 'replica' || server.promotion !== null) return;
-  server.promotion = { epoch, lineage };
+  server.promotion = { epoch, timeline };
   server.later(server.world.random.between(15, 120), () => {
     if (server.trouble.cannotOpen > 0) {
       server.promotion = null;
       return;
     }
-    if (server.process === 'replica') openForWrites(server, epoch, lineage);
+    if (server.process === 'replica') openForWrites(server, epoch, timeline);
   });
 }
 
@@ -239,7 +239,7 @@ export function openByHand(server: SimServer): void {
   const { world, branch } = server;
   if (server.process !== 'replica' || branch === null || server.promotion !== null || !server.localEndKnown) return;
   if (server.receiver !== null) endReceiver(server.receiver);
-  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, branch.lineage + 1);
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, branch.timeline + 1);
   server.lsn += CHECKPOINT_BYTES;
   server.process = 'primary';
   server.spoiled = true;
@@ -252,11 +252,11 @@ export function openByHand(server: SimServer): void {
   server.changed();
 }
 
-function openForWrites(server: SimServer, epoch: Epoch, lineage: number): void {
+function openForWrites(server: SimServer, epoch: Epoch, timeline: number): void {
   const { world, branch } = server;
   if (branch === null) return;
   if (server.receiver !== null) endReceiver(server.receiver);
-  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, lineage);
+  server.branch = forkBranch(world.nextId(), { branch, lsn: server.lsn }, timeline);
   server.lsn += CHECKPOINT_BYTES;
   server.process = 'primary';
   server.promotion = null;

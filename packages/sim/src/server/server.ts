@@ -171,7 +171,7 @@ export class SimServer {
   /** MySQL, MariaDB: commits up to here are done, and part of a copy. */
   committedLsn = 0;
   applying: 'no' | 'planned' = 'no';
-  promotion: { readonly epoch: Epoch; readonly lineage: number } | null = null;
+  promotion: { readonly epoch: Epoch; readonly timeline: number } | null = null;
   lastFlushAt = 0;
   /**
    * MySQL, MariaDB: what agents noted of these processes, in a file beside them: whom they follow. It says what was meant; the server knows

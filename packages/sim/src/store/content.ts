@@ -99,7 +99,7 @@ export class Registers {
   }
 
   #noteHistory(value: (StorePut | AdminPut)['value']): void {
-    if (typeof value !== 'object' || !('wallMs' in value) || !('lineage' in value)) return;
+    if (typeof value !== 'object' || !('wallMs' in value) || !('timeline' in value)) return;
     this.history = new Map([...this.history, [value.epoch, value]]);
   }
 

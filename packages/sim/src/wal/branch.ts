@@ -10,7 +10,7 @@ export interface Branch {
   readonly id: number;
   readonly systemId: SystemId;
   /** The number that this branch shows to the world: PostgreSQL's timeline. */
-  readonly lineage: number;
+  readonly timeline: number;
   readonly parent: Branch | null;
   readonly forkLsn: number;
   /** The ancestors in the form of a timeline history file, built once. */
@@ -33,17 +33,17 @@ export function rootBranch(
   flavour: Flavour = 'postgres',
   writer = '',
 ): Branch {
-  return { id, systemId, lineage: 1, parent: null, forkLsn: startLsn, history: [], flavour, writer };
+  return { id, systemId, timeline: 1, parent: null, forkLsn: startLsn, history: [], flavour, writer };
 }
 
 /** The branch that a promotion starts at the end of `from`. */
-export function forkBranch(id: number, from: WalEnd, lineage: number, writer = ''): Branch {
+export function forkBranch(id: number, from: WalEnd, timeline: number, writer = ''): Branch {
   const parent = branchAt(from.branch, from.lsn);
-  const switchPoint = { timeline: parent.lineage, switchLsn: lsn(BigInt(from.lsn)) };
+  const switchPoint = { timeline: parent.timeline, switchLsn: lsn(BigInt(from.lsn)) };
   return {
     id,
     systemId: parent.systemId,
-    lineage,
+    timeline,
     parent,
     forkLsn: from.lsn,
     history: [...parent.history, switchPoint],

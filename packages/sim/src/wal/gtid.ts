@@ -26,7 +26,7 @@ export function toGtidPosition(branch: Branch, at: number): GtidPosition {
 /** What a branch holds before its own first byte, which never changes, and where its own bytes are added. */
 interface Base {
   readonly set: GtidSet;
-  readonly lineages: readonly number[];
+  readonly timelines: readonly number[];
   /** The source of the numbers that are given on this branch, and those that it has from earlier ones. */
   readonly source: string;
   readonly earlier: readonly GtidInterval[];
@@ -46,34 +46,34 @@ function baseOf(branch: Branch): Base {
   return base;
 }
 
-function positionAt({ set: base, lineages, source, earlier, first, before }: Base, at: number): GtidPosition {
+function positionAt({ set: base, timelines, source, earlier, first, before }: Base, at: number): GtidPosition {
   const set = new Map(base);
   const own = interval(first, at - before);
   set.set(source, earlier.length === 0 && own.first <= own.last ? [own] : normalizeIntervals([...earlier, own]));
-  return { kind: 'gtid', set, lineages, bytesPerTransaction: 1 };
+  return { kind: 'gtid', set, timelines, bytesPerTransaction: 1 };
 }
 
 /** What the parent of a branch holds where that begins, and the lines up to the branch itself. */
-function inherited({ parent, forkLsn, lineage }: Branch): Pick<Base, 'set' | 'lineages'> {
-  if (parent === null) return { set: new Map(), lineages: [1] };
-  const { set, lineages } = positionAt(baseOf(parent), forkLsn);
-  return { set, lineages: [...lineages, lineage] };
+function inherited({ parent, forkLsn, timeline }: Branch): Pick<Base, 'set' | 'timelines'> {
+  if (parent === null) return { set: new Map(), timelines: [1] };
+  const { set, timelines } = positionAt(baseOf(parent), forkLsn);
+  return { set, timelines: [...timelines, timeline] };
 }
 
 const interval = (first: number, last: number): GtidInterval => ({ first: BigInt(first), last: BigInt(last) });
 
 /** MySQL: numbers by the server that wrote; the markers are numbers of the cluster. */
 function bySource(branch: Branch): Base {
-  const { parent, forkLsn, lineage, systemId, writer: source } = branch;
-  const { set: before, lineages } = inherited(branch);
+  const { parent, forkLsn, timeline, systemId, writer: source } = branch;
+  const { set: before, timelines } = inherited(branch);
   const set = new Map(before);
   if (parent !== null) {
-    const markers = [...(before.get(systemId) ?? []), interval(lineage, lineage)];
+    const markers = [...(before.get(systemId) ?? []), interval(timeline, timeline)];
     set.set(systemId, normalizeIntervals(markers));
   }
   return {
     set,
-    lineages,
+    timelines,
     source,
     earlier: before.get(source) ?? [],
     first: parent === null ? 1 : forkLsn + 2,
@@ -83,7 +83,7 @@ function bySource(branch: Branch): Base {
 
 /** MariaDB: numbers by line, whoever wrote; two servers that wrote on one line could not be told apart. */
 function byLine(branch: Branch): Base {
-  const { parent, forkLsn, lineage } = branch;
-  const source = parent === null ? '0' : String(lineage);
+  const { parent, forkLsn, timeline } = branch;
+  const source = parent === null ? '0' : String(timeline);
   return { ...inherited(branch), source, earlier: [], first: 1, before: parent === null ? 0 : forkLsn };
 }

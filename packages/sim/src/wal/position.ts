@@ -6,5 +6,5 @@ import { toGtidPosition } from './gtid.ts';
 export function toPosition(branch: Branch, at: number): Position {
   const own = branchAt(branch, at);
   if (own.flavour !== 'postgres') return toGtidPosition(own, at);
-  return { kind: 'wal', timeline: own.lineage, lsn: lsn(BigInt(at)), history: own.history };
+  return { kind: 'wal', timeline: own.timeline, lsn: lsn(BigInt(at)), history: own.history };
 }

@@ -71,7 +71,7 @@ export class Pair {
     await this.#run(0, { kind: 'start', end: KEEP_END });
     await this.#until(0, (state) => state.kind === 'replica' && state.position !== null);
     const notAfter = ms(Number(process.hrtime.bigint()) / 1e6 + 10_000);
-    await this.#run(0, { kind: 'promote', epoch: epoch(1), lineage: 2, rule: ALONE, notAfter });
+    await this.#run(0, { kind: 'promote', epoch: epoch(1), timeline: 2, rule: ALONE, notAfter });
     await this.#run(0, { kind: 'provision' });
   }
 
