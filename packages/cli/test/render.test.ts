@@ -88,7 +88,7 @@ test('what a forced failover would lose: the exact gap, and who cannot be asked'
   assert.match(text, /n2 may hold acknowledged writes that n3 does not have/);
 });
 
-test('positions on different history lines are not subtracted', () => {
+test('positions on different timelines are not subtracted', () => {
   const view = status({ members: [leading('n1', { position: '5@0/5000400' }), member('n2')] });
   const loss = lossOf(view, member('n2', { position: '4@0/6000000', receiveLagBytes: null }));
   assert.equal(loss.gapBytes, null);

@@ -486,8 +486,8 @@ test('a cluster whose leaderships could become too many says so long before', ()
   assert.deepEqual(warned(10_000, at(5, 4100)), []);
   assert.deepEqual(warned(10_000, set(4095)), []);
   assert.match(warned(10_000, set(4096)).join(), /name 4096 sources.*Move the data to a new cluster/);
-  assert.match(warned(2 ** 19, set(1)).join(), /on history line 524288; it can have 1048576/);
-  assert.match(warned(2 ** 31, at(5, 4100)).join(), /on history line 2147483648/);
+  assert.match(warned(2 ** 19, set(1)).join(), /on timeline 524288; it can have 1048576/);
+  assert.match(warned(2 ** 31, at(5, 4100)).join(), /on timeline 2147483648/);
 });
 
 test('an agent that is silent for less than a lease costs its member nothing', () => {

@@ -55,7 +55,7 @@ test('a leader that has given up its epoch is fenced', () => {
   assert.deepEqual(kindsOf(decision), ['stop']);
 });
 
-test('a primary on another history line than the record says is fenced', () => {
+test('a primary on another timeline than the record says is fenced', () => {
   assert.equal(codeOf(led({ engine: primary({ position: at(4, 3900) }) })), 'fenced-wrong-lineage');
 });
 
@@ -287,7 +287,7 @@ test('a busy, starting or log-reading server is left alone', () => {
   assert.equal(codeOf(led({ engine: cut(null) })), 'reading-log');
 });
 
-test('a sealed leader leads again only under a new epoch, on a new history line', () => {
+test('a sealed leader leads again only under a new epoch, on a new timeline', () => {
   const decision = led({
     engine: cut(at(5, 4600)),
     store: { seals: { [n1]: seal(at(5, 4600)) } },
@@ -340,7 +340,7 @@ test('a promotion that failed is given up only with the server stopped: it could
   assert.equal(codeOf(up), 'leader-sealed');
 });
 
-test('a server that has opened on the history line of its epoch never opens on it again', () => {
+test('a server that has opened on the timeline of its epoch never opens on it again', () => {
   const opened = { ...promoting, engine: cut(at(5, 4300)) };
   assert.deepEqual(kindsOf(led(opened)), ['stop']);
   assert.equal(codeOf(led(opened, { promotionEnded: EPOCH_5 })), 'leader-sealed');

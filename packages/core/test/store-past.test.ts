@@ -134,7 +134,7 @@ describe('an election', () => {
       assert.deepEqual(commands, []);
     });
   }
-  it('is not made with data of a newer history line where nothing was noted', () => {
+  it('is not made with data of a newer timeline where nothing was noted', () => {
     assert.equal(election({ noted: null, line: 9 }).reasons[0]?.code, 'store-older-than-data');
   });
 });
@@ -360,6 +360,6 @@ describe('a restore from members', () => {
   });
   it('says when data is of a newer line than every known leadership', () => {
     const made = plan([of(n2, { engine: replica({ position: at(9, 4600) }) }), of(n3)]);
-    assert.match(made.kind === 'ready' ? made.losses.join(' ') : '', /n2's data is on history line 9/);
+    assert.match(made.kind === 'ready' ? made.losses.join(' ') : '', /n2's data is on timeline 9/);
   });
 });

@@ -53,7 +53,7 @@ export const memberViewSchema = z.object({
   host: z.string().nullable(),
   port: z.number().nullable(),
   epoch: z.number().nullable(),
-  /** The history line it is on (PostgreSQL: timeline). */
+  /** The timeline it is on. */
   lineage: z.number().nullable(),
   /** Everything durable on it, as people read positions. */
   position: z.string().nullable(),

@@ -37,7 +37,7 @@ export const positionSchema = encodedPosition.transform((encoded, context): Posi
   if (position !== null) return position;
   context.addIssue({
     code: 'custom',
-    message: 'is not a position: one of its LSNs, GTIDs or history lines cannot be read',
+    message: 'is not a position: one of its LSNs, GTIDs or timelines cannot be read',
   });
   return z.NEVER;
 });

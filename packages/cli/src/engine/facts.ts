@@ -5,7 +5,7 @@ export interface EngineFacts {
   /** The account and the database that are meant when none are named. */
   readonly user: string;
   readonly database: string;
-  /** What one history line is called in a table. */
+  /** What one timeline is called in a table. */
   readonly lineTitle: string;
 }
 

@@ -18,7 +18,7 @@ export interface Loss {
 /**
  * Compares what `to` holds with the furthest that is known.
  *
- * A member on an older or another history line than the furthest cannot be measured in bytes: its gap is null, and the text says so.
+ * A member on an older or another timeline than the furthest cannot be measured in bytes: its gap is null, and the text says so.
  */
 export function lossOf(status: StatusView, to: MemberView): Loss {
   const leader = status.members.find(({ id }) => id === status.leader) ?? null;
@@ -47,7 +47,7 @@ function pointOf(member: MemberView | null): Point | null {
   return { timeline: Number(timeline), lsn: (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`) };
 }
 
-/** On the newest history line, the one that goes furthest. */
+/** On the newest timeline, the one that goes furthest. */
 function furthestOf(status: StatusView, leader: MemberView | null): MemberView | null {
   const known = status.members.flatMap((member) => {
     const point = pointOf(member);
@@ -80,7 +80,7 @@ function describe(
     lines.push(`${furthest.id} is known to have reached ${furthest.position ?? 'a position that is not known'}.`);
   }
   if (gapBytes === null)
-    lines.push('The distance between them cannot be measured: they are not on one history line, or one is unknown.');
+    lines.push('The distance between them cannot be measured: they are not on one timeline, or one is unknown.');
   else if (gapBytes === 0) lines.push(`${to.id} holds everything that is known of.`);
   else
     lines.push(

@@ -11,7 +11,7 @@ export type GtidSet = ReadonlyMap<string, readonly GtidInterval[]>;
 export interface GtidPosition {
   readonly kind: 'gtid';
   readonly set: GtidSet;
-  /** The history lines that it went through, ascending; the last one is its own. Empty before the first promotion. */
+  /** The timelines that it went through, ascending; the last one is its own. Empty before the first promotion. */
   readonly timelines: readonly number[];
   /** Average size of a transaction, as the server measured it: for estimates of lag, never for a decision of safety. */
   readonly bytesPerTransaction: number;

@@ -240,7 +240,7 @@ function manyLeaderships({ timeline, opened }: LeadershipRecord): readonly strin
   const sources = opened?.kind === 'gtid' ? opened.set.size : 0;
   const way = 'Move the data to a new cluster in time, by a logical dump.';
   return [
-    ...(timeline < most / 2 ? [] : [`This cluster is on history line ${timeline}; it can have ${most}. ${way}`]),
+    ...(timeline < most / 2 ? [] : [`This cluster is on timeline ${timeline}; it can have ${most}. ${way}`]),
     ...(sources < SOURCES_MANY
       ? []
       : [

@@ -179,7 +179,7 @@ function sealProof(turn: LedTurn): Proof | null {
 
 /**
  * What of this leadership may have been acknowledged, by the positions of a seal quorum: the furthest of what they hold of its own
- * history line. A sealed node whose history does not go through that line (an old leader with a tail of its own, not yet rewound) can
+ * timeline. A sealed node whose history does not go through it (an old leader with a tail of its own, not yet rewound) can
  * hold nothing of it: it counts as stopped, and says nothing about how far the acknowledged writes go. Null when they contradict
  * each other.
  */

@@ -76,7 +76,7 @@ function fenceReason(turn: LedTurn): Reason | null {
     if (timeline !== null && timeline !== record.value.timeline) {
       return {
         code: 'fenced-wrong-lineage',
-        text: `This server writes history line ${timeline}, the record says ${record.value.timeline}.`,
+        text: `This server writes timeline ${timeline}, the record says ${record.value.timeline}.`,
       };
     }
     return null;
@@ -270,7 +270,7 @@ export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promo
 }
 
 /**
- * Whether this server has already opened on the record's history line and was stopped again before that was recorded (by an agent that
+ * Whether this server has already opened on the record's timeline and was stopped again before that was recorded (by an agent that
  * did not see its own write yet). Opening twice would make two histories of one number.
  */
 function hasOpened(turn: LedTurn, engine: Replica): boolean {

@@ -157,7 +157,7 @@ function newerInStore({ known, heard, storeEpoch }: RestoreView): readonly strin
   ];
 }
 
-/** Data of a newer history line than anybody knows a leadership for. */
+/** Data of a newer timeline than anybody knows a leadership for. */
 function newerLines({ known, self, engine, heard }: RestoreView): readonly string[] {
   const engines: [MemberId, EngineState][] = [
     [self, engine],
@@ -167,7 +167,7 @@ function newerLines({ known, self, engine, heard }: RestoreView): readonly strin
     const line = lineOf(each);
     if (line === null || line <= known.record.timeline) return [];
     return [
-      `${member}'s data is on history line ${line}, newer than line ${known.record.timeline} of the newest known leadership.`,
+      `${member}'s data is on timeline ${line}, newer than timeline ${known.record.timeline} of the newest known leadership.`,
     ];
   });
 }
@@ -197,6 +197,6 @@ function written(
   return {
     record,
     history: { epoch, leader, timeline, cause: record.cause, chosenAt, wallMs },
-    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.nextRule ?? before.rule)}, history line ${timeline}).`,
+    summary: `The leadership of ${leader} goes on as epoch ${epoch} (known: epoch ${before.epoch}, ${formatRule(before.nextRule ?? before.rule)}, timeline ${timeline}).`,
   };
 }

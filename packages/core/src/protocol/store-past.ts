@@ -60,7 +60,7 @@ function descends(before: LeadershipRecord, after: LeadershipRecord, told: Led |
   if (after.timeline >= before.timeline && isBuiltOn && !isOther) return GOES_ON;
   return wentBack(
     'other-history',
-    `is at epoch ${after.epoch} on history line ${after.timeline}, which was not built on`,
+    `is at epoch ${after.epoch} on timeline ${after.timeline}, which was not built on`,
     before,
   );
 }
@@ -76,7 +76,7 @@ export function newerMark(a: StoreMark | null, b: StoreMark | null): StoreMark |
 }
 
 /**
- * Whether `mark` may be written into the data directory. Where nothing stands yet, data of a newer history line than the record's
+ * Whether `mark` may be written into the data directory. Where nothing stands yet, data of a newer timeline than the record's
  * shows that the store went back: written down, the record would hide that.
  */
 export function mayBeNoted(mark: StoreMark, noted: StoreSighting | null, engine: EngineState): boolean {
@@ -134,7 +134,7 @@ function dataDoubt(turn: LedTurn): Step | null {
   const [whose, engine] = newer;
   return wait(
     'store-older-than-data',
-    `The store is at epoch ${epoch}, history line ${timeline}; ${whose} data is on line ${lineOf(engine)}: the store was put back. ${NEXT_STEP}`,
+    `The store is at epoch ${epoch}, timeline ${timeline}; ${whose} data is on timeline ${lineOf(engine)}: the store was put back. ${NEXT_STEP}`,
   );
 }
 

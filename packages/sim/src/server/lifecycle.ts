@@ -199,7 +199,7 @@ function lateStopMs(server: SimServer, { source }: Stream): number {
   return server.flavour === 'mariadb' && !answers ? 1000 : 0;
 }
 
-/** MySQL, MariaDB: begins the history line `timeline` on a fenced server that has applied everything: its first transaction says so. */
+/** MySQL, MariaDB: begins the timeline `timeline` on a fenced server that has applied everything: its first transaction says so. */
 export function writeMarker(server: SimServer, timeline: number): void {
   const { world, branch } = server;
   if (server.process !== 'replica' || branch === null || server.trouble.cannotOpen > 0) return;
