@@ -1,20 +1,4 @@
-export * from './position/gtid.ts';
-export * from './position/position.ts';
-export * from './position/wal.ts';
-export { standingWarnings } from './protocol/ackers.ts';
-export { decide } from './protocol/decide.ts';
-export {
-  type CandidateOutlook,
-  explainFailover,
-  type FailoverOutlook,
-  type ProofOutlook,
-} from './protocol/explain.ts';
-export { describeCommand, explainMember, type MemberExplanation } from './protocol/explain-member.ts';
-export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './protocol/kept.ts';
-export { ackEvidenceAt, leaseUntil } from './protocol/lease.ts';
-export { type LossOutlook, lossOutlook } from './protocol/losses.ts';
-export { planRestore, type RestorePlan, type RestoreView } from './protocol/restore.ts';
-export { type RecoveryPoint, recoveryPoint } from './protocol/rpo.ts';
+export { planRestore, type RestorePlan, type RestoreView } from './bootstrap/restore.ts';
 export {
   mayBeNoted,
   needsNote,
@@ -23,8 +7,24 @@ export {
   type StoreFault,
   type StorePast,
   storePast,
-} from './protocol/store-past.ts';
-export { circleAmong, wantedUpstream } from './protocol/topology.ts';
+} from './bootstrap/store-past.ts';
+export { decide } from './decide.ts';
+export { standingWarnings } from './durability/ack-rule-change.ts';
+export { type RecoveryPoint, recoveryPoint } from './durability/recovery-point.ts';
+export {
+  type CandidateOutlook,
+  explainFailover,
+  type FailoverOutlook,
+  type ProofOutlook,
+} from './explain/explain-failover.ts';
+export { describeCommand, explainMember, type MemberExplanation } from './explain/explain-member.ts';
+export { type LossOutlook, lossOutlook } from './explain/host-loss.ts';
+export { ackEvidenceAt, leaseUntil } from './fencing/authority.ts';
+export * from './position/gtid.ts';
+export * from './position/position.ts';
+export * from './position/wal.ts';
+export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './replica/kept.ts';
+export { circleAmong, wantedUpstream } from './replica/topology.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';
 export * from './values/command.ts';

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { LEADERSHIP_CAUSES, REASON_CODES } from '../src/index.ts';
 
-const CORE = join(import.meta.dirname, '..', 'src', 'protocol');
+const CORE = join(import.meta.dirname, '..', 'src');
 const PAGE = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'reasons.md'), 'utf8');
+/** Everything that decides: not the values, where the lists themselves are. */
 const SOURCE = globSync('**/*.ts', { cwd: CORE })
+  .filter((file) => !file.startsWith('values/'))
   .map((file) => readFileSync(join(CORE, file), 'utf8'))
   .join('\n');
 

@@ -95,7 +95,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A replica publishes its position without cutting its stream first.',
     edits: [
       {
-        file: 'core/src/protocol/seal.ts',
+        file: 'core/src/failover/seal.ts',
         find: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
         replace: `  if (quorum !== null) return quorum;
@@ -110,7 +110,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       'The position is published as soon as the stream was told to end, while the receiver may still be there.',
     edits: [
       {
-        file: 'core/src/protocol/seal.ts',
+        file: 'core/src/failover/seal.ts',
         find: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
         replace: `  if (quorum !== null) return quorum;
@@ -124,7 +124,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A leader that is told to end publishes where it is, and only then stops.',
     edits: [
       {
-        file: 'core/src/protocol/leave.ts',
+        file: 'core/src/switchover/planned-stop.ts',
         find: `  if (step === null) {`,
         replace: `  if (step === null && obs.engine.kind === 'primary') return publishSeal(turn, obs.engine.position, 'handed-over', '');
   if (step === null) {`,
@@ -146,7 +146,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'How long a request has been pending is forgotten with every decision, so that nobody ever closes it.',
     edits: [
       {
-        file: 'core/src/protocol/request-end.ts',
+        file: 'core/src/requests/request-end.ts',
         find: `  return known?.id === value.id ? known : {`,
         replace: `  return known?.id === value.id && known.step !== 'seen' ? known : {`,
       },
@@ -170,7 +170,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A new ack rule is recorded alone before the server uses it and before the barrier.',
     edits: [
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `{ nextRule: target, durability: whileMoving(turn) }`,
         replace: `{ rule: target, nextRule: null, durability: whileMoving(turn) }`,
       },
@@ -206,7 +206,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A new ack rule is recorded alone before its members hold what the old rule let through.',
     edits: [
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `  return confirmed.length >= target.required;`,
         replace: `  return confirmed.length >= 0;`,
       },
@@ -218,17 +218,17 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'Among sealed nodes the one with the highest priority leads, however far it had come.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `  if (lacking !== undefined) {`,
         replace: `  if (lacking !== undefined && obs.now < 0) {`,
       },
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `  const ahead = relation(a.position, b.position);`,
         replace: `  const ahead: ReturnType<typeof relation> = 'equal';`,
       },
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `    if (position === null || !proof.base.every((base) => contains(position, base))) continue;`,
         replace: `    if (position === null) continue;`,
       },
@@ -240,7 +240,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'An election forgets what the leadership it replaces was itself built on.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `  const built = chosenAt === null ? [] : [chosenAt];`,
         replace: `  const built: Position[] = [];`,
       },
@@ -252,7 +252,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A server that opened and was stopped before that was recorded opens on the same timeline again.',
     edits: [
       {
-        file: 'core/src/protocol/leader.ts',
+        file: 'core/src/leader/leader.ts',
         find: `timelineOf(engine.position) === turn.record.value.timeline;`,
         replace: `turn.obs.now < 0;`,
       },
@@ -264,7 +264,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A node connects again although a seal that it sent may still arrive in the store.',
     edits: [
       {
-        file: 'core/src/protocol/seal.ts',
+        file: 'core/src/failover/seal.ts',
         find: `  return attempt?.epoch === turn.record.value.epoch && attempt.basis === basisOf(turn);`,
         replace: `  return attempt?.epoch === turn.record.value.epoch && turn.obs.now < 0;`,
       },
@@ -276,7 +276,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A seal does not expect the session of its own agent: what a dead process sent arrives later.',
     edits: [
       {
-        file: 'core/src/protocol/seal.ts',
+        file: 'core/src/failover/seal.ts',
         find: `      { key: \`sessions/\${obs.self}\`, is: session.revision },
 `,
         replace: '',
@@ -289,7 +289,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'An agent takes the session of its dead predecessor for its own.',
     edits: [
       {
-        file: 'core/src/protocol/turn.ts',
+        file: 'core/src/context.ts',
         find: `session?.value === turn.obs.incarnation ? session : null`,
         replace: `session ?? null`,
       },
@@ -301,7 +301,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A leadership is taken without expecting that the seals it rests on are still there.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `      ...proof.expect,
 `,
         replace: '',
@@ -314,7 +314,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'The server counts by a new ack rule before the record knows of it.',
     edits: [
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),
       { kind: 'set-ack-rule', rule: target },`,
         replace: `      { kind: 'set-ack-rule', rule: target },
@@ -340,7 +340,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A new leader numbers its timeline after its own, not after the record.',
     edits: [
       {
-        file: 'core/src/protocol/operator-word.ts',
+        file: 'core/src/failover/next-numbers.ts',
         find: `Math.max(before.timeline, timelineOf(own) ?? 0, ...heard) + 1 + free`,
         replace: `(timelineOf(own) ?? 0) + 1 + free`,
       },
@@ -352,7 +352,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'An acker whose agent is dead stays in the rule although others could acknowledge in its place.',
     edits: [
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `  if (unfitness(turn, member) === null) return false;`,
         replace: `  if (turn.obs.now > 0) return false;`,
       },
@@ -364,7 +364,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'Every replica becomes an acker, so that each further one makes an election harder.',
     edits: [
       {
-        file: 'core/src/protocol/acker-choice.ts',
+        file: 'core/src/durability/eligible-ackers.ts',
         find: `2 * required;`,
         replace: `20 * required;`,
       },
@@ -376,7 +376,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A leader from which nobody can replicate goes on waiting for acknowledgements.',
     edits: [
       {
-        file: 'core/src/protocol/unrest.ts',
+        file: 'core/src/leader/unrest.ts',
         find: `if (memory.shortSince === null ||`,
         replace: `if (memory.shortSince === null || obs.now > 0 ||`,
       },
@@ -388,7 +388,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A leader whose server hangs and cannot be killed is trusted as long as its agent speaks.',
     edits: [
       {
-        file: 'core/src/protocol/suspicion.ts',
+        file: 'core/src/failover/suspicion.ts',
         find: `if (hungMs < limitMs +`,
         replace: `if (turn.obs.now > 0 || hungMs < limitMs +`,
       },
@@ -400,7 +400,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A node that lacks something waits for the one that has it, though that one can never lead.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `fastForward(turn, own, proof.base) ??`,
         replace: `null ??`,
       },
@@ -412,7 +412,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'What was acknowledged in sync is taken to end at the barrier, however old that is.',
     edits: [
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `target.required === 0 ? endOfDurability(turn, engine.position) : {};`,
         replace: `target.required === 0 ? endOfDurability(turn, engine.acks.barrier ?? engine.position) : {};`,
       },
@@ -424,7 +424,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'On the way to nobody, a leader may count by the recorded rules alone: the way may have no end.',
     edits: [
       {
-        file: 'core/src/protocol/store-past.ts',
+        file: 'core/src/bootstrap/store-past.ts',
         find: `  if (record.nextRule?.required === 0) return true;`,
         replace: ``,
       },
@@ -436,7 +436,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'In the election after a planned stop the named target is a candidate as any other.',
     edits: [
       {
-        file: 'core/src/protocol/election.ts',
+        file: 'core/src/failover/election.ts',
         find: `  return dueHandover(turn)?.to ?? null;`,
         replace: `  return turn.obs.now < 0 ? turn.obs.self : null;`,
       },

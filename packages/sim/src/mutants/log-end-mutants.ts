@@ -8,7 +8,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
       'A fallen leader drops the end of its log although the record still names it: replicas acknowledged that.',
     edits: [
       {
-        file: 'core/src/protocol/leader.ts',
+        file: 'core/src/leader/leader.ts',
         find: `[{ kind: 'start', end: KEEP_END }]`,
         replace: `[
     { kind: 'start', end: { kind: 'discard', before: (turn.record.value.epoch + 1) as typeof turn.record.value.epoch } },
@@ -53,7 +53,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
       'A fallen leader drops the end of its log as soon as another one was elected, which has opened nothing yet.',
     edits: [
       {
-        file: 'core/src/protocol/follow.ts',
+        file: 'core/src/replica/follow.ts',
         find: `return holdersOfOpening(turn) >= rule.required ? {`,
         replace: `return rule.required >= 0 ? {`,
       },

@@ -43,7 +43,7 @@ export const PUT_BACK_MUTANTS: readonly Mutant[] = [
     description: 'A store at the same epoch is believed whatever its rule.',
     edits: [
       {
-        file: 'core/src/protocol/store-past.ts',
+        file: 'core/src/bootstrap/store-past.ts',
         find: `  if (seen.revision >= known.revision) return GOES_ON;`,
         replace: `  if (seen.revision >= 0) return GOES_ON;`,
       },

@@ -8,7 +8,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
       'A node that receives from another replica publishes its seal without cutting that stream: it is not the one of the leader.',
     edits: [
       {
-        file: 'core/src/protocol/seal.ts',
+        file: 'core/src/failover/seal.ts',
         find: `  if (quorum !== null) return quorum;
   if (obs.engine.upstream !== null || obs.engine.receiver.kind === 'streaming') {`,
         replace: `  if (quorum !== null) return quorum;
@@ -22,7 +22,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     description: 'A member stays below another replica although the leader has too few others that acknowledge.',
     edits: [
       {
-        file: 'core/src/protocol/topology.ts',
+        file: 'core/src/replica/topology.ts',
         find: `  return there.length >= config.requiredAcks;`,
         replace: `  return there.length >= 0;`,
       },
@@ -35,7 +35,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
       'The leader goes on counting on members that are wanted under another replica, so they never get there.',
     edits: [
       {
-        file: 'core/src/protocol/topology.ts',
+        file: 'core/src/replica/topology.ts',
         find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
         replace: `  return counted.length < 0 ? direct : members;`,
       },
@@ -47,12 +47,12 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     description: 'The leader counts on members that are wanted below itself only, also when too few of those are left.',
     edits: [
       {
-        file: 'core/src/protocol/topology.ts',
+        file: 'core/src/replica/topology.ts',
         find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
         replace: `  return direct;`,
       },
       {
-        file: 'core/src/protocol/ackers.ts',
+        file: 'core/src/durability/ack-rule-change.ts',
         find: `  const pool = direct.filter(isFit).length >= config.requiredAcks ? direct : all;`,
         replace: `  const pool = direct;`,
       },

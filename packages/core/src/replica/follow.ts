@@ -1,11 +1,4 @@
-import { contains, FIRST_TIMELINE, formatPosition, type Position, timelineOf } from '../position/position.ts';
-import { elapsedMs, type MemberId } from '../values/brand.ts';
-import { KEEP_END, type LogEnd } from '../values/command.ts';
-import type { Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
-import { mayBeSealedYet, withdrawSeal } from './seal.ts';
-import { storeDoubt } from './store-past.ts';
-import { behindText, compareWithLeader, type Place, placeOf } from './topology.ts';
+import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
   act,
   freshPeer,
@@ -16,7 +9,14 @@ import {
   type Step,
   startPause,
   wait,
-} from './turn.ts';
+} from '../context.ts';
+import { mayBeSealedYet, withdrawSeal } from '../failover/seal.ts';
+import { contains, FIRST_TIMELINE, formatPosition, type Position, timelineOf } from '../position/position.ts';
+import { elapsedMs, type MemberId } from '../values/brand.ts';
+import { KEEP_END, type LogEnd } from '../values/command.ts';
+import type { Memory } from '../values/decision.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import { behindText, compareWithLeader, type Place, placeOf } from './topology.ts';
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;

@@ -1,10 +1,10 @@
+import { freshPeer, type LedTurn } from '../context.ts';
 import { contains, distanceBytes, formatPosition, type Position, timelineOf } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { ClusterConfig } from '../values/config.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import { acknowledgesNow } from '../values/record.ts';
-import { freshPeer, type LedTurn } from './turn.ts';
 
 /** How long a node does without a stream to get below its wanted upstream, before it goes to the leader. */
 const PATIENCE_MS = 5000;

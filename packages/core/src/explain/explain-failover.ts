@@ -1,3 +1,6 @@
+import { configOf, freshPeer, type LedTurn, tagsOf } from '../context.ts';
+import { type RecoveryPoint, recoveryPoint } from '../durability/recovery-point.ts';
+import { elect, lastKnownOfLeader } from '../failover/election.ts';
 import { distanceBytes, formatPosition, type Position } from '../position/position.ts';
 import { formatRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';
@@ -6,9 +9,6 @@ import type { EngineState } from '../values/engine-state.ts';
 import type { Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop, type Seal } from '../values/record.ts';
-import { elect, lastKnownOfLeader } from './election.ts';
-import { type RecoveryPoint, recoveryPoint } from './rpo.ts';
-import { configOf, freshPeer, type LedTurn, tagsOf } from './turn.ts';
 
 /** Whether the members that can be reached now would prove that nothing acknowledged is lost. Positions and members as texts: plain JSON. */
 export type ProofOutlook =

@@ -1,3 +1,5 @@
+import { configOf, type LedTurn, ownSeal } from '../context.ts';
+import { suspicion } from '../failover/suspicion.ts';
 import { formatPosition } from '../position/position.ts';
 import { formatRule } from '../values/ack-rule.ts';
 import { elapsedMs } from '../values/brand.ts';
@@ -5,8 +7,6 @@ import type { Command } from '../values/command.ts';
 import type { Decision } from '../values/decision.ts';
 import type { Observation } from '../values/observation.ts';
 import type { Reason } from '../values/reason.ts';
-import { suspicion } from './suspicion.ts';
-import { configOf, type LedTurn, ownSeal } from './turn.ts';
 
 /** Why a member does what it does, as plain JSON. */
 export interface MemberExplanation {

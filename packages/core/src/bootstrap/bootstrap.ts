@@ -1,9 +1,9 @@
+import { act, type Step, type Turn, wait } from '../context.ts';
 import { timelineOf } from '../position/position.ts';
 import { ALONE } from '../values/ack-rule.ts';
 import { addMs, epoch } from '../values/brand.ts';
 import { KEEP_END } from '../values/command.ts';
 import type { LeadershipRecord } from '../values/record.ts';
-import { act, type Step, type Turn, wait } from './turn.ts';
 
 /**
  * A cluster that has no leader recorded yet: one member claims the right to initialise, makes an empty database, and founds the

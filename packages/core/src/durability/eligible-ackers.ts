@@ -1,5 +1,5 @@
+import { freshPeer, type LedTurn, peerSilenceMs, type Turn, tagsOf } from '../context.ts';
 import type { MemberId } from '../values/brand.ts';
-import { freshPeer, type LedTurn, peerSilenceMs, type Turn, tagsOf } from './turn.ts';
 
 /**
  * How many acknowledge at most: twice as many as must. Every further one would have to be sealed too before anybody can be elected, so

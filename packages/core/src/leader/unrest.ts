@@ -1,11 +1,11 @@
+import { act, freshPeer, isPaused, type LedTurn, type Step, tagsOf } from '../context.ts';
+import { enoughThere } from '../durability/ack-rule-change.ts';
+import { unfitness } from '../durability/eligible-ackers.ts';
+import { isSealQuorum } from '../failover/suspicion.ts';
 import { contains } from '../position/position.ts';
 import { elapsedMs, type Incarnation, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
-import { unfitness } from './acker-choice.ts';
-import { enoughThere } from './ackers.ts';
 import { commitRecord } from './commit-record.ts';
-import { isSealQuorum } from './suspicion.ts';
-import { act, freshPeer, isPaused, type LedTurn, type Step, tagsOf } from './turn.ts';
 
 /** How long nobody may replicate from a leader before it hands over, the first time. */
 const UNHEARD_MS = 5000;

@@ -1,23 +1,4 @@
-import {
-  contains,
-  distanceBytes,
-  formatPosition,
-  furthest,
-  type Position,
-  relation,
-  upToTimeline,
-} from '../position/position.ts';
-import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
-import { addMs, elapsedMs, type MemberId } from '../values/brand.ts';
-import type { Commit, Expectation } from '../values/command.ts';
-import type { LeadershipCause } from '../values/reason.ts';
-import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
-import { mostAckers, pickAckers } from './acker-choice.ts';
-import { fastForward, fetchesFromSealed } from './fast-forward.ts';
-import { nextNumbers } from './operator-word.ts';
-import { storeDoubt } from './store-past.ts';
-import { isSealQuorum, leaderAlone, leaseHolds, suspectAfterMs } from './suspicion.ts';
-import { countedBy } from './topology.ts';
+import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
   act,
   currentSeals,
@@ -31,7 +12,26 @@ import {
   type Step,
   tagsOf,
   wait,
-} from './turn.ts';
+} from '../context.ts';
+import { mostAckers, pickAckers } from '../durability/eligible-ackers.ts';
+import {
+  contains,
+  distanceBytes,
+  formatPosition,
+  furthest,
+  type Position,
+  relation,
+  upToTimeline,
+} from '../position/position.ts';
+import { countedBy } from '../replica/topology.ts';
+import { type AckRule, ALONE, ackRule, sealQuorum } from '../values/ack-rule.ts';
+import { addMs, elapsedMs, type MemberId } from '../values/brand.ts';
+import type { Commit, Expectation } from '../values/command.ts';
+import type { LeadershipCause } from '../values/reason.ts';
+import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
+import { fastForward, fetchesFromSealed } from './fast-forward.ts';
+import { nextNumbers } from './next-numbers.ts';
+import { isSealQuorum, leaderAlone, leaseHolds, suspectAfterMs } from './suspicion.ts';
 
 /**
  * Why a new leader may be chosen without losing an acknowledged write, and what it must hold.

@@ -1,6 +1,6 @@
+import type { LedTurn } from '../context.ts';
 import type { Commit } from '../values/command.ts';
 import type { LeadershipRecord } from '../values/record.ts';
-import type { LedTurn } from './turn.ts';
 
 /** The record with `change`, on condition that it has not changed since it was read. */
 export function commitRecord(turn: LedTurn, purpose: string, change: Partial<LeadershipRecord>): Commit {

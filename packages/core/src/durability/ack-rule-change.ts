@@ -1,14 +1,14 @@
+import { act, configOf, currentSeals, type LedTurn, type Step, tagsOf, wait } from '../context.ts';
+import { commitRecord } from '../leader/commit-record.ts';
 import { contains, distanceBytes, type Position, TIMELINES_MAX } from '../position/position.ts';
+import { countedNow } from '../replica/topology.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
 import type { LeadershipRecord } from '../values/record.ts';
-import { mostAckers, pickAckers, unfitness } from './acker-choice.ts';
-import { commitRecord } from './commit-record.ts';
-import { countedNow } from './topology.ts';
-import { act, configOf, currentSeals, type LedTurn, type Step, tagsOf, wait } from './turn.ts';
+import { mostAckers, pickAckers, unfitness } from './eligible-ackers.ts';
 
 type Primary = Extract<EngineState, { kind: 'primary' }>;
 

@@ -1,8 +1,8 @@
+import { peersSeen } from '../bootstrap/store-past.ts';
+import { freshPeer, type LedTurn } from '../context.ts';
 import { type Position, timelineOf } from '../position/position.ts';
 import { type Epoch, epoch, nextEpoch } from '../values/brand.ts';
 import type { LeadershipRecord } from '../values/record.ts';
-import { peersSeen } from './store-past.ts';
-import { freshPeer, type LedTurn } from './turn.ts';
 
 /**
  * What begins on an operator's word begins this far beyond everything that is known: whoever slept may have seen leaderships that nobody

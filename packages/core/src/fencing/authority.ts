@@ -1,9 +1,9 @@
+import type { LedTurn } from '../context.ts';
 import { type AckRule, sameRule } from '../values/ack-rule.ts';
 import { addMs, type Ms } from '../values/brand.ts';
 import type { Authority, Memory } from '../values/decision.ts';
 import type { ReplicaProgress } from '../values/engine-state.ts';
 import { ruleToStop } from '../values/record.ts';
-import type { LedTurn } from './turn.ts';
 
 /** By how much two clocks may differ in pace: half a percent each way, a hundred times what a quartz does. */
 const CLOCK_MARGIN = 0.01;

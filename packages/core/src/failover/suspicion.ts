@@ -1,10 +1,10 @@
+import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from '../context.ts';
 import { timelineOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { EngineState, Receiver } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
 import type { Reason, ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, sealsSuffice } from '../values/record.ts';
-import { currentSeals, dueHandover, freshPeer, type LedTurn, peerSilenceMs, reason } from './turn.ts';
 
 /** A refusal must last this long before it counts as the death of the process behind the address. */
 const REFUSED_FOR_MS = 100;

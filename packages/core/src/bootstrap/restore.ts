@@ -1,3 +1,4 @@
+import { epochOnWord } from '../failover/next-numbers.ts';
 import { timelineOf } from '../position/position.ts';
 import { formatRule } from '../values/ack-rule.ts';
 import { type Epoch, type MemberId, nextEpoch } from '../values/brand.ts';
@@ -5,7 +6,6 @@ import type { EngineState } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
 import type { HistoryEntry, LeadershipRecord, StoreSighting } from '../values/record.ts';
 import type { StoreMark } from '../values/store-mark.ts';
-import { epochOnWord } from './operator-word.ts';
 
 /** What is known when an operator asks one agent to write the leadership back into a store that went back. */
 export interface RestoreView {

@@ -1,12 +1,12 @@
+import { seenBy, storeDoubt } from '../bootstrap/store-past.ts';
+import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from '../context.ts';
 import { formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, epoch, type Revision } from '../values/brand.ts';
 import type { Commit, EngineCommand } from '../values/command.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { ruleToStop, type Seal } from '../values/record.ts';
 import { fetchesFromSealed } from './fast-forward.ts';
-import { seenBy, storeDoubt } from './store-past.ts';
 import { isSealQuorum, leaderAlone, leaseHolds, suspecting, suspicion } from './suspicion.ts';
-import { act, freshPeer, heldSession, type LedTurn, missingSession, ownSeal, type Step, wait } from './turn.ts';
 
 /** A seal that led to no election is withdrawn after this long, if the leader is well. */
 const WITHDRAW_AFTER_MS = 2000;

@@ -1,17 +1,4 @@
-import { contains, formatPosition, timelineOf } from '../position/position.ts';
-import { addMs, elapsedMs } from '../values/brand.ts';
-import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
-import type { Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
-import type { Reason } from '../values/reason.ts';
-import type { HistoryEntry } from '../values/record.ts';
-import { manageAckers } from './ackers.ts';
-import { commitRecord } from './commit-record.ts';
-import { elect } from './election.ts';
-import { leaderRequests, outcomeOfElection } from './requests.ts';
-import { publishSeal } from './seal.ts';
-import { storeDoubt } from './store-past.ts';
-import { isSealQuorum } from './suspicion.ts';
+import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
   act,
   firstOf,
@@ -25,7 +12,20 @@ import {
   type Step,
   startPause,
   wait,
-} from './turn.ts';
+} from '../context.ts';
+import { manageAckers } from '../durability/ack-rule-change.ts';
+import { elect } from '../failover/election.ts';
+import { publishSeal } from '../failover/seal.ts';
+import { isSealQuorum } from '../failover/suspicion.ts';
+import { contains, formatPosition, timelineOf } from '../position/position.ts';
+import { leaderRequests, outcomeOfElection } from '../requests/requests.ts';
+import { addMs, elapsedMs } from '../values/brand.ts';
+import { type Commit, type EngineCommand, KEEP_END } from '../values/command.ts';
+import type { Memory } from '../values/decision.ts';
+import type { EngineState } from '../values/engine-state.ts';
+import type { Reason } from '../values/reason.ts';
+import type { HistoryEntry } from '../values/record.ts';
+import { commitRecord } from './commit-record.ts';
 import { noteUnrest, yieldUnheard } from './unrest.ts';
 
 /** A server that hangs for this long is taken out of its misery: its agent fences it, and the others see it. */

@@ -1,9 +1,9 @@
 /** What an operator asks of a member that does not lead: a new copy, a restart. */
 
+import { act, freshPeer, type LedTurn, ownSeal, type Step } from '../context.ts';
+import { withdrawSeal } from '../failover/seal.ts';
 import type { OperatorRequest } from '../values/record.ts';
 import { closeRequest, closing, limitOf, type Request, seenForMs } from './request-end.ts';
-import { withdrawSeal } from './seal.ts';
-import { act, freshPeer, type LedTurn, ownSeal, type Step } from './turn.ts';
 
 type Restart = Extract<OperatorRequest, { kind: 'restart' }>;
 

@@ -1,10 +1,10 @@
+import { freshPeer, type LedTurn, type Step, wait } from '../context.ts';
 import { contains, type Position, timelineOf } from '../position/position.ts';
 import { formatRule, sameRule } from '../values/ack-rule.ts';
 import type { Command } from '../values/command.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { LeadershipRecord, StoreSighting } from '../values/record.ts';
 import { type StoreMark, sightingOf } from '../values/store-mark.ts';
-import { freshPeer, type LedTurn, type Step, wait } from './turn.ts';
 
 /** How a store stands to what was known before. `went-back` names what was seen, as half a sentence about the store. */
 export type StorePast =

@@ -1,12 +1,12 @@
+import { act, isPaused, type LedTurn, ownSeal, type Step, wait } from '../context.ts';
+import { publishSeal } from '../failover/seal.ts';
+import { belongs } from '../leader/leader.ts';
 import { formatPosition } from '../position/position.ts';
+import { preflight } from '../requests/requests.ts';
 import { elapsedMs } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
-import { belongs } from './leader.ts';
-import { preflight } from './requests.ts';
-import { publishSeal } from './seal.ts';
-import { act, isPaused, type LedTurn, ownSeal, type Step, wait } from './turn.ts';
 
 /** How long the checkpoint before the stop may take; after that the stop itself writes what is left. */
 const CHECKPOINT_MS = 5000;

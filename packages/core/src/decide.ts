@@ -1,22 +1,4 @@
-import { contains, type Position } from '../position/position.ts';
-import { addMs, type SystemId } from '../values/brand.ts';
-import { KEEP_END } from '../values/command.ts';
-import type { Decision, Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
-import type { Observation } from '../values/observation.ts';
-import type { Reason } from '../values/reason.ts';
-import { noteAbsences } from './ackers.ts';
-import { bootstrap } from './bootstrap.ts';
-import { elect } from './election.ts';
-import { follow, rememberRefusal, rememberStopped, replaceUnopened, unpark } from './follow.ts';
-import { failedPromotion, fence, lead, leaderDown, promotingSince } from './leader.ts';
-import { authorityOf, newestEvidence } from './lease.ts';
-import { leave, nothingToLeave } from './leave.ts';
-import { rememberRequest } from './request-end.ts';
-import { memberRequests } from './requests.ts';
-import { sealWhenSuspected, staySealed } from './seal.ts';
-import { suspicion } from './suspicion.ts';
-import { rememberCascade } from './topology.ts';
+import { bootstrap } from './bootstrap/bootstrap.ts';
 import {
   act,
   configOf,
@@ -31,8 +13,26 @@ import {
   startPause,
   type Turn,
   wait,
-} from './turn.ts';
-import { noteLeading } from './unrest.ts';
+} from './context.ts';
+import { noteAbsences } from './durability/ack-rule-change.ts';
+import { elect } from './failover/election.ts';
+import { sealWhenSuspected, staySealed } from './failover/seal.ts';
+import { suspicion } from './failover/suspicion.ts';
+import { authorityOf, newestEvidence } from './fencing/authority.ts';
+import { failedPromotion, fence, lead, leaderDown, promotingSince } from './leader/leader.ts';
+import { noteLeading } from './leader/unrest.ts';
+import { contains, type Position } from './position/position.ts';
+import { follow, rememberRefusal, rememberStopped, replaceUnopened, unpark } from './replica/follow.ts';
+import { rememberCascade } from './replica/topology.ts';
+import { rememberRequest } from './requests/request-end.ts';
+import { memberRequests } from './requests/requests.ts';
+import { leave, nothingToLeave } from './switchover/planned-stop.ts';
+import { addMs, type SystemId } from './values/brand.ts';
+import { KEEP_END } from './values/command.ts';
+import type { Decision, Memory } from './values/decision.ts';
+import type { EngineState } from './values/engine-state.ts';
+import type { Observation } from './values/observation.ts';
+import type { Reason } from './values/reason.ts';
 
 /**
  * The whole protocol, for one agent at one instant: what it sees and remembers in, what it does and says out.

@@ -1,9 +1,9 @@
+import { configOf, freshPeer, type LedTurn, tagsOf } from '../context.ts';
+import { unfitness } from '../durability/eligible-ackers.ts';
 import type { MemberId } from '../values/brand.ts';
 import { EMPTY_MEMORY } from '../values/decision.ts';
 import type { Observation } from '../values/observation.ts';
 import { sealsSuffice } from '../values/record.ts';
-import { unfitness } from './acker-choice.ts';
-import { configOf, freshPeer, type LedTurn, tagsOf } from './turn.ts';
 
 /** Which hosts the cluster can lose at one moment, as it is now, and go on writing by itself; names as texts: plain JSON. */
 export interface LossOutlook {

@@ -1,11 +1,11 @@
 /** How an operator's request ends: by whoever carries it out, and by anybody when nobody does. */
 
+import { act, freshPeer, type LedTurn, type Step } from '../context.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import type { Versioned } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
-import { act, freshPeer, type LedTurn, type Step } from './turn.ts';
 
 export type Request = Versioned<OperatorRequest>;
 

@@ -1,12 +1,12 @@
-import type { Position } from '../position/position.ts';
-import type { Incarnation, MemberId } from '../values/brand.ts';
-import type { Command } from '../values/command.ts';
-import { type ClusterConfig, DEFAULT_CONFIG } from '../values/config.ts';
-import type { Memory } from '../values/decision.ts';
-import { DEFAULT_TAGS, type MemberTags } from '../values/member.ts';
-import type { LiveState, Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
-import type { Reason, ReasonCode } from '../values/reason.ts';
-import type { LeadershipRecord, OperatorRequest, Seal } from '../values/record.ts';
+import type { Position } from './position/position.ts';
+import type { Incarnation, MemberId } from './values/brand.ts';
+import type { Command } from './values/command.ts';
+import { type ClusterConfig, DEFAULT_CONFIG } from './values/config.ts';
+import type { Memory } from './values/decision.ts';
+import { DEFAULT_TAGS, type MemberTags } from './values/member.ts';
+import type { LiveState, Observation, PeerView, StoreContent, Versioned } from './values/observation.ts';
+import type { Reason, ReasonCode } from './values/reason.ts';
+import type { LeadershipRecord, OperatorRequest, Seal } from './values/record.ts';
 
 /** One decision in the making: the observation, what was remembered, and the store's content (fresh or last known). */
 export interface Turn {

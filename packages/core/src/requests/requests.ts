@@ -1,8 +1,11 @@
+import { doubtElsewhere } from '../bootstrap/store-past.ts';
+import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from '../context.ts';
+import { takeLeadership } from '../failover/election.ts';
 import { distanceBytes, type Position } from '../position/position.ts';
+import { isFed } from '../replica/topology.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { LiveState } from '../values/observation.ts';
 import type { OperatorRequest } from '../values/record.ts';
-import { takeLeadership } from './election.ts';
 import { reinit, restart } from './member-work.ts';
 import {
   type Closing,
@@ -13,9 +16,6 @@ import {
   overdueElsewhere,
   type Request,
 } from './request-end.ts';
-import { doubtElsewhere } from './store-past.ts';
-import { isFed } from './topology.ts';
-import { act, dueHandover, freshPeer, type LedTurn, ownReplicaPosition, type Step, tagsOf, wait } from './turn.ts';
 
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 

@@ -1,7 +1,7 @@
+import { act, currentSeals, freshPeer, type LedTurn, ownSeal, type Step, tagsOf, wait } from '../context.ts';
 import { contains, formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
-import { act, currentSeals, freshPeer, type LedTurn, ownSeal, type Step, tagsOf, wait } from './turn.ts';
 
 /** How long the furthest node may take to lead itself before the others fetch what they lack from it. */
 const FURTHEST_MS = 3000;
