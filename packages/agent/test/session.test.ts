@@ -122,10 +122,8 @@ describe('session', () => {
     const shortMs = 1_000;
     let ttlMs = longMs;
     let cut = false;
-    const lost = () =>
-      Promise.reject(new StoreError({ code: 'outcome-unknown', retry: 'unknown', message: 'The answer was lost.' }));
-    const refused = () =>
-      Promise.reject(new StoreError({ code: 'unavailable', retry: 'safe', message: 'The store was cut off.' }));
+    const lost = () => Promise.reject(new StoreError('outcome-unknown', 'The answer was lost.'));
+    const refused = () => Promise.reject(new StoreError('unavailable', 'The store was cut off.'));
     // The real store, from which answers do not come back after one transaction more.
     const store: Store = {
       ...boundTo(real),

@@ -67,8 +67,7 @@ async function notingOn(t: TestContext) {
   const lossy = new Proxy(store, {
     get: (target, key) => {
       const value: unknown = Reflect.get(target, key, target);
-      if (key === 'read' && !readable)
-        return () => Promise.reject(new StoreError({ code: 'unavailable', message: 'Gone.', retry: 'safe' }));
+      if (key === 'read' && !readable) return () => Promise.reject(new StoreError('unavailable', 'Gone.'));
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });

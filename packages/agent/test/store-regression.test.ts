@@ -84,7 +84,7 @@ for (const { name, lose } of losses) {
 
 test('a renewal that the store had no room or no right for says that it takes no writes, until one succeeds', async (t) => {
   const { link } = await linkOn(t);
-  const failure = (code: StoreErrorCode) => new StoreError({ code, retry: 'unsafe', message: `refused: ${code}` });
+  const failure = (code: StoreErrorCode) => new StoreError(code, `refused: ${code}`);
   for (const code of ['store-full', 'permission-denied', 'io-error'] as const) {
     link.noteContact(failure(code));
     assert.equal(link.refusedWrite, `refused: ${code}`);

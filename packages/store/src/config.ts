@@ -56,10 +56,8 @@ export function parseStoreConfig(input: unknown): StoreConfig {
   const parsed = storeConfigSchema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `store.${issue.path.join('.') || '(whole)'}: ${issue.message}`);
-  throw new StoreError({
-    code: 'invalid-config',
-    retry: 'unsafe',
-    message: `The store configuration is wrong: ${problems.join('; ')}. Correct these settings.`,
+  throw new StoreError('invalid-config', `The store configuration is wrong: ${problems.join('; ')}.`, {
+    next: 'Correct these settings.',
   });
 }
 

@@ -1,5 +1,6 @@
 /** Limits on what goes into a store, checked before anything is sent, the same for every adapter. */
 
+import { Deadline } from '@understudy/base';
 import { StoreError } from './errors.ts';
 import type { Compare, Write } from './port.ts';
 
@@ -9,6 +10,17 @@ export const MAX_TRANSACTION_BYTES = 1024 * 1024;
 /** etcd's default --max-txn-ops, which counts compares and writes apart. */
 export const MAX_OPERATIONS = 128;
 export const MAX_LEASE_TTL_MS = 24 * 3600 * 1000;
+/** Longer waits are mistakes, and timers overflow far beyond it. */
+const MAX_DEADLINE_MS = 600_000;
+
+/** The deadline of a call, from now. Throws StoreError `invalid-argument` when it is none that a call can have. */
+export function callDeadline(deadlineMs: number): Deadline {
+  if (!Number.isFinite(deadlineMs) || deadlineMs <= 0 || deadlineMs > MAX_DEADLINE_MS) {
+    const problem = `deadlineMs is ${deadlineMs}; it has to be above 0 and at most ${MAX_DEADLINE_MS}.`;
+    throw new StoreError('invalid-argument', problem);
+  }
+  return new Deadline(deadlineMs);
+}
 
 /** Throws StoreError `invalid-argument` for a transaction that some adapter could not carry out faithfully. */
 export function checkTransaction(compares: readonly Compare[], writes: readonly Write[]): void {
@@ -55,5 +67,5 @@ function checkText(text: string, what: string): number {
 }
 
 function refuse(problem: string): never {
-  throw new StoreError({ code: 'invalid-argument', retry: 'unsafe', message: `Refused before sending: ${problem}.` });
+  throw new StoreError('invalid-argument', `Refused before sending: ${problem}.`);
 }

@@ -8,8 +8,9 @@ export function deliverSnapshot(listener: WatchListener, snapshot: Snapshot): vo
   try {
     listener.onSnapshot(snapshot);
   } catch (cause) {
-    const message = `The listener of a store watch threw at revision ${snapshot.revision}: ${String(cause)}. Correct the listener.`;
-    deliverError(listener, new StoreError({ code: 'listener-failed', retry: 'unsafe', message, cause }));
+    const message = `The listener of a store watch threw at revision ${snapshot.revision}: ${String(cause)}.`;
+    const { next } = StoreError.table['listener-failed'];
+    deliverError(listener, new StoreError('listener-failed', message, { next, cause }));
   }
 }
 

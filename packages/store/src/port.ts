@@ -10,13 +10,8 @@
  * - a transaction whose outcome is unknown is reported as unknown and never sent a second time by the store.
  */
 
+import type { Brand, Revision } from '@understudy/base';
 import type { StoreError } from './errors.ts';
-
-/** A value of type `T` that cannot be mixed up with another one of the same shape. */
-export type Brand<T, Name extends string> = T & { readonly __brand: Name };
-
-/** Store-wide counter that grows with every committed write, also with writes to other clusters of the store. */
-export type Revision = Brand<number, 'Revision'>;
 
 /** Name of a lease, unique in the store. Opaque: compare for equality only. */
 export type LeaseId = Brand<string, 'LeaseId'>;

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { Compare, Revision, Write } from '../port.ts';
+import type { Revision } from '@understudy/base';
+import type { Compare, Write } from '../port.ts';
 import { CALL, commit, Handles, increment, put, rejectsWith, type StoreFixture, values } from './fixture.ts';
 
 export function dataTests(fixture: () => StoreFixture): void {

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import type { Revision } from '@understudy/base';
 import { StoreError } from '../errors.ts';
-import type { Compare, Revision, Snapshot, Store, TransactionResult, Write } from '../port.ts';
+import type { Compare, Snapshot, Store, TransactionResult, Write } from '../port.ts';
 
 /** A running store that handles can be opened on. */
 export interface StoreFixture {

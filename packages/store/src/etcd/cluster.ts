@@ -3,10 +3,10 @@
  * one fails or is slow; requests that may not (transactions) go to one endpoint that has just proved to be well.
  */
 
+import { Backoff, type Deadline, pause, type Revision } from '@understudy/base';
 import type { z } from 'zod';
 import { StoreError } from '../errors.ts';
-import type { Revision, StoreId } from '../port.ts';
-import { Backoff, type Deadline, pause } from '../time.ts';
+import type { StoreId } from '../port.ts';
 import { Connection, type Reply } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import type { Failure } from './failure.ts';
@@ -177,7 +177,7 @@ export class EtcdCluster {
       }
       const last = lastFailure(failures);
       if (last !== null) throw fromFailure(last, 'read');
-      await pause(Math.min(backoff.nextMs(), deadline.remainingMs()), signal);
+      await pause(Math.min(backoff.nextMs(), deadline.remainingMs), signal);
     }
     throw describeFailures(failures, deadline, this.closing.aborted);
   }
@@ -209,7 +209,7 @@ export class EtcdCluster {
       }
       if (failure.helps !== 'endpoint') throw fromFailure(failure, 'transaction');
       this.demote(connection);
-      await pause(Math.min(backoff.nextMs(), deadline.remainingMs()), signal);
+      await pause(Math.min(backoff.nextMs(), deadline.remainingMs), signal);
     }
     throw describeFailures(failures, deadline, this.closing.aborted);
   }
@@ -240,7 +240,7 @@ export class EtcdCluster {
   /** Runs `work` with a signal that aborts at the deadline or when the store is closed. */
   async #limited<T>(deadline: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.identity.lostPast !== null) throw fromFailure(this.identity.lostPast, 'read');
-    return within(deadline.remainingMs(), this.closing, work);
+    return within(deadline.remainingMs, this.closing, work);
   }
 }
 

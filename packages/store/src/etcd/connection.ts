@@ -15,8 +15,8 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import type { Revision } from '../port.ts';
-import { monotonicMs } from '../time.ts';
+import { monotonicMs, type Revision } from '@understudy/base';
+
 import { type Failure, judgeAnswer, judgeConnection } from './failure.ts';
 import type { AnswerHeader } from './header.ts';
 import { headerOf } from './messages.ts';

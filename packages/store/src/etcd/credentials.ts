@@ -1,6 +1,7 @@
 /** User and password against tokens: one authentication at a time, its token shared by all requests. */
 
 import { readFileSync } from 'node:fs';
+import { reasonOf } from '@understudy/base';
 import { StoreError } from '../errors.ts';
 
 export class Credentials {
@@ -19,12 +20,11 @@ export class Credentials {
     try {
       return readFileSync(this.#passwordFile, 'utf8').replace(/\r?\n$/, '');
     } catch (cause) {
-      throw new StoreError({
-        code: 'invalid-config',
-        retry: 'unsafe',
-        message: `store.passwordFile ${this.#passwordFile} cannot be read: ${cause instanceof Error ? cause.message : ''}`,
-        cause,
-      });
+      throw new StoreError(
+        'invalid-config',
+        `store.passwordFile ${this.#passwordFile} cannot be read: ${reasonOf(cause)}`,
+        { cause },
+      );
     }
   }
 

@@ -1,4 +1,5 @@
-import type { Revision, StoreId } from '../port.ts';
+import type { Revision } from '@understudy/base';
+import type { StoreId } from '../port.ts';
 
 /** What every answer says about the store that gave it. */
 export interface AnswerHeader {

@@ -1,6 +1,7 @@
 /** Remembers which etcd cluster this store talks to and how far it has been seen, and refuses anything else. */
 
-import type { Revision, StoreId } from '../port.ts';
+import type { Revision } from '@understudy/base';
+import type { StoreId } from '../port.ts';
 import type { Failure } from './failure.ts';
 import type { AnswerHeader } from './header.ts';
 

@@ -3,8 +3,9 @@
  * as strings, zero values left out. Pure encoding and decoding.
  */
 
+import type { Revision } from '@understudy/base';
 import { z } from 'zod';
-import type { Compare, KeyValue, LeaseId, Revision, Snapshot, StoreId, Write } from '../port.ts';
+import type { Compare, KeyValue, LeaseId, Snapshot, StoreId, Write } from '../port.ts';
 import type { AnswerHeader } from './header.ts';
 
 const int64 = z.string().regex(/^-?\d{1,19}$/);

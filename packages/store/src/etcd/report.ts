@@ -1,20 +1,16 @@
 /** From failures of single requests to the one StoreError that the caller gets. */
 
-import { type Retry, StoreError, type StoreErrorCode } from '../errors.ts';
-import type { Deadline } from '../time.ts';
+import type { Deadline, Retry } from '@understudy/base';
+import { StoreError, type StoreErrorCode } from '../errors.ts';
 import type { Failure } from './failure.ts';
 
 /** Codes that another endpoint may not have, but that time does not heal: once all have failed, one of them is final. */
 const LASTING = new Set<StoreErrorCode>(['unauthorized', 'wrong-cluster', 'protocol-error']);
 
-/** What to do next, by code. */
+/** Next steps that are other ones for etcd than for the local store. */
 const NEXT_STEP: Partial<Record<StoreErrorCode, string>> = {
-  unauthorized: 'Check store.username, store.passwordFile, store.tls and the permissions of the user on understudy/.',
   'wrong-cluster': 'Correct store.endpoints: all of them have to be members of one etcd cluster.',
-  'protocol-error': 'Check that store.endpoints name the client URLs of etcd 3.4 or newer.',
-  'revision-went-back': 'Check what was lost, then restart the agents.',
   'store-full': 'Compact and defragment etcd, then disarm its NOSPACE alarm.',
-  'lease-expired': 'Grant a new lease.',
 };
 
 /** The failure that makes trying on pointless, or null when time or another attempt may help. */
@@ -30,20 +26,19 @@ export function fromFailure(failure: Failure, kind: 'read' | 'transaction'): Sto
   const unknown = kind === 'transaction' && failure.effect === 'unknown';
   const code = unknown ? 'outcome-unknown' : failure.code;
   const retry: Retry = unknown ? 'unknown' : failure.helps === 'endpoint' && !LASTING.has(code) ? 'safe' : 'unsafe';
-  const next = unknown ? 'It may have been applied: read before deciding anything.' : (NEXT_STEP[code] ?? '');
-  return new StoreError({ code, retry, message: `etcd ${failure.endpoint}: ${failure.text}. ${next}`.trimEnd() });
+  const next = NEXT_STEP[code] ?? StoreError.table[code].next;
+  return new StoreError(code, `etcd ${failure.endpoint}: ${failure.text}.`, { retry, next });
 }
 
 /** The error when time ran out (or the store was closed) with nothing but these failures in the last round. */
 export function describeFailures(failures: readonly Failure[], deadline: Deadline, closed: boolean): StoreError {
   if (closed) {
-    return new StoreError({ code: 'closed', retry: 'unsafe', message: 'The etcd store was closed by this process.' });
+    return new StoreError('closed', 'The etcd store was closed by this process.');
   }
   const code: StoreErrorCode = failures.some((f) => f.text.endsWith('in time')) ? 'deadline-exceeded' : 'unavailable';
   const seen = failures.map((f) => `${f.endpoint}: ${f.text}`).join('; ') || 'no endpoint was reached';
-  return new StoreError({
-    code,
+  return new StoreError(code, `etcd gave no usable answer within ${Math.round(deadline.totalMs)} ms (${seen}).`, {
     retry: 'safe',
-    message: `etcd gave no usable answer within ${Math.round(deadline.totalMs)} ms (${seen}). Check that a majority of its members runs and can be reached.`,
+    next: 'Check that a majority of its members runs and can be reached.',
   });
 }

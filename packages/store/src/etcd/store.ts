@@ -1,8 +1,9 @@
 /** The etcd adapter: etcd 3.4 and newer over its JSON gateway. */
 
+import type { Deadline } from '@understudy/base';
 import type { EtcdStoreConfig } from '../config.ts';
 import { StoreError } from '../errors.ts';
-import { checkLeaseTtl, checkTransaction } from '../limits.ts';
+import { callDeadline, checkLeaseTtl, checkTransaction } from '../limits.ts';
 import type {
   CallOptions,
   Compare,
@@ -16,7 +17,6 @@ import type {
   WatchListener,
   Write,
 } from '../port.ts';
-import { Deadline } from '../time.ts';
 import { EtcdCluster, RANGE } from './cluster.ts';
 import { Credentials } from './credentials.ts';
 import {
@@ -55,7 +55,7 @@ class EtcdStore implements Store {
   }
 
   async read(options: CallOptions): Promise<Snapshot> {
-    return this.#read(new Deadline(options.deadlineMs));
+    return this.#read(callDeadline(options.deadlineMs));
   }
 
   async transact(
@@ -66,7 +66,7 @@ class EtcdStore implements Store {
     checkTransaction(compares, writes);
     const body = this.#keys.txnRequest(compares, writes);
     const call = { path: '/v3/kv/txn', body, response: txnResponse };
-    const { header, succeeded } = await this.#cluster.once(call, new Deadline(options.deadlineMs));
+    const { header, succeeded } = await this.#cluster.once(call, callDeadline(options.deadlineMs));
     return { kind: succeeded ? 'committed' : 'rejected', revision: header.revision };
   }
 
@@ -74,12 +74,12 @@ class EtcdStore implements Store {
     checkLeaseTtl(ttlMs);
     const body = { ID: '0', TTL: String(Math.ceil(ttlMs / 1000)) };
     const call = { path: '/v3/lease/grant', body, response: leaseGrantResponse };
-    const granted = await this.#cluster.repeatable(call, new Deadline(options.deadlineMs));
+    const granted = await this.#cluster.repeatable(call, callDeadline(options.deadlineMs));
     return { id: granted.ID as LeaseId, ttlMs: Number(granted.TTL) * 1000 };
   }
 
   async keepAlive(id: LeaseId, options: CallOptions): Promise<KeepAliveResult> {
-    const deadline = new Deadline(options.deadlineMs);
+    const deadline = callDeadline(options.deadlineMs);
     const call = { path: '/v3/lease/keepalive', body: { ID: id }, response: leaseKeepAliveResponse };
     const first = await this.#cluster.repeatable(call, deadline);
     if (Number(first.result.TTL) > 0) return { kind: 'alive', ttlMs: Number(first.result.TTL) * 1000 };
@@ -94,7 +94,7 @@ class EtcdStore implements Store {
   async revoke(id: LeaseId, options: CallOptions): Promise<void> {
     const call = { path: '/v3/lease/revoke', body: { ID: id }, response: leaseRevokeResponse };
     try {
-      await this.#cluster.repeatable(call, new Deadline(options.deadlineMs));
+      await this.#cluster.repeatable(call, callDeadline(options.deadlineMs));
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'lease-expired')) throw error;
     }
@@ -102,7 +102,7 @@ class EtcdStore implements Store {
 
   watch(listener: WatchListener): Watch {
     if (this.#cluster.closing.aborted) {
-      throw new StoreError({ code: 'closed', retry: 'unsafe', message: `The ${this.describe()} was closed.` });
+      throw new StoreError('closed', `The ${this.describe()} was closed.`);
     }
     const running: RunningWatch = { listener, watch: this.#follow(listener) };
     this.#watches.add(running);
@@ -118,7 +118,7 @@ class EtcdStore implements Store {
     // Connections of their own, which know of nothing that was before.
     const cluster = this.#connect();
     try {
-      return await this.#readFrom(cluster, new Deadline(options.deadlineMs));
+      return await this.#readFrom(cluster, callDeadline(options.deadlineMs));
     } finally {
       cluster.close();
     }

@@ -2,9 +2,9 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { monotonicMs } from '@understudy/base';
 import type { EtcdStoreConfig } from '../config.ts';
 import { StoreError } from '../errors.ts';
-import { monotonicMs } from '../time.ts';
 
 /** How often the files are looked at, at most. */
 const LOOK_EVERY_MS = 1_000;
@@ -83,5 +83,5 @@ function readSetting(name: string, path: string): Buffer {
 }
 
 function wrongSetting(message: string, cause: unknown): StoreError {
-  return new StoreError({ code: 'invalid-config', retry: 'unsafe', message, cause });
+  return new StoreError('invalid-config', message, { cause });
 }

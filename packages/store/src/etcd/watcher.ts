@@ -6,10 +6,10 @@
  */
 
 import type { IncomingMessage } from 'node:http';
+import { Backoff, Deadline, monotonicMs, pause } from '@understudy/base';
 import { StoreError } from '../errors.ts';
 import { deliverError, deliverSnapshot } from '../listener.ts';
 import type { Snapshot, Watch, WatchListener } from '../port.ts';
-import { Backoff, Deadline, monotonicMs, pause } from '../time.ts';
 import type { EtcdCluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
 import { type Failure, judgeStatus } from './failure.ts';
@@ -246,5 +246,5 @@ function asStoreError(error: unknown): StoreError {
 }
 
 function protocolError(text: string, cause?: unknown): StoreError {
-  return new StoreError({ code: 'protocol-error', retry: 'safe', message: `etcd watch: ${text}.`, cause });
+  return new StoreError('protocol-error', `etcd watch: ${text}.`, { retry: 'safe', cause });
 }

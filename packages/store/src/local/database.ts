@@ -5,9 +5,9 @@
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { Backoff, Deadline, pause, type Revision } from '@understudy/base';
 import { StoreError } from '../errors.ts';
-import type { Revision, StoreId } from '../port.ts';
-import { Backoff, Deadline, pause } from '../time.ts';
+import type { StoreId } from '../port.ts';
 import { fromFileSystem, fromSqlite, isBusy } from './errors.ts';
 import { checkSameFile, type FileIdentity, identify, prepareFile } from './file.ts';
 import { findLockHolder } from './lock-holder.ts';
@@ -51,7 +51,7 @@ export class Database {
     for (;;) {
       const attempt = Database.#tryOpen(path, cluster, bootId);
       if (attempt.kind === 'done') return attempt.value;
-      if (deadline.passed) throw timedOut(path, OPEN_DEADLINE_MS);
+      if (deadline.hasPassed) throw timedOut(path, OPEN_DEADLINE_MS);
       await pause(backoff.nextMs());
     }
   }
@@ -89,8 +89,8 @@ export class Database {
     for (;;) {
       const attempt = this.#tryWrite(durability, deadline, body);
       if (attempt.kind === 'done') return attempt.value;
-      if (deadline.passed) throw timedOut(this.path, deadline.totalMs);
-      await pause(Math.min(backoff.nextMs(), deadline.remainingMs()), this.closing);
+      if (deadline.hasPassed) throw timedOut(this.path, deadline.totalMs);
+      await pause(Math.min(backoff.nextMs(), deadline.remainingMs), this.closing);
     }
   }
 
@@ -101,8 +101,8 @@ export class Database {
       const attempt = this.#tryRead(body);
       if (attempt.kind === 'done') return attempt.value;
       if (attempt.kind === 'expired') return this.write('durable', deadline, (tables) => body(tables, tables.head()));
-      if (deadline.passed) throw timedOut(this.path, deadline.totalMs);
-      await pause(Math.min(backoff.nextMs(), deadline.remainingMs()), this.closing);
+      if (deadline.hasPassed) throw timedOut(this.path, deadline.totalMs);
+      await pause(Math.min(backoff.nextMs(), deadline.remainingMs), this.closing);
     }
   }
 
@@ -120,7 +120,7 @@ export class Database {
       // Set each time, so that a failure in between cannot leave the weaker level behind.
       this.#db.exec(durability === 'durable' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL');
       this.#db.exec('BEGIN IMMEDIATE');
-      if (deadline.passed) {
+      if (deadline.hasPassed) {
         this.#db.exec('ROLLBACK');
         return { kind: 'busy' };
       }
@@ -167,7 +167,7 @@ export class Database {
 
   #checkUsable(): void {
     if (this.closed) {
-      throw new StoreError({ code: 'closed', retry: 'unsafe', message: `Local store ${this.path}: already closed.` });
+      throw new StoreError('closed', `Local store ${this.path}: already closed.`);
     }
     checkSameFile(this.path, this.#file);
   }
@@ -176,18 +176,16 @@ export class Database {
   #checkHead(head: Head): Head {
     this.#storeId ??= head.storeId;
     if (head.storeId !== this.#storeId) {
-      throw new StoreError({
-        code: 'wrong-cluster',
-        retry: 'unsafe',
-        message: `Local store ${this.path}: was overwritten by another store (${head.storeId}, before ${this.#storeId}).`,
-      });
+      throw new StoreError(
+        'wrong-cluster',
+        `Local store ${this.path}: was overwritten by another store (${head.storeId}, before ${this.#storeId}).`,
+      );
     }
     if (head.revision < this.#seen) {
-      throw new StoreError({
-        code: 'revision-went-back',
-        retry: 'unsafe',
-        message: `Local store ${this.path}: revision ${head.revision} is older than ${this.#seen} seen before; an old copy was put in its place.`,
-      });
+      throw new StoreError(
+        'revision-went-back',
+        `Local store ${this.path}: revision ${head.revision} is older than ${this.#seen} seen before; an old copy was put in its place.`,
+      );
     }
     this.#seen = head.revision;
     return head;
@@ -225,10 +223,8 @@ function timedOut(path: string, totalMs: number): StoreError {
     lockHolder === null
       ? 'others hold the write lock'
       : `process ${lockHolder.pid} (${lockHolder.state}) holds the write lock; ${lockHolder.state === 'stopped' ? 'continue or end it' : 'try again'}`;
-  return new StoreError({
-    code: 'deadline-exceeded',
-    retry: 'safe',
-    message: `Local store ${path}: no turn within ${Math.round(totalMs)} ms; ${who}. Nothing was written.`,
-    lockHolder,
-  });
+  return new StoreError(
+    'deadline-exceeded',
+    `Local store ${path}: no turn within ${Math.round(totalMs)} ms; ${who}. Nothing was written.`,
+  );
 }

@@ -1,5 +1,6 @@
 /** From what SQLite and the file system say to StoreError. */
 
+import { codeOf, reasonOf } from '@understudy/base';
 import { z } from 'zod';
 import { StoreError, type StoreErrorCode } from '../errors.ts';
 
@@ -27,12 +28,10 @@ export function fromSqlite(error: unknown, path: string, phase: 'before-commit' 
   if (error instanceof StoreError) return error;
   // A row of another shape than the tables allow: somebody else wrote into the file.
   const code = error instanceof z.ZodError ? SQLITE.CORRUPT : sqliteCode(error);
-  const said = error instanceof Error ? error.message : String(error);
   const make = (name: StoreErrorCode, next: string) =>
-    new StoreError({
-      code: name,
+    new StoreError(name, `Local store ${path}: ${reasonOf(error)}.`, {
       retry: phase === 'commit' && name !== 'store-full' ? 'unknown' : 'unsafe',
-      message: `Local store ${path}: ${said}. ${next}`,
+      next,
       cause: error,
     });
   switch (code) {
@@ -52,21 +51,20 @@ export function fromSqlite(error: unknown, path: string, phase: 'before-commit' 
 
 /** Translates a failure of the file system met while opening the file. */
 export function fromFileSystem(error: unknown, path: string): StoreError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const make = (name: StoreErrorCode, text: string) =>
-    new StoreError({ code: name, retry: 'unsafe', message: `Local store ${path}: ${text}`, cause: error });
-  switch (code) {
+  const make = (code: StoreErrorCode, text: string, next?: string) =>
+    new StoreError(code, `Local store ${path}: ${text}`, { next, cause: error });
+  switch (codeOf(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return make('folder-missing', 'its folder does not exist. Create the folder or correct store.path.');
+      return make('folder-missing', 'its folder does not exist.', 'Create the folder or correct store.path.');
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return make('permission-denied', 'this user may not write there. Run the agent as the owner of the folder.');
+      return make('permission-denied', 'this user may not write there.', 'Run the agent as the owner of the folder.');
     case 'ENOSPC':
     case 'EDQUOT':
-      return make('store-full', 'the disk is full: free space in that file system.');
+      return make('store-full', 'the disk is full.', 'Free space in that file system.');
     default:
-      return make('io-error', `${error instanceof Error ? error.message : String(error)}.`);
+      return make('io-error', `${reasonOf(error)}.`);
   }
 }

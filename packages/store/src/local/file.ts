@@ -38,11 +38,7 @@ export function prepareFile(path: string): string {
   } catch (error) {
     throw error instanceof StoreError ? error : fromFileSystem(error, path);
   }
-  throw new StoreError({
-    code: 'not-a-store',
-    retry: 'unsafe',
-    message: `Local store ${path}: this is not a file. Correct store.path.`,
-  });
+  throw new StoreError('not-a-store', `Local store ${path}: this is not a file.`, { next: 'Correct store.path.' });
 }
 
 function createUnlessThere(path: string): void {
@@ -66,19 +62,19 @@ export function identify(path: string): FileIdentity | null {
 export function checkSameFile(path: string, opened: FileIdentity): void {
   const now = identify(path);
   if (now !== null && now.inode === opened.inode && now.device === opened.device) return;
-  throw new StoreError({
-    code: 'wrong-cluster',
-    retry: 'unsafe',
-    message: `Local store ${path}: the file was ${now === null ? 'removed' : 'replaced'} while it was in use. Put it back or restart the agent.`,
-  });
+  throw new StoreError(
+    'wrong-cluster',
+    `Local store ${path}: the file was ${now === null ? 'removed' : 'replaced'} while it was in use.`,
+    { next: 'Put it back or restart the agent.' },
+  );
 }
 
 function refuseNetworkFileSystem(path: string, type: number): void {
   const name = NETWORK_FILE_SYSTEMS.get(type);
   if (name === undefined) return;
-  throw new StoreError({
-    code: 'unsupported-platform',
-    retry: 'unsafe',
-    message: `Local store ${path}: lies on ${name}, but the store has to be on a disk of this machine. Choose another path, or etcd.`,
-  });
+  throw new StoreError(
+    'unsupported-platform',
+    `Local store ${path}: lies on ${name}, but the store has to be on a disk of this machine.`,
+    { next: 'Choose another path, or etcd.' },
+  );
 }

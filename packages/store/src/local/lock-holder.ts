@@ -1,17 +1,25 @@
 /** Who holds the write lock of the local store: only to say so, best effort. */
 
 import { readFileSync } from 'node:fs';
-import type { LockHolder } from '../errors.ts';
+import { processInfo } from '@understudy/base/processes';
 import { identify } from './file.ts';
 
 /** SQLite's write lock in WAL mode is this byte of the -shm file (sqlite.org/walformat.html, WAL_WRITE_LOCK). */
 const WRITE_LOCK_BYTE = 120;
 
+/** The process whose lock on the local store made a call time out. */
+interface LockHolder {
+  readonly pid: number;
+  /** `stopped`: it will not go on by itself (SIGSTOP, debugger). Ending it frees the store without damage. */
+  readonly state: 'stopped' | 'running';
+}
+
 /** The holder according to /proc/locks, or null when nobody holds it now or it cannot be told. */
 export function findLockHolder(path: string): LockHolder | null {
   try {
     const pid = findHolder(path);
-    return pid === null ? null : { pid, state: processState(pid) };
+    if (pid === null) return null;
+    return { pid, state: /^[Tt]$/.test(processInfo(pid)?.state ?? '') ? 'stopped' : 'running' };
   } catch {
     // A help only: without /proc the message is shorter.
     return null;
@@ -28,11 +36,4 @@ function findHolder(path: string): number | null {
     if (Number(first) <= WRITE_LOCK_BYTE && WRITE_LOCK_BYTE <= Number(last)) return Number(pid);
   }
   return null;
-}
-
-function processState(pid: number): LockHolder['state'] {
-  // The state letter follows the command name, which is in parentheses and may contain anything.
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const letter = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
-  return letter === 'T' || letter === 't' ? 'stopped' : 'running';
 }

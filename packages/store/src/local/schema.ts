@@ -78,18 +78,18 @@ function inspect(db: DatabaseSync, path: string): 'ours' | 'empty' {
   const version = pragma(db, 'user_version');
   if (applicationId === 0 && version === 0 && pragma(db, 'page_count') <= 1 && isEmpty(db)) return 'empty';
   if (applicationId !== APPLICATION_ID) {
-    throw new StoreError({
-      code: 'not-a-store',
-      retry: 'unsafe',
-      message: `Local store ${path}: this is some other SQLite database and was not touched. Correct store.path.`,
-    });
+    throw new StoreError(
+      'not-a-store',
+      `Local store ${path}: this is some other SQLite database and was not touched.`,
+      { next: 'Correct store.path.' },
+    );
   }
   if (version > SCHEMA_VERSION) {
-    throw new StoreError({
-      code: 'schema-too-new',
-      retry: 'unsafe',
-      message: `Local store ${path}: has schema ${version}, this Understudy knows ${SCHEMA_VERSION}. Upgrade Understudy.`,
-    });
+    throw new StoreError(
+      'schema-too-new',
+      `Local store ${path}: has schema ${version}, this Understudy knows ${SCHEMA_VERSION}.`,
+      { next: 'Upgrade Understudy.' },
+    );
   }
   return 'ours';
 }

@@ -1,15 +1,15 @@
 /** The local adapter: one SQLite file shared by the agents of one machine. */
 
+import type { Revision } from '@understudy/base';
 import type { LocalStoreConfig } from '../config.ts';
 import { StoreError } from '../errors.ts';
-import { checkLeaseTtl, checkTransaction } from '../limits.ts';
+import { callDeadline, checkLeaseTtl, checkTransaction } from '../limits.ts';
 import type {
   CallOptions,
   Compare,
   KeepAliveResult,
   Lease,
   LeaseId,
-  Revision,
   Snapshot,
   Store,
   StoreId,
@@ -18,7 +18,6 @@ import type {
   WatchListener,
   Write,
 } from '../port.ts';
-import { Deadline } from '../time.ts';
 import { Database } from './database.ts';
 import { identify } from './file.ts';
 import { LocalWatcher } from './watcher.ts';
@@ -73,32 +72,30 @@ class LocalStore implements Store {
     options: CallOptions,
   ): Promise<TransactionResult> {
     checkTransaction(compares, writes);
-    const deadline = new Deadline(options.deadlineMs);
+    const deadline = callDeadline(options.deadlineMs);
     const result = await this.#database.write('durable', deadline, (tables) => tables.transact(compares, writes));
     if (result.kind !== 'lease-gone') return result;
-    throw new StoreError({
-      code: 'lease-expired',
-      retry: 'unsafe',
-      message: `Lease ${result.lease} has run out or was revoked; nothing was written. Grant a new lease.`,
+    throw new StoreError('lease-expired', `Lease ${result.lease} has run out or was revoked; nothing was written.`, {
+      next: 'Grant a new lease.',
     });
   }
 
   async grantLease(ttlMs: number, options: CallOptions): Promise<Lease> {
     checkLeaseTtl(ttlMs);
     const wholeMs = Math.ceil(ttlMs);
-    const deadline = new Deadline(options.deadlineMs);
+    const deadline = callDeadline(options.deadlineMs);
     const id = await this.#database.write('boot', deadline, (tables, nowMs) => tables.grantLease(wholeMs, nowMs));
     return { id, ttlMs: wholeMs };
   }
 
   async keepAlive(id: LeaseId, options: CallOptions): Promise<KeepAliveResult> {
-    const deadline = new Deadline(options.deadlineMs);
+    const deadline = callDeadline(options.deadlineMs);
     const ttlMs = await this.#database.write('boot', deadline, (tables, nowMs) => tables.renewLease(id, nowMs));
     return ttlMs === null ? { kind: 'expired' } : { kind: 'alive', ttlMs };
   }
 
   async revoke(id: LeaseId, options: CallOptions): Promise<void> {
-    await this.#database.write('durable', new Deadline(options.deadlineMs), (tables) => tables.revokeLease(id));
+    await this.#database.write('durable', callDeadline(options.deadlineMs), (tables) => tables.revokeLease(id));
   }
 
   watch(listener: WatchListener): Watch {
@@ -119,7 +116,7 @@ class LocalStore implements Store {
 const NOTHING: Snapshot = { storeId: 'removed' as StoreId, revision: 0 as Revision, entries: new Map() };
 
 function readAll(database: Database, options: CallOptions): Promise<Snapshot> {
-  return database.read(new Deadline(options.deadlineMs), (tables, { storeId, revision }) => ({
+  return database.read(callDeadline(options.deadlineMs), (tables, { storeId, revision }) => ({
     storeId,
     revision,
     entries: tables.entries(),

@@ -5,8 +5,9 @@
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Revision } from '@understudy/base';
 import { z } from 'zod';
-import type { Compare, KeyValue, LeaseId, Revision, StoreId, TransactionResult, Write } from '../port.ts';
+import type { Compare, KeyValue, LeaseId, StoreId, TransactionResult, Write } from '../port.ts';
 
 const revisionColumn = z
   .int()

@@ -5,10 +5,10 @@
 
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { Backoff, Deadline, type Revision } from '@understudy/base';
 import { StoreError } from '../errors.ts';
 import { deliverError, deliverSnapshot } from '../listener.ts';
-import type { Revision, Snapshot, Watch, WatchListener } from '../port.ts';
-import { Backoff, Deadline } from '../time.ts';
+import type { Snapshot, Watch, WatchListener } from '../port.ts';
 import { bellPath, type Database } from './database.ts';
 import { fromSqlite } from './errors.ts';
 import { machineMs } from './machine.ts';
@@ -49,7 +49,7 @@ export class LocalWatcher {
 
   add(listener: WatchListener): Watch {
     if (this.#closed) {
-      throw new StoreError({ code: 'closed', retry: 'unsafe', message: `Local store ${this.#database.path}: closed.` });
+      throw new StoreError('closed', `Local store ${this.#database.path}: closed.`);
     }
     const subscription: Subscription = { listener, deliveredRevision: null };
     this.#subscriptions.add(subscription);
