@@ -1,4 +1,4 @@
-import { authorityPaths, type PairPaths, pairPaths, readIfThere } from './files.ts';
+import { authorityPaths, type PairPaths, pairPaths, readText } from './files.ts';
 import { type CertificateView, EXPIRES_SOON_MS, inspect, parsed } from './inspect.ts';
 import { type AuthorityRequest, type CertificateRequest, type Made, makeAuthority, makeCertificate } from './make.ts';
 import { checkedNames, type Names } from './names.ts';
@@ -17,7 +17,7 @@ export async function ensureAuthority(
   nowWallMs = Date.now(),
 ): Promise<Ensured> {
   const files = authorityPaths(request.folder);
-  const text = await readIfThere(files.cert);
+  const text = await readText(files.cert);
   const view = text === null ? undefined : inspect(text, files.cert)[0];
   if (view !== undefined && lasts(view, nowWallMs)) return { outcome: 'kept', files, view };
   return makeAuthority({ ...request, existing: 'renew' });
@@ -34,12 +34,12 @@ export async function ensureCertificate(
   nowWallMs = Date.now(),
 ): Promise<Ensured> {
   const files = pairPaths(request.prefix);
-  const [text, key] = await Promise.all([readIfThere(files.cert), readIfThere(files.key)]);
+  const [text, key] = await Promise.all([readText(files.cert), readText(files.key)]);
   if (text === null || key === null) {
     return makeCertificate({ ...request, existing: key === null ? 'replace' : 'renew' });
   }
   const authority = authorityPaths(request.authority).cert;
-  const ca = parsed((await readIfThere(authority)) ?? '', authority);
+  const ca = parsed((await readText(authority)) ?? '', authority);
   const certificate = parsed(text, files.cert);
   if (!certificate.checkIssued(ca) || !certificate.verify(ca.publicKey)) {
     return makeCertificate({ ...request, existing: 'replace' });

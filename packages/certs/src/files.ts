@@ -1,7 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { CertError, reasonOf } from './errors.ts';
+import { codeOf, reasonOf } from '@understudy/base';
+import { readIfThere, replaceFile } from '@understudy/base/files';
+import { CertError } from './errors.ts';
 
 /** A certificate and the key that belongs to it. */
 export interface PairPaths {
@@ -31,52 +32,41 @@ export async function makePrivateFolder(folder: string): Promise<void> {
   }
 }
 
-/** Replaces a file in one step, on the disk: a reader, or a crash, sees the old content or the new one. */
-export async function replaceFile(path: string, content: string, mode: 0o600 | 0o644): Promise<void> {
-  const folder = dirname(path);
-  const partial = join(folder, `.${randomBytes(6).toString('hex')}.partial`);
+/** Replaces a file in one step, on the disk, and makes the folder that it is in. @throws CertError `CERT_WRITE_FAILED` */
+export async function putFile(path: string, content: string, mode: 0o600 | 0o644): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const handle = await open(partial, 'wx', mode);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(partial, path);
-    const above = await open(folder, 'r');
-    try {
-      await above.sync();
-    } finally {
-      await above.close();
-    }
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await replaceFile(path, content, mode);
   } catch (error) {
-    await rm(partial, { force: true });
     throw writeFailed(path, error);
   }
 }
 
 function writeFailed(path: string, error: unknown): CertError {
-  const text = `${path} cannot be written (${reasonOf(error)}). Correct the path or its permissions.`;
-  return new CertError('CERT_WRITE_FAILED', text, 'safe', { cause: error });
+  const text = `${path} cannot be written (${briefly(error)}).`;
+  return new CertError('CERT_WRITE_FAILED', text, { next: 'Correct the path or its permissions.', cause: error });
 }
 
 /** The text of a file; null when there is none. @throws CertError `CERT_UNREADABLE` */
-export async function readIfThere(path: string): Promise<string | null> {
+export async function readText(path: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return await readIfThere(path);
   } catch (error) {
-    if (reasonOf(error) === 'ENOENT') return null;
-    const text = `${path} cannot be read (${reasonOf(error)}). Correct the path or its permissions.`;
-    throw new CertError('CERT_UNREADABLE', text, 'safe', { cause: error });
+    const next = 'Correct the path or its permissions.';
+    const text = `${path} cannot be read (${briefly(error)}).`;
+    throw new CertError('CERT_UNREADABLE', text, { retry: 'safe', next, cause: error });
   }
 }
+
+/** A system error by its code: the path that its text repeats was named already. */
+const briefly = (error: unknown): string => codeOf(error) ?? reasonOf(error);
 
 /** @throws CertError `CERT_EXPOSED` when others than the owner may read the file */
 export async function refuseExposed(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found === null || (found.mode & 0o077) === 0) return;
   const mode = (found.mode & 0o777).toString(8).padStart(4, '0');
-  throw new CertError('CERT_EXPOSED', `${path}: mode ${mode} lets other users read it. Run: chmod 0600 ${path}`);
+  throw new CertError('CERT_EXPOSED', `${path}: mode ${mode} lets other users read it.`, {
+    next: `Run: chmod 0600 ${path}`,
+  });
 }

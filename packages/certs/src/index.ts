@@ -1,5 +1,5 @@
 export { type Ensured, ensureAuthority, ensureCertificate } from './ensure.ts';
-export { CERT_ERROR_CODES, CertError, type CertErrorCode } from './errors.ts';
+export { CertError, type CertErrorCode } from './errors.ts';
 export { authorityPaths, type PairPaths, pairPaths } from './files.ts';
 export { type CertificateView, EXPIRES_SOON_MS, inspect, inspectFile, type Validity, validityOf } from './inspect.ts';
 export {

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { CertError, reasonOf } from './errors.ts';
-import { readIfThere } from './files.ts';
+import { codeOf, reasonOf } from '@understudy/base';
+import { CertError } from './errors.ts';
+import { readText } from './files.ts';
 import type { NamedBy, Names } from './names.ts';
 
 /** A certificate that ends sooner than this is spoken of, and renewed by those who can: 30 days. */
@@ -36,8 +37,9 @@ export interface CertificateView {
  * @throws CertError `CERT_UNREADABLE` when there is no file, or no certificate in it
  */
 export async function inspectFile(file: string): Promise<readonly CertificateView[]> {
-  const text = await readIfThere(file);
-  if (text === null) throw new CertError('CERT_UNREADABLE', `There is no file ${file}. Correct the path.`, 'safe');
+  const text = await readText(file);
+  if (text === null)
+    throw new CertError('CERT_UNREADABLE', `There is no file ${file}.`, { retry: 'safe', next: 'Correct the path.' });
   return inspect(text, file);
 }
 
@@ -47,7 +49,7 @@ export function inspect(pem: string, source: string): readonly CertificateView[]
   if (blocks.length === 0) {
     const isKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem);
     const next = isKey ? 'Name the .pem file beside it.' : 'Name a file with a certificate in PEM form.';
-    throw new CertError('CERT_UNREADABLE', `${source} holds ${isKey ? 'a key' : 'no certificate'}. ${next}`);
+    throw new CertError('CERT_UNREADABLE', `${source} holds ${isKey ? 'a key' : 'no certificate'}.`, { next });
   }
   return blocks.map((block) => viewOf(parsed(block, source)));
 }
@@ -57,8 +59,8 @@ export function parsed(pem: string, source: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    const text = `${source} is not a certificate (${reasonOf(error)}). Name a file with a certificate in PEM form.`;
-    throw new CertError('CERT_UNREADABLE', text, 'unsafe', { cause: error });
+    const text = `${source} is not a certificate (${codeOf(error) ?? reasonOf(error)}).`;
+    throw new CertError('CERT_UNREADABLE', text, { next: 'Name a file with a certificate in PEM form.', cause: error });
   }
 }
 

@@ -6,9 +6,9 @@ import {
   makePrivateFolder,
   type PairPaths,
   pairPaths,
-  readIfThere,
+  putFile,
+  readText,
   refuseExposed,
-  replaceFile,
 } from './files.ts';
 import { type CertificateView, inspect, parsed, validityOf } from './inspect.ts';
 import { checkedDays, checkedName, checkedNames, type NamedBy, type Names } from './names.ts';
@@ -87,12 +87,14 @@ export async function makeCertificate(request: CertificateRequest): Promise<Made
   const present = await presentPair(files, request.existing ?? 'refuse');
   if (present.view !== null && present.view.kind !== request.kind) {
     const text = `${files.cert} is the certificate of ${article(present.view.kind)}, not of ${article(request.kind)}.`;
-    throw new CertError('CERT_MISMATCH', `${text} Choose another place for the new one.`);
+    throw new CertError('CERT_MISMATCH', text, { next: 'Choose another place for the new one.' });
   }
   const isGiven = given.hosts.length + given.addresses.length > 0;
   const names = isGiven ? given : (present.view?.names ?? given);
   if (request.kind === 'node' && names.hosts.length + names.addresses.length === 0) {
-    throw new CertError('CERT_INPUT', `By what others reach ${subject} is not said. Give a host name or an address.`);
+    throw new CertError('CERT_INPUT', `By what others reach ${subject} is not said.`, {
+      next: 'Give a host name or an address.',
+    });
   }
   const { newKey, signLeaf } = await import('./x509.ts');
   const key = present.key ?? (await newKey());
@@ -106,18 +108,21 @@ const article = (kind: CertificateView['kind']): string => (kind === 'authority'
 
 async function loadSigner(folder: string): Promise<{ readonly signer: Signer; readonly view: CertificateView }> {
   const files = authorityPaths(folder);
-  const [cert, key] = await Promise.all([readIfThere(files.cert), readIfThere(files.key)]);
+  const [cert, key] = await Promise.all([readText(files.cert), readText(files.key)]);
   if (cert === null || key === null) {
     const text = `${cert === null ? files.cert : files.key} is not there.`;
-    throw new CertError('CERT_UNREADABLE', `${text} Make an authority first, or name the folder of yours.`, 'safe');
+    throw new CertError('CERT_UNREADABLE', text, {
+      retry: 'safe',
+      next: 'Make an authority first, or name the folder of yours.',
+    });
   }
   await refuseExposed(files.key);
   const view = viewOfPair(files, cert, key);
   if (view.kind !== 'authority') {
-    throw new CertError('CERT_MISMATCH', `${files.cert} is no authority. Name the folder of one.`);
+    throw new CertError('CERT_MISMATCH', `${files.cert} is no authority.`, { next: 'Name the folder of one.' });
   }
   if (validityOf(view, Date.now()).kind === 'expired') {
-    throw new CertError('CERT_MISMATCH', `${files.cert} has expired. Renew the authority first.`);
+    throw new CertError('CERT_MISMATCH', `${files.cert} has expired.`, { next: 'Renew the authority first.' });
   }
   return { signer: { cert, key }, view };
 }
@@ -129,18 +134,17 @@ interface Present {
 }
 
 async function presentPair(files: PairPaths, existing: Existing): Promise<Present> {
-  const [cert, key] = await Promise.all([readIfThere(files.cert), readIfThere(files.key)]);
+  const [cert, key] = await Promise.all([readText(files.cert), readText(files.key)]);
   if (existing === 'replace' || (cert === null && key === null)) return { key: null, view: null };
   if (existing === 'refuse') {
     const text = `${cert === null ? files.key : files.cert} is there already, and nothing was changed.`;
-    throw new CertError(
-      'CERT_EXISTS',
-      `${text} Add --renew for a new certificate with the same key, --force for both anew.`,
-    );
+    throw new CertError('CERT_EXISTS', text, {
+      next: 'Add --renew for a new certificate with the same key, --force for both anew.',
+    });
   }
   if (key === null) {
     const text = `${files.key} is missing, so ${files.cert} cannot be renewed.`;
-    throw new CertError('CERT_UNREADABLE', `${text} Add --force instead to make both anew.`);
+    throw new CertError('CERT_UNREADABLE', text, { next: 'Add --force instead to make both anew.' });
   }
   return { key, view: cert === null ? null : viewOfPair(files, cert, key) };
 }
@@ -148,7 +152,9 @@ async function presentPair(files: PairPaths, existing: Existing): Promise<Presen
 function viewOfPair(files: PairPaths, cert: string, key: string): CertificateView {
   const [view] = inspect(cert, files.cert);
   if (view !== undefined && parsed(cert, files.cert).checkPrivateKey(privateKey(files.key, key))) return view;
-  throw new CertError('CERT_MISMATCH', `${files.key} does not belong to ${files.cert}. Make both anew with --force.`);
+  throw new CertError('CERT_MISMATCH', `${files.key} does not belong to ${files.cert}.`, {
+    next: 'Make both anew with --force.',
+  });
 }
 
 function privateKey(path: string, pem: string) {
@@ -156,12 +162,12 @@ function privateKey(path: string, pem: string) {
     return createPrivateKey(pem);
   } catch {
     // The library's own message may describe what it read, which is secret.
-    throw new CertError('CERT_UNREADABLE', `${path} is not a key in PEM form. Make it anew with --force.`);
+    throw new CertError('CERT_UNREADABLE', `${path} is not a key in PEM form.`, { next: 'Make it anew with --force.' });
   }
 }
 
 async function write(files: PairPaths, fresh: Signer, present: Present): Promise<Made> {
-  if (present.key === null) await replaceFile(files.key, fresh.key, 0o600);
-  await replaceFile(files.cert, fresh.cert, 0o644);
+  if (present.key === null) await putFile(files.key, fresh.key, 0o600);
+  await putFile(files.cert, fresh.cert, 0o644);
   return { outcome: present.view === null ? 'made' : 'renewed', files, view: viewOfPair(files, fresh.cert, fresh.key) };
 }

@@ -22,10 +22,9 @@ export const LOCALHOST: Names = { hosts: ['localhost'], addresses: ['127.0.0.1',
 /** @throws CertError `CERT_INPUT` for a name that cannot be a common name */
 export function checkedName(name: string): string {
   if (commonName.test(name)) return name;
-  throw new CertError(
-    'CERT_INPUT',
-    `"${name}" cannot name a certificate. Use 1 to 64 letters, digits, " ", ".", "_" or "-".`,
-  );
+  throw new CertError('CERT_INPUT', `"${name}" cannot name a certificate.`, {
+    next: 'Use 1 to 64 letters, digits, " ", ".", "_" or "-".',
+  });
 }
 
 /**
@@ -36,13 +35,18 @@ export function checkedName(name: string): string {
 export function checkedNames({ hosts, addresses }: Names): Names {
   for (const host of hosts) {
     if (isIP(host) !== 0)
-      throw new CertError('CERT_INPUT', `"${host}" is an address, not a host name. Give it as an IP address.`);
+      throw new CertError('CERT_INPUT', `"${host}" is an address, not a host name.`, {
+        next: 'Give it as an IP address.',
+      });
     const isRight = host.length <= 253 && host.split('.').every((label) => hostLabel.test(label));
-    if (!isRight) throw new CertError('CERT_INPUT', `"${host}" is not a host name. Write it like db1.example.`);
+    if (!isRight)
+      throw new CertError('CERT_INPUT', `"${host}" is not a host name.`, { next: 'Write it like db1.example.' });
   }
   for (const address of addresses) {
     if (isIP(address) === 0)
-      throw new CertError('CERT_INPUT', `"${address}" is not an IP address. Write it like 10.0.0.1 or fd00::1.`);
+      throw new CertError('CERT_INPUT', `"${address}" is not an IP address.`, {
+        next: 'Write it like 10.0.0.1 or fd00::1.',
+      });
   }
   return { hosts: [...new Set(hosts.map((host) => host.toLowerCase()))], addresses: [...new Set(addresses)] };
 }
@@ -50,5 +54,7 @@ export function checkedNames({ hosts, addresses }: Names): Names {
 /** @returns the days in ms. @throws CertError `CERT_INPUT` */
 export function checkedDays(days: number): number {
   if (Number.isInteger(days) && days >= 1 && days <= 36_500) return days * dayMs;
-  throw new CertError('CERT_INPUT', `${days} days are not possible. Choose a whole number from 1 to 36500.`);
+  throw new CertError('CERT_INPUT', `${days} days are not possible.`, {
+    next: 'Choose a whole number from 1 to 36500.',
+  });
 }
