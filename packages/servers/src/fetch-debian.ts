@@ -65,11 +65,9 @@ async function unpackAll(debs: string, folder: string): Promise<void> {
   for (const name of await readdir(debs)) {
     const result = await run('dpkg', ['-x', join(debs, name), folder], { timeoutMs: unpackTimeoutMs });
     if (result.code === 0) continue;
-    throw new ServersError(
-      'FETCH_FAILED',
-      `dpkg could not unpack ${name}: ${tailOf(result)}. Is the disk full?`,
-      'safe',
-    );
+    throw new ServersError('FETCH_FAILED', `dpkg could not unpack ${name}: ${tailOf(result)}.`, {
+      next: 'Is the disk full?',
+    });
   }
 }
 
@@ -91,11 +89,9 @@ async function updateIndex(apt: PrivateApt, recipe: DebianRecipe, report: Report
   }
   if (result.code === 0) return;
   const cause = `apt could not read the index of Debian ${recipe.suite}: ${tailOf(result)}`;
-  throw new ServersError(
-    'FETCH_FAILED',
-    `${cause}. Check that "apt-get update" works on this machine, then try again.`,
-    'safe',
-  );
+  throw new ServersError('FETCH_FAILED', `${cause}.`, {
+    next: 'Check that "apt-get update" works on this machine, then try again.',
+  });
 }
 
 async function downloadPackages(apt: PrivateApt, recipe: DebianRecipe, report: Report): Promise<void> {
@@ -106,11 +102,9 @@ async function downloadPackages(apt: PrivateApt, recipe: DebianRecipe, report: R
   const result = await runApt('apt-get', args, apt.env, downloadTimeoutMs, onFraction, join(apt.folder, 'debs'));
   if (result.code === 0) return;
   const cause = `apt could not download from Debian ${recipe.suite}: ${tailOf(result)}`;
-  throw new ServersError(
-    'FETCH_FAILED',
-    `${cause}. Check the network and the free disk space, then try again.`,
-    'safe',
-  );
+  throw new ServersError('FETCH_FAILED', `${cause}.`, {
+    next: 'Check the network and the free disk space, then try again.',
+  });
 }
 
 /** What the index offers for the packages of a recipe, without downloading any. */
@@ -121,18 +115,16 @@ async function offeredBy(apt: PrivateApt, recipe: DebianRecipe): Promise<readonl
   const missing = recipe.packages.filter((name) => !offered.some((each) => each.package === name));
   if (result.code === 0 && missing.length === 0) return offered;
   const cause = `The index of Debian ${recipe.suite} has no digest of ${missing.join(', ')}: ${tailOf(result)}`;
-  throw new ServersError(
-    'FETCH_FAILED',
-    `${cause}. Check that "apt-get update" works on this machine, then try again.`,
-    'safe',
-  );
+  throw new ServersError('FETCH_FAILED', `${cause}.`, {
+    next: 'Check that "apt-get update" works on this machine, then try again.',
+  });
 }
 
 function sayOrRefuse(verdict: Verdict, { suite }: DebianRecipe, report: Report): void {
   if (verdict.kind === 'as-tested') return;
   if (verdict.kind === 'refused') {
     const next = 'Nothing was taken. Report this; name a binDir of your own meanwhile.';
-    throw new ServersError('FETCH_FAILED', `Debian ${suite}: ${verdict.problem}. ${next}`);
+    throw new ServersError('FETCH_FAILED', `Debian ${suite}: ${verdict.problem}.`, { retry: 'unsafe', next });
   }
   const names = verdict.packages.map((each) => `${each.package} ${each.version}`);
   const rest = names.length > 3 ? ` and ${names.length - 3} more` : '';
@@ -149,14 +141,12 @@ async function verifyArchives(debs: string, offered: readonly OfferedPackage[]):
       .update(await readFile(join(debs, name)))
       .digest('hex');
     if (expected.delete(digest)) continue;
-    throw new ServersError('FETCH_FAILED', `${name} is not the archive that the index names. Try again.`, 'safe');
+    throw new ServersError('FETCH_FAILED', `${name} is not the archive that the index names.`, { next: 'Try again.' });
   }
   if (expected.size === 0) return;
-  throw new ServersError(
-    'FETCH_FAILED',
-    `${expected.size} packages are missing after the download. Try again.`,
-    'safe',
-  );
+  throw new ServersError('FETCH_FAILED', `${expected.size} packages are missing after the download.`, {
+    next: 'Try again.',
+  });
 }
 
 async function isOlderVersion(one: string, other: string): Promise<boolean> {

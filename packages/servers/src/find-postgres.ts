@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { reasonOf, ServersError } from './errors.ts';
+import { reasonOf } from '@understudy/base';
+import { ServersError } from './errors.ts';
 import { cacheFolders } from './folders.ts';
 import { bundledPostgresFolder, hydrateLinks } from './npm-postgres.ts';
 import { namesIn, pathFolders } from './places.ts';
@@ -103,10 +104,9 @@ export async function listPostgres(options: FindPostgresOptions = {}): Promise<P
 function majorOf(version: string): number {
   const match = /^(\d+)(\.\S*)?$/.exec(version.trim());
   if (match?.[1] !== undefined) return Number(match[1]);
-  throw new ServersError(
-    'SERVER_UNKNOWN',
-    `"${version}" is not a PostgreSQL version. Give a major version, such as 17.`,
-  );
+  throw new ServersError('SERVER_UNKNOWN', `"${version}" is not a PostgreSQL version.`, {
+    next: 'Give a major version, such as 17.',
+  });
 }
 
 function allowedOrigins(options: FindPostgresOptions): readonly PostgresOrigin[] {
@@ -171,12 +171,12 @@ function notFound(options: FindPostgresOptions, major: number | null, candidates
   const seen = notes.length === 0 ? 'none was found' : `seen: ${notes.join('; ')}`;
   if (options.binDir !== undefined) {
     const text = `There is no usable PostgreSQL${major === null ? '' : ` ${major}`} in ${options.binDir} (${seen}).`;
-    return new ServersError('SERVER_BROKEN', `${text} Name the folder that holds postgres, initdb and pg_ctl.`);
+    return new ServersError('SERVER_BROKEN', text, { next: 'Name the folder that holds postgres, initdb and pg_ctl.' });
   }
   const name = `postgres-${major ?? 17}`;
   const next = isServerName(name)
     ? `Fetch it with "npm run servers -- get ${name}", or name its folder with binDir.`
     : 'Install it and name its folder with binDir.';
-  const text = `PostgreSQL${major === null ? '' : ` ${major}`} is not on this machine (${seen}). ${next}`;
-  return new ServersError('SERVER_NOT_FOUND', text, 'safe');
+  const text = `PostgreSQL${major === null ? '' : ` ${major}`} is not on this machine (${seen}).`;
+  return new ServersError('SERVER_NOT_FOUND', text, { next });
 }

@@ -2,8 +2,9 @@ import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync }
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '@understudy/base';
 import { z } from 'zod';
-import { reasonOf, ServersError } from './errors.ts';
+import { ServersError } from './errors.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageFileSchema = z.object({ name: z.string().optional() });
@@ -39,10 +40,9 @@ export function templateFolder(): string {
     if (folder === systemTemplates) for (const path of [dirname(folder), folder]) chmodSync(path, 0o755);
     return folder;
   } catch (error) {
-    throw new ServersError(
-      'CACHE_UNWRITABLE',
-      `${folder} cannot be made: ${reasonOf(error)}. Make it, or its parent, writable.`,
-    );
+    throw new ServersError('CACHE_UNWRITABLE', `${folder} cannot be made: ${reasonOf(error)}.`, {
+      next: 'Make it, or its parent, writable.',
+    });
   }
 }
 
@@ -74,6 +74,6 @@ export function writableCacheFolder(): string {
       reasons.push(`${folder}: ${reasonOf(error)}`);
     }
   }
-  const text = `No cache folder can be written (${reasons.join('; ')}). Set UNDERSTUDY_CACHE to a folder that can.`;
-  throw new ServersError('CACHE_UNWRITABLE', text, 'unsafe');
+  const text = `No cache folder can be written (${reasons.join('; ')}).`;
+  throw new ServersError('CACHE_UNWRITABLE', text, { next: 'Set UNDERSTUDY_CACHE to a folder that can.' });
 }

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import { z } from 'zod';
-import { reasonOf, ServersError } from './errors.ts';
+import { ServersError } from './errors.ts';
 import { fetchFromDebian } from './fetch-debian.ts';
 import { fetchFromNpm } from './fetch-npm.ts';
 import { type FindMysqlOptions, findMysql, type MysqlServer, mysqlRecipeFor } from './find-mysql.ts';
@@ -101,7 +102,9 @@ export async function listServers(): Promise<ServerListing[]> {
  */
 export async function getServer(name: string, options: GetServerOptions = {}): Promise<FetchedServer> {
   if (!isServerName(name)) {
-    throw new ServersError('SERVER_UNKNOWN', `There is no server "${name}". Known are: ${serverNames.join(', ')}.`);
+    throw new ServersError('SERVER_UNKNOWN', `There is no server "${name}".`, {
+      next: `Known are: ${serverNames.join(', ')}.`,
+    });
   }
   const existing = await fetchedServer(name);
   if (existing) return existing;
@@ -140,8 +143,8 @@ async function fetchInto(cache: string, name: ServerName, onProgress: OnProgress
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     if (error instanceof ServersError) throw error;
-    const text = `Could not fetch ${name} into ${cache}: ${reasonOf(error)}. Check the free disk space, then try again.`;
-    throw new ServersError('FETCH_FAILED', text, 'safe', error);
+    const text = `Could not fetch ${name} into ${cache}: ${reasonOf(error)}.`;
+    throw new ServersError('FETCH_FAILED', text, { next: 'Check the free disk space, then try again.', cause: error });
   }
 }
 
@@ -157,8 +160,8 @@ async function probe(recipe: Recipe, folder: string): Promise<string> {
   const result = await run(path, args, { env: libraryEnvironment(recipe, folder), timeoutMs: 20_000 });
   const version = pattern.exec(result.stdout)?.[1];
   if (result.code === 0 && version !== undefined) return version;
-  const text = `${path} ${args.join(' ')} failed: ${tailOf(result)}. Remove ${folder} and fetch it again.`;
-  throw new ServersError('SERVER_BROKEN', text, 'safe');
+  const text = `${path} ${args.join(' ')} failed: ${tailOf(result)}.`;
+  throw new ServersError('SERVER_BROKEN', text, { retry: 'safe', next: `Remove ${folder} and fetch it again.` });
 }
 
 /** What a program of that tree needs in its environment: LD_LIBRARY_PATH, or nothing. */

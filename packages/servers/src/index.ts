@@ -1,4 +1,4 @@
-export { reasonOf, ServersError, type ServersErrorCode, type ServersRetry, serversErrorCodes } from './errors.ts';
+export { ServersError, type ServersErrorCode } from './errors.ts';
 export {
   type FindMysqlOptions,
   findMysql,

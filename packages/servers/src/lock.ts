@@ -1,10 +1,9 @@
-import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
-import { reasonOf, ServersError } from './errors.ts';
+import { Deadline, pause, reasonOf } from '@understudy/base';
+import { type ProcessLock, takeProcessLock } from '@understudy/base/process-lock';
+import { ServersError } from './errors.ts';
 
 /**
- * Runs `work` while holding a lock between processes. The lock is an exclusive SQLite transaction, so the operating system
- * releases it when the holder dies in whatever way: there are no stale locks to detect.
+ * Runs `work` while holding a lock between processes.
  *
  * @param file made when it does not exist, and left there.
  * @param waitMs how long to wait for another holder.
@@ -17,41 +16,33 @@ export async function withLock<T>(
   onWait: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  const database = openLock(file);
+  const lock = await take(file, waitMs, onWait);
   try {
-    await acquire(database, file, waitMs, onWait);
     return await work();
   } finally {
-    database.close();
+    lock.release();
   }
 }
 
-function openLock(file: string): DatabaseSync {
-  try {
-    return new DatabaseSync(file, { timeout: 0 });
-  } catch (error) {
-    const text = `Could not open the lock ${file}: ${reasonOf(error)}. Set UNDERSTUDY_CACHE to a folder of your own.`;
-    throw new ServersError('CACHE_UNWRITABLE', text, 'unsafe', error);
-  }
-}
-
-async function acquire(database: DatabaseSync, file: string, waitMs: number, onWait: () => void): Promise<void> {
-  const deadlineMs = performance.now() + waitMs;
+async function take(file: string, waitMs: number, onWait: () => void): Promise<ProcessLock> {
+  const deadline = new Deadline(waitMs);
   for (let attempt = 0; ; attempt += 1) {
-    try {
-      database.exec('BEGIN EXCLUSIVE');
-      return;
-    } catch (error) {
-      if (!/locked|busy/.test(reasonOf(error))) {
-        const text = `Could not lock ${file}: ${reasonOf(error)}. Set UNDERSTUDY_CACHE to a folder of your own.`;
-        throw new ServersError('CACHE_UNWRITABLE', text, 'unsafe', error);
-      }
-      if (attempt === 0) onWait();
-      if (performance.now() > deadlineMs) {
-        const text = `Another process has held ${file} for ${waitMs / 1000} s. Wait for it or end it, then try again.`;
-        throw new ServersError('LOCK_TIMEOUT', text, 'safe', error);
-      }
-      await delay(100 + Math.random() * 200);
+    const lock = tryOnce(file);
+    if (lock !== null) return lock;
+    if (attempt === 0) onWait();
+    if (deadline.hasPassed) {
+      const text = `Another process has held ${file} for ${waitMs / 1000} s.`;
+      throw new ServersError('LOCK_TIMEOUT', text, { next: 'Wait for it or end it, then try again.' });
     }
+    await pause(100 + Math.random() * 200);
+  }
+}
+
+function tryOnce(file: string): ProcessLock | null {
+  try {
+    return takeProcessLock(file);
+  } catch (cause) {
+    const next = 'Set UNDERSTUDY_CACHE to a folder of your own.';
+    throw new ServersError('CACHE_UNWRITABLE', `Could not lock ${file}: ${reasonOf(cause)}.`, { next, cause });
   }
 }

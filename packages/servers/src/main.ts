@@ -106,7 +106,7 @@ async function where(name: string, json: boolean): Promise<number> {
   const next = isServerName(name)
     ? `Fetch it with "npm run servers -- get ${name}".`
     : `Known are: ${serverNames.join(', ')}.`;
-  throw new ServersError('SERVER_NOT_FOUND', `${name} is not here. ${next}`, 'safe');
+  throw new ServersError('SERVER_NOT_FOUND', `${name} is not here.`, { next });
 }
 
 try {

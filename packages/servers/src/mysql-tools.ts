@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
-import { reasonOf } from './errors.ts';
+import { reasonOf } from '@understudy/base';
+
 import { isExecutable } from './postgres-tools.ts';
 import { run, tailOf } from './run.ts';
 

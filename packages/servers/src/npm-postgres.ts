@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { lstat, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { codeOf, reasonOf } from '@understudy/base';
 import { z } from 'zod';
-import { reasonOf, ServersError, systemCodeOf } from './errors.ts';
+import { ServersError } from './errors.ts';
 import { postgresPackage } from './recipes-postgres.ts';
 
 const linksSchema = z.array(z.object({ source: z.string(), target: z.string() })).max(1000);
@@ -32,7 +33,9 @@ export async function hydrateLinks(folder: string): Promise<void> {
     const link = resolve(folder, target);
     const pointsTo = resolve(folder, source);
     if (!isInside(folder, link) || !isInside(folder, pointsTo)) {
-      throw new ServersError('SERVER_BROKEN', `${file} names a link outside its package (${target}). Reinstall it.`);
+      throw new ServersError('SERVER_BROKEN', `${file} names a link outside its package (${target}).`, {
+        next: 'Reinstall it.',
+      });
     }
     await makeLink(relative(dirname(link), pointsTo), link);
   }
@@ -51,8 +54,12 @@ async function makeLink(to: string, link: string): Promise<void> {
   try {
     await symlink(to, link);
   } catch (error) {
-    if (systemCodeOf(error) === 'EEXIST') return;
-    const text = `Could not make the library link ${link}: ${reasonOf(error)}. Run the same command once as its owner.`;
-    throw new ServersError('SERVER_BROKEN', text, 'safe', error);
+    if (codeOf(error) === 'EEXIST') return;
+    const text = `Could not make the library link ${link}: ${reasonOf(error)}.`;
+    throw new ServersError('SERVER_BROKEN', text, {
+      retry: 'safe',
+      next: 'Run the same command once as its owner.',
+      cause: error,
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { reasonOf } from './errors.ts';
+import { reasonOf } from '@understudy/base';
+
 import { run, tailOf } from './run.ts';
 
 /** Absolute paths of PostgreSQL's programs; null where none is on this machine. */

@@ -1,6 +1,7 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reasonOf, ServersError } from './errors.ts';
+import { reasonOf } from '@understudy/base';
+import { ServersError } from './errors.ts';
 import type { DebianRecipe } from './recipe.ts';
 import { type RunResult, run } from './run.ts';
 
@@ -50,14 +51,13 @@ async function refuseForeignKeys(keys: string): Promise<void> {
   const found = await stat(keys).catch(() => null);
   if (found === null) {
     const text = `The keys of Debian's archive are not on this machine (${keys}).`;
-    throw new ServersError(
-      'TOOL_MISSING',
-      `${text} Install debian-archive-keyring, or the server itself, and put it on PATH.`,
-    );
+    throw new ServersError('TOOL_MISSING', text, {
+      next: 'Install debian-archive-keyring, or the server itself, and put it on PATH.',
+    });
   }
   if ((found.uid === 0 || found.uid === process.getuid?.()) && (found.mode & 0o022) === 0) return;
   const text = `${keys} can be changed by others than root (owner ${found.uid}, mode ${(found.mode & 0o777).toString(8)}).`;
-  throw new ServersError('FETCH_FAILED', `${text} Install debian-archive-keyring anew.`);
+  throw new ServersError('FETCH_FAILED', text, { retry: 'unsafe', next: 'Install debian-archive-keyring anew.' });
 }
 
 function settings(folder: string): string[] {
@@ -97,7 +97,10 @@ async function archiveAddress(): Promise<string> {
   const main = targets.find(([address, codename]) => address && codename && !codename.includes('-'));
   if (main?.[0] !== undefined) return main[0];
   const text = 'This machine has no Debian archive configured (apt-get indextargets lists none).';
-  throw new ServersError('FETCH_FAILED', `${text} Add one to /etc/apt/sources.list.d, run apt-get update, try again.`);
+  throw new ServersError('FETCH_FAILED', text, {
+    retry: 'unsafe',
+    next: 'Add one to /etc/apt/sources.list.d, run apt-get update, try again.',
+  });
 }
 
 /** Proxies, certificates and the like from the machine's apt configuration, which the private one does not read; nothing about trust. */
@@ -118,7 +121,7 @@ export async function runApt(
 ): Promise<RunResult> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     const text = `Debian's packages are fetched for Linux on x86-64 only; this is ${process.platform} ${process.arch}.`;
-    throw new ServersError('PLATFORM_UNSUPPORTED', `${text} Install the server and put it on PATH.`);
+    throw new ServersError('PLATFORM_UNSUPPORTED', text, { next: 'Install the server and put it on PATH.' });
   }
   const statusArgs = onFraction ? ['-o', 'APT::Status-Fd=3'] : [];
   const onStatusLine = onFraction ? readStatus(onFraction) : undefined;
@@ -131,8 +134,11 @@ export async function runApt(
     });
   } catch (error) {
     if (!(error instanceof ServersError) || error.code !== 'TOOL_MISSING') throw error;
-    const text = `${reasonOf(error)} Fetching needs apt, as on Debian. Install the server yourself and put it on PATH.`;
-    throw new ServersError('TOOL_MISSING', text, 'unsafe', error);
+    const text = `${reasonOf(error)} Fetching needs apt, as on Debian.`;
+    throw new ServersError('TOOL_MISSING', text, {
+      next: 'Install the server yourself and put it on PATH.',
+      cause: error,
+    });
   }
 }
 

@@ -14,7 +14,8 @@ import {
   symlink,
 } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
-import { reasonOf, ServersError, systemCodeOf } from './errors.ts';
+import { codeOf, reasonOf } from '@understudy/base';
+import { ServersError } from './errors.ts';
 import { cacheFolders } from './folders.ts';
 import { run } from './run.ts';
 import { groupOf } from './user.ts';
@@ -41,7 +42,7 @@ export async function makeReachable(binDir: string, uid: number, programs?: read
   const copied = join(copy, relative(root, await realpath(binDir)));
   if (await canRunAll(copied, uid, programs)) return copied;
   const text = `User ${uid} can run neither ${binDir} nor its copy ${copied} (is ${copiesFolder} mounted noexec?).`;
-  throw new ServersError('UNREACHABLE', `${text} Move the checkout to a folder that every user can enter.`);
+  throw new ServersError('UNREACHABLE', text, { next: 'Move the checkout to a folder that every user can enter.' });
 }
 
 /** Asks the kernel, as that user: covers folder modes, ACLs and mount options alike. */
@@ -66,7 +67,7 @@ async function installationRoot(binDir: string): Promise<string> {
   const root = dirname(real);
   if (!['/', '/usr', '/usr/local', '/opt'].includes(root)) return root;
   const text = `Some programs in ${binDir} cannot be run by everybody, and a folder of the system is not copied.`;
-  throw new ServersError('UNREACHABLE', `${text} Give them read and execute permission for others.`);
+  throw new ServersError('UNREACHABLE', text, { next: 'Give them read and execute permission for others.' });
 }
 
 async function fingerprint(root: string, binDir: string): Promise<string> {
@@ -81,13 +82,13 @@ async function fingerprint(root: string, binDir: string): Promise<string> {
 /** True for a copy made earlier; anyone may create names in /var/tmp, so a folder that is not root's own is refused. */
 async function isOurs(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch((error: unknown) => {
-    if (systemCodeOf(error) === 'ENOENT') return null;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   });
   if (found === null) return false;
   if (found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0) return true;
-  const text = `${folder} is not a folder of root's own, so its programs are not trusted. Remove it and try again.`;
-  throw new ServersError('UNREACHABLE', text, 'safe');
+  const text = `${folder} is not a folder of root's own, so its programs are not trusted.`;
+  throw new ServersError('UNREACHABLE', text, { retry: 'safe', next: 'Remove it and try again.' });
 }
 
 async function copyTree(root: string, target: string): Promise<void> {
@@ -98,9 +99,13 @@ async function copyTree(root: string, target: string): Promise<void> {
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     // Another process finished the same copy first: its folder is used after the same checks.
-    if (['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(error) ?? '') && (await isOurs(target))) return;
-    const text = `Could not copy ${root} to ${target}: ${reasonOf(error)}. Make room there, or move the checkout.`;
-    throw new ServersError('UNREACHABLE', text, 'safe', error);
+    if (['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '') && (await isOurs(target))) return;
+    const text = `Could not copy ${root} to ${target}: ${reasonOf(error)}.`;
+    throw new ServersError('UNREACHABLE', text, {
+      retry: 'safe',
+      next: 'Make room there, or move the checkout.',
+      cause: error,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { reasonOf, ServersError } from './errors.ts';
+import { reasonOf } from '@understudy/base';
+import { ServersError } from './errors.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -46,13 +47,13 @@ export function run(command: string, args: readonly string[], options: RunOption
     }, options.timeoutMs);
     child.once('error', (error) => {
       clearTimeout(timer);
-      reject(new ServersError('TOOL_MISSING', `Could not start ${command}: ${reasonOf(error)}.`, 'unsafe', error));
+      reject(new ServersError('TOOL_MISSING', `Could not start ${command}: ${reasonOf(error)}.`, { cause: error }));
     });
     child.once('close', (code) => {
       clearTimeout(timer);
       if (timedOut) {
-        const text = `${command} did not end within ${options.timeoutMs / 1000} s and was stopped. Try again.`;
-        reject(new ServersError('COMMAND_FAILED', text, 'safe'));
+        const text = `${command} did not end within ${options.timeoutMs / 1000} s and was stopped.`;
+        reject(new ServersError('COMMAND_FAILED', text, { next: 'Try again.' }));
       } else resolve({ code, stdout: stdout(), stderr: stderr() });
     });
   });

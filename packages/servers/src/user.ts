@@ -40,10 +40,9 @@ export function serverUser(passwdFile = '/etc/passwd'): ServerUser | null {
   const users = passwdUsers(passwdFile).filter((user) => user.uid !== 0);
   const found = users.find((user) => user.name === 'postgres') ?? users.find((user) => user.name === 'nobody');
   if (found) return found;
-  const text =
-    'PostgreSQL refuses to run as root, and this machine has neither a user "postgres" nor "nobody". ' +
-    'Make one (useradd --system postgres) or run as an ordinary user.';
-  throw new ServersError('USER_MISSING', text);
+  const text = 'PostgreSQL refuses to run as root, and this machine has neither a user "postgres" nor "nobody".';
+  const next = 'Make one (useradd --system postgres) or run as an ordinary user.';
+  throw new ServersError('USER_MISSING', text, { next });
 }
 
 /** The primary group of a uid by passwd; the uid itself when passwd does not know it. */
