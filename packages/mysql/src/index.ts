@@ -1,13 +1,13 @@
 import { isIPv6 } from 'node:net';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { MysqlAdapter } from './adapter.ts';
 import { OutgoingCopy } from './clone/outgoing.ts';
 import { Spared } from './commands/spared.ts';
 import { checkParameters, parameterProblems, readCatalog, type VariableCatalog } from './config/catalog.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { dialectOf } from './dialect/dialect.ts';
 import { readIdentity } from './disk/identity.ts';
-import { MysqlEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { LineBook } from './lines.ts';
 import { AckTracker } from './observe/acks.ts';
@@ -31,7 +31,7 @@ import { LaterWork } from './tail/later.ts';
 
 export { checkParameters, type VariableCatalog } from './config/catalog.ts';
 export { accounts as mysqlAccounts, ackAccount } from './names.ts';
-export { type LogEntry, type MysqlEngineInput, type MysqlOptions, mysqlOptionsSchema } from './options.ts';
+export { type MysqlEngineInput, type MysqlOptions, mysqlOptionsSchema } from './options.ts';
 export { type Flavour, findPrograms, type ServerPrograms } from './programs.ts';
 export type { Row, Session } from './sql/session.ts';
 
@@ -94,7 +94,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     instance.facts.of(running.pid).received = (await readIdentity(dataDir))?.received ?? 'unknown';
   }
   instance.kept.refresh();
-  return new MysqlEngine(instance, observer, probe, dialect.requiredAcksMax);
+  return new ServerEngine(new MysqlAdapter(instance, observer, probe));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { EngineState, SystemId } from '@understudy/core';
 import type { OpenCopy } from '@understudy/engine';
-import type { KeptFolders, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
+import type { KeptFolders, Log, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
 import type { OutgoingCopy } from './clone/outgoing.ts';
 import type { Spared } from './commands/spared.ts';
 import type { ManagedConfig } from './config/managed.ts';
@@ -17,7 +17,7 @@ import type { OutsideChanges } from './observe/outside.ts';
 import type { RunFacts } from './observe/run-facts.ts';
 import type { TransactionSizes } from './observe/transaction-size.ts';
 import type { UpstreamMemory } from './observe/upstream.ts';
-import type { Log, MysqlOptions } from './options.ts';
+import type { MysqlOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { LocalSql } from './sql/local.ts';

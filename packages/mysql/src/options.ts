@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { EngineError, type OpenCopy } from '@understudy/engine';
+import type { Log } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { Seam } from './seam.ts';
 
@@ -64,14 +65,6 @@ export const mysqlOptionsSchema = z.strictObject({
   /** How long an ordinary or handing-over stop may take before it is given up. */
   stopTimeoutMs: z.int().min(100).default(10_000),
 });
-
-export interface LogEntry {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-  readonly message: string;
-  readonly fields?: Readonly<Record<string, unknown>>;
-}
-
-export type Log = (entry: LogEntry) => void;
 
 /** The options with defaults filled in. */
 export type MysqlOptions = z.output<typeof mysqlOptionsSchema>;

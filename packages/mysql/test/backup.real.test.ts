@@ -10,7 +10,8 @@ import { describe, it } from 'node:test';
 import { type Member, memberId, relation } from '@understudy/core';
 import { type CopyRequest, EngineError, type OpenCopy } from '@understudy/engine';
 import { eventually, onStage, type Stage } from '@understudy/engine/conformance';
-import { createMysqlEngine, type LogEntry } from '../src/index.ts';
+import type { LogEntry } from '@understudy/engine/host';
+import { createMysqlEngine } from '../src/index.ts';
 import { mysqlHarness, nodeOf, openCopyAmong, type TestNode } from './harness.ts';
 import { testServers } from './servers.ts';
 

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, contains, type Epoch, epoch, KEEP_END, type LogEnd } from '@understudy/core';
 import { type ConformanceNode, eventually, onStage, type Stage } from '@understudy/engine/conformance';
-import type { LogEntry } from '../src/options.ts';
+import type { LogEntry } from '@understudy/engine/host';
 import { mysqlHarness, nodeOf } from './harness.ts';
 import { testServers } from './servers.ts';
 

@@ -1,12 +1,12 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, realDataDir, StartCount } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { PostgresAdapter } from './adapter.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { removeDryStarts } from './config/dry-start.ts';
 import { ManagedConfig } from './config/managed.ts';
 import { forgetIfUnkept } from './disk/opened.ts';
-import { PostgresEngine } from './engine.ts';
 import type { Instance } from './instance.ts';
 import { AckTracker } from './observe/ack-tracker.ts';
 import { recallArmed } from './observe/armed.ts';
@@ -22,7 +22,7 @@ import { LocalSql } from './sql/local.ts';
 
 export { checkParameters, type ParameterCatalog } from './config/catalog.ts';
 export { roles as postgresRoles, slotName } from './names.ts';
-export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgresOptionsSchema } from './options.ts';
+export { type PostgresEngineInput, type PostgresOptions, postgresOptionsSchema } from './options.ts';
 
 /**
  * Makes the engine of one PostgreSQL server. Nothing is started; a server that already runs on the data directory (an earlier
@@ -33,7 +33,7 @@ export { type LogEntry, type PostgresEngineInput, type PostgresOptions, postgres
  */
 export async function createPostgresEngine(input: PostgresEngineInput): Promise<Engine> {
   const { instance, observer, probe } = await makeInstance(input);
-  return new PostgresEngine(instance, observer, probe);
+  return new ServerEngine(new PostgresAdapter(instance, observer, probe));
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { EngineState } from '@understudy/core';
-import type { KeptFolders, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
+import type { KeptFolders, Log, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
 import type { ExpectedData } from './disk/inspect.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
 import type { Notices } from './observe/notices.ts';
 import type { RunFacts } from './observe/run-facts.ts';
-import type { Log, PostgresOptions } from './options.ts';
+import type { PostgresOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import type { LocalSql } from './sql/local.ts';
 

@@ -15,7 +15,9 @@ export {
   stamp,
 } from './aside.ts';
 export { certificateWarnings, type OwnCertificate, ownCertificate } from './certificate.ts';
-export { codeOf, isSqlState, reasonOf } from './errors.ts';
+export type { CommandOf, Log, LogEntry, Opening, OutgoingCopies, ServerAdapter } from './engine/adapter.ts';
+export { ServerEngine } from './engine/server-engine.ts';
+export { codeOf, engineError, isDiskFull, isReadOnlyDisk, isSqlState, reasonOf } from './errors.ts';
 export {
   boundLog,
   type CopyOptions,

@@ -9,9 +9,9 @@ export interface JobHandle {
   readonly progress: Progress;
 }
 
-interface RunningJob {
+interface RunningJob<Command> {
   readonly kind: EngineJob['kind'];
-  readonly command: string;
+  readonly command: Command;
   readonly sinceMs: number;
   readonly abort: AbortController;
   readonly done: Promise<void>;
@@ -26,8 +26,8 @@ export interface JobFailure {
 const failuresKept = 20;
 
 /** The long work of an engine: one piece at a time, in the background; what fails is kept until somebody asks. */
-export class Jobs {
-  #running: RunningJob | null = null;
+export class Jobs<Command extends string = string> {
+  #running: RunningJob<Command> | null = null;
   #failures: JobFailure[] = [];
   readonly #onChange: () => void;
   readonly #asEngineError: (command: string, error: unknown) => EngineError;
@@ -36,6 +36,11 @@ export class Jobs {
   constructor(onChange: () => void, asEngineError: (command: string, error: unknown) => EngineError) {
     this.#onChange = onChange;
     this.#asEngineError = asEngineError;
+  }
+
+  /** By which the work under way was begun. */
+  get command(): Command | null {
+    return this.#running?.command ?? null;
   }
 
   get running(): EngineJob | null {
@@ -55,13 +60,13 @@ export class Jobs {
    *
    * @throws EngineError `ENGINE_BUSY` while other work is under way.
    */
-  begin(command: string, kind: EngineJob['kind'], work: (handle: JobHandle) => Promise<void>): void {
+  begin(command: Command, kind: EngineJob['kind'], work: (handle: JobHandle) => Promise<void>): void {
     if (this.#running?.command === command) return;
     if (this.#running !== null) {
       const text = `The engine is busy with "${this.#running.command}"; "${command}" has to wait.`;
       throw new EngineError('ENGINE_BUSY', text, 'safe');
     }
-    const job: RunningJob = {
+    const job: RunningJob<Command> = {
       kind,
       command,
       sinceMs: monotonicMs(),
@@ -73,7 +78,7 @@ export class Jobs {
     this.#running = job;
   }
 
-  async #run(job: RunningJob, work: (handle: JobHandle) => Promise<void>): Promise<void> {
+  async #run(job: RunningJob<Command>, work: (handle: JobHandle) => Promise<void>): Promise<void> {
     const progress: Progress = (doneBytes, totalBytes) => {
       job.progress = { doneBytes, totalBytes };
     };

@@ -1,6 +1,6 @@
-import type { Owner } from '@understudy/engine/host';
+import type { Log, Owner } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
-import type { Log, MysqlOptions } from '../options.ts';
+import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { ServerPrograms } from '../programs.ts';
 import type { LocalSql } from '../sql/local.ts';

@@ -1,5 +1,5 @@
+import type { Log } from '@understudy/engine/host';
 import { monotonicMs } from '@understudy/engine/host';
-import type { Log } from '../options.ts';
 
 /** How long people are told of what was changed back: longer than it takes to look at a terminal. */
 const keptMs = 10 * 60_000;

@@ -2,12 +2,11 @@ import type { ClusterContext } from '@understudy/engine';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { usualDatabases } from '../sql/local.ts';
+import { checkpoint } from './checkpoint.ts';
 import { keepRewindGrants, keepRoles } from './roles.ts';
 import { keepSlots } from './slots.ts';
 
 const statementTimeoutMs = 10_000;
-/** A checkpoint writes every dirty buffer; with much memory and a slow disk that takes minutes. */
-const checkpointTimeoutMs = 3600_000;
 
 /** These commits are repeated by the next leader if they are lost, so they wait for no replica (there may be none yet). */
 export const waitForNobody = 'set synchronous_commit = local';
@@ -40,9 +39,4 @@ async function grantRewind(instance: Instance): Promise<void> {
       instance.log({ level: 'warn', message });
     }
   }
-}
-
-/** Writes all dirty pages, so that the control file and the next recovery begin at the present timeline. */
-export async function checkpoint(instance: Instance): Promise<void> {
-  await instance.sql.fresh(5000, (session) => session.rows('checkpoint', checkpointTimeoutMs), 'ordinary');
 }

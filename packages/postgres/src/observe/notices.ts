@@ -1,5 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
-import type { Log } from '../options.ts';
+import { type Log, monotonicMs } from '@understudy/engine/host';
 
 /** How long something that is over is still shown as a warning. */
 const shownForMs = 10 * 60_000;
