@@ -123,12 +123,12 @@ export class MysqlAdapter implements ServerAdapter {
     return clone(this.#instance, from, progress, signal);
   }
 
-  checkpoint(): Promise<void> {
-    return checkpoint(this.#instance);
+  checkpoint(signal: AbortSignal): Promise<void> {
+    return checkpoint(this.#instance, signal);
   }
 
-  provision(context: ClusterContext): Promise<void> {
-    return provision(this.#instance, context);
+  provision(context: ClusterContext, signal: AbortSignal): Promise<void> {
+    return provision(this.#instance, context, signal);
   }
 
   seal(): Promise<void> {

@@ -90,7 +90,8 @@ export class Jobs<Command extends string = string> {
         this.#failures = [...this.#failures, failure].slice(-failuresKept);
       }
     } finally {
-      this.#running = null;
+      // Another one may have taken its place.
+      if (this.#running === job) this.#running = null;
       this.#onChange();
     }
   }
@@ -98,6 +99,12 @@ export class Jobs<Command extends string = string> {
   /** Tells the work under way to stop, without waiting. */
   abort(): void {
     this.#running?.abort.abort();
+  }
+
+  /** As `abort`, and what is under way is nobody's business any more: it goes on to its next step and ends there by itself. */
+  abandon(): void {
+    this.abort();
+    this.#running = null;
   }
 
   /** Resolves when nothing is under way. */

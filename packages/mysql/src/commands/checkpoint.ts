@@ -8,7 +8,8 @@ const timeoutMs = 60_000;
  *
  * @throws EngineError `ENGINE_UNREACHABLE`, `ENGINE_TIMEOUT`.
  */
-export async function checkpoint(instance: Instance): Promise<void> {
+export async function checkpoint(instance: Instance, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   // Not replicated: every member has files of its own.
   await instance.sql.fresh(timeoutMs, async (session) => {
     await session.query('flush no_write_to_binlog engine logs', [], timeoutMs);

@@ -12,7 +12,9 @@ const queryTimeoutMs = 5000;
 const commitTimeoutMs = 60_000;
 
 /** Makes true of a leader that has just opened what every leader needs: tables, accounts, running events. Long parts wait for replicas. */
-export async function provision(instance: Instance, context: ClusterContext): Promise<void> {
+export async function provision(instance: Instance, context: ClusterContext, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  // One session for all of it: it ends with the server that was opened.
   await instance.sql.fresh(connectTimeoutMs, async (session) => {
     await enableEvents(session);
     await makeLines(session, commitTimeoutMs);

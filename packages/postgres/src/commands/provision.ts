@@ -12,7 +12,7 @@ const statementTimeoutMs = 10_000;
 export const waitForNobody = 'set synchronous_commit = local';
 
 /** Makes the roles and slots of a primary that has just opened, then the checkpoint that `pg_rewind` waits for (C33). */
-export async function provision(instance: Instance, context: ClusterContext): Promise<void> {
+export async function provision(instance: Instance, context: ClusterContext, signal: AbortSignal): Promise<void> {
   await instance.sql.fresh(
     statementTimeoutMs,
     async (session) => {
@@ -22,13 +22,15 @@ export async function provision(instance: Instance, context: ClusterContext): Pr
     },
     'ordinary',
   );
-  await grantRewind(instance);
-  await checkpoint(instance);
+  await grantRewind(instance, signal);
+  await checkpoint(instance, signal);
 }
 
 /** In each database that a rewind tries; one that takes no connections is left out. */
-async function grantRewind(instance: Instance): Promise<void> {
+async function grantRewind(instance: Instance, signal: AbortSignal): Promise<void> {
   for (const database of usualDatabases) {
+    // What runs now may be another server already.
+    signal.throwIfAborted();
     try {
       await instance.sql.freshIn(database, statementTimeoutMs, async (session) => {
         await session.rows(waitForNobody, statementTimeoutMs);

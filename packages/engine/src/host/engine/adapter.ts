@@ -72,8 +72,9 @@ export interface ServerAdapter extends Pick<Engine, 'name' | 'requiredAcksMax' |
   clone(from: Member, job: JobHandle): Promise<void>;
   /** Null for an engine that cannot turn its data back. */
   readonly rewind: ((from: Member, job: JobHandle) => Promise<void>) | null;
-  checkpoint(): Promise<void>;
-  provision(context: ClusterContext): Promise<void>;
+  /** Nobody waits for these two to end when their signal fires: what they have told the server goes on, and they begin nothing more. */
+  checkpoint(signal: AbortSignal): Promise<void>;
+  provision(context: ClusterContext, signal: AbortSignal): Promise<void>;
   seal(): Promise<void>;
   follow(upstream: MemberId, context: ClusterContext): Promise<void>;
   setAckRule(rule: AckRule, context: ClusterContext): Promise<void>;

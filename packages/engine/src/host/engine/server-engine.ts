@@ -15,7 +15,7 @@ import type { CommandOf, ServerAdapter } from './adapter.ts';
 import { type CommandKind, harmless, precedence } from './precedence.ts';
 
 /** An opening that takes longer than this becomes a job. */
-const shortOpeningMs = 1500;
+const defaultOpeningMs = 1500;
 
 /** One database server behind the engine port: says when each verb of its adapter runs, and what may run at the same time. */
 export class ServerEngine implements Engine {
@@ -27,11 +27,13 @@ export class ServerEngine implements Engine {
   readonly #adapter: ServerAdapter;
   readonly #jobs: Jobs<CommandKind>;
   readonly #listeners: (() => void)[] = [];
+  readonly #shortOpeningMs: number;
   #turn: Promise<unknown> = Promise.resolve();
   #maintaining: Promise<void> | null = null;
   #life: 'open' | 'closed' = 'open';
 
-  constructor(adapter: ServerAdapter) {
+  constructor(adapter: ServerAdapter, { shortOpeningMs = defaultOpeningMs } = {}) {
+    this.#shortOpeningMs = shortOpeningMs;
     this.name = adapter.name;
     this.requiredAcksMax = adapter.requiredAcksMax;
     this.commitDegrees = adapter.commitDegrees;
@@ -141,6 +143,9 @@ export class ServerEngine implements Engine {
       case 'cancels':
         await this.#jobs.cancel();
         return 'clear';
+      case 'abandons':
+        this.#jobs.abandon();
+        return 'clear';
       case 'refused':
         throw new EngineError('ENGINE_BUSY', `The engine is busy (${job}); "${command}" has to wait.`, 'safe');
     }
@@ -168,9 +173,9 @@ export class ServerEngine implements Engine {
         return this.#begin('rewind', (handle) => rewind.call(adapter, from, handle));
       }
       case 'checkpoint':
-        return this.#begin('checkpoint', () => adapter.checkpoint());
+        return this.#begin('checkpoint', ({ signal }) => adapter.checkpoint(signal));
       case 'provision':
-        return this.#begin('provision', () => adapter.provision(context));
+        return this.#begin('provision', ({ signal }) => adapter.provision(context, signal));
       case 'seal':
         return adapter.seal();
       case 'follow':
@@ -208,8 +213,11 @@ export class ServerEngine implements Engine {
     if (begun === null) return;
     const opening = begun.finish();
     const inTime = opening.then(() => 'open' as const);
-    const first = await Promise.race([inTime, delay(shortOpeningMs, 'late' as const, { ref: false })]);
-    if (first === 'late') this.#begin('promote', () => opening);
+    const first = await Promise.race([inTime, delay(this.#shortOpeningMs, 'late' as const, { ref: false })]);
+    if (first !== 'late') return;
+    // What only writes makes room: an opening must be seen, and its failure kept.
+    this.#jobs.abandon();
+    this.#begin('promote', () => opening);
   }
 
   /** Whether a job is under way beside which nothing else may be done to the server or its files. */
