@@ -38,7 +38,7 @@ async function settle(): Promise<void> {
 
 function make(): { readonly fake: FakeAdapter; readonly engine: ServerEngine } {
   const fake = new FakeAdapter();
-  return { fake, engine: new ServerEngine(fake, { shortOpeningMs: 1 }) };
+  return { fake, engine: new ServerEngine(fake, { shortOpeningMs: 1, patienceMs: 20 }) };
 }
 
 /** An engine whose job is under way. */
@@ -256,6 +256,92 @@ describe('commands', () => {
   });
 });
 
+describe('the end of the engine', () => {
+  for (const job of jobs) {
+    it(`leaves no ${job} under way that could still do something`, async () => {
+      const { fake, engine } = await during(job);
+      const { signal } = fake.held.get(jobVerbOf(job)) ?? {};
+      const closed = engine.close('leave-running');
+      await settle();
+      assert.notEqual(signal?.aborted, false, 'what can be broken off is');
+      const begun = fake.calls.filter((call) => !/ ended$|^(sql|kept|probe)\.|^copies|^detach/.test(call)).length;
+      // A stop that was begun is waited for, and so is the look before a restart.
+      for (const verb of ['stop orderly', 'stop handover', 'rehearse']) if (fake.held.has(verb)) fake.end(verb);
+      await closed;
+      await settle();
+      assert.equal(engine.job(), null);
+      for (const name of [...names, 'fence'] as const) {
+        const seen = attempt(engine, name);
+        await settle();
+        assert.equal(seen.result, 'ENGINE_INTERNAL', name);
+      }
+      await engine.maintain(context);
+      for (const held of fake.held.values()) held.fail(new Error('the connection was closed'));
+      await settle();
+      assert.deepEqual(engine.takeFailures(), []);
+      const after = fake.calls.filter((call) => !/ ended$|^(sql|kept|probe)\.|^copies|^detach/.test(call)).length;
+      assert.equal(after, begun, `nothing begins any more: ${fake.calls.join(', ')}`);
+    });
+  }
+
+  for (const name of shorts) {
+    it(`waits for ${name} that ends soon, and no longer for one that hangs; what waits behind it is not done`, async () => {
+      for (const ending of ['soon', 'never'] as const) {
+        const { fake, engine } = make();
+        const first = attempt(engine, name);
+        const second = attempt(engine, 'start');
+        await settle();
+        const closed = engine.close('leave-running');
+        await settle();
+        assert.ok(!fake.calls.includes('sql.close'), 'its connection is not taken from it at once');
+        if (ending === 'soon') fake.end(verbOf(name));
+        if (ending === 'soon' && name === 'promote') {
+          await settle();
+          fake.end('opening');
+        }
+        await closed;
+        assert.equal(first.result, ending === 'soon' ? 'done' : 'pending');
+        for (const held of fake.held.values()) held.fail(new EngineError('ENGINE_UNREACHABLE', 'cut', 'safe'));
+        await settle();
+        assert.equal(second.result, 'ENGINE_INTERNAL', 'a command that had to wait');
+        assert.ok(!fake.calls.includes('start'));
+      }
+    });
+  }
+
+  it('stops the server in order, and kills one that does not stop; a fence waits for neither', async () => {
+    const { fake, engine } = make();
+    fake.up();
+    const closed = engine.close('stop');
+    assert.equal(engine.close('stop'), closed, 'the end comes once');
+    await settle();
+    assert.ok(fake.held.has('stop orderly'));
+    const refused = attempt(engine, 'start');
+    await settle();
+    assert.equal(refused.result, 'ENGINE_INTERNAL');
+    const fenced = attempt(engine, 'fence');
+    assert.ok(fake.held.has('fence'));
+    fake.end('fence');
+    fake.held.get('stop orderly')?.fail(new EngineError('ENGINE_STOP_TIMEOUT', 'it hangs', 'safe'));
+    await settle();
+    assert.equal(fenced.result, 'done');
+    fake.end('kill');
+    await closed;
+    assert.deepEqual(fake.calls.slice(-3), ['kill ended', 'sql.close', 'detach']);
+  });
+
+  it('waits for maintenance, of which no more is begun', async () => {
+    const { fake, engine } = make();
+    const work = engine.maintain(context);
+    await settle();
+    const closed = engine.close('leave-running');
+    await settle();
+    fake.end('configure');
+    await Promise.all([work, closed]);
+    assert.equal(times(fake, 'maintain'), 0);
+  });
+});
+
 describe('the death of the server', () => {
   for (const job of jobs) {
     it(`is told at once during ${job}`, async () => {
@@ -316,6 +402,17 @@ describe('maintenance', () => {
       if (isHarmless) fake.end('maintain');
       await work;
     }
+  });
+
+  it('goes on beside a part of it that fails, which is told in the end', async () => {
+    const { fake, engine } = make();
+    const work = engine.maintain(context);
+    await settle();
+    fake.held.get('configure')?.fail(new Error('no connection'));
+    await settle();
+    assert.ok(fake.held.has('maintain'));
+    fake.end('maintain');
+    await assert.rejects(work, /no connection/);
   });
 
   it('changes what is received in turn with the commands, and is done once at a time', async () => {

@@ -16,6 +16,11 @@ import { type CommandKind, harmless, precedence } from './precedence.ts';
 
 /** An opening that takes longer than this becomes a job. */
 const defaultOpeningMs = 1500;
+/** How long the end of the engine waits for a command that hangs. */
+const defaultPatienceMs = 2000;
+
+/** Jobs that end by themselves or not at all: the server is told, and nothing tells it otherwise. */
+const deaf: ReadonlySet<CommandKind> = new Set([...harmless, 'promote']);
 
 /** One database server behind the engine port: says when each verb of its adapter runs, and what may run at the same time. */
 export class ServerEngine implements Engine {
@@ -28,12 +33,16 @@ export class ServerEngine implements Engine {
   readonly #jobs: Jobs<CommandKind>;
   readonly #listeners: (() => void)[] = [];
   readonly #shortOpeningMs: number;
+  readonly #patienceMs: number;
   #turn: Promise<unknown> = Promise.resolve();
   #maintaining: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+  /** `closed`: nothing is asked of the server any more. */
   #life: 'open' | 'closed' = 'open';
 
-  constructor(adapter: ServerAdapter, { shortOpeningMs = defaultOpeningMs } = {}) {
+  constructor(adapter: ServerAdapter, { shortOpeningMs = defaultOpeningMs, patienceMs = defaultPatienceMs } = {}) {
     this.#shortOpeningMs = shortOpeningMs;
+    this.#patienceMs = patienceMs;
     this.name = adapter.name;
     this.requiredAcksMax = adapter.requiredAcksMax;
     this.commitDegrees = adapter.commitDegrees;
@@ -94,10 +103,10 @@ export class ServerEngine implements Engine {
   }
 
   async execute(command: EngineCommand, context: ClusterContext): Promise<void> {
-    if (this.#life === 'closed') throw new EngineError('ENGINE_INTERNAL', 'The engine has been closed.', 'unsafe');
+    this.#requireOpen(command);
     const beginMs = monotonicMs();
     // Fencing waits for nothing: neither for a job nor for a command that hangs.
-    const work = command.kind === 'stop' && command.mode === 'fence' ? this.#fence() : this.#inTurn(command, context);
+    const work = isFence(command) ? this.#fence() : this.#inTurn(command, context);
     try {
       await work;
     } catch (error) {
@@ -124,6 +133,8 @@ export class ServerEngine implements Engine {
 
   async #execute(command: EngineCommand, context: ClusterContext): Promise<void> {
     const adapter = this.#adapter;
+    // It may have waited for its turn since it was given.
+    this.#requireOpen(command);
     adapter.learn(context);
     if (command.kind === 'start' && this.#isUp()) return;
     if ((await this.#makeWay(command.kind)) === 'under way') return;
@@ -203,6 +214,7 @@ export class ServerEngine implements Engine {
 
   async #restart({ signal }: JobHandle): Promise<void> {
     await this.#adapter.rehearse();
+    signal.throwIfAborted();
     await this.#adapter.stop('orderly');
     await this.#adapter.start(KEEP_END, signal);
   }
@@ -227,7 +239,7 @@ export class ServerEngine implements Engine {
   }
 
   async maintain(context: ClusterContext): Promise<void> {
-    if (this.#life === 'closed' || this.#isOccupied()) return;
+    if (this.#closing !== null || this.#isOccupied()) return;
     this.#maintaining ??= this.#maintain(context).finally(() => {
       this.#maintaining = null;
     });
@@ -236,11 +248,13 @@ export class ServerEngine implements Engine {
 
   async #maintain(context: ClusterContext): Promise<void> {
     const configured = this.#turn.then(() =>
-      this.#jobs.running === null ? this.#adapter.configure(context) : undefined,
+      this.#jobs.running === null && this.#closing === null ? this.#adapter.configure(context) : undefined,
     );
     this.#turn = configured.catch(() => undefined);
-    await configured;
-    await this.#adapter.maintain(context);
+    // What fails here is said last, so that it does not hide the rest.
+    const [first] = await Promise.allSettled([configured]);
+    if (this.#closing === null) await this.#adapter.maintain(context);
+    if (first.status === 'rejected') throw first.reason;
   }
 
   async #sendCopy(...[request, output, signal]: Parameters<NonNullable<Engine['sendCopy']>>): Promise<void> {
@@ -249,7 +263,7 @@ export class ServerEngine implements Engine {
       const text = `${member} is busy (${this.#jobs.command}); the copy has to wait.`;
       throw new EngineError('ENGINE_BUSY', text, 'safe');
     }
-    if (this.#life === 'closed' || server.running === null) {
+    if (this.#closing !== null || server.running === null) {
       throw new EngineError('ENGINE_CLONE_FAILED', `The server of ${member} does not run.`, 'safe');
     }
     await outgoing?.send(request, output, signal);
@@ -265,12 +279,20 @@ export class ServerEngine implements Engine {
     return this.#adapter.kept.remove(name);
   }
 
-  async close(server: 'leave-running' | 'stop'): Promise<void> {
-    if (this.#life === 'closed') return;
+  close(server: 'leave-running' | 'stop'): Promise<void> {
+    this.#closing ??= this.#close(server);
+    return this.#closing;
+  }
+
+  async #close(server: 'leave-running' | 'stop'): Promise<void> {
     const adapter = this.#adapter;
+    const { command } = this.#jobs;
     await adapter.probe.stop();
     await adapter.outgoing?.end('close');
-    await this.#jobs.cancel();
+    if (command !== null && deaf.has(command)) this.#jobs.abandon();
+    else await this.#jobs.cancel();
+    // A command that hangs loses its connection below.
+    await Promise.race([this.#turn, delay(this.#patienceMs, undefined, { ref: false })]);
     await adapter.background?.end();
     await adapter.kept.close();
     if (server === 'stop') await adapter.stop('orderly').catch(() => adapter.server.kill());
@@ -279,6 +301,16 @@ export class ServerEngine implements Engine {
     await adapter.sql.close();
     adapter.server.detach();
   }
+
+  /** A fence is carried out as long as there is a server to end; everything else only before the end of the engine has begun. */
+  #requireOpen(command: EngineCommand): void {
+    if (this.#closing === null || (isFence(command) && this.#life === 'open')) return;
+    throw new EngineError('ENGINE_INTERNAL', 'The engine has been closed.', 'unsafe');
+  }
+}
+
+function isFence(command: EngineCommand): boolean {
+  return command.kind === 'stop' && command.mode === 'fence';
 }
 
 function jobKind(command: CommandKind): EngineJob['kind'] {
