@@ -147,7 +147,9 @@ export class MysqlAdapter implements ServerAdapter {
     return { finish: () => promote(this.#instance, command, context) };
   }
 
-  async configure(): Promise<void> {}
+  configure(context: ClusterContext): Promise<void> {
+    return this.#maintenance.configure(context);
+  }
 
   maintain(context: ClusterContext): Promise<void> {
     return this.#maintenance.run(context);

@@ -55,20 +55,38 @@ export class Maintenance {
     ];
   }
 
+  #answering(): RunningServer | null {
+    const { process: server, facts } = this.#instance;
+    const { running } = server;
+    return running !== null && facts.of(running.pid).answered === 'once' ? running : null;
+  }
+
+  /**
+   * What begins receiving, applying or counting. Run as a command among the others: it must not begin again what a seal that was given
+   * meanwhile has ended.
+   */
+  async configure(context: ClusterContext): Promise<void> {
+    const running = this.#answering();
+    if (running === null) return;
+    this.#instance.config.learn(context);
+    // Cut short when an earlier agent died over it. First: MariaDB throws away what is not applied when replication begins again.
+    if (this.#instance.facts.of(running.pid).received === 'unknown') {
+      await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
+    }
+    await keepReplication(this.#instance, context);
+  }
+
   async run(context: ClusterContext): Promise<void> {
-    const { process: server, facts, config } = this.#instance;
-    const running = server.running;
-    if (running === null || facts.of(running.pid).answered === 'never') return;
+    const { facts, config } = this.#instance;
+    const running = this.#answering();
+    if (running === null) return;
     config.learn(context);
     this.#host = context.members.get(context.self)?.host;
     // When the server is full already there is nothing to do but to go on.
     if (facts.life === 'serving') await this.#instance.sql.keepSpares(connectTimeoutMs).catch(() => undefined);
-    // First: they tell why the rest fails.
+    // First: they tell why the rest, and what was configured before, fails.
     await this.#checks.run(running.pid, context);
-    // Cut short when an earlier agent died over it.
-    if (facts.received === 'unknown') await settleReceived(this.#instance, AbortSignal.timeout(settleTimeoutMs));
     await this.#lookForErrant(running, context);
-    await keepReplication(this.#instance, context);
     await this.#applyParameters(running.pid);
     const nowMs = monotonicMs();
     if (nowMs - this.#rareMs < rareEveryMs) return;
