@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, realpath, rm, utimes, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import {
   childrenOf,
   killProcessesWith,
@@ -107,6 +108,27 @@ describe('the process of a server', () => {
       assert.equal(server.running, null);
       assert.throws(() => server.signal('SIGHUP'), { code: 'ENGINE_UNREACHABLE' });
       server.terminate('SIGTERM');
+    }));
+
+  it('that is killed while it is started does not run afterwards', () =>
+    withServer(async (server, dataDir) => {
+      const started = server.start(serves('late'), () => server.kill());
+      await assert.rejects(started, { code: 'ENGINE_START_FAILED' });
+      assert.deepEqual(await serverProcesses(dataDir, isServer), []);
+      // At any moment of a start.
+      for (let rounds = 0; rounds < 30; rounds++) {
+        const start = server.start(serves('soon')).then(
+          () => 'started',
+          () => 'refused',
+        );
+        for (let turns = 0; turns < rounds; turns++) await turnOfLoop();
+        await server.kill();
+        await start;
+        assert.equal(server.running, null);
+        assert.deepEqual(await serverProcesses(dataDir, isServer), [], `after ${rounds} turns`);
+      }
+      await server.start(serves('again'));
+      assert.equal(server.check(), 'running', 'the next start is its own');
     }));
 
   it('cannot be run without its program', () =>

@@ -51,6 +51,8 @@ export class ServerProcess {
   #poll: NodeJS.Timeout | null = null;
   #exit: string | null = null;
   #starting = false;
+  /** How often the server was to be killed. */
+  #kills = 0;
   #logSizes: ReadonlyMap<string, number> = new Map();
 
   constructor(options: ServerProcessOptions) {
@@ -89,24 +91,27 @@ export class ServerProcess {
    * Starts the server. It is not ready when this resolves.
    *
    * @param prepare what has to be done when no other server is left, and before this one begins.
-   * @throws EngineError `ENGINE_BINARY_MISSING` when the program cannot be run.
+   * @throws EngineError `ENGINE_BINARY_MISSING` when the program cannot be run; `ENGINE_START_FAILED` when the server was killed meanwhile.
    */
   async start(args: readonly string[], prepare: () => Promise<void> = async () => undefined): Promise<RunningServer> {
+    const kills = this.#kills;
     this.#starting = true;
     try {
       await this.killLeftovers();
       await prepare();
-      return await this.#spawn(args);
+      return await this.#spawn(args, kills);
     } finally {
       this.#starting = false;
     }
   }
 
-  async #spawn(args: readonly string[]): Promise<RunningServer> {
+  async #spawn(args: readonly string[], kills: number): Promise<RunningServer> {
     const { program, dataDir, owner, environment, logFile } = this.#options;
     const log = await openLog(logFile, owner, logBytesMax);
     try {
       this.#logSizes = await logSizes(await this.#logFiles());
+      // From here to where the process is known to `kill`, nothing is waited for.
+      if (this.#kills !== kills) throw killedMeanwhile();
       const child = spawn(program, args, {
         cwd: dataDir,
         env: environment,
@@ -114,15 +119,14 @@ export class ServerProcess {
         stdio: ['ignore', log.fd, log.fd],
         ...(owner ?? {}),
       });
-      const pid = await spawned(child, program);
+      const { pid } = child;
+      if (pid === undefined) throw await notSpawned(child, program);
       const origin = 'started';
       const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: startTicks(pid) };
       this.#running = running;
       this.#exit = null;
       child.once('exit', () => this.#exited(running, child));
       child.unref();
-      // It may have ended before anybody listened.
-      if (child.exitCode !== null || child.signalCode !== null) this.#exited(running, child);
       return running;
     } finally {
       await log.close();
@@ -174,11 +178,12 @@ export class ServerProcess {
   }
 
   /**
-   * Ends the server and every process of it at once, and waits until they are gone.
+   * Ends the server and every process of it at once, and waits until they are gone. One that is being started does not start.
    *
    * @throws EngineError `ENGINE_STOP_TIMEOUT` when one cannot be killed (stuck in the kernel).
    */
   async kill(): Promise<void> {
+    this.#kills += 1;
     const running = this.#running;
     // The first process first: it would start others in place of those that die.
     if (running !== null) signalProcess(running.pid, 'SIGKILL');
@@ -227,14 +232,16 @@ function unkillable(pids: readonly number[]): EngineError {
   return new EngineError('ENGINE_STOP_TIMEOUT', `${text} Repair the disk or reboot the host.`, 'safe');
 }
 
-function spawned(child: ChildProcess, program: string): Promise<number> {
-  return new Promise((resolve, reject) => {
+function killedMeanwhile(): EngineError {
+  return new EngineError('ENGINE_START_FAILED', 'The server was to be killed while it was being started.', 'safe');
+}
+
+/** Why there is no process: the error comes after the call has returned. */
+function notSpawned(child: ChildProcess, program: string): Promise<EngineError> {
+  return new Promise((resolve) => {
     child.once('error', (error) => {
       const text = `Cannot run ${program}: ${reasonOf(error)}. Is the server installed there, and may its user run it?`;
-      reject(new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error }));
-    });
-    child.once('spawn', () => {
-      if (child.pid !== undefined) resolve(child.pid);
+      resolve(new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error }));
     });
   });
 }
