@@ -67,7 +67,7 @@ export async function withTemporaryServer<T>(
     signal.throwIfAborted();
     await server.start([`--defaults-file=${config}`]);
     signal.addEventListener('abort', kill, { once: true });
-    const session = await firstSession({ server, logFile }, options.secrets.admin, socket, signal);
+    const session = await firstSession(server, options.secrets.admin, socket, signal);
     const result = await work({ session, socket });
     await session.end();
     if (ending === 'kill') return result;
@@ -86,17 +86,12 @@ export async function withTemporaryServer<T>(
   }
 }
 
-async function firstSession(
-  { server, logFile }: { readonly server: ServerProcess; readonly logFile: string },
-  password: string,
-  path: string,
-  signal: AbortSignal,
-) {
+async function firstSession(server: ServerProcess, password: string, path: string, signal: AbortSignal) {
   const target = { at: { kind: 'socket', path }, user: accounts.admin, password, tls: null } as const;
   const session = await pollUntil(
     async () => {
       if (server.running === null) {
-        const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await logTail(logFile, 4)}`;
+        const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await logTail(server, 4)}`;
         throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
       }
       return ServerSession.open(target, 2000).catch(() => null);
@@ -106,7 +101,7 @@ async function firstSession(
   if (session !== null) return session;
   throw new EngineError(
     'ENGINE_CLONE_FAILED',
-    `The server of the new copy did not answer: ${await logTail(logFile, 4)}`,
+    `The server of the new copy did not answer: ${await logTail(server, 4)}`,
     'safe',
   );
 }

@@ -153,7 +153,7 @@ function notStartable(dataDir: string, disk: { readonly kind: string; readonly p
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
-  const log = await logTail(instance.paths.log, 4);
+  const log = await logTail(instance.process, 4);
   const how = instance.process.lastExit ?? 'unknown exit';
   if (isReadOnlyDisk(new Error(log))) return engineError('ENGINE_START_FAILED', 'The start', new Error(log), 'safe');
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';

@@ -1,4 +1,4 @@
-import { type Owner, readEnd, type ServerKind, ServerProcess, serverProcesses } from '@understudy/engine/host';
+import { type Owner, type ServerKind, ServerProcess, serverProcesses } from '@understudy/engine/host';
 import { serverEnvironment } from './program.ts';
 
 /** The program may have been started through another loader, so its name can stand anywhere in the arguments. */
@@ -25,10 +25,12 @@ export function mysqlProcess({ libraryPath, ...options }: MysqlProcessOptions): 
   return new ServerProcess({ ...options, kind, environment: serverEnvironment(options.dataDir, libraryPath) });
 }
 
-/** The last lines of a server's log that say something, for error messages. */
-export async function logTail(logFile: string, lines: number): Promise<string> {
-  const { text } = await readEnd(logFile, 16_384).catch(() => ({ text: '' }));
-  const all = text.trim().split('\n');
+/** Room for the warnings among which the errors are. */
+const lastWordsBytes = 16_384;
+
+/** The last lines that say something of what a server has written since it was started, for error messages. */
+export async function logTail(server: ServerProcess, lines: number): Promise<string> {
+  const all = (await server.lastWords(lastWordsBytes)).trim().split('\n');
   const telling = all.filter((line) => /\[ERROR\]/.test(line));
   return (telling.length > 0 ? telling : all).slice(-lines).join(' / ');
 }

@@ -164,7 +164,7 @@ export class PairServer {
 
   /** Why the server is not there, with the end of its log. */
   async lastWords(): Promise<string> {
-    const log = await logTail(this.paths.log, 3);
+    const log = await logTail(this.process, 3);
     return `${this.process.lastExit ?? 'it was found dead'}; its log (${this.paths.log}) ends: ${log}`;
   }
 }

@@ -121,8 +121,7 @@ export class PlainServer {
     await running.start([`--defaults-file=${config}`]);
     const answered = await pollUntil(
       async () => {
-        if (running.check() === 'gone')
-          throw new Error(`The server ended: ${await logTail(join(folder, 'server.log'), 5)}`);
+        if (running.check() === 'gone') throw new Error(`The server ended: ${await logTail(running, 5)}`);
         return server.query('select 1').then(
           () => true,
           () => null,
@@ -130,8 +129,7 @@ export class PlainServer {
       },
       { everyMs: 50, timeoutMs: 60_000 },
     );
-    if (answered === null)
-      throw new Error(`The server did not answer: ${await logTail(join(folder, 'server.log'), 5)}`);
+    if (answered === null) throw new Error(`The server did not answer: ${await logTail(running, 5)}`);
     return server;
   }
 
