@@ -67,6 +67,14 @@ interface Upstream {
 
 type WalProgress = ReplicaProgress & { readonly confirmed: WalPosition };
 
+/**
+ * A state that could not be looked at again. That nothing is received is not among what it may say: a receiver may have been started since.
+ */
+function stale(last: EngineState, failingMs: number): EngineState {
+  if (last.kind !== 'replica' || last.receiver.kind !== 'none') return last;
+  return { ...last, receiver: { kind: 'streaming', silentMs: Math.round(failingMs) } };
+}
+
 /** Looks at the server several times a second and says what it sees as an `EngineState`. */
 export class Observer {
   readonly #instance: Instance;
@@ -134,7 +142,7 @@ export class Observer {
     this.#failingSinceMs ??= nowMs - this.#probe.failingForMs();
     const failingMs = nowMs - this.#failingSinceMs;
     if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs, refusalOf(error));
-    return last ?? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
+    return last === null ? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) } : stale(last, failingMs);
   }
 
   #unresponsive(sinceMs: number, refusal: string | null = null): EngineState {

@@ -72,8 +72,9 @@ export class Probe {
 
   async #look(): Promise<'well' | 'failing' | 'waiting'> {
     const running = this.#instance.postmaster.running;
-    // A server that has not answered yet is starting; one that is gone is seen by its process.
-    if (running === null || this.#instance.facts.of(running.pid).answered === 'never') {
+    const facts = running === null ? null : this.#instance.facts.of(running.pid);
+    // A server that has not answered yet is starting, one that is stopping takes nobody in, and one that is gone is seen by its process.
+    if (running === null || facts?.answered === 'never' || facts?.life === 'ending') {
       this.reset();
       return 'well';
     }
