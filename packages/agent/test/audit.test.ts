@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { CHANGES_FILE, ChangeRecord } from '../src/access/audit.ts';
+import { Refusals } from '../src/access/refusals.ts';
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'us-audit-'));
@@ -81,4 +82,47 @@ it('shows what can be read of a damaged file', async (t) => {
     [412],
   );
   await record.close();
+});
+
+it('loses no change to requests that are refused, however many come', async (t) => {
+  const path = await folder(t);
+  const record = new ChangeRecord(path, 4_000);
+  const made = async (id: string, what: string, status: number): Promise<void> => {
+    await record.begun(id, change(what));
+    await record.ended(id, status);
+  };
+  await made('failover', 'POST /failover', 202);
+  await record.begun('restart', change('POST /restart'));
+  for (let i = 0; i < 200; i++) await made(`refused ${i}`, 'POST /failover?', i % 2 === 0 ? 403 : 409);
+  await made('pause', 'POST /pause', 200);
+  const done = (await record.read()).filter(({ status }) => status === null || status < 400);
+  assert.deepEqual(
+    done.map(({ what, status }) => [what, status]),
+    [
+      ['POST /failover', 202],
+      ['POST /restart', null],
+      ['POST /pause', 200],
+    ],
+  );
+  const sizes = await Promise.all((await readdir(path)).map(async (name) => (await stat(join(path, name))).size));
+  assert.equal(sizes.length, 2);
+  assert.ok(
+    sizes.every((size) => size < 4_500),
+    sizes.join(', '),
+  );
+  await record.close();
+});
+
+it('has some of what a caller was refused, and the number of the rest', () => {
+  const refusals = new Refusals();
+  const noted = Array.from({ length: 1_000 }, (_, i) => refusals.note('token view', i));
+  assert.equal(noted.filter(({ kind }) => kind === 'recorded').length, 20);
+  assert.deepEqual(
+    refusals.note('token ops', 1_000),
+    { kind: 'recorded', skipped: 0 },
+    'others are not the worse for it',
+  );
+  assert.deepEqual(refusals.note('token view', 61_000), { kind: 'recorded', skipped: 980 });
+  for (let i = 0; i < 300; i++) refusals.note(`token ${i}`, 62_000);
+  assert.deepEqual(refusals.note('token view', 62_000), { kind: 'recorded', skipped: 0 }, 'callers are bounded, too');
 });

@@ -1,43 +1,26 @@
 /** The record of changes: who asked for what, from where, when, and what came of it. One file for each agent, which only its user reads. */
 
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { pause } from '../time/deadline.ts';
+import { type Change, changesOf, type Line, newest, olderFile, textOf } from './audit-lines.ts';
 
 export const CHANGES_FILE = 'changes.log';
 const OLD_FILE = `${CHANGES_FILE}.1`;
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const MAX_WHAT_CHARS = 2_000;
 const MAX_SHOWN = 500;
+const MAX_REFUSED_SHOWN = 100;
 /** Lines that wait for a disk that stands still. */
 const MAX_QUEUED = 256;
 /** As long as this a change waits for its own line. */
 const WRITE_MS = 1_000;
+/** Where the older file is made; what is there is what an agent left that ended while it made one. */
+const NEXT_FILE = `${OLD_FILE}.new`;
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-
-export const changeSchema = z.object({
-  wallMs: z.number(),
-  /** `token ops`, `certificate alice`, `member n2`, `this machine`. */
-  who: z.string(),
-  /** IP address and port. */
-  from: z.string(),
-  /** Method and path. */
-  what: z.string(),
-  /** The request's body, without what may be secret. */
-  body: z.string(),
-  /** `begun`: written before it was done; null: how it ended is not known (the agent ended meanwhile). */
-  status: z.number().nullable(),
-});
-export type Change = z.infer<typeof changeSchema>;
-
-const lineSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('begun'), id: z.string(), change: changeSchema.omit({ status: true }) }),
-  z.object({ kind: z.literal('ended'), id: z.string(), status: z.number() }),
-]);
-type Line = z.infer<typeof lineSchema>;
 
 /** Names whose values are not written down: they may hold passwords. */
 const SECRET = /password|passphrase|secret|token|command|conninfo|key/i;
@@ -79,22 +62,15 @@ export class ChangeRecord {
     return this.#write({ kind: 'ended', id, status });
   }
 
-  /** The newest changes, oldest first. */
+  /** The newest changes, oldest first, and some of the newest refused requests. */
   async read(): Promise<readonly Change[]> {
     await this.#turn;
-    const changes = new Map<string, Change>();
-    for (const name of [OLD_FILE, CHANGES_FILE]) {
-      const text = await readFile(join(this.#folder, name), 'utf8').catch(() => '');
-      for (const line of text.split('\n').map(parseLine)) {
-        if (line === null) continue;
-        if (line.kind === 'begun') changes.set(line.id, { ...line.change, status: null });
-        else {
-          const begun = changes.get(line.id);
-          if (begun !== undefined) changes.set(line.id, { ...begun, status: line.status });
-        }
-      }
-    }
-    return [...changes.values()].slice(-MAX_SHOWN);
+    return newest([...changesOf(await this.#texts()).values()], MAX_SHOWN, MAX_REFUSED_SHOWN);
+  }
+
+  #texts(): Promise<readonly string[]> {
+    const read = (name: string): Promise<string> => readFile(join(this.#folder, name), 'utf8').catch(() => '');
+    return Promise.all([read(OLD_FILE), read(CHANGES_FILE)]);
   }
 
   async close(): Promise<void> {
@@ -109,7 +85,7 @@ export class ChangeRecord {
       return;
     }
     this.#queued++;
-    this.#turn = this.#turn.then(() => this.#append(`${JSON.stringify(line)}\n`)).finally(() => this.#queued--);
+    this.#turn = this.#turn.then(() => this.#append(textOf(line))).finally(() => this.#queued--);
     await Promise.race([this.#turn, pause(WRITE_MS)]);
   }
 
@@ -138,16 +114,18 @@ export class ChangeRecord {
   async #moveAside(path: string): Promise<void> {
     await this.#file?.close();
     this.#file = null;
+    const next = join(this.#folder, NEXT_FILE);
+    await rm(next, { force: true });
+    const file = await open(next, CREATE, 0o600);
+    try {
+      await file.writeFile(olderFile(await this.#texts(), this.#maxBytes));
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await rename(next, join(this.#folder, OLD_FILE));
+    // What is in both files after a crash here is read once: each change has an id.
+    await rm(path, { force: true });
     this.#bytes = 0;
-    await rename(path, join(this.#folder, OLD_FILE));
-  }
-}
-
-function parseLine(text: string): Line | null {
-  try {
-    const parsed = lineSchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
   }
 }

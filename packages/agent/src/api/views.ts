@@ -1,7 +1,7 @@
 /** What the agent's own HTTP paths (`/understudy/…`) answer: schemas for clients to check with, and their types. */
 
 import { z } from 'zod';
-import { changeSchema } from '../access/audit.ts';
+import { changeSchema } from '../access/audit-lines.ts';
 
 const reasonSchema = z.object({ code: z.string(), text: z.string() });
 

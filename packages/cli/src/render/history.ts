@@ -40,13 +40,18 @@ export function causeText(cause: string): string {
 /** A change, and the member whose agent took it. */
 export type RecordedChange = ChangesView['changes'][number] & { readonly member: string };
 
+function whatOf({ what, body, skipped = 0 }: RecordedChange): string {
+  const more = skipped === 0 ? '' : ` (and ${skipped} more refused)`;
+  return `${what} ${body}`.trimEnd() + more;
+}
+
 const changeColumns: readonly Column<RecordedChange>[] = [
   { title: 'WHEN', dropOrder: 'never', cell: ({ wallMs }) => formatInstant(wallMs) },
   { title: 'WHO', dropOrder: 'never', cell: ({ who }) => who },
   { title: 'FROM', dropOrder: 2, cell: ({ from }) => from },
   { title: 'AGENT', dropOrder: 1, cell: ({ member }) => member },
   { title: 'ENDED', align: 'right', dropOrder: 3, cell: ({ status }) => (status === null ? '?' : String(status)) },
-  { title: 'WHAT', dropOrder: 'never', cell: ({ what, body }) => `${what} ${body}`.trimEnd() },
+  { title: 'WHAT', dropOrder: 'never', cell: whatOf },
 ];
 
 /** What was changed through the agents, oldest first. */
