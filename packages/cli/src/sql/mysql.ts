@@ -1,6 +1,9 @@
-import { isIP } from 'node:net';
-import mysql from 'mysql2/promise';
-import { type Login, loginRefused } from './login.ts';
+import { isLoopback } from '@understudy/engine/host';
+import { answersFor, takeHandshake } from '@understudy/mysql/login';
+import driver from 'mysql2';
+import type mysql from 'mysql2/promise';
+import { codeOf } from '../errors.ts';
+import { type Login, loginRefused, passwordWithheld } from './login.ts';
 import { type Driver, goodbyeMs, type Host, type Result, type Session } from './session.ts';
 
 /** Numbers of errors by which the server ends a session or a statement; they can come after the commit was written. */
@@ -29,17 +32,19 @@ function numberOf(error: unknown): number | null {
   return errno >= 1000 && (errno < 2000 || errno >= 3000) ? errno : null;
 }
 
-/** The driver compares the name "localhost" where it connects to an address, which certificates of other hosts need not have. */
-const isNamed = (host: string): boolean => isIP(host) === 0 || host.startsWith('127.');
-
 async function openSession(host: Host, login: Login, timeoutMs: number): Promise<Session> {
+  const ca = host.socket === undefined ? login.ca : null;
+  // As an agent's session: the certificate names the host, and the password goes to nobody who asks for it otherwise than our servers do.
+  const reach =
+    ca !== null || host.socket !== undefined ? 'proven' : isLoopback(host.host) ? 'this machine' : 'nowhere';
   try {
-    const connection = await mysql.createConnection({
+    const connection = driver.createConnection({
       ...(host.socket === undefined ? { host: host.host, port: host.port } : { socketPath: host.socket }),
       user: login.user,
       database: login.database,
       ...(login.password === null ? {} : { password: login.password }),
-      ...(login.ca === null ? {} : { ssl: { ca: login.ca, verifyIdentity: isNamed(host.host) } }),
+      ...(ca === null ? {} : { ssl: { ca, verifyIdentity: true } }),
+      authPlugins: answersFor(reach),
       connectTimeout: timeoutMs,
       charset: 'utf8mb4',
       dateStrings: true,
@@ -49,10 +54,27 @@ async function openSession(host: Host, login: Login, timeoutMs: number): Promise
     });
     // A connection that breaks is noticed by whoever uses it next.
     connection.on('error', () => undefined);
-    return sessionOf(host, connection);
+    const tls = ca === null ? null : { ca, own: null, verify: login.verify ?? 'full' };
+    const handshake = tls === null ? null : takeHandshake(connection, host.host, tls);
+    await connected(connection);
+    if (handshake?.() === 'not made') throw new Error('the driver made a connection without the handshake of TLS');
+    return sessionOf(host, connection.promise());
   } catch (error) {
+    if (error instanceof Error && codeOf(error) === 'PASSWORD_WITHHELD') {
+      throw passwordWithheld(login.user, `${host.host}:${host.port}`, error);
+    }
     throw numberOf(error) === accessDenied ? loginRefused(login.user, error) : error;
   }
+}
+
+function connected(connection: driver.Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.connect((error) => {
+      if (error === null) return resolve();
+      connection.destroy();
+      reject(error);
+    });
+  });
 }
 
 function sessionOf(host: Host, connection: mysql.Connection): Session {

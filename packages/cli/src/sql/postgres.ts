@@ -1,8 +1,9 @@
-import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { isSqlState } from '@understudy/engine/host';
+import { ScramOnly } from '@understudy/postgres/login';
 import pg from 'pg';
 import { codeOf } from '../errors.ts';
-import { type Login, loginRefused } from './login.ts';
+import { type Login, loginRefused, passwordWithheld } from './login.ts';
 import { type Driver, goodbyeMs, type Host, type Result, type Session } from './session.ts';
 
 const loginErrors = new Set(['28P01', '28000']);
@@ -21,27 +22,32 @@ export const postgresDriver: Driver = {
 };
 
 /** The driver itself would compare the certificate with "localhost" when the server is named by an address. */
-function tlsTo(host: string, ca: string): ConnectionOptions {
-  return { ca, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) };
+function tlsTo(host: string, ca: string, verify: Login['verify']): ConnectionOptions {
+  const isNamed = (_name: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate);
+  return { ca, checkServerIdentity: verify === 'ca' ? () => undefined : isNamed };
 }
 
 async function openSession(host: Host, login: Login, timeoutMs: number): Promise<Session> {
+  const guard = new ScramOnly(login.password, login.ca === null ? 'plain' : 'tls');
   const client = new pg.Client({
     host: host.host,
     port: host.port,
     user: login.user,
     database: login.database,
-    ...(login.password === null ? {} : { password: login.password }),
-    ...(login.ca === null ? {} : { ssl: tlsTo(host.host, login.ca) }),
+    ...(login.password === null ? {} : { password: guard.password }),
+    enableChannelBinding: login.ca !== null,
+    ...(login.ca === null ? {} : { ssl: tlsTo(host.host, login.ca, login.verify) }),
     connectionTimeoutMillis: timeoutMs,
     application_name: 'understudy',
   });
   // A connection that breaks is noticed by whoever uses it next.
   client.on('error', () => undefined);
+  guard.watch(client);
   try {
     await client.connect();
   } catch (error) {
     await close(client);
+    if (guard.refusal !== null) throw passwordWithheld(login.user, `${host.host}:${host.port}`, guard.refusal);
     throw loginErrors.has(codeOf(error) ?? '') ? loginRefused(login.user, error) : error;
   }
   return {
