@@ -31,9 +31,11 @@ interface Finding {
 export async function checkNode(context: Context, file: string, config: NodeConfig): Promise<ExitCode> {
   const findings = await Promise.all([
     look('secrets', async () => {
-      await loadSecrets(config.secretsFile);
+      const { member } = await loadSecrets(config.secretsFile);
       await refuseExposedKeys(config);
-      return `${config.secretsFile} has the four passwords and is private, as are the private keys`;
+      const missing =
+        member === undefined ? '; agents know each other by what follows from "superuser", as it has no "member"' : '';
+      return `${config.secretsFile} has the four passwords and is private, as are the private keys${missing}`;
     }),
     look('token', async () => {
       const { tokenFile } = config.api;

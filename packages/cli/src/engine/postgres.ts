@@ -34,7 +34,13 @@ export async function postgresEngine(context: EngineContext, engine: Settings): 
       ...(server.tools.pgRewind === null ? {} : { pgRewind: server.tools.pgRewind }),
     },
     runAs: user === null ? null : { uid: user.uid, gid: user.gid },
-    secrets,
+    // `member` is the agents' own.
+    secrets: {
+      superuser: secrets.superuser,
+      replication: secrets.replication,
+      rewind: secrets.rewind,
+      monitor: secrets.monitor,
+    },
     ...(engine.tls === undefined ? {} : { tls: engine.tls }),
     parameters: engine.parameters,
     initdbArgs: [...engine.initdb],
