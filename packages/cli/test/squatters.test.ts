@@ -53,7 +53,7 @@ for (const engine of ['postgres', 'mysql'] as const) {
       const { nodes, name } = await planState(folder, { engine, nodes: 2, command: [] }, versions[engine]);
       const paths = clusterPaths(folder);
       const named = nodes.map((node) => ({ name: node.name, address: '127.0.0.1' }));
-      await ensureCertificates(paths, name, named);
+      await ensureCertificates(paths, name, { database: named, api: named, etcd: [] });
       const { superuser, token } = await ensureSecrets(paths);
       const identity = kind === 'without TLS' ? null : await foreignIdentity(engine);
       const rogues: Rogue[] = [];

@@ -1,6 +1,6 @@
 import { PathError, removeTree } from '@understudy/engine/host';
 import type { FetchProgress } from '@understudy/servers';
-import { authorityFile, authorityText, ensureCertificates, type NodeCertificates } from './certificates.ts';
+import { authorityFile, authorityText, type CertificatesOf, ensureCertificates } from './certificates.ts';
 import { LocalError, reasonOf } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
@@ -34,10 +34,10 @@ interface Running {
   readonly server: LocalServer;
   readonly network: Network | null;
   readonly etcd: LocalEtcd | null;
-  /** Text of the cluster's authority; null: nothing is encrypted. */
-  readonly ca: string | null;
-  /** By node; null: nothing is encrypted. */
-  readonly certificates: ReadonlyMap<string, NodeCertificates> | null;
+  /** Texts of the cluster's authorities; null: nothing is encrypted. */
+  readonly ca: { readonly database: string | null; readonly api: string | null };
+  /** Null: nothing is encrypted. */
+  readonly certificates: CertificatesOf | null;
   readonly nodes: readonly LocalNode[];
 }
 
@@ -96,15 +96,20 @@ export class LocalCluster {
     return this.#get().network;
   }
 
-  /** The authority of the agents' and the servers' certificates; null: nothing is encrypted. */
+  /** The authority of the agents' certificates; null: nothing is encrypted. */
   get caFile(): string | null {
-    return authorityFile(this.paths, this.state);
+    return authorityFile(this.paths, this.state, 'api');
+  }
+
+  /** The authority of the servers' certificates; null: nothing is encrypted. */
+  get databaseCaFile(): string | null {
+    return authorityFile(this.paths, this.state, 'database');
   }
 
   /** The superuser; the password is also in the secrets file of the folder. */
   get login(): DatabaseLogin {
     const { state, secrets, ca } = this.#get();
-    return loginOf(state.engine, secrets.superuser, ca);
+    return loginOf(state.engine, secrets.superuser, ca.database);
   }
 
   node(name: string): LocalNode {
@@ -160,7 +165,10 @@ export class LocalCluster {
       throwIfInterrupted(signal);
       const certificates = await this.#makeCertificates(state, network);
       const etcd = await this.#startEtcd(state, network, state.tls === 'all' ? certificates : null, signal);
-      const ca = await authorityText(this.paths, state);
+      const ca = {
+        database: await authorityText(this.paths, state, 'database'),
+        api: await authorityText(this.paths, state, 'api'),
+      };
       this.#running = { state, secrets, server: reachable, network, etcd, ca, certificates, nodes: [] };
       await this.#startNodes();
     } catch (error) {
@@ -240,10 +248,11 @@ export class LocalCluster {
   async #makeCertificates(state: ClusterState, network: Network | null): Promise<Running['certificates']> {
     if (state.tls === 'off') return null;
     const nodes = state.nodes.map(({ name }) => ({ name, address: network?.hosts.get(name)?.address ?? loopback }));
-    if (state.tls === 'all' && state.store.kind === 'etcd') {
-      nodes.push(...state.store.members.map((one) => ({ name: one.name, address: etcdAddress(network, one.node) })));
-    }
-    const { of, notices } = await ensureCertificates(this.paths, state.name, nodes);
+    const isStoreEncrypted = state.tls === 'all' && state.store.kind === 'etcd';
+    const members = state.store.kind === 'etcd' ? state.store.members : [];
+    const ofStore = members.map((one) => ({ name: one.name, address: etcdAddress(network, one.node) }));
+    const holders = { database: nodes, api: nodes, etcd: isStoreEncrypted ? [...nodes, ...ofStore] : [] };
+    const { of, notices } = await ensureCertificates(this.paths, state.name, holders);
     for (const text of notices) this.#notice(text);
     return of;
   }
@@ -266,7 +275,7 @@ export class LocalCluster {
       members: state.store.members,
       addressOf: ({ node }) => etcdAddress(network, node),
       enter: ({ node }, command) => (node === undefined ? command : (network?.enter(node, command) ?? command)),
-      certificates,
+      certificates: certificates?.etcd ?? null,
       ...(etcdVersion === undefined ? {} : { version: etcdVersion }),
       mark: { [clusterVariable]: state.id },
       onEvent: (event) => this.#options.onEvent?.(event),
@@ -291,7 +300,6 @@ export class LocalCluster {
       throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
     const paths = nodePaths(this.folder, name);
     const host = network?.hosts.get(name)?.address ?? loopback;
-    const own = certificates?.get(name) ?? null;
     const scheme = apiScheme(state);
     const config = nodeConfig(
       {
@@ -300,15 +308,15 @@ export class LocalCluster {
         host,
         apiPort: kept.apiPort,
         dbPort: kept.dbPort,
-        store: etcd?.storeOf(own) ?? { kind: 'local', path: this.paths.storeFile },
+        store: etcd?.storeOf(certificates?.etcd.get(name) ?? null) ?? { kind: 'local', path: this.paths.storeFile },
         engine: server.engine,
         binDir: server.binDir,
         serverId: kept.serverId ?? null,
         version: state.version,
         parameters: this.#options.parameters ?? {},
         zone: null,
-        tls: own,
-        apiScheme: scheme,
+        databaseTls: certificates?.database.get(name) ?? null,
+        apiTls: scheme === 'https' ? (certificates?.api.get(name) ?? null) : null,
         logLevel: this.#options.logLevel ?? 'info',
       },
       this.paths,
@@ -328,7 +336,7 @@ export class LocalCluster {
       clusterId: state.id,
       command: network?.enter(name, command) ?? command,
       token: secrets.token,
-      ca,
+      ca: ca.api,
       storeMember: etcd?.on(name) ?? null,
       onEvent: (event) => this.#options.onEvent?.(event),
     });

@@ -31,7 +31,7 @@ export function loginOf(engine: LocalEngine, superuser: string, ca: string | nul
 export async function readLogin(folder: string): Promise<DatabaseLogin> {
   const paths: ClusterPaths = clusterPaths(folder);
   const state = await readState(paths);
-  const ca = state === null ? null : await authorityText(paths, state);
+  const ca = state === null ? null : await authorityText(paths, state, 'database');
   return loginOf(state?.engine ?? 'postgres', (await readSecrets(paths)).superuser, ca);
 }
 

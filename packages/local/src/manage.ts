@@ -23,8 +23,9 @@ export interface ClusterDescription {
   /** Only for clusters on the loopback address: the addresses of others are gone with them. */
   readonly nodes: readonly NodeAddress[];
   readonly tokenFile: string;
-  /** The authority of the agents' and the servers' certificates; null: nothing is encrypted. */
+  /** The authorities of the agents' and of the servers' certificates; null: nothing is encrypted. */
   readonly caFile: string | null;
+  readonly databaseCaFile: string | null;
   readonly secretsFile: string;
   /** The process that runs it now. */
   readonly runner: { readonly pid: number | null } | null;
@@ -51,9 +52,10 @@ export async function describeCluster(
     apiUrl: `${apiScheme(state)}://127.0.0.1:${node.apiPort}`,
     socketFolder: socketFolderOf(nodePaths(folder, node.name)),
   }));
-  const caFile = authorityFile(paths, state);
+  const caFile = authorityFile(paths, state, 'api');
+  const databaseCaFile = authorityFile(paths, state, 'database');
   const { token: tokenFile, secrets: secretsFile } = paths;
-  return { folder, state, nodes, tokenFile, caFile, secretsFile, runner: lockHolder(paths) };
+  return { folder, state, nodes, tokenFile, caFile, databaseCaFile, secretsFile, runner: lockHolder(paths) };
 }
 
 /**

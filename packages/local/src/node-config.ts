@@ -21,16 +21,16 @@ export interface NodeSettings {
   readonly version: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly zone: string | null;
-  /** Null: nothing is encrypted. */
-  readonly tls: NodeCertificates | null;
-  readonly apiScheme: 'http' | 'https';
+  /** Null: not encrypted. */
+  readonly databaseTls: NodeCertificates | null;
+  readonly apiTls: NodeCertificates | null;
   readonly logLevel: 'debug' | 'info';
 }
 
 /** The configuration of one node as `understudy agent --config` reads it. */
 export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: NodePaths): NodeConfigInput {
   const { host } = settings;
-  const isPlain = settings.tls === null || settings.apiScheme === 'http';
+  const isPlain = settings.databaseTls === null || settings.apiTls === null;
   return {
     cluster: settings.cluster,
     member: settings.member,
@@ -38,7 +38,7 @@ export function nodeConfig(settings: NodeSettings, cluster: ClusterPaths, node: 
     api: {
       listen: `${host}:${settings.apiPort}`,
       tokenFile: cluster.token,
-      ...(settings.tls === null || settings.apiScheme === 'http' ? {} : { tls: { ...settings.tls } }),
+      ...(settings.apiTls === null ? {} : { tls: { ...settings.apiTls } }),
     },
     engine: engineSettings(settings, node),
     // Hosts that exist on this machine only (network namespaces of a drill) have addresses of their own.
@@ -59,7 +59,7 @@ function engineSettings(settings: NodeSettings, node: NodePaths): NodeConfigInpu
     dataDir: node.dataDir,
     listen: `${settings.host}:${settings.dbPort}`,
     parameters: { ...settings.parameters },
-    ...(settings.tls === null ? {} : { tls: { ...settings.tls } }),
+    ...(settings.databaseTls === null ? {} : { tls: { ...settings.databaseTls } }),
   };
   if (engine === 'postgres') return { kind: engine, ...common };
   if (serverId !== null) return { kind: engine, serverId, ...common };

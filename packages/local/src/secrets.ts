@@ -18,14 +18,25 @@ export interface ClusterSecrets extends z.infer<typeof secretsSchema> {
 
 const password = (): string => randomBytes(24).toString('base64url');
 
-/** Reads the secrets of a cluster; makes them (mode 0600) where there are none yet. */
+/** Reads the secrets of a cluster; makes them (mode 0600), or those of them that an earlier version did not know, where there are none yet. */
 export async function ensureSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
   if ((await readIfThere(paths.secrets)) === null) {
     const fresh = { superuser: password(), replication: password(), rewind: password(), monitor: password() };
     await replaceFile(paths.secrets, `${JSON.stringify(fresh, null, 2)}\n`);
   }
+  await ensureMemberSecret(paths);
   if ((await readIfThere(paths.token)) === null) await replaceFile(paths.token, `${password()}\n`);
   return readSecrets(paths);
+}
+
+/**
+ * What agents show each other must not follow from a password that people know. Called before any agent runs: all of them read the same
+ * file, so they have the same.
+ */
+async function ensureMemberSecret(paths: ClusterPaths): Promise<void> {
+  const known = z.looseObject({ superuser: z.string() }).safeParse(parseJson((await readIfThere(paths.secrets)) ?? ''));
+  if (!known.success || 'member' in known.data) return;
+  await replaceFile(paths.secrets, `${JSON.stringify({ ...known.data, member: password() }, null, 2)}\n`);
 }
 
 /** @throws LocalError `STATE_INVALID`; the message never quotes the file. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -93,8 +94,8 @@ test('a node of a MySQL cluster is configured with its number, one of PostgreSQL
     version: '11.8',
     parameters: {},
     zone: null,
-    tls: null,
-    apiScheme: 'http',
+    databaseTls: null,
+    apiTls: null,
     logLevel: 'info',
   } as const;
   const paths = [clusterPaths(folder), nodePaths(folder, 'n1')] as const;
@@ -125,17 +126,45 @@ test('a new cluster is encrypted between its nodes; one of an earlier version st
   assert.equal((await planState(folder, options, '17')).tls, 'replication', 'it is remembered');
 });
 
+test('agents know each other by a secret of its own, also in a cluster of an earlier version', async (t) => {
+  const paths = clusterPaths(await temporaryFolder(t));
+  await ensureSecrets(paths);
+  const read = async (): Promise<Record<string, string>> => JSON.parse(await readFile(paths.secrets, 'utf8'));
+  const { member = '', ...earlier } = await read();
+  assert.ok(member.length >= 32 && !Object.values(earlier).includes(member));
+  await writeFile(paths.secrets, JSON.stringify(earlier), { mode: 0o600 });
+  await ensureSecrets(paths);
+  const later = await read();
+  assert.deepEqual({ ...later, member: '' }, { ...earlier, member: '' });
+  assert.ok((later.member ?? '').length >= 32 && later.member !== member);
+  assert.equal((await stat(paths.secrets)).mode & 0o777, 0o600);
+  await ensureSecrets(paths);
+  assert.deepEqual(await read(), later, 'it is made once');
+});
+
 test('certificates are made once, for the addresses of the nodes, and nobody else can read the keys', async (t) => {
   const paths = clusterPaths(await temporaryFolder(t));
-  const nodes = [{ name: 'n1', address: '127.0.0.1' }];
+  const holders = (address: string) => {
+    const nodes = [{ name: 'n1', address }];
+    return { database: nodes, api: nodes, etcd: [] };
+  };
+  const nodes = holders('127.0.0.1');
   const first = await ensureCertificates(paths, 'shop', nodes);
-  const files = first.of.get('n1');
-  assert.ok(files !== undefined);
+  const files = first.of.database.get('n1');
+  const api = first.of.api.get('n1');
+  assert.ok(files !== undefined && api !== undefined);
+  const trusted = new X509Certificate(await readFile(api.ca));
+  assert.ok(new X509Certificate(await readFile(api.cert)).checkIssued(trusted));
+  assert.ok(
+    !new X509Certificate(await readFile(files.cert)).checkIssued(trusted),
+    "the database's key is none of the API",
+  );
   assert.deepEqual(await ensureCertificates(paths, 'shop', nodes), first);
   assert.equal((await stat(paths.tls)).mode & 0o777, 0o700);
-  for (const key of [files.key, join(paths.tls, 'ca', 'ca.key')]) assert.equal((await stat(key)).mode & 0o777, 0o600);
-  const moved = await ensureCertificates(paths, 'shop', [{ name: 'n1', address: '10.99.0.1' }]);
-  assert.match(moved.notices.join(), /Renewed the certificate of n1; it holds until \d{4}-/);
+  for (const key of [files.key, api.key, join(paths.tls, 'ca', 'ca.key')])
+    assert.equal((await stat(key)).mode & 0o777, 0o600);
+  const moved = await ensureCertificates(paths, 'shop', holders('10.99.0.1'));
+  assert.match(moved.notices.join(), /Renewed the certificate of n1 \(database\); it holds until \d{4}-/);
   await writeFile(files.cert, 'damaged');
   await assert.rejects(
     ensureCertificates(paths, 'shop', nodes),

@@ -163,7 +163,7 @@ function report(
   const isLeader = (node: { readonly name: string }): number => Number(node.name === leader);
   const ordered = engine === 'postgres' ? found.nodes : found.nodes.toSorted((a, b) => isLeader(b) - isLeader(a));
   const hosts = ordered.map(({ host, dbPort }) => ({ host, port: dbPort }));
-  const url = connectionString(engine, { hosts, user, database, target: 'read-write', caFile: found.caFile });
+  const url = connectionString(engine, { hosts, user, database, target: 'read-write', caFile: found.databaseCaFile });
   if (context.format === 'json') {
     printJson(context, { name, folder: found.folder, pid, log, url, nodes: found.nodes });
     return EXIT.done;

@@ -205,7 +205,7 @@ function welcomeOf(context: Context, cluster: LocalCluster, leader: string, opti
     secretsFile: paths.secrets,
     user: login.user,
     database: login.database,
-    caFile: cluster.caFile,
+    caFile: cluster.databaseCaFile,
     command: typedCommand(context.io.env),
     choice: choice.join(' '),
     nodes: cluster.nodes.map((node) => ({

@@ -20,7 +20,7 @@ export async function serversOf(target: Target): Promise<Servers> {
     const found = await describeCluster({ folder: target.folder });
     if (found !== null) {
       const hosts = found.nodes.map(({ name, host, dbPort }) => ({ name, host, port: dbPort }));
-      return { engine: found.state.engine, hosts, caFile: found.caFile };
+      return { engine: found.state.engine, hosts, caFile: found.databaseCaFile };
     }
   }
   return servingOrder(target);

@@ -18,7 +18,7 @@ export function pgbench(program: string, cluster: LocalCluster): Bench {
     load: (leader) => loadPgbench(program, cluster, leader),
     start: (node) => {
       const target = adminTarget(cluster, node, pgbenchDatabase);
-      return startPgbench(program, target, cluster.caFile, [
+      return startPgbench(program, target, cluster.databaseCaFile, [
         `--client=${clients}`,
         '--jobs=1',
         '--time=600',
@@ -56,7 +56,7 @@ function startPgbench(program: string, target: Target, caFile: string | null, ar
 async function loadPgbench(program: string, cluster: LocalCluster, leader: string): Promise<void> {
   await withAdmin(cluster, leader, 'postgres', (session) => session.rows(`create database ${pgbenchDatabase}`));
   const target = adminTarget(cluster, leader, pgbenchDatabase);
-  const { code, text } = await startPgbench(program, target, cluster.caFile, [
+  const { code, text } = await startPgbench(program, target, cluster.databaseCaFile, [
     '--initialize',
     `--scale=${scale}`,
     '--quiet',
