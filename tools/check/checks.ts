@@ -5,6 +5,7 @@ import { checkImports } from './imports.ts';
 import { checkLinks } from './links.ts';
 import { checkNames } from './names.ts';
 import type { CheckResult } from './result.ts';
+import { checkRuleLabels } from './rule-labels.ts';
 import { checkSizes } from './sizes.ts';
 import { checkTerminal } from './terminal.ts';
 
@@ -26,5 +27,6 @@ export const checks: readonly Check[] = [
   { name: 'check/private-names', run: checkNames },
   { name: 'check/terminal', run: checkTerminal },
   { name: 'check/links', run: checkLinks },
+  { name: 'check/rule-labels', run: checkRuleLabels },
   { name: 'check/build', run: checkBuild },
 ];

@@ -1,4 +1,4 @@
-/** What one package's sources may import of ours, besides themselves (design.md, section 4). */
+/** What one package's sources may import of ours, besides themselves (`docs/development.md`, checks). */
 export interface PackageRule {
   readonly may: readonly string[];
   /** For code that must be a pure value: neither node:* modules nor anything from npm. */

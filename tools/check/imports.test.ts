@@ -1,4 +1,4 @@
-// Goal: the rules of design.md section 4 are enforced. Method: sources as values, each with one violation or none.
+// Goal: the direction of imports is enforced. Method: sources as values, each with one violation or none.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { importsOf } from './import-lines.ts';
