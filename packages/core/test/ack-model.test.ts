@@ -1,6 +1,6 @@
 /**
  * Goal: whatever crashes at whatever point of a change of ackers, every acknowledged write is on somebody whom the next election must
- * ask (`postgresql-ha.md` C10, C7 d). Method: all interleavings of small clusters, see `support/ack-model.ts`.
+ * ask (C10). Method: all interleavings of small clusters, see `support/ack-model.ts`.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -8,7 +8,7 @@ import { postgresHarness, serversOf } from './harness.ts';
 import { sql, withClient } from './sql.ts';
 
 // What a replica holds is more than what it has replayed. These tests stop the replay in several ways, and look whether the
-// position is right, or withheld, but never too small (`postgresql-ha.md` 17, 19, P7).
+// position is right, or withheld, but never too small (C17, C19, P7).
 const servers = await serversOf([15, 17, 18]);
 
 for (const server of servers) {

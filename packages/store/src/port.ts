@@ -5,7 +5,7 @@
  * small keys of one cluster, a few writes a minute. That is why a read returns the whole cluster prefix and
  * a watch delivers whole snapshots: nobody has to reason about a half-seen state.
  *
- * Two rules hold for every adapter (postgresql-ha.md C1.1 and C2.13; style-and-testing.md known bugs 11, 12):
+ * Two rules hold for every adapter (C1, C13):
  * - reads are linearizable: a read that starts after a write was confirmed sees that write;
  * - a transaction whose outcome is unknown is reported as unknown and never sent a second time by the store.
  */
@@ -63,7 +63,7 @@ export interface Lease {
 }
 
 export type KeepAliveResult =
-  /** Renewed. Count `ttlMs` from the moment when the renewal was *sent*, on a monotonic clock (C1.3). */
+  /** Renewed. Count `ttlMs` from the moment when the renewal was *sent*, on a monotonic clock (C3). */
   | { readonly kind: 'alive'; readonly ttlMs: number }
   /** The lease is gone and so are its keys. It never comes back; grant another one. */
   | { readonly kind: 'expired' };

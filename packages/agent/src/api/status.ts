@@ -124,7 +124,7 @@ function agentSeen(seen: Picture, id: MemberId): MemberView['agent'] {
   return { kind: view.kind, silentMs: view.silentMs };
 }
 
-/** What would be lost if the leader's host vanished now (`design.md` 1). */
+/** What would be lost if the leader's host vanished now (`docs/protocol.md`, the promise). */
 export function rpoOf(seen: Picture): Rpo {
   const { record, config } = seen;
   if (record === null) return { kind: 'unknown', text: 'rpo: unknown; no leader was ever recorded' };

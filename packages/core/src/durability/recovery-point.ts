@@ -5,7 +5,7 @@ import type { ClusterConfig } from '../values/config.ts';
 import type { EngineState, PromiseVoid } from '../values/engine-state.ts';
 import type { LeadershipRecord } from '../values/record.ts';
 
-/** What would be lost if the leader's host vanished now (`design.md` 1): proven zero, zero under a named assumption, or up to so much. */
+/** What would be lost if the leader's host vanished now (`docs/protocol.md`, the promise): proven zero, zero under a named assumption, or up to so much. */
 export type RecoveryPoint =
   | { readonly kind: 'zero-proven'; readonly why: string }
   | { readonly kind: 'zero-assumed'; readonly why: string }
@@ -73,7 +73,7 @@ function voidsOf(engines: ReadonlyMap<MemberId, EngineState>): readonly PromiseV
 
 const textOf = (voids: readonly PromiseVoid[]): string => voids.map(({ text }) => text).join(' ');
 
-/** During a change the server may count by either rule: an election then stops both. */
+/** During a change the server may count by either rule; an election then stops the weakest mixture of both (`ruleToStop`). */
 function isProven(record: LeadershipRecord, running: AckRule | null): boolean {
   if (running === null) return false;
   return sameRule(running, record.rule) || (record.nextRule !== null && sameRule(running, record.nextRule));

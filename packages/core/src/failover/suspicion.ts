@@ -20,7 +20,7 @@ const MOST_PATIENCE = 8;
 export type Suspicion = { readonly kind: 'trusts' } | { readonly kind: 'suspects'; readonly reason: Reason };
 
 /**
- * Whether this member takes the leader for dead (`design.md` 3, step 1). One sign is never enough: a silent agent with a progressing
+ * Whether this member takes the leader for dead (`docs/protocol.md`, step 1). One sign is never enough: a silent agent with a progressing
  * replication stream is a frozen agent beside a healthy server. A false suspicion costs a switchover, never data.
  */
 export function suspicion(turn: LedTurn): Suspicion {

@@ -10,7 +10,7 @@ const CLOCK_MARGIN = 0.01;
 
 /**
  * Until when a lease is valid for its holder. Counted from when the renewal was *sent*: the store may have started its own count at
- * any moment after that, so this is the only end that can not lie beyond the store's (`postgresql-ha.md` C3);
+ * any moment after that, so this is the only end that can not lie beyond the store's (C3);
  * shortened by what the two clocks may drift apart meanwhile.
  *
  * @param sentAt when the request left, on the holder's monotonic clock
@@ -35,7 +35,7 @@ export function ackEvidenceAt(now: Ms, rule: AckRule, replicas: readonly Replica
 }
 
 /**
- * How long this node's primary may go on (`design.md` 3): the longest of its lease, its ackers' evidence and, when it is recorded as
+ * How long this node's primary may go on (`docs/protocol.md`): the longest of its lease, its ackers' evidence and, when it is recorded as
  * acknowledging alone, its own agent's life (nobody else can be elected then without an operator's override).
  */
 export function authorityOf(turn: LedTurn): Authority {

@@ -3,7 +3,7 @@ import type { Brand } from '../values/brand.ts';
 /** A byte position in a write-ahead log. A bigint: LSNs are 64 bits wide and must never be compared as text. */
 export type Lsn = Brand<bigint, 'Lsn'>;
 
-/** Where a timeline ended and its child began: the child `timeline + …` forked off at `switchLsn`. */
+/** Where `timeline` ended: the next timeline of the history branched off at `switchLsn`. */
 export interface TimelineSwitch {
   readonly timeline: number;
   readonly switchLsn: Lsn;
@@ -94,7 +94,7 @@ function segments(position: WalPosition): readonly TimelineSwitch[] | null {
 /**
  * Whether everything up to `inner` is part of the history that ends at `outer`: a partial order.
  *
- * Histories are compared, never timeline numbers alone (`postgresql-ha.md` C35): two servers promoted apart can carry the same
+ * Histories are compared, never timeline numbers alone (C35): two servers promoted apart can carry the same
  * number. `inner` belongs to `outer` when each ancestor of `inner` ended at the same place in `outer`, and `inner`'s own end
  * lies within `outer`'s stretch of that timeline.
  */

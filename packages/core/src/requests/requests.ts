@@ -73,7 +73,7 @@ const begin = (turn: LedTurn, id: string, step: string) => ({
 
 /**
  * Planned switchover on the leader (C28): check, checkpoint so that the stop is short, stop in order. The next leader is chosen only
- * after the stop, among nodes that hold its very end; choosing it before loses writes (C#11114). What remains is done by
+ * after the stop, among nodes that hold its very end; choosing it before loses writes. What remains is done by
  * `leaderDown` (publish the end) and by the election.
  */
 function switchover(turn: LedTurn, request: Request, value: Switchover): Step | null {

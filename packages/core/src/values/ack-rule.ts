@@ -28,7 +28,7 @@ export function sameRule(a: AckRule, b: AckRule): boolean {
 
 /**
  * How many of the rule's members must have stopped acknowledging before nobody can collect `required` acks any more, which is
- * also how many must be asked so that every acknowledged write is seen (`mysql-ha.md` C1.1: one inequality gives both):
+ * also how many must be asked so that every acknowledged write is seen (C18: one inequality gives both):
  * n − k + 1. Infinity for a leader that acknowledges alone: no set of others proves anything.
  */
 export function sealQuorum(rule: AckRule): number {

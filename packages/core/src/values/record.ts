@@ -9,8 +9,8 @@ import type { EngineState } from './engine-state.ts';
 export type LeadershipPhase = 'promoting' | 'open';
 
 /**
- * The one leadership record of a cluster, changed only by compare-and-swap (`design.md` 3).
- * During a change of ackers it carries both rules: an election then needs what stops any mixture of them.
+ * The one leadership record of a cluster, changed only by compare-and-swap (`docs/protocol.md`).
+ * During a change of ackers it carries both rules: an election must then stop any mixture of them.
  */
 export interface LeadershipRecord {
   readonly epoch: Epoch;
@@ -20,7 +20,10 @@ export interface LeadershipRecord {
   /** Number of the timeline that this leadership writes, allocated here so that no two promotions ever share one. */
   readonly timeline: number;
   readonly rule: AckRule;
-  /** The rule that is being changed to. The server counts by `rule`, by this one or by a mixture of both: see `ruleToStop`. */
+  /**
+   * The rule being changed to. Acks may be counted by any mixture of both: members of either rule, the smaller number of acks.
+   * An election has to stop the weakest mixture (`ruleToStop`), not each rule by itself.
+   */
   readonly nextRule: AckRule | null;
   /** What the leader held when it was chosen. Null for the first leader of a new cluster. */
   readonly chosenAt: Position | null;

@@ -216,7 +216,7 @@ interface Asked {
   readonly commands: Map<string, readonly Command[]>;
 }
 
-/** The invariant (C7 d): whoever an election asks, somebody among them holds everything acknowledged. */
+/** The invariant (C10): whoever an election asks, somebody among them holds everything acknowledged. */
 function loses(state: State, subject: Subject, asked: Asked): boolean {
   const acked = end(state, ACKED);
   return electing(state, subject, asked).some((members) => members.every((index) => end(state, index) < acked));

@@ -8,7 +8,7 @@ export interface DualAck {
 }
 
 /**
- * Finds acknowledgements by two servers that overlap in time (`style-and-testing.md` 5 b).
+ * Finds acknowledgements by two servers that overlap in time (`docs/drill.md`).
  *
  * `overlap`: an insert on an older history line was *begun* after one on a newer line had been *acknowledged*: the older leader still
  * acknowledged when the newer one did already. `two-nodes`: one history line was acknowledged by two nodes.

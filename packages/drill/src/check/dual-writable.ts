@@ -11,7 +11,7 @@ interface Span {
 
 /**
  * For how long two or more nodes said at once that they take writes, in ms. With a frozen or cut-off old leader this may be more
- * than 0 for a bounded time, while it can acknowledge nothing (`design.md` 1).
+ * than 0 for a bounded time, while it can acknowledge nothing (`docs/protocol.md`, the promise).
  */
 export function dualWritableMs(samples: readonly Sample[]): number {
   const edges = writableSpans(samples)

@@ -28,7 +28,7 @@ interface Gap {
 
 /**
  * The write outage that clients saw: for each client, from the *begin* of its last acknowledged insert before a gap to the *end* of
- * the first one after it; the longest of them that overlaps the fault (`style-and-testing.md` 5 d).
+ * the first one after it; the longest of them that overlaps the fault (`docs/drill.md`).
  *
  * Clients also wait when nothing is wrong: for the disk, for a busy processor. A gap in which every insert was answered, and which is below
  * 100 ms or less than twice as long as the longest one in the calm time before the fault, is ordinary waiting and no outage.

@@ -3,7 +3,7 @@ import type { Op } from '../workload/op.ts';
 /** One insert that was tried; all that has to be kept of it for a comparison much later. */
 export type Tried = Pick<Op, 'id' | 'outcome'>;
 
-/** What became of every insert that was tried, on one node (`style-and-testing.md` 5, W1). */
+/** What became of every insert that was tried, on one node (`docs/drill.md`). */
 export interface SetVerdict {
   /** Acknowledged, but not there. */
   readonly lost: readonly number[];

@@ -1,5 +1,5 @@
 /**
- * How one operation ended (`style-and-testing.md` 5). `ok`: acknowledged. `fail`: proven not to have happened. `info`: nobody can know
+ * How one operation ended (`docs/drill.md`). `ok`: acknowledged. `fail`: proven not to have happened. `info`: nobody can know
  * (the connection was lost, or the deadline passed, after it had been sent), so it may appear later or never.
  */
 export type Outcome = 'ok' | 'fail' | 'info';

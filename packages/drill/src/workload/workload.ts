@@ -32,7 +32,7 @@ export interface History {
   readonly endMs: number;
 }
 
-/** Workload W1 (`style-and-testing.md` 5): many clients insert unique ids; probes ask every node whether it takes writes. */
+/** The drill's workload (`docs/drill.md`): many clients insert unique ids; probes ask every node whether it takes writes. */
 export class Workload {
   readonly locator = new Locator();
   readonly #ops: Op[] = [];

@@ -87,7 +87,7 @@ function requireSameTimeline(timeline: number, command: Promote): void {
 
 /**
  * PostgreSQL takes the first number after its own for which it has no history file. It must be the one that the cluster
- * allocated, which no other promotion has (`postgresql-ha.md` C35).
+ * allocated, which no other promotion has (C35).
  */
 async function requireFreeTimeline(instance: Instance, present: number, wanted: number): Promise<void> {
   if (wanted <= present || wanted - present > skippedTimelinesMax) {

@@ -17,7 +17,7 @@ const askAfterMs = 60;
  *
  * The proof has two parts. No receiver process exists, by the kernel's list of the server's children, looked at after the
  * password file was emptied: so a receiver that the startup process may still ask for with its old settings (they are reloaded
- * asynchronously, `postgresql-ha.md` 17) can log in nowhere. And a new process sees no upstream in the settings.
+ * asynchronously, C17) can log in nowhere. And a new process sees no upstream in the settings.
  *
  * Both files are on disk by then.
  *

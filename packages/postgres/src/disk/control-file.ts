@@ -20,7 +20,7 @@ export interface ControlFile {
   readonly walSegmentBytes: number;
   readonly walBlockBytes: number;
   readonly checksums: 'on' | 'off';
-  /** Parameters that a standby must not have lower than its primary had when it wrote the log (`postgresql-ha.md` P12). */
+  /** Parameters that a standby must not have lower than its primary had when it wrote the log (P12). */
   readonly limits: Readonly<Record<LimitParameter, number>>;
 }
 

@@ -16,7 +16,7 @@ const waitingEveryMs = 10_000;
 const forkTimeoutMs = 600;
 
 /**
- * The deep look (`postgresql-ha.md` P17): a connection that is kept goes on answering while the server's first process
+ * The deep look (P17): a connection that is kept goes on answering while the server's first process
  * hangs, so every two seconds a new one is made, which also proves that the log of a primary still reaches the disk.
  */
 export class Probe {
