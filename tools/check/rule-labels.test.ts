@@ -1,7 +1,7 @@
 // Goal: a rule or page that is cited and does not exist is found. Method: lines as values, each with one citation.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { citationProblems, headingsOf } from './rule-labels.ts';
+import { citationProblems, headingsOf, missingPaths } from './rule-labels.ts';
 
 const headings = headingsOf(
   '# Rules\n\n## Leadership\n\n### C1 One record\n\n### C14 In force\n\n### P7 Received log\n',
@@ -33,4 +33,14 @@ test('a label without a heading is reported with its place, in code and in prose
 
 test('a page that is not in the repository is reported', () => {
   assert.deepEqual(problems('(`design.md` 3)'), ['a.ts:1 cites design.md, which is not in the repository.']);
+});
+
+test('a path that a page names and that is not there is reported; a README counts from its package', () => {
+  const exists = (path: string): boolean => ['packages/core/src/index.ts', 'docs/a.md'].includes(path);
+  const of = (file: string, text: string) => missingPaths(file, text, exists).length;
+  assert.equal(of('docs/a.md', 'see `packages/core/src/index.ts`, `docs/a.md`, `docs/*.md`, `src/x.ts`'), 0);
+  assert.equal(of('docs/a.md', 'see `packages/core/src/gone.ts`'), 1);
+  assert.equal(of('packages/core/README.md', 'begin at `src/index.ts`'), 0);
+  assert.equal(of('packages/core/README.md', 'begin at `src/gone.ts`'), 1);
+  assert.equal(of('a.ts', '`packages/core/src/gone.ts`'), 0);
 });

@@ -9,7 +9,10 @@ const readable = /\.(?:ts|mjs|js|md)$/;
 /** This check's own test cites what does not exist. */
 const ownTest = 'tools/check/rule-labels.test.ts';
 
-/** Checks that each cited rule ("C14", "P7") has a heading in `docs/rules.md`, and that each page named in backticks exists. */
+/**
+ * Checks that each cited rule ("C14", "P7") has a heading in `docs/rules.md`, that each page named in backticks exists, and
+ * each path that a page names: from the root, in a package's README also from that package.
+ */
 export async function checkRuleLabels(root: string): Promise<CheckResult> {
   if (!existsSync(join(root, rulesPage))) return { problems: [`${rulesPage} is missing.`], notes: [] };
   const files = projectFiles(root).filter((file) => readable.test(file) && existsSync(join(root, file)));
@@ -18,7 +21,13 @@ export async function checkRuleLabels(root: string): Promise<CheckResult> {
   return {
     problems: files
       .filter((file) => file !== ownTest)
-      .flatMap((file) => citationProblems(file, readFileSync(join(root, file), 'utf8'), headings, pages)),
+      .flatMap((file) => {
+        const text = readFileSync(join(root, file), 'utf8');
+        return [
+          ...citationProblems(file, text, headings, pages),
+          ...missingPaths(file, text, (path) => existsSync(join(root, path))),
+        ];
+      }),
     notes: [],
   };
 }
@@ -47,6 +56,16 @@ export function citationProblems(
       ...missing.map((page) => `${at} cites ${page}, which is not in the repository.`),
     ];
   });
+}
+
+/** Paths in backticks that begin with a folder of ours and lead nowhere; patterns and parts of a page's own tree are left out. */
+export function missingPaths(file: string, text: string, exists: (path: string) => boolean): readonly string[] {
+  if (!file.endsWith('.md')) return [];
+  const home = /^packages\/[^/]+\//.exec(file)?.[0] ?? null;
+  return [...text.matchAll(/`((?:packages|tests|tools|docs|src|test)\/[\w./-]+)`/g)]
+    .map(([, path = '']) => (/^(?:src|test)\//.test(path) ? (home === null ? null : home + path) : path))
+    .filter((path) => path !== null && !exists(path))
+    .map((path) => `${file} names ${path}, which is not there.`);
 }
 
 /** "C10–C12", "C7 d" and "C1.1" begin with a label; control characters (C0, DEL, C1) are no rules. */
