@@ -3,6 +3,8 @@ export interface PackageRule {
   readonly may: readonly string[];
   /** For code that must be a pure value: neither node:* modules nor anything from npm. */
   readonly isPure?: boolean;
+  /** Folders of a pure package, below `src`, that load what its values are handed: an entry point of their own, imported by no other source of it. */
+  readonly impure?: readonly string[];
   /**
    * For code that works in the folders of a server, which belong to another user: only these of its sources may use `node:fs` themselves (for
    * programs, `/proc`, types). All others go through `@understudy/engine/host`, which follows no link of that user's.
@@ -19,7 +21,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
   certs: { may: ['base'] },
   store: { may: ['core', 'base'] },
   engine: { may: ['core', 'base'] },
-  routing: { may: ['core'], isPure: true },
+  routing: { may: ['core'], isPure: true, impure: ['runtime'] },
   sim: { may: ['core', 'base'] },
   postgres: {
     may: ['engine', 'core', 'servers', 'base'],

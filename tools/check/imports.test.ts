@@ -34,6 +34,9 @@ test('the allowed directions are allowed', () => {
     'packages/agent/src/a.ts': "import '@understudy/store'; import '@understudy/engine'; import '@understudy/core';",
     'packages/core/test/a.test.ts': "import test from 'node:test'; import '../src/a.ts';",
     'packages/core/src/a.ts': '',
+    'packages/routing/src/runtime/load.ts':
+      "import 'libpg-query'; import 'node:crypto'; import type { A } from '../a.ts';",
+    'packages/routing/src/a.ts': '',
     'tools/x.ts': "import '@understudy/servers';",
   };
   assert.deepEqual(problemsOf(files), []);
@@ -53,6 +56,13 @@ const forbidden: readonly (readonly [string, string, string, RegExp])[] = [
     /may import/,
   ],
   ['core does I/O', 'packages/core/src/a.ts', "import { readFile } from 'node:fs';", /does I\/O/],
+  [
+    'a pure package takes from its own impure folder',
+    'packages/routing/src/a.ts',
+    "import { load } from './runtime/load.ts';",
+    /Take what it makes as an argument/,
+  ],
+  ['routing imports from npm outside of it', 'packages/routing/src/a.ts', "import 'libpg-query';", /is not ours/],
   ['core imports from npm', 'packages/core/src/a.ts', "import { z } from 'zod';", /is not ours/],
   ['core draws a random number', 'packages/core/src/a.ts', 'export const x = Math.random();', /Math.random/],
   ['the agent knows an engine', 'packages/agent/src/a.ts', "import '@understudy/postgres';", /agent may import/],

@@ -40,14 +40,14 @@ function problemsOf(source: Source): string[] {
   const rule = rules[source.package];
   if (!rule) return [`${source.file}: package ${source.package} has no rule. Add one to tools/check/direction.ts.`];
   const problems = source.imports.flatMap((name) => problemOf(source, rule, name));
-  if (rule.isPure && !source.isTest && /\bMath\s*\.\s*random\b/.test(withoutComments(source.text))) {
+  if (mustBePure(source, rule) && /\bMath\s*\.\s*random\b/.test(withoutComments(source.text))) {
     problems.push('uses Math.random. Take randomness as a value.');
   }
   return problems.map((problem) => `${source.file}: ${problem}`);
 }
 
 function problemOf(source: Source, rule: PackageRule, name: string): string[] {
-  if (name.startsWith('.')) return relativeProblem(source, name);
+  if (name.startsWith('.')) return [...relativeProblem(source, name), ...impureProblem(source, rule, name)];
   if (name.startsWith(scope)) return packageProblem(source, rule, name);
   if (rule.ownFiles !== undefined && !source.isTest && /^(node:)?fs(\/|$)/.test(name)) {
     const isAllowed = rule.ownFiles.some((file) => source.file === `packages/${source.package}/src/${file}`);
@@ -55,9 +55,23 @@ function problemOf(source: Source, rule: PackageRule, name: string): string[] {
       ? []
       : [`imports "${name}". Use what @understudy/engine/host has for files that another user can exchange.`];
   }
-  if (!rule.isPure || source.isTest) return [];
+  if (!mustBePure(source, rule)) return [];
   const what = name.startsWith('node:') || builtinModules.includes(name) ? 'does I/O or reads a clock' : 'is not ours';
   return [`imports "${name}", which ${what}. This package holds values only: move that part outwards.`];
+}
+
+function mustBePure(source: Source, rule: PackageRule): boolean {
+  return rule.isPure === true && !source.isTest && !isImpure(source.file, source, rule);
+}
+
+const isImpure = (file: string, source: Source, rule: PackageRule): boolean =>
+  (rule.impure ?? []).some((folder) => file.startsWith(`packages/${source.package}/src/${folder}/`));
+
+function impureProblem(source: Source, rule: PackageRule, name: string): string[] {
+  const target = normalize(join(dirname(source.file), name));
+  return mustBePure(source, rule) && isImpure(target, source, rule)
+    ? [`imports "${name}", which does I/O. Take what it makes as an argument.`]
+    : [];
 }
 
 function relativeProblem(source: Source, name: string): string[] {
