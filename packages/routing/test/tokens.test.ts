@@ -279,7 +279,7 @@ describe('a token after failovers', () => {
 
   test('of sets is lost exactly if the leader did not hold it when it opened', () => {
     const set = (last: bigint): GtidSet => new Map([['a', [{ first: 1n, last }]]]);
-    const opened: Position = { kind: 'gtid', set: set(10n), lineages: [1, 2], bytesPerTransaction: 100 };
+    const opened: Position = { kind: 'gtid', set: set(10n), timelines: [1, 2], bytesPerTransaction: 100 };
     const kind = (taken: number, last: bigint, proof: Proof) => {
       const entry: TokenEntry = { epoch: epoch(taken), proof, position: { kind: 'gtid', set: set(last) } };
       const found = resolveToken(tokenOf(entry), topologyOf({ opened }));

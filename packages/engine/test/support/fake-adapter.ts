@@ -213,7 +213,7 @@ export const commands = {
   seal: { kind: 'seal', epoch: epoch(2) },
   follow: { kind: 'follow', upstream: from, epoch: epoch(2) },
   'set-ack-rule': { kind: 'set-ack-rule', rule },
-  promote: { kind: 'promote', epoch: epoch(2), lineage: 2, rule, notAfter: ms(1) },
+  promote: { kind: 'promote', epoch: epoch(2), timeline: 2, rule, notAfter: ms(1) },
 } as const satisfies Readonly<Record<string, EngineCommand>>;
 
 export const fence: EngineCommand = { kind: 'stop', mode: 'fence' };

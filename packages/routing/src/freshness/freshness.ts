@@ -1,4 +1,4 @@
-import { contains, type MemberId, type Ms, type Position, upToLineage } from '@understudy/core';
+import { contains, type MemberId, type Ms, type Position, upToTimeline } from '@understudy/core';
 import type { Level } from '../levels/level.ts';
 import type { TokenStanding } from '../token/standing.ts';
 import type { RoutingNode } from '../topology/topology.ts';
@@ -98,6 +98,6 @@ export function hasLeft(applied: Position, opened: Position | null): boolean {
   if (applied.timeline === opened.timeline) return false;
   // On a newer timeline than the leader that is known: the router is behind, and cannot tell.
   if (applied.timeline > opened.timeline) return true;
-  const stretch = upToLineage(opened, applied.timeline);
+  const stretch = upToTimeline(opened, applied.timeline);
   return stretch === null || stretch.kind !== 'wal' || applied.lsn > stretch.lsn;
 }

@@ -6,7 +6,7 @@ import {
   gtidSubtract,
   gtidUnion,
   type Position,
-  upToLineage,
+  upToTimeline,
   type WalPosition,
 } from '@understudy/core';
 import { RoutingError } from '../errors.ts';
@@ -77,7 +77,7 @@ function placeWal(
   const isOfNow = entry.epoch === topology.epoch;
   if (isOfNow && position.timeline === opened.timeline)
     return { kind: 'at', entry, position: { ...opened, lsn: position.lsn } };
-  const stretch = upToLineage(opened, position.timeline);
+  const stretch = upToTimeline(opened, position.timeline);
   if (stretch === null || stretch.kind !== 'wal') {
     const firstTold = opened.history[0]?.timeline ?? opened.timeline;
     if (opened.before !== undefined && position.timeline < firstTold) return { kind: 'rejected', error: tooOld(entry) };
