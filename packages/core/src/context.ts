@@ -8,44 +8,45 @@ import type { LiveState, Observation, PeerView, StoreContent, Versioned } from '
 import type { Reason, ReasonCode } from './values/reason.ts';
 import type { LeadershipRecord, OperatorRequest, Seal } from './values/record.ts';
 
-/** One decision in the making: the observation, what was remembered, and the store's content (fresh or last known). */
-export interface Turn {
+/** What one decision is made on: the observation, what was remembered, and the store's content (fresh or last known). */
+export interface Context {
   readonly obs: Observation;
   readonly memory: Memory;
   readonly content: StoreContent;
   readonly config: ClusterConfig;
 }
 
-/** A turn in a cluster that has a leadership record. */
-export interface LedTurn extends Turn {
+/** The context in a cluster that has a leadership record. */
+export interface ClusterContext extends Context {
   readonly record: Versioned<LeadershipRecord>;
 }
 
-/** What a rule of the protocol decides. A rule that does not apply returns null and the next one is asked. */
-export interface Step {
+/** What a handler decides: commands, why, and what to remember. */
+export interface Action {
   readonly commands: readonly Command[];
   readonly reason: Reason;
   readonly memory?: Partial<Memory>;
 }
 
-export type Rule<T extends Turn> = (turn: T) => Step | null;
+/** One case of the protocol. Null: it does not apply, and the next handler is asked. */
+export type Handler<T extends Context> = (ctx: T) => Action | null;
 
 export const reason = (code: ReasonCode, text: string): Reason => ({ code, text });
 
-/** A step that does nothing, and says why. */
-export function wait(code: ReasonCode, text: string, memory?: Partial<Memory>): Step {
+/** Does nothing, and says why. */
+export function wait(code: ReasonCode, text: string, memory?: Partial<Memory>): Action {
   return { commands: [], reason: reason(code, text), ...(memory === undefined ? {} : { memory }) };
 }
 
-export function act(code: ReasonCode, text: string, commands: readonly Command[], memory?: Partial<Memory>): Step {
+export function act(code: ReasonCode, text: string, commands: readonly Command[], memory?: Partial<Memory>): Action {
   return { commands, reason: reason(code, text), ...(memory === undefined ? {} : { memory }) };
 }
 
-/** The first step that one of the rules decides. */
-export function firstOf<T extends Turn>(turn: T, rules: readonly Rule<T>[]): Step | null {
-  for (const rule of rules) {
-    const step = rule(turn);
-    if (step !== null) return step;
+/** What the first handler decides that applies; null when none does. */
+export function firstApplicable<T extends Context>(ctx: T, handlers: readonly Handler<T>[]): Action | null {
+  for (const handler of handlers) {
+    const action = handler(ctx);
+    if (action !== null) return action;
   }
   return null;
 }
@@ -57,26 +58,26 @@ export function configOf(content: StoreContent): ClusterConfig {
 export type Handover = Extract<OperatorRequest, { kind: 'switchover' | 'failover' }>;
 
 /** The operator's request for another leader, if there is one and its time has come: of a scheduled one the leader alone says so. */
-export function dueHandover(turn: Turn): Handover | null {
-  const request = turn.content.request?.value;
+export function dueHandover(ctx: Context): Handover | null {
+  const request = ctx.content.request?.value;
   if (request?.kind === 'failover') return request;
   if (request?.kind !== 'switchover') return null;
   return request.notBeforeWallMs === null ? request : null;
 }
 
 /** Whether nobody is to be elected, stopped or started: the cluster is paused, and no operator asks for another leader. */
-export function isPaused(turn: Turn): boolean {
-  return turn.content.paused && dueHandover(turn) === null;
+export function isPaused(ctx: Context): boolean {
+  return ctx.content.paused && dueHandover(ctx) === null;
 }
 
-export function tagsOf(turn: Turn, member: MemberId): MemberTags {
-  if (member === turn.obs.self) return turn.obs.tags;
-  return turn.content.members.get(member)?.tags ?? DEFAULT_TAGS;
+export function tagsOf(ctx: Context, member: MemberId): MemberTags {
+  if (member === ctx.obs.self) return ctx.obs.tags;
+  return ctx.content.members.get(member)?.tags ?? DEFAULT_TAGS;
 }
 
 /** A peer's live state, if it is fresh enough to act on. */
-export function freshPeer(turn: Turn, member: MemberId): LiveState | null {
-  const peer = turn.obs.peers.get(member);
+export function freshPeer(ctx: Context, member: MemberId): LiveState | null {
+  const peer = ctx.obs.peers.get(member);
   return peer?.kind === 'fresh' ? peer.live : null;
 }
 
@@ -87,10 +88,10 @@ export function peerSilenceMs(peer: PeerView | undefined): number {
 }
 
 /** The seals that count against the present leader: those of its own epoch. */
-export function currentSeals(turn: LedTurn): ReadonlyMap<MemberId, Versioned<Seal>> {
+export function currentSeals(ctx: ClusterContext): ReadonlyMap<MemberId, Versioned<Seal>> {
   let found: Map<MemberId, Versioned<Seal>> | null = null;
-  for (const [member, seal] of turn.content.seals) {
-    if (seal.value.epoch !== turn.record.value.epoch) continue;
+  for (const [member, seal] of ctx.content.seals) {
+    if (seal.value.epoch !== ctx.record.value.epoch) continue;
     found ??= new Map();
     found.set(member, seal);
   }
@@ -100,21 +101,21 @@ export function currentSeals(turn: LedTurn): ReadonlyMap<MemberId, Versioned<Sea
 /** Nearly every decision is made without a seal in sight. */
 const NO_SEALS: ReadonlyMap<MemberId, Versioned<Seal>> = new Map();
 
-export function ownSeal(turn: LedTurn): Versioned<Seal> | null {
-  return currentSeals(turn).get(turn.obs.self) ?? null;
+export function ownSeal(ctx: ClusterContext): Versioned<Seal> | null {
+  return currentSeals(ctx).get(ctx.obs.self) ?? null;
 }
 
 /**
  * This agent's session as the store shows it; null when it holds none, or another process holds it. What a write expects of it fails
  * when another agent of this name has begun: neither a dead process's delayed write nor a second member of the same name passes.
  */
-export function heldSession(turn: Turn): Versioned<Incarnation> | null {
-  const session = turn.content.sessions.get(turn.obs.self);
-  return session?.value === turn.obs.incarnation ? session : null;
+export function heldSession(ctx: Context): Versioned<Incarnation> | null {
+  const session = ctx.content.sessions.get(ctx.obs.self);
+  return session?.value === ctx.obs.incarnation ? session : null;
 }
 
-/** What a step says that must not be taken without the session. */
-export function missingSession(): Step {
+/** What an action says that must not be taken without the session. */
+export function missingSession(): Action {
   return wait(
     'session-missing',
     "This agent does not hold its session in the store (yet); is another agent running under this member's name?",
@@ -122,8 +123,8 @@ export function missingSession(): Step {
 }
 
 /** The position of this node's server if it is a fenced replica that has read its local log to the end; else null. */
-export function ownReplicaPosition(turn: Turn): Position | null {
-  return turn.obs.engine.kind === 'replica' ? turn.obs.engine.position : null;
+export function ownReplicaPosition(ctx: Context): Position | null {
+  return ctx.obs.engine.kind === 'replica' ? ctx.obs.engine.position : null;
 }
 
 /** The pauses after one failed start, and after more of them: what keeps a server from starting seldom goes away by itself. */
@@ -131,7 +132,7 @@ const START_AGAIN_MS = 1000;
 const START_SELDOM_MS = 8000;
 
 /** What the last start failed of, while it is too early for another one; null when the server may be started. */
-export function startPause({ failures, engine }: Observation): Step | null {
+export function startPause({ failures, engine }: Observation): Action | null {
   const failed = failures.filter((failure) => failure.command === 'start' || failure.command === 'restart');
   const last = failed.at(-1);
   if (last === undefined || last.agoMs >= (failed.length > 1 ? START_SELDOM_MS : START_AGAIN_MS)) return null;

@@ -1,17 +1,17 @@
 import { bootstrap } from './bootstrap/bootstrap.ts';
 import {
+  type Action,
   act,
+  type ClusterContext,
+  type Context,
   configOf,
-  firstOf,
+  firstApplicable,
   freshPeer,
+  type Handler,
   isPaused,
-  type LedTurn,
   ownSeal,
-  type Rule,
   reason,
-  type Step,
   startPause,
-  type Turn,
   wait,
 } from './context.ts';
 import { noteAbsences } from './durability/ack-rule-change.ts';
@@ -38,7 +38,7 @@ import type { Reason } from './values/reason.ts';
  * The whole protocol, for one agent at one instant: what it sees and remembers in, what it does and says out.
  *
  * Level-triggered: every decision looks at the whole observation; none relies on having seen the one before. Commands may be executed
- * not at all, once or twice. The order of the rules is the order of importance: safety, then leadership, then being a good replica.
+ * not at all, once or twice. The order of the handlers is in `HANDLERS`.
  *
  * @returns commands in the order of execution, the reasons for them (also for doing nothing), what to tell the peers, and until when
  *   a primary here may go on without hearing from its agent again.
@@ -48,24 +48,24 @@ export function decide(obs: Observation, memory: Memory): Decision {
     return finish(memory, nothingToLeave(obs) ?? decideBlind(obs, obs.store.problem));
   }
   const content = obs.store.content;
-  const turn: Turn = { obs, memory, content, config: configOf(content) };
-  const stranger = refuseStranger(turn);
-  if (content.record === null) return finish(memory, nothingToLeave(obs) ?? stranger ?? bootstrap(turn));
-  const seen: LedTurn = { ...turn, record: content.record };
-  const led: LedTurn = { ...seen, memory: remember(seen) };
+  const ctx: Context = { obs, memory, content, config: configOf(content) };
+  const stranger = refuseStranger(ctx);
+  if (content.record === null) return finish(memory, nothingToLeave(obs) ?? stranger ?? bootstrap(ctx));
+  const seen: ClusterContext = { ...ctx, record: content.record };
+  const led: ClusterContext = { ...seen, memory: remember(seen) };
   if (stranger !== null) return finish(led.memory, nothingToLeave(obs) ?? replaceUnopened(led) ?? stranger);
-  const step = asWrittenTo(led, firstOf(led, RULES) ?? follow(led));
+  const action = asWrittenTo(led, firstApplicable(led, HANDLERS) ?? follow(led));
   const suspects = suspicion(led).kind === 'suspects' && !isPaused(led) ? led.record.value.epoch : null;
-  const decision = finish(led.memory, step);
+  const decision = finish(led.memory, action);
   return {
     ...decision,
-    reasons: [...decision.reasons, ...failedCopy(obs, step)],
+    reasons: [...decision.reasons, ...failedCopy(obs, action)],
     suspects,
     authority: authorityOf(led),
   };
 }
 
-const RULES: readonly Rule<LedTurn>[] = [
+const HANDLERS: readonly Handler<ClusterContext>[] = [
   fenceAlways,
   leave,
   lead,
@@ -77,60 +77,62 @@ const RULES: readonly Rule<LedTurn>[] = [
 ];
 
 /** A copy that was asked for and failed is said beside whatever goes on without it: whoever asked must not take that for the copy. */
-function failedCopy(obs: Observation, { reason: { code } }: Step): readonly Reason[] {
+function failedCopy(obs: Observation, { reason: { code } }: Action): readonly Reason[] {
   const failure = obs.failures.findLast(({ command }) => command === 'clone');
   if (failure === undefined || code === 'copy-failed') return [];
   return [reason('copy-failed', `No copy was made: ${failure.message}`)];
 }
 
 /** A store that refuses writes: what has to be written there is tried all the same, and not said to have been done. */
-function asWrittenTo({ obs }: LedTurn, step: Step): Step {
+function asWrittenTo({ obs }: ClusterContext, action: Action): Action {
   const refused = obs.store.kind === 'current' ? obs.store.refusesWrites : undefined;
-  if (refused === undefined || !step.commands.some(({ kind }) => kind === 'commit')) return step;
-  const text = `The store takes no writes (${refused}). Not possible before it does: ${step.reason.text}`;
-  return { ...step, reason: { code: 'store-takes-no-writes', text } };
+  if (refused === undefined || !action.commands.some(({ kind }) => kind === 'commit')) return action;
+  const text = `The store takes no writes (${refused}). Not possible before it does: ${action.reason.text}`;
+  return { ...action, reason: { code: 'store-takes-no-writes', text } };
 }
 
 /** A primary that must not be one, or whose time has run out. */
-function fenceAlways(turn: LedTurn): Step | null {
-  const superseded = fence(turn);
+function fenceAlways(ctx: ClusterContext): Action | null {
+  const superseded = fence(ctx);
   if (superseded !== null) return superseded;
-  if (turn.obs.engine.kind !== 'primary') return null;
-  const authority = authorityOf(turn);
-  if (authority.kind === 'primary' && authority.until > turn.obs.now) return null;
-  if (authority.kind === 'none' && isNewHere(turn)) return null;
+  if (ctx.obs.engine.kind !== 'primary') return null;
+  const authority = authorityOf(ctx);
+  if (authority.kind === 'primary' && authority.until > ctx.obs.now) return null;
+  if (authority.kind === 'none' && isNewHere(ctx)) return null;
   return act('fenced-authority', 'Neither the store nor enough ackers were heard in time: this primary stops.', [
     { kind: 'stop', mode: 'fence' },
   ]);
 }
 
 /** A new agent that finds a primary holds nothing yet: its predecessor's deadline, which the guard keeps, bounds the server until it does. */
-function isNewHere(turn: LedTurn): boolean {
-  return turn.record.value.incarnation !== turn.obs.incarnation && turn.obs.authority.leaseUntil === null;
+function isNewHere(ctx: ClusterContext): boolean {
+  return ctx.record.value.incarnation !== ctx.obs.incarnation && ctx.obs.authority.leaseUntil === null;
 }
 
 /** A sealed node, or one that the old leader's own seal lets in, takes part in the election. */
-function replicaInElection(turn: LedTurn): Step | null {
-  if (turn.obs.engine.kind !== 'replica' || turn.obs.job !== null) return null;
-  const stay = staySealed(turn);
-  if (turn.obs.store.kind !== 'current' || isPaused(turn)) return stay;
-  const election = elect(turn);
+function replicaInElection(ctx: ClusterContext): Action | null {
+  if (ctx.obs.engine.kind !== 'replica' || ctx.obs.job !== null) return null;
+  const stay = staySealed(ctx);
+  if (ctx.obs.store.kind !== 'current' || isPaused(ctx)) return stay;
+  const election = elect(ctx);
   const memory = { ...stay?.memory, ...election?.memory };
   const chosen =
     (election?.commands.length ?? 0) > 0 ? election : (stay?.commands.length ?? 0) > 0 ? stay : (election ?? stay);
   return chosen === null ? null : { ...chosen, memory };
 }
 
-function sealing(turn: LedTurn): Step | null {
-  if (turn.obs.job !== null || turn.obs.store.kind !== 'current' || ownSeal(turn) !== null) return null;
-  if (isPaused(turn)) return null;
-  const step = sealWhenSuspected(turn);
+function sealing(ctx: ClusterContext): Action | null {
+  if (ctx.obs.job !== null || ctx.obs.store.kind !== 'current' || ownSeal(ctx) !== null) return null;
+  if (isPaused(ctx)) return null;
+  const action = sealWhenSuspected(ctx);
   // A lonely suspicion must not keep a node from finding its way back to its leader.
-  return step !== null && step.commands.length === 0 && step.reason.code === 'suspicion-quorum-missing' ? null : step;
+  return action !== null && action.commands.length === 0 && action.reason.code === 'suspicion-quorum-missing'
+    ? null
+    : action;
 }
 
 /** Without any knowledge of the store: start what is stopped (fenced), touch nothing that runs. */
-function decideBlind(obs: Observation, refused: string | undefined): Step {
+function decideBlind(obs: Observation, refused: string | undefined): Action {
   if (obs.engine.kind === 'stopped' && obs.job === null) {
     const text = `${refused ?? 'The store was never reached yet'}; starting read-only, without upstream.`;
     return startPause(obs) ?? act('start-fenced', text, [{ kind: 'start', end: KEEP_END }]);
@@ -143,9 +145,9 @@ function decideBlind(obs: Observation, refused: string | undefined): Step {
 }
 
 /** Data of another cluster is never touched. */
-function refuseStranger(turn: Turn): Step | null {
-  const expected = turn.content.identity?.value.systemId ?? null;
-  const found = systemIdOf(turn.obs.engine);
+function refuseStranger(ctx: Context): Action | null {
+  const expected = ctx.content.identity?.value.systemId ?? null;
+  const found = systemIdOf(ctx.obs.engine);
   if (expected === null || found === null || expected === found) return null;
   return wait(
     'foreign-data',
@@ -157,13 +159,13 @@ function systemIdOf(engine: EngineState): SystemId | null {
   return engine.kind === 'stopped' || engine.kind === 'replica' || engine.kind === 'primary' ? engine.systemId : null;
 }
 
-/** What is carried over, from the observation alone; steps may add to it. */
-function remember(turn: LedTurn): Memory {
-  const { obs, memory, record } = turn;
+/** What is carried over, from the observation alone; actions may add to it. */
+function remember(ctx: ClusterContext): Memory {
+  const { obs, memory, record } = ctx;
   const { leader, epoch } = record.value;
-  const { gone, unfit, short } = noteAbsences(turn);
+  const { gone, unfit, short } = noteAbsences(ctx);
   const down = leader === obs.self && obs.engine.kind !== 'primary';
-  const leaderLive = freshPeer(turn, leader);
+  const leaderLive = freshPeer(ctx, leader);
   const notOpen = leaderLive !== null && leaderLive.engine.kind !== 'primary';
   // An agent that kills a server which does not die says the same all the while: what it said first still counts.
   const hungMs = leaderLive?.engine.kind === 'unresponsive' ? leaderLive.engine.sinceMs : 0;
@@ -173,24 +175,24 @@ function remember(turn: LedTurn): Memory {
     ackersGoneSince: gone,
     ackersUnfitSince: unfit,
     finishing: memory.finishing?.revision === record.revision ? memory.finishing : null,
-    ackEvidence: newestEvidence(turn),
+    ackEvidence: newestEvidence(ctx),
     shortSince: short,
     election: memory.election?.epoch === epoch ? memory.election : null,
     sealedSince: memory.sealedSince?.epoch === epoch ? memory.sealedSince : null,
     sealAttempt: memory.sealAttempt?.epoch === epoch ? memory.sealAttempt : null,
     promotionEnded: down && obs.engine.kind === 'stopped' ? epoch : memory.promotionEnded === epoch ? epoch : null,
-    promotingSince: promotingSince(turn),
+    promotingSince: promotingSince(ctx),
     handingOver: memory.handingOver === epoch ? epoch : null,
-    promotionFailed: failedPromotion(turn),
+    promotionFailed: failedPromotion(ctx),
     downSince: down ? (memory.downSince ?? obs.now) : null,
     leaderNotOpenSince: notOpen ? { epoch, since: notOpenSince } : null,
-    request: rememberRequest(turn),
+    request: rememberRequest(ctx),
     leaving: obs.leaving === 'yes' ? (memory.leaving ?? null) : null,
-    leaderPosition: newest(memory.leaderPosition, leaderPositionNow(turn)),
-    cascade: rememberCascade(turn),
-    refusedSince: rememberRefusal(turn),
-    stoppedSince: rememberStopped(turn),
-    ...noteLeading(turn),
+    leaderPosition: newest(memory.leaderPosition, leaderPositionNow(ctx)),
+    cascade: rememberCascade(ctx),
+    refusedSince: rememberRefusal(ctx),
+    stoppedSince: rememberStopped(ctx),
+    ...noteLeading(ctx),
     yielded: memory.yielded === epoch ? epoch : null,
     rewindFailed: obs.failures.some((failure) => failure.command === 'rewind')
       ? epoch
@@ -200,9 +202,9 @@ function remember(turn: LedTurn): Memory {
   };
 }
 
-function leaderPositionNow(turn: LedTurn): Position | null {
-  const { obs, record } = turn;
-  const engine = record.value.leader === obs.self ? obs.engine : freshPeer(turn, record.value.leader)?.engine;
+function leaderPositionNow(ctx: ClusterContext): Position | null {
+  const { obs, record } = ctx;
+  const engine = record.value.leader === obs.self ? obs.engine : freshPeer(ctx, record.value.leader)?.engine;
   return engine?.kind === 'primary' ? engine.position : null;
 }
 
@@ -212,11 +214,11 @@ function newest(known: Position | null, seen: Position | null): Position | null 
   return known !== null && contains(known, seen) ? known : seen;
 }
 
-function finish(memory: Memory, step: Step): Decision {
+function finish(memory: Memory, action: Action): Decision {
   return {
-    memory: step.memory === undefined ? memory : { ...memory, ...step.memory },
-    commands: step.commands,
-    reasons: [step.reason],
+    memory: action.memory === undefined ? memory : { ...memory, ...action.memory },
+    commands: action.commands,
+    reasons: [action.reason],
     suspects: null,
     authority: { kind: 'none' },
   };

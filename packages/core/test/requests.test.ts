@@ -8,6 +8,7 @@ import {
   ms,
   type OperatorRequest,
   type RequestOutcome,
+  type RequestStep,
   revision,
 } from '../src/index.ts';
 import {
@@ -67,7 +68,9 @@ function asked(
   return decideOn({ self: n1, ...change, store: { ...change.store, request } }, remembered);
 }
 
-const since = (step: string, forMs = 0): Partial<Memory> => ({ request: { id: 'r1', since: ms(NOW - forMs), step } });
+const since = (step: RequestStep, forMs = 0): Partial<Memory> => ({
+  request: { id: 'r1', since: ms(NOW - forMs), step },
+});
 
 /** How a decision ends the request; null when it does not. */
 function outcomeOf(decision: Decision): RequestOutcome | null {

@@ -1,4 +1,4 @@
-import { act, type Step, type Turn, wait } from '../context.ts';
+import { type Action, act, type Context, wait } from '../context.ts';
 import { timelineOf } from '../position/position.ts';
 import { ALONE } from '../values/ack-rule.ts';
 import { addMs, epoch } from '../values/brand.ts';
@@ -7,29 +7,29 @@ import type { LeadershipRecord } from '../values/record.ts';
 
 /**
  * A cluster that has no leader recorded yet: one member claims the right to initialise, makes an empty database, and founds the
- * cluster under its system identifier. A node that has data already never founds one by itself: an emptied store must not turn an
+ * cluster under its system identifier. A node that has data already never founds one by itself: an emptied store must not ctx an
  * old copy into a new truth (C9).
  */
-export function bootstrap(turn: Turn): Step {
-  const { obs, content } = turn;
+export function bootstrap(ctx: Context): Action {
+  const { obs, content } = ctx;
   if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer.');
   if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
   const { identity } = content;
-  if (identity === null) return claim(turn);
+  if (identity === null) return claim(ctx);
   if (identity.value.state === 'founded') {
     return wait(
       'record-missing',
       'The store knows this cluster but holds no leadership record: it may have been restored from an old copy. Nothing is started for writes. See docs/store.md.',
     );
   }
-  if (identity.value.by === obs.self) return initialise(turn, identity.value.incarnation === obs.incarnation);
+  if (identity.value.by === obs.self) return initialise(ctx, identity.value.incarnation === obs.incarnation);
   if (content.sessions.has(identity.value.by))
     return wait('bootstrap-elsewhere', `${identity.value.by} is initialising the cluster.`);
-  return takeOverClaim(turn);
+  return takeOverClaim(ctx);
 }
 
-function claim(turn: Turn): Step {
-  const { obs } = turn;
+function claim(ctx: Context): Action {
+  const { obs } = ctx;
   if (obs.engine.kind !== 'absent' && obs.engine.kind !== 'incomplete') {
     return wait(
       'store-empty',
@@ -70,8 +70,8 @@ function claim(turn: Turn): Step {
 }
 
 /** The member that claimed the bootstrap has gone: another empty one goes on in its place. */
-function takeOverClaim(turn: Turn): Step {
-  const { obs, content } = turn;
+function takeOverClaim(ctx: Context): Action {
+  const { obs, content } = ctx;
   if (content.identity === null || obs.engine.kind !== 'absent' || obs.tags.nofailover) {
     return wait(
       'bootstrap-elsewhere',
@@ -91,8 +91,8 @@ function takeOverClaim(turn: Turn): Step {
   ]);
 }
 
-function initialise(turn: Turn, sameProcess: boolean): Step {
-  const { obs, content } = turn;
+function initialise(ctx: Context, sameProcess: boolean): Action {
+  const { obs, content } = ctx;
   if (content.identity === null) return wait('bootstrap-elsewhere', 'No claim.');
   switch (obs.engine.kind) {
     case 'absent':
@@ -119,7 +119,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
     nextRule: null,
     chosenAt: null,
     opened: null,
-    durability: turn.config.durability,
+    durability: ctx.config.durability,
     cause: 'bootstrap',
   };
   return act('founding', `Founding the cluster with system identifier ${systemId}${sameProcess ? '' : ' (resumed)'}.`, [
@@ -143,7 +143,7 @@ function initialise(turn: Turn, sameProcess: boolean): Step {
       epoch: record.epoch,
       timeline: record.timeline,
       rule: ALONE,
-      notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
+      notAfter: addMs(obs.now, ctx.config.leaseTtlMs / 2),
     },
   ]);
 }

@@ -1,4 +1,4 @@
-import { freshPeer, type LedTurn, type Step, wait } from '../context.ts';
+import { type Action, type ClusterContext, freshPeer, wait } from '../context.ts';
 import { contains, type Position, timelineOf } from '../position/position.ts';
 import { formatRule, sameRule } from '../values/ack-rule.ts';
 import type { Command } from '../values/command.ts';
@@ -112,8 +112,8 @@ function lineOf(engine: EngineState): number | null {
  * Null when there is no doubt. What this node itself has noted is compared before a decision (the view is stale then); here count its own
  * data, and what the others have seen.
  */
-export function storeDoubt(turn: LedTurn): Step | null {
-  return dataDoubt(turn) ?? doubtElsewhere(turn);
+export function storeDoubt(ctx: ClusterContext): Action | null {
+  return dataDoubt(ctx) ?? doubtElsewhere(ctx);
 }
 
 /**
@@ -121,11 +121,11 @@ export function storeDoubt(turn: LedTurn): Step | null {
  * has gone back; that something was noted here says nothing, as who stays connected receives a new line before its agent reads of it.
  * What somebody opened by hand has no position that counts. Only where agents keep notes: before, histories alone were compared.
  */
-function dataDoubt(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+function dataDoubt(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   const { epoch, timeline } = record.value;
   const noting = [...obs.peers.keys()].flatMap((member) => {
-    const live = freshPeer(turn, member);
+    const live = freshPeer(ctx, member);
     return live?.seen === undefined ? [] : [[`${member}'s`, live.engine] as const];
   });
   const own = obs.noted === undefined ? [] : [["this node's", obs.engine] as const];
@@ -139,9 +139,9 @@ function dataDoubt(turn: LedTurn): Step | null {
 }
 
 /** The part of it that holds against an operator's word too: whoever has seen more can write it back. */
-export function doubtElsewhere(turn: LedTurn): Step | null {
-  const { record } = turn;
-  const newer = newerElsewhere(turn);
+export function doubtElsewhere(ctx: ClusterContext): Action | null {
+  const { record } = ctx;
+  const newer = newerElsewhere(ctx);
   if (newer === null) return null;
   return wait(
     'store-older-than-seen',
@@ -157,31 +157,31 @@ interface Sighted {
 }
 
 /** Somebody who has seen more than the record says, by seal or by report. */
-const newerElsewhere = (turn: LedTurn): Sighted | null =>
-  peersSeen(turn).find(({ seen }) => isNewer(seen, turn)) ?? null;
+const newerElsewhere = (ctx: ClusterContext): Sighted | null =>
+  peersSeen(ctx).find(({ seen }) => isNewer(seen, ctx)) ?? null;
 
 /** What the others have seen, by seal or by report. */
-export function peersSeen(turn: LedTurn): readonly Sighted[] {
+export function peersSeen(ctx: ClusterContext): readonly Sighted[] {
   const sightings: Sighted[] = [];
-  for (const [member, seal] of turn.content.seals) {
+  for (const [member, seal] of ctx.content.seals) {
     if (seal.value.seen !== undefined) sightings.push({ by: `${member}'s seal`, seen: seal.value.seen });
   }
-  for (const member of turn.obs.peers.keys()) {
-    const seen = freshPeer(turn, member)?.seen;
+  for (const member of ctx.obs.peers.keys()) {
+    const seen = freshPeer(ctx, member)?.seen;
     if (seen !== undefined) sightings.push({ by: member, seen });
   }
   return sightings;
 }
 
-function isNewer(seen: StoreSighting, { record, content }: LedTurn): boolean {
+function isNewer(seen: StoreSighting, { record, content }: ClusterContext): boolean {
   if (seen.epoch !== record.value.epoch) return seen.epoch > record.value.epoch;
   if (content.storeId === undefined) return false;
   return seen.storeId !== content.storeId || seen.revision > record.revision || seen.leader !== record.value.leader;
 }
 
 /** What this node's seals and reports say that it has seen. */
-export function seenBy(turn: LedTurn): { readonly seen?: StoreSighting } {
-  const { content, record } = turn;
+export function seenBy(ctx: ClusterContext): { readonly seen?: StoreSighting } {
+  const { content, record } = ctx;
   if (content.storeId === undefined) return {};
   return { seen: sightingOf({ storeId: content.storeId, revision: record.revision, record: record.value }) };
 }

@@ -1,4 +1,4 @@
-import { act, configOf, currentSeals, type LedTurn, type Step, tagsOf, wait } from '../context.ts';
+import { type Action, act, type ClusterContext, configOf, currentSeals, tagsOf, wait } from '../context.ts';
 import { commitRecord } from '../leader/commit-record.ts';
 import { contains, distanceBytes, type Position, TIMELINES_MAX } from '../position/position.ts';
 import { countedNow } from '../replica/topology.ts';
@@ -27,64 +27,64 @@ const STATUS_INTERVAL_MS = 1000;
  * When the ackers of both rules go away in the middle, the record names no rule instead (nobody can be elected then), and under that
  * lock the server may change to any rule.
  */
-export function manageAckers(turn: LedTurn): Step | null {
-  const { engine } = turn.obs;
-  if (engine.kind !== 'primary' || turn.record.value.phase !== 'open') return null;
-  const { nextRule } = turn.record.value;
-  return nextRule === null ? beginChange(turn, engine) : driveChange(turn, engine, nextRule);
+export function manageAckers(ctx: ClusterContext): Action | null {
+  const { engine } = ctx.obs;
+  if (engine.kind !== 'primary' || ctx.record.value.phase !== 'open') return null;
+  const { nextRule } = ctx.record.value;
+  return nextRule === null ? beginChange(ctx, engine) : driveChange(ctx, engine, nextRule);
 }
 
-function beginChange(turn: LedTurn, engine: Primary): Step | null {
-  const { rule, durability } = turn.record.value;
+function beginChange(ctx: ClusterContext, engine: Primary): Action | null {
+  const { rule, durability } = ctx.record.value;
   if (engine.acks.running === null || !sameRule(engine.acks.running, rule)) {
     return act('rule-repair', `The server must count by ${formatRule(rule)}.`, [{ kind: 'set-ack-rule', rule }]);
   }
-  const target = desiredRule(turn, engine);
+  const target = desiredRule(ctx, engine);
   if (!sameRule(target, rule)) {
     // Members in their time of grace are counted on, but a rule that nobody can fulfil now would stop the writes.
-    if (!satisfiable(turn, engine, target)) return null;
+    if (!satisfiable(ctx, engine, target)) return null;
     return act('rule-change', `Ackers change from ${formatRule(rule)} to ${formatRule(target)}.`, [
-      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),
+      commitRecord(ctx, 'begin ack-rule change', { nextRule: target, durability: whileMoving(ctx) }),
       { kind: 'set-ack-rule', rule: target },
     ]);
   }
-  if (turn.config.durability === durability) return null;
-  return act('durability-changed', `Durability becomes ${turn.config.durability}.`, [
-    commitRecord(turn, 'change durability', endOfDurability(turn, engine.position)),
+  if (ctx.config.durability === durability) return null;
+  return act('durability-changed', `Durability becomes ${ctx.config.durability}.`, [
+    commitRecord(ctx, 'change durability', endOfDurability(ctx, engine.position)),
   ]);
 }
 
 /** Until the server no longer waits for replicas the record stays strict: a lease alone must not be enough for an election before. */
-function whileMoving(turn: LedTurn): LeadershipRecord['durability'] {
-  return turn.config.durability === 'async' ? turn.record.value.durability : 'sync';
+function whileMoving(ctx: ClusterContext): LeadershipRecord['durability'] {
+  return ctx.config.durability === 'async' ? ctx.record.value.durability : 'sync';
 }
 
 /** What the record says when the wished durability is in force; what was acknowledged in sync up to `end` no later leader may lack. */
-function endOfDurability(turn: LedTurn, end: Position): Partial<LeadershipRecord> {
-  const { durability } = turn.config;
-  if (durability === turn.record.value.durability) return {};
+function endOfDurability(ctx: ClusterContext, end: Position): Partial<LeadershipRecord> {
+  const { durability } = ctx.config;
+  if (durability === ctx.record.value.durability) return {};
   return durability === 'async' ? { durability, floor: end } : { durability };
 }
 
-function driveChange(turn: LedTurn, engine: Primary, nextRule: AckRule): Step {
-  const { rule } = turn.record.value;
-  if (nextRule.required === 0) return applyRule(turn, engine, desiredRule(turn, engine));
-  if (satisfiable(turn, engine, nextRule)) return applyRule(turn, engine, nextRule);
-  if (satisfiable(turn, engine, rule)) return applyRule(turn, engine, rule);
-  const other = desiredRule(turn, engine);
-  if (sameRule(other, rule) || !satisfiable(turn, engine, other)) return applyRule(turn, engine, nextRule);
+function driveChange(ctx: ClusterContext, engine: Primary, nextRule: AckRule): Action {
+  const { rule } = ctx.record.value;
+  if (nextRule.required === 0) return applyRule(ctx, engine, desiredRule(ctx, engine));
+  if (satisfiable(ctx, engine, nextRule)) return applyRule(ctx, engine, nextRule);
+  if (satisfiable(ctx, engine, rule)) return applyRule(ctx, engine, rule);
+  const other = desiredRule(ctx, engine);
+  if (sameRule(other, rule) || !satisfiable(ctx, engine, other)) return applyRule(ctx, engine, nextRule);
   return act(
     'rule-locked',
     `Neither ${formatRule(rule)} nor ${formatRule(nextRule)} can be fulfilled any more: nobody can be elected until ${formatRule(other)} is in force.`,
-    [commitRecord(turn, 'lock ack-rule change', { nextRule: ALONE })],
+    [commitRecord(ctx, 'lock ack-rule change', { nextRule: ALONE })],
   );
 }
 
 /** Steps 2 to 4: the server counts by `target` and proves it, the barrier is passed, `target` alone is recorded. */
-function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
+function applyRule(ctx: ClusterContext, engine: Primary, target: AckRule): Action {
   if (engine.acks.running === null || !sameRule(engine.acks.running, target)) {
     return (
-      mayStillFinish(turn, target) ??
+      mayStillFinish(ctx, target) ??
       act('rule-applying', `The server must count by ${formatRule(target)}.`, [{ kind: 'set-ack-rule', rule: target }])
     );
   }
@@ -94,13 +94,13 @@ function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
       `Waiting until ${target.required} of (${target.members.join(', ')}) hold everything acknowledged before the change.`,
     );
   }
-  const finishing = { revision: turn.record.revision, rule: target };
+  const finishing = { revision: ctx.record.revision, rule: target };
   // Not up to the barrier: one that `whenShort: degrade` wrote may be old, and what came after it was acknowledged in sync too.
-  const ended = target.required === 0 ? endOfDurability(turn, engine.position) : {};
+  const ended = target.required === 0 ? endOfDurability(ctx, engine.position) : {};
   return act(
     'rule-changed',
     `Ackers are now ${formatRule(target)}.`,
-    [commitRecord(turn, 'finish ack-rule change', { rule: target, nextRule: null, ...ended })],
+    [commitRecord(ctx, 'finish ack-rule change', { rule: target, nextRule: null, ...ended })],
     { finishing },
   );
 }
@@ -109,11 +109,11 @@ function applyRule(turn: LedTurn, engine: Primary, target: AckRule): Step {
  * A commit that recorded another rule alone may still arrive (its outcome is unknown, or not to be seen yet). Until the record has been
  * rewritten, so that it fails, the server must not go back to what that record would no longer ask for.
  */
-function mayStillFinish(turn: LedTurn, target: AckRule): Step | null {
-  const { finishing } = turn.memory;
-  if (finishing?.revision !== turn.record.revision || sameRule(finishing.rule, target)) return null;
+function mayStillFinish(ctx: ClusterContext, target: AckRule): Action | null {
+  const { finishing } = ctx.memory;
+  if (finishing?.revision !== ctx.record.revision || sameRule(finishing.rule, target)) return null;
   return act('rule-recheck', 'The end of an earlier change may still arrive in the store: ruling that out first.', [
-    commitRecord(turn, 'keep ack-rule change', {}),
+    commitRecord(ctx, 'keep ack-rule change', {}),
   ]);
 }
 
@@ -127,78 +127,78 @@ function barrierPassed(engine: Primary, target: AckRule): boolean {
   return confirmed.length >= target.required;
 }
 
-function satisfiable(turn: LedTurn, engine: Primary, rule: AckRule): boolean {
-  const there = engine.replicas.filter((replica) => rule.members.includes(replica.member) && isThere(turn, replica));
+function satisfiable(ctx: ClusterContext, engine: Primary, rule: AckRule): boolean {
+  const there = engine.replicas.filter((replica) => rule.members.includes(replica.member) && isThere(ctx, replica));
   return there.length >= rule.required;
 }
 
 /** Whether as many replicas stream as must acknowledge; only those count that may. */
-export function enoughThere(turn: LedTurn, engine: Primary): boolean {
-  const { rule } = turn.record.value;
-  const there = engine.replicas.filter((replica) => isThere(turn, replica) && isAllowed(turn, replica.member));
+export function enoughThere(ctx: ClusterContext, engine: Primary): boolean {
+  const { rule } = ctx.record.value;
+  const there = engine.replicas.filter((replica) => isThere(ctx, replica) && isAllowed(ctx, replica.member));
   return there.length >= rule.required;
 }
 
-function isThere(turn: LedTurn, replica: ReplicaProgress): boolean {
-  return replica.kind === 'streaming' && replica.silentMs < turn.config.ackerGoneMs + STATUS_INTERVAL_MS;
+function isThere(ctx: ClusterContext, replica: ReplicaProgress): boolean {
+  return replica.kind === 'streaming' && replica.silentMs < ctx.config.ackerGoneMs + STATUS_INTERVAL_MS;
 }
 
 /** The members that this leader could count on now: streaming, near, allowed, not sealed against it. */
-function readyAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
-  const seals = currentSeals(turn);
+function readyAckers(ctx: ClusterContext, engine: Primary): readonly MemberId[] {
+  const seals = currentSeals(ctx);
   return engine.replicas
-    .filter((replica) => isThere(turn, replica) && !seals.has(replica.member))
-    .filter((replica) => isAllowed(turn, replica.member))
-    .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= turn.config.ackerLagBytes)
+    .filter((replica) => isThere(ctx, replica) && !seals.has(replica.member))
+    .filter((replica) => isAllowed(ctx, replica.member))
+    .filter((replica) => distanceBytes(engine.position, replica.confirmed) <= ctx.config.ackerLagBytes)
     .map((replica) => replica.member);
 }
 
-function isAllowed(turn: LedTurn, member: MemberId): boolean {
-  const tags = tagsOf(turn, member);
-  return turn.content.members.has(member) && member !== turn.obs.self && !tags.nosync && !tags.nofailover;
+function isAllowed(ctx: ClusterContext, member: MemberId): boolean {
+  const tags = tagsOf(ctx, member);
+  return ctx.content.members.has(member) && member !== ctx.obs.self && !tags.nosync && !tags.nofailover;
 }
 
 /** The rule that this leader should have. */
-export function desiredRule(turn: LedTurn, engine: Primary): AckRule {
-  const { config } = turn;
+export function desiredRule(ctx: ClusterContext, engine: Primary): AckRule {
+  const { config } = ctx;
   if (config.durability === 'async') return ALONE;
-  const chosen = new Set(chosenAckers(turn, engine));
+  const chosen = new Set(chosenAckers(ctx, engine));
   if (chosen.size >= config.requiredAcks) return ackRule(chosen, config.requiredAcks);
-  return shortRule(turn, chosen);
+  return shortRule(ctx, chosen);
 }
 
 /**
  * Those that could be elected come first, then those in their time of grace whose place no other one can take, and only where they are
  * needed for an acknowledgement at all those that hold what they are sent and could not be elected.
  */
-function chosenAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
-  const { config, obs, memory } = turn;
-  const { rule } = turn.record.value;
+function chosenAckers(ctx: ClusterContext, engine: Primary): readonly MemberId[] {
+  const { config, obs, memory } = ctx;
+  const { rule } = ctx.record.value;
   const inGrace = rule.members.filter((member) => {
     const since = memory.ackersGoneSince.get(member);
-    return isAllowed(turn, member) && since !== undefined && elapsedMs(since, obs.now) < config.ackerGoneMs;
+    return isAllowed(ctx, member) && since !== undefined && elapsedMs(since, obs.now) < config.ackerGoneMs;
   });
-  const present = new Set(readyAckers(turn, engine));
+  const present = new Set(readyAckers(ctx, engine));
   // An acker of the present rule that is merely catching up stays: taking it out and in again would gain nothing.
   for (const replica of engine.replicas) {
-    if (rule.members.includes(replica.member) && isThere(turn, replica) && isAllowed(turn, replica.member))
+    if (rule.members.includes(replica.member) && isThere(ctx, replica) && isAllowed(ctx, replica.member))
       present.add(replica.member);
   }
   const all = [...present, ...inGrace.filter((member) => !present.has(member))];
-  const isFit = (member: MemberId): boolean => present.has(member) && !isUnfit(turn, member);
-  const direct = countedNow(turn, all);
+  const isFit = (member: MemberId): boolean => present.has(member) && !isUnfit(ctx, member);
+  const direct = countedNow(ctx, all);
   const pool = direct.filter(isFit).length >= config.requiredAcks ? direct : all;
   const limit = mostAckers(config.requiredAcks);
-  const fit = pickAckers(turn, pool.filter(isFit), limit);
+  const fit = pickAckers(ctx, pool.filter(isFit), limit);
   const graced = pickAckers(
-    turn,
+    ctx,
     pool.filter((member) => !present.has(member)),
     limit,
     fit,
   );
   const needed = graced.length === 0 ? limit : config.requiredAcks;
   return pickAckers(
-    turn,
+    ctx,
     direct.filter((member) => present.has(member) && !isFit(member)),
     needed,
     graced,
@@ -206,11 +206,11 @@ function chosenAckers(turn: LedTurn, engine: Primary): readonly MemberId[] {
 }
 
 /** Whether a member is not to be counted on in an election. One that acknowledges gets its time of grace first. */
-function isUnfit(turn: LedTurn, member: MemberId): boolean {
-  if (unfitness(turn, member) === null) return false;
-  if (!turn.record.value.rule.members.includes(member)) return true;
-  const since = turn.memory.ackersUnfitSince.get(member);
-  return since !== undefined && elapsedMs(since, turn.obs.now) >= turn.config.ackerGoneMs;
+function isUnfit(ctx: ClusterContext, member: MemberId): boolean {
+  if (unfitness(ctx, member) === null) return false;
+  if (!ctx.record.value.rule.members.includes(member)) return true;
+  const since = ctx.memory.ackersUnfitSince.get(member);
+  return since !== undefined && elapsedMs(since, ctx.obs.now) >= ctx.config.ackerGoneMs;
 }
 
 /**
@@ -220,16 +220,16 @@ function isUnfit(turn: LedTurn, member: MemberId): boolean {
 export function standingWarnings(obs: Observation, memory: Memory): readonly string[] {
   if (obs.store.kind !== 'current' || obs.store.content.record === null || obs.engine.kind !== 'primary') return [];
   const { content } = obs.store;
-  const turn: LedTurn = { obs, memory, content, config: configOf(content), record: obs.store.content.record };
-  const { rule, leader } = turn.record.value;
+  const ctx: ClusterContext = { obs, memory, content, config: configOf(content), record: obs.store.content.record };
+  const { rule, leader } = ctx.record.value;
   if (leader !== obs.self) return [];
   const unfit = rule.members
-    .filter((member) => isUnfit(turn, member))
+    .filter((member) => isUnfit(ctx, member))
     .map(
       (member) =>
-        `${member} acknowledges, but ${unfitness(turn, member)}: if ${leader} is lost now, ${member} is missing in the election. Nobody can take its place yet.`,
+        `${member} acknowledges, but ${unfitness(ctx, member)}: if ${leader} is lost now, ${member} is missing in the election. Nobody can take its place yet.`,
     );
-  return [...unfit, ...manyLeaderships(turn.record.value)];
+  return [...unfit, ...manyLeaderships(ctx.record.value)];
 }
 
 /** From so many sources on a position is no small thing any more. */
@@ -250,9 +250,9 @@ function manyLeaderships({ timeline, opened }: LeadershipRecord): readonly strin
 }
 
 /** Fewer replicas than required acks. */
-function shortRule(turn: LedTurn, counted: ReadonlySet<MemberId>): AckRule {
-  const { config, obs, memory } = turn;
-  const { rule } = turn.record.value;
+function shortRule(ctx: ClusterContext, counted: ReadonlySet<MemberId>): AckRule {
+  const { config, obs, memory } = ctx;
+  const { rule } = ctx.record.value;
   if (config.whenShort === 'degrade') {
     const waited = memory.shortSince === null ? 0 : elapsedMs(memory.shortSince, obs.now);
     return waited >= config.degradeAfterMs ? ackRule(counted, config.requiredAcks) : rule;
@@ -261,23 +261,23 @@ function shortRule(turn: LedTurn, counted: ReadonlySet<MemberId>): AckRule {
   return counted.size > 0 && counted.size >= rule.required ? ackRule(counted, counted.size) : rule;
 }
 
-/** Which ackers of the present rule are away, or could not be elected, since when; kept from turn to turn. */
-export function noteAbsences(turn: LedTurn): {
+/** Which ackers of the present rule are away, or could not be elected, since when; kept from one decision to the next. */
+export function noteAbsences(ctx: ClusterContext): {
   readonly gone: Memory['ackersGoneSince'];
   readonly unfit: Memory['ackersUnfitSince'];
   readonly short: Memory['shortSince'];
 } {
-  const { obs, memory, record } = turn;
+  const { obs, memory, record } = ctx;
   if (obs.engine.kind !== 'primary' || record.value.leader !== obs.self) return NOBODY_GONE;
   const engine = obs.engine;
   const { members } = record.value.rule;
-  const present = new Set(engine.replicas.filter((replica) => isThere(turn, replica)).map((replica) => replica.member));
+  const present = new Set(engine.replicas.filter((replica) => isThere(ctx, replica)).map((replica) => replica.member));
   const since = (known: Memory['ackersGoneSince'], those: readonly MemberId[]): Memory['ackersGoneSince'] =>
     new Map(those.map((member) => [member, known.get(member) ?? obs.now] as const));
   const gone = members.filter((member) => !present.has(member));
   // Of all members: one that enters the rule must not begin its time of grace anew.
-  const unfit = [...turn.content.members.keys()].filter((member) => unfitness(turn, member) !== null);
-  const enough = countedNow(turn, readyAckers(turn, engine)).length >= turn.config.requiredAcks;
+  const unfit = [...ctx.content.members.keys()].filter((member) => unfitness(ctx, member) !== null);
+  const enough = countedNow(ctx, readyAckers(ctx, engine)).length >= ctx.config.requiredAcks;
   return {
     gone: since(memory.ackersGoneSince, gone),
     unfit: since(memory.ackersUnfitSince, unfit),
@@ -285,5 +285,5 @@ export function noteAbsences(turn: LedTurn): {
   };
 }
 
-/** Of a node that does not lead: by far the most turns. */
+/** Of a node that does not lead: by far the most decisions. */
 const NOBODY_GONE = { gone: new Map(), unfit: new Map(), short: null } as const;

@@ -1,4 +1,4 @@
-import { freshPeer, type LedTurn, peerSilenceMs, type Turn, tagsOf } from '../context.ts';
+import { type ClusterContext, type Context, freshPeer, peerSilenceMs, tagsOf } from '../context.ts';
 import type { MemberId } from '../values/brand.ts';
 
 /**
@@ -11,12 +11,12 @@ export const mostAckers = (required: number): number => 2 * required;
  * Why a member that acknowledges could not take part in the next election, or not lead after it: half a sentence; null when it could.
  * What it holds is safe all the same, but a rule that counts on it is a rule that nobody can be elected under.
  */
-export function unfitness(turn: Turn, member: MemberId): string | null {
-  if (!turn.content.sessions.has(member)) return 'its agent has no session in the store';
-  const engine = member === turn.obs.self ? turn.obs.engine : freshPeer(turn, member)?.engine;
+export function unfitness(ctx: Context, member: MemberId): string | null {
+  if (!ctx.content.sessions.has(member)) return 'its agent has no session in the store';
+  const engine = member === ctx.obs.self ? ctx.obs.engine : freshPeer(ctx, member)?.engine;
   if (engine?.kind === 'replica' && engine.blocked !== undefined) return `it cannot open: ${engine.blocked}`;
-  const silentMs = engine === undefined ? peerSilenceMs(turn.obs.peers.get(member)) : 0;
-  return silentMs >= turn.config.leaseTtlMs ? 'its agent is not heard' : null;
+  const silentMs = engine === undefined ? peerSilenceMs(ctx.obs.peers.get(member)) : 0;
+  return silentMs >= ctx.config.leaseTtlMs ? 'its agent is not heard' : null;
 }
 
 /**
@@ -24,25 +24,25 @@ export function unfitness(turn: Turn, member: MemberId): string | null {
  * the present rule, then by name. The answer stays the same when it becomes the present rule.
  */
 export function pickAckers(
-  turn: LedTurn,
+  ctx: ClusterContext,
   candidates: readonly MemberId[],
   limit: number,
   picked: readonly MemberId[] = [],
 ): readonly MemberId[] {
   const chosen = [...picked];
   const left = new Set(candidates.filter((member) => !chosen.includes(member)).toSorted());
-  const zones = new Set([turn.obs.self, ...chosen].map((member) => tagsOf(turn, member).zone));
+  const zones = new Set([ctx.obs.self, ...chosen].map((member) => tagsOf(ctx, member).zone));
   while (chosen.length < limit && left.size > 0) {
-    const best = [...left].reduce((a, b) => (costOf(turn, b, zones) < costOf(turn, a, zones) ? b : a));
+    const best = [...left].reduce((a, b) => (costOf(ctx, b, zones) < costOf(ctx, a, zones) ? b : a));
     left.delete(best);
     chosen.push(best);
-    zones.add(tagsOf(turn, best).zone);
+    zones.add(tagsOf(ctx, best).zone);
   }
   return chosen;
 }
 
-function costOf(turn: LedTurn, member: MemberId, zones: ReadonlySet<string | null>): number {
-  const { zone } = tagsOf(turn, member);
+function costOf(ctx: ClusterContext, member: MemberId, zones: ReadonlySet<string | null>): number {
+  const { zone } = tagsOf(ctx, member);
   const isElsewhere = zone !== null && !zones.has(zone);
-  return (isElsewhere ? 0 : 2) + (turn.record.value.rule.members.includes(member) ? 0 : 1);
+  return (isElsewhere ? 0 : 2) + (ctx.record.value.rule.members.includes(member) ? 0 : 1);
 }

@@ -1,4 +1,4 @@
-import { configOf, freshPeer, type LedTurn, tagsOf } from '../context.ts';
+import { type ClusterContext, configOf, freshPeer, tagsOf } from '../context.ts';
 import { type RecoveryPoint, recoveryPoint } from '../durability/recovery-point.ts';
 import { elect, lastKnownOfLeader } from '../failover/election.ts';
 import { distanceBytes, formatPosition, type Position } from '../position/position.ts';
@@ -78,20 +78,20 @@ export function explainFailover(obs: Observation, memory: Memory = EMPTY_MEMORY)
     return { kind: 'unknown', why };
   }
   if (content.record === null) return { kind: 'unknown', why: 'The cluster has no leadership record yet.' };
-  const turn: LedTurn = { obs, memory, content, config: configOf(content), record: content.record };
+  const ctx: ClusterContext = { obs, memory, content, config: configOf(content), record: content.record };
   const { leader } = content.record.value;
-  const replicas = reachableReplicas(turn);
+  const replicas = reachableReplicas(ctx);
   const others = [...content.members.keys()].filter((member) => member !== leader).sort();
-  const candidates = others.map((member) => candidateOutlook(turn, member, replicas));
+  const candidates = others.map((member) => candidateOutlook(ctx, member, replicas));
   return {
     kind: 'known',
     epoch: content.record.value.epoch,
     leader,
     successor: candidates.find((candidate) => candidate.standing === 'first')?.member ?? null,
     paused: content.paused ? 'yes' : 'no',
-    proof: proofOutlook(turn, replicas, candidates),
+    proof: proofOutlook(ctx, replicas, candidates),
     candidates: candidates.toSorted((a, b) => ORDER.indexOf(a.standing) - ORDER.indexOf(b.standing)),
-    rpo: recoveryPoint(content.record.value, turn.config, enginesOf(turn)),
+    rpo: recoveryPoint(content.record.value, ctx.config, enginesOf(ctx)),
   };
 }
 
@@ -101,33 +101,33 @@ type Replica = Extract<EngineState, { kind: 'replica' }>;
 type Sealable = Replica & { readonly position: Position };
 
 /** A member's engine as it says itself; null when nobody hears it. */
-function engineOf(turn: LedTurn, member: MemberId): EngineState | null {
-  return member === turn.obs.self ? turn.obs.engine : (freshPeer(turn, member)?.engine ?? null);
+function engineOf(ctx: ClusterContext, member: MemberId): EngineState | null {
+  return member === ctx.obs.self ? ctx.obs.engine : (freshPeer(ctx, member)?.engine ?? null);
 }
 
 /** Every member's engine that somebody hears. */
-function enginesOf(turn: LedTurn): ReadonlyMap<MemberId, EngineState> {
-  const found = new Map<MemberId, EngineState>([[turn.obs.self, turn.obs.engine]]);
-  for (const member of turn.obs.peers.keys()) {
-    const engine = engineOf(turn, member);
+function enginesOf(ctx: ClusterContext): ReadonlyMap<MemberId, EngineState> {
+  const found = new Map<MemberId, EngineState>([[ctx.obs.self, ctx.obs.engine]]);
+  for (const member of ctx.obs.peers.keys()) {
+    const engine = engineOf(ctx, member);
     if (engine !== null) found.set(member, engine);
   }
   return found;
 }
 
 /** Everybody but the leader who could seal now: reachable, a replica, its log read to the end. */
-function reachableReplicas(turn: LedTurn): ReadonlyMap<MemberId, Sealable> {
+function reachableReplicas(ctx: ClusterContext): ReadonlyMap<MemberId, Sealable> {
   const found = new Map<MemberId, Sealable>();
-  for (const member of [turn.obs.self, ...turn.obs.peers.keys()]) {
-    const engine = engineOf(turn, member);
-    if (member === turn.record.value.leader || engine?.kind !== 'replica' || engine.position === null) continue;
+  for (const member of [ctx.obs.self, ...ctx.obs.peers.keys()]) {
+    const engine = engineOf(ctx, member);
+    if (member === ctx.record.value.leader || engine?.kind !== 'replica' || engine.position === null) continue;
     found.set(member, { ...engine, position: engine.position, upstream: null, receiver: { kind: 'none' } });
   }
   return found;
 }
 
 function candidateOutlook(
-  turn: LedTurn,
+  ctx: ClusterContext,
   member: MemberId,
   replicas: ReadonlyMap<MemberId, Sealable>,
 ): CandidateOutlook {
@@ -137,14 +137,14 @@ function candidateOutlook(
       member,
       standing: 'out',
       code: 'unreachable',
-      why: unreachable(turn, member),
+      why: unreachable(ctx, member),
       position: null,
       behindBytes: null,
     };
   }
-  const verdict = elect(afterTheLoss(turn, member, own, replicas));
+  const verdict = elect(afterTheLoss(ctx, member, own, replicas));
   const code = verdict?.reason.code ?? 'sealed';
-  const end = leaderEnd(turn);
+  const end = leaderEnd(ctx);
   return {
     member,
     standing: code === 'elected' ? 'first' : code === 'candidate-waits' || code === 'fast-forwarding' ? 'next' : 'out',
@@ -155,10 +155,10 @@ function candidateOutlook(
   };
 }
 
-function unreachable(turn: LedTurn, member: MemberId): string {
-  const engine = engineOf(turn, member);
+function unreachable(ctx: ClusterContext, member: MemberId): string {
+  const engine = engineOf(ctx, member);
   if (engine === null) {
-    const peer = turn.obs.peers.get(member);
+    const peer = ctx.obs.peers.get(member);
     if (peer === undefined) return 'It has not been heard yet.';
     return peer.kind === 'refusing' ? "Its agent's address refuses connections." : 'Its agent is silent.';
   }
@@ -167,48 +167,48 @@ function unreachable(turn: LedTurn, member: MemberId): string {
     : `Its server is ${engine.kind}, not a replica.`;
 }
 
-function leaderEnd(turn: LedTurn): Position | null {
-  const engine = engineOf(turn, turn.record.value.leader);
-  return engine?.kind === 'primary' ? engine.position : lastKnownOfLeader(turn);
+function leaderEnd(ctx: ClusterContext): Position | null {
+  const engine = engineOf(ctx, ctx.record.value.leader);
+  return engine?.kind === 'primary' ? engine.position : lastKnownOfLeader(ctx);
 }
 
 /** What `member` would see a moment after the leader's host is gone: silence, everybody else sealed, an expired lease, no request. */
 function afterTheLoss(
-  turn: LedTurn,
+  ctx: ClusterContext,
   member: MemberId,
   own: Sealable,
   replicas: ReadonlyMap<MemberId, Sealable>,
-): LedTurn {
+): ClusterContext {
   const content: StoreContent = {
-    ...turn.content,
-    members: new Map([...turn.content.members].map(([each, known]) => [each, { ...known, tags: tagsOf(turn, each) }])),
+    ...ctx.content,
+    members: new Map([...ctx.content.members].map(([each, known]) => [each, { ...known, tags: tagsOf(ctx, each) }])),
 
     sessions: new Map([...replicas.keys()].map((each) => [each, { value: NOBODY, revision: revision(0) }])),
-    seals: new Map([...replicas].map(([each, engine]) => [each, sealOf(turn.record.value, engine.position)])),
+    seals: new Map([...replicas].map(([each, engine]) => [each, sealOf(ctx.record.value, engine.position)])),
     request: null,
     paused: false,
   };
   const obs: Observation = {
-    ...turn.obs,
+    ...ctx.obs,
     self: member,
     incarnation: NOBODY,
-    tags: tagsOf(turn, member),
+    tags: tagsOf(ctx, member),
     store: { kind: 'current', content },
     engine: own,
     job: null,
     peers: new Map(
-      [turn.obs.self, ...turn.obs.peers.keys()]
+      [ctx.obs.self, ...ctx.obs.peers.keys()]
         .filter((each) => each !== member)
-        .map((each) => [each, afterwards(turn, each, replicas.get(each))]),
+        .map((each) => [each, afterwards(ctx, each, replicas.get(each))]),
     ),
     failures: [],
   };
   // Sealed for as long as any lease can last.
-  const sealedSince = { epoch: turn.record.value.epoch, since: addMs(turn.obs.now, -2 * turn.config.leaseTtlMs) };
-  const memory: Memory = { ...EMPTY_MEMORY, leaderPosition: leaderEnd(turn), sealedSince };
+  const sealedSince = { epoch: ctx.record.value.epoch, since: addMs(ctx.obs.now, -2 * ctx.config.leaseTtlMs) };
+  const memory: Memory = { ...EMPTY_MEMORY, leaderPosition: leaderEnd(ctx), sealedSince };
   // Whoever is not first waits: also where the configuration leaves it no time for that.
-  const config = { ...turn.config, electionStaggerMs: Math.max(1, turn.config.electionStaggerMs) };
-  return { obs, memory, content, config, record: turn.record };
+  const config = { ...ctx.config, electionStaggerMs: Math.max(1, ctx.config.electionStaggerMs) };
+  return { obs, memory, content, config, record: ctx.record };
 }
 
 const NOBODY: Incarnation = incarnation('explained');
@@ -217,22 +217,22 @@ function sealOf(record: LeadershipRecord, position: Position): Versioned<Seal> {
   return { value: { epoch: record.epoch, incarnation: NOBODY, position }, revision: revision(0) };
 }
 
-function afterwards(turn: LedTurn, member: MemberId, engine: Sealable | undefined): PeerView {
-  if (engine === undefined) return { kind: 'silent', last: null, silentMs: turn.config.suspectAfterMs };
-  const { epoch } = turn.record.value;
-  const live = { member, incarnation: NOBODY, epoch, engine, suspects: epoch, leaderPosition: leaderEnd(turn) };
+function afterwards(ctx: ClusterContext, member: MemberId, engine: Sealable | undefined): PeerView {
+  if (engine === undefined) return { kind: 'silent', last: null, silentMs: ctx.config.suspectAfterMs };
+  const { epoch } = ctx.record.value;
+  const live = { member, incarnation: NOBODY, epoch, engine, suspects: epoch, leaderPosition: leaderEnd(ctx) };
   return { kind: 'fresh', live, silentMs: 0 };
 }
 
 function proofOutlook(
-  turn: LedTurn,
+  ctx: ClusterContext,
   replicas: ReadonlyMap<MemberId, Sealable>,
   candidates: readonly CandidateOutlook[],
 ): ProofOutlook {
-  const record = turn.record.value;
+  const record = ctx.record.value;
   if (record.durability === 'async') {
     const verdict = candidates.some((candidate) => candidate.standing === 'first') ? 'met' : 'missing';
-    const { leaseTtlMs, maxLagOnFailoverBytes } = turn.config;
+    const { leaseTtlMs, maxLagOnFailoverBytes } = ctx.config;
     return { kind: 'lease', verdict, afterMs: leaseTtlMs, lossMaxBytes: maxLagOnFailoverBytes };
   }
   const rule = ruleToStop(record);

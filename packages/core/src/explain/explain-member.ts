@@ -1,4 +1,4 @@
-import { configOf, type LedTurn, ownSeal } from '../context.ts';
+import { type ClusterContext, configOf, ownSeal } from '../context.ts';
 import { suspicion } from '../failover/suspicion.ts';
 import { formatPosition } from '../position/position.ts';
 import { formatRule } from '../values/ack-rule.ts';
@@ -32,14 +32,14 @@ export interface MemberExplanation {
  * @param decision what it decided on that
  */
 export function explainMember(obs: Observation, decision: Decision): MemberExplanation {
-  const turn = turnOf(obs, decision);
+  const ctx = turnOf(obs, decision);
   const { authority } = decision;
-  const verdict = turn === null ? null : suspicion(turn);
-  const seal = turn === null ? null : ownSeal(turn);
+  const verdict = ctx === null ? null : suspicion(ctx);
+  const seal = ctx === null ? null : ownSeal(ctx);
   return {
     member: obs.self,
-    epoch: turn?.record.value.epoch ?? null,
-    leader: turn?.record.value.leader ?? null,
+    epoch: ctx?.record.value.epoch ?? null,
+    leader: ctx?.record.value.leader ?? null,
     reasons: decision.reasons,
     does: decision.commands.map(describeCommand),
     suspicion: verdict?.kind === 'suspects' ? verdict.reason : null,
@@ -48,7 +48,7 @@ export function explainMember(obs: Observation, decision: Decision): MemberExpla
   };
 }
 
-function turnOf(obs: Observation, decision: Decision): LedTurn | null {
+function turnOf(obs: Observation, decision: Decision): ClusterContext | null {
   if (obs.store.kind === 'never' || obs.store.content.record === null) return null;
   const { content } = obs.store;
   return { obs, memory: decision.memory, content, config: configOf(content), record: obs.store.content.record };

@@ -1,4 +1,4 @@
-import { configOf, freshPeer, type LedTurn, tagsOf } from '../context.ts';
+import { type ClusterContext, configOf, freshPeer, tagsOf } from '../context.ts';
 import { unfitness } from '../durability/eligible-ackers.ts';
 import type { MemberId } from '../values/brand.ts';
 import { EMPTY_MEMORY } from '../values/decision.ts';
@@ -29,10 +29,10 @@ export function lossOutlook(obs: Observation): LossOutlook | null {
   const { content } = obs.store;
   const { record } = obs.store.content;
   if (record === null) return null;
-  const turn: LedTurn = { obs, memory: EMPTY_MEMORY, content, config: configOf(content), record };
+  const ctx: ClusterContext = { obs, memory: EMPTY_MEMORY, content, config: configOf(content), record };
   const hosts = [...content.members.keys()].sort();
-  const able = new Set(hosts.filter((member) => member !== record.value.leader && isAble(turn, member)));
-  const survives = (lost: readonly MemberId[]): boolean => goesOn(turn, able, new Set(lost));
+  const able = new Set(hosts.filter((member) => member !== record.value.leader && isAble(ctx, member)));
+  const survives = (lost: readonly MemberId[]): boolean => goesOn(ctx, able, new Set(lost));
   const one = hosts.filter((host) => !survives([host]));
   const rest = hosts.filter((host) => !one.includes(host));
   const pairs = rest.flatMap((a, index) => rest.slice(index + 1).map((b) => [a, b] as const));
@@ -41,27 +41,27 @@ export function lossOutlook(obs: Observation): LossOutlook | null {
 }
 
 /** Whether a member that does not lead could seal and lead, or acknowledge for the next leader. */
-function isAble(turn: LedTurn, member: MemberId): boolean {
-  const engine = member === turn.obs.self ? turn.obs.engine : freshPeer(turn, member)?.engine;
-  return engine?.kind === 'replica' && engine.position !== null && unfitness(turn, member) === null;
+function isAble(ctx: ClusterContext, member: MemberId): boolean {
+  const engine = member === ctx.obs.self ? ctx.obs.engine : freshPeer(ctx, member)?.engine;
+  return engine?.kind === 'replica' && engine.position !== null && unfitness(ctx, member) === null;
 }
 
-function goesOn(turn: LedTurn, able: ReadonlySet<MemberId>, lost: ReadonlySet<MemberId>): boolean {
-  const record = turn.record.value;
+function goesOn(ctx: ClusterContext, able: ReadonlySet<MemberId>, lost: ReadonlySet<MemberId>): boolean {
+  const record = ctx.record.value;
   const left = [...able].filter((member) => !lost.has(member));
-  if (!lost.has(record.leader)) return acknowledge(turn, left);
-  const candidates = left.filter((member) => !tagsOf(turn, member).nofailover);
+  if (!lost.has(record.leader)) return acknowledge(ctx, left);
+  const candidates = left.filter((member) => !tagsOf(ctx, member).nofailover);
   if (candidates.length === 0) return false;
   if (record.durability === 'async') return true;
-  return sealsSuffice(record, new Set(left)) && acknowledge(turn, left.slice(1));
+  return sealsSuffice(record, new Set(left)) && acknowledge(ctx, left.slice(1));
 }
 
 /** Whether `members` are enough to acknowledge for a leader. */
-function acknowledge(turn: LedTurn, members: readonly MemberId[]): boolean {
-  const { config, record } = turn;
+function acknowledge(ctx: ClusterContext, members: readonly MemberId[]): boolean {
+  const { config, record } = ctx;
   if (record.value.durability === 'async' || config.whenShort === 'degrade') return true;
   const counted = members.filter((member) => {
-    const { nosync, nofailover } = tagsOf(turn, member);
+    const { nosync, nofailover } = tagsOf(ctx, member);
     return !nosync && !nofailover;
   });
   return counted.length >= Math.max(config.requiredAcks, record.value.rule.required);

@@ -1,15 +1,15 @@
 import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
+  type Action,
   act,
+  type ClusterContext,
   currentSeals,
   dueHandover,
   freshPeer,
   heldSession,
-  type LedTurn,
   missingSession,
   ownReplicaPosition,
   ownSeal,
-  type Step,
   tagsOf,
   wait,
 } from '../context.ts';
@@ -49,19 +49,19 @@ export interface Proof {
 }
 
 /** Step 3 and 4 of a failover: find a proof, rank those who satisfy it, and take the leadership if this node is first. */
-export function elect(turn: LedTurn): Step | null {
-  const { obs, record, content } = turn;
-  const own = ownReplicaPosition(turn);
+export function elect(ctx: ClusterContext): Action | null {
+  const { obs, record, content } = ctx;
+  const own = ownReplicaPosition(ctx);
   if (own === null || content.identity?.value.state !== 'founded') return null;
   // Every proof that can be found begins with a seal.
-  if (currentSeals(turn).size === 0) return null;
-  const doubt = storeDoubt(turn);
+  if (currentSeals(ctx).size === 0) return null;
+  const doubt = storeDoubt(ctx);
   if (doubt !== null) return doubt;
-  const proof = findProof(turn, own);
-  if (proof === null) return explainNoProof(turn);
+  const proof = findProof(ctx, own);
+  if (proof === null) return explainNoProof(ctx);
   // Without its own seal a node may still be acknowledging; only the old leader's end makes that irrelevant.
-  if (proof.kind !== 'leader' && ownSeal(turn) === null) return null;
-  if (tagsOf(turn, obs.self).nofailover) {
+  if (proof.kind !== 'leader' && ownSeal(ctx) === null) return null;
+  if (tagsOf(ctx, obs.self).nofailover) {
     return wait('candidate-nofailover', 'This member is tagged nofailover and takes no leadership.');
   }
   const blocked = obs.engine.kind === 'replica' ? obs.engine.blocked : undefined;
@@ -71,7 +71,7 @@ export function elect(turn: LedTurn): Step | null {
   const lacking = proof.base.find((base) => !contains(own, base));
   if (lacking !== undefined) {
     return (
-      fastForward(turn, own, proof.base) ??
+      fastForward(ctx, own, proof.base) ??
       wait(
         'candidate-behind',
         `This node ends at ${formatPosition(own)}; acknowledged writes may reach ${formatPosition(lacking)}.`,
@@ -79,11 +79,11 @@ export function elect(turn: LedTurn): Step | null {
     );
   }
   const election =
-    turn.memory.election?.epoch === record.value.epoch
-      ? turn.memory.election
+    ctx.memory.election?.epoch === record.value.epoch
+      ? ctx.memory.election
       : { epoch: record.value.epoch, since: obs.now };
-  const rank = rankOf(turn, own, proof);
-  const patienceMs = rank.place * turn.config.electionStaggerMs + rank.handoverMs + votesPendingMs(turn, proof);
+  const rank = rankOf(ctx, own, proof);
+  const patienceMs = rank.ahead * ctx.config.electionStaggerMs + rank.handoverMs + votesPendingMs(ctx, proof);
   if (elapsedMs(election.since, obs.now) < patienceMs) {
     return wait(
       'candidate-waits',
@@ -91,24 +91,24 @@ export function elect(turn: LedTurn): Step | null {
       { election },
     );
   }
-  if (fetchesFromSealed(turn)) {
+  if (fetchesFromSealed(ctx)) {
     return act('sealing', 'This node has fetched what it lacked: cutting that stream before it leads.', [
       { kind: 'seal', epoch: record.value.epoch },
     ]);
   }
-  return takeLeadership(turn, own, proof);
+  return takeLeadership(ctx, own, proof);
 }
 
 /** A sealed node says what is still missing. */
-function explainNoProof(turn: LedTurn): Step | null {
-  const { record } = turn;
-  const sealed = currentSeals(turn);
-  if (!sealed.has(turn.obs.self)) return null;
-  if (record.value.durability === 'async') return explainNoLeaseProof(turn);
+function explainNoProof(ctx: ClusterContext): Action | null {
+  const { record } = ctx;
+  const sealed = currentSeals(ctx);
+  if (!sealed.has(ctx.obs.self)) return null;
+  if (record.value.durability === 'async') return explainNoLeaseProof(ctx);
   const rule = ruleToStop(record.value);
   if (rule.required === 0) return wait('leader-alone', leaderAlone(record.value));
   const missing = rule.members.filter((member) => !sealed.has(member));
-  if (isSealQuorum(turn, new Set(sealed.keys()))) {
+  if (isSealQuorum(ctx, new Set(sealed.keys()))) {
     const ends = [...sealed].map(([member, seal]) => `${member} ends at ${formatPosition(seal.value.position)}`);
     return wait(
       'seals-contradict',
@@ -121,16 +121,16 @@ function explainNoProof(turn: LedTurn): Step | null {
   );
 }
 
-function explainNoLeaseProof(turn: LedTurn): Step {
-  const { leader } = turn.record.value;
-  if (turn.content.sessions.has(leader)) return wait('lease-not-expired', leaseHolds(leader));
-  if (mayHoldOldLease(turn)) {
-    const sealedSince = turn.memory.sealedSince ?? { epoch: turn.record.value.epoch, since: turn.obs.now };
-    const text = `The store was restored, and ${leader} may still hold the lease that it had before; this node waits twice ${turn.config.leaseTtlMs} ms.`;
+function explainNoLeaseProof(ctx: ClusterContext): Action {
+  const { leader } = ctx.record.value;
+  if (ctx.content.sessions.has(leader)) return wait('lease-not-expired', leaseHolds(leader));
+  if (mayHoldOldLease(ctx)) {
+    const sealedSince = ctx.memory.sealedSince ?? { epoch: ctx.record.value.epoch, since: ctx.obs.now };
+    const text = `The store was restored, and ${leader} may still hold the lease that it had before; this node waits twice ${ctx.config.leaseTtlMs} ms.`;
     return wait('lease-not-expired', text, { sealedSince });
   }
-  const own = ownReplicaPosition(turn);
-  const known = lastKnownOfLeader(turn);
+  const own = ownReplicaPosition(ctx);
+  const known = lastKnownOfLeader(ctx);
   if (own === null || known === null) {
     return wait('leader-position-unknown', `Nobody saw how far ${leader} had come, so the loss cannot be bounded.`);
   }
@@ -138,41 +138,41 @@ function explainNoLeaseProof(turn: LedTurn): Step {
     relation(own, known) === 'diverged'
       ? `is on another history than ${leader} was`
       : `lacks ${distanceBytes(known, own)} bytes of what ${leader} had`;
-  return wait('candidate-behind', `This node ${lag} (limit ${turn.config.maxLagOnFailoverBytes} bytes).`);
+  return wait('candidate-behind', `This node ${lag} (limit ${ctx.config.maxLagOnFailoverBytes} bytes).`);
 }
 
 /** A proof at hand that the leader of this epoch can acknowledge nothing more; one that `own` satisfies if there is such a one. */
-export function findProof(turn: LedTurn, own: Position): Proof | null {
-  const proofs = [leaderProof(turn), sealProof(turn), leaseProof(turn)].filter((proof) => proof !== null);
+export function findProof(ctx: ClusterContext, own: Position): Proof | null {
+  const proofs = [leaderProof(ctx), sealProof(ctx), leaseProof(ctx)].filter((proof) => proof !== null);
   return proofs.find((proof) => proof.base.every((base) => contains(own, base))) ?? proofs[0] ?? null;
 }
 
 /** What every later leader must hold, whatever was sealed since: the base that this epoch itself was built on. */
-function epochBase(turn: LedTurn): readonly Position[] {
-  const { chosenAt, floor } = turn.record.value;
+function epochBase(ctx: ClusterContext): readonly Position[] {
+  const { chosenAt, floor } = ctx.record.value;
   const built = chosenAt === null ? [] : [chosenAt];
   return floor === undefined ? built : [...built, floor];
 }
 
-function sealProof(turn: LedTurn): Proof | null {
-  const { rule, nextRule } = turn.record.value;
-  const seals = [...currentSeals(turn)].filter(
+function sealProof(ctx: ClusterContext): Proof | null {
+  const { rule, nextRule } = ctx.record.value;
+  const seals = [...currentSeals(ctx)].filter(
     ([member]) => rule.members.includes(member) || nextRule?.members.includes(member),
   );
   const members = seals.map(([member]) => member);
-  if (!isSealQuorum(turn, new Set(members))) return null;
+  if (!isSealQuorum(ctx, new Set(members))) return null;
   // The furthest of any quorum suffices; asking for the furthest of all sealed ones that still run loses less.
-  const running = seals.filter(([member]) => member === turn.obs.self || freshPeer(turn, member) !== null);
-  const counted = isSealQuorum(turn, new Set(running.map(([member]) => member))) ? running : seals;
+  const running = seals.filter(([member]) => member === ctx.obs.self || freshPeer(ctx, member) !== null);
+  const counted = isSealQuorum(ctx, new Set(running.map(([member]) => member))) ? running : seals;
   const base = acknowledgedAmong(
-    turn,
+    ctx,
     counted.map(([, seal]) => seal.value.position),
   );
   if (base === null) return null;
   return {
     kind: 'seals',
     members: counted.map(([member]) => member),
-    base: [...base, ...epochBase(turn)],
+    base: [...base, ...epochBase(ctx)],
     expect: counted.map(([member, seal]) => ({ key: `seals/${member}`, is: seal.revision }) satisfies Expectation),
   };
 }
@@ -183,8 +183,8 @@ function sealProof(turn: LedTurn): Proof | null {
  * hold nothing of it: it counts as stopped, and says nothing about how far the acknowledged writes go. Null when they contradict
  * each other.
  */
-function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): readonly Position[] | null {
-  const { timeline, chosenAt } = turn.record.value;
+function acknowledgedAmong(ctx: ClusterContext, positions: readonly Position[]): readonly Position[] | null {
+  const { timeline, chosenAt } = ctx.record.value;
   const held =
     chosenAt === null
       ? positions
@@ -194,34 +194,34 @@ function acknowledgedAmong(turn: LedTurn, positions: readonly Position[]): reado
   return end === null ? null : [end];
 }
 
-function leaderProof(turn: LedTurn): Proof | null {
-  const { leader } = turn.record.value;
-  const seal = currentSeals(turn).get(leader);
+function leaderProof(ctx: ClusterContext): Proof | null {
+  const { leader } = ctx.record.value;
+  const seal = currentSeals(ctx).get(leader);
   if (seal === undefined) return null;
   return {
     kind: 'leader',
     members: [leader],
-    base: [seal.value.position, ...epochBase(turn)],
+    base: [seal.value.position, ...epochBase(ctx)],
     expect: [{ key: `seals/${leader}`, is: seal.revision }],
   };
 }
 
-function leaseProof(turn: LedTurn): Proof | null {
-  const { leader, durability } = turn.record.value;
-  if (durability !== 'async' || turn.content.sessions.has(leader) || mayHoldOldLease(turn)) return null;
-  const own = currentSeals(turn).get(turn.obs.self);
-  const known = lastKnownOfLeader(turn);
+function leaseProof(ctx: ClusterContext): Proof | null {
+  const { leader, durability } = ctx.record.value;
+  if (durability !== 'async' || ctx.content.sessions.has(leader) || mayHoldOldLease(ctx)) return null;
+  const own = currentSeals(ctx).get(ctx.obs.self);
+  const known = lastKnownOfLeader(ctx);
   if (own === undefined || known === null) return null;
   const end = own.value.position;
   if (relation(end, known) === 'diverged') return null;
-  if (distanceBytes(known, end) > turn.config.maxLagOnFailoverBytes) return null;
+  if (distanceBytes(known, end) > ctx.config.maxLagOnFailoverBytes) return null;
   return {
     kind: 'lease',
-    members: [...currentSeals(turn).keys()],
-    base: epochBase(turn),
+    members: [...currentSeals(ctx).keys()],
+    base: epochBase(ctx),
     expect: [
       { key: `sessions/${leader}`, is: 'absent' },
-      { key: `seals/${turn.obs.self}`, is: own.revision },
+      { key: `seals/${ctx.obs.self}`, is: own.revision },
     ],
   };
 }
@@ -231,17 +231,17 @@ function leaseProof(turn: LedTurn): Proof | null {
  * before may still hold. Renewed for the last time before the restore, it has run out when this node was sealed in the epoch of the
  * restore for longer than a lease lasts; twice, because a store may grant more than was asked for.
  */
-function mayHoldOldLease({ record, memory, obs, config }: LedTurn): boolean {
+function mayHoldOldLease({ record, memory, obs, config }: ClusterContext): boolean {
   if (record.value.cause !== 'store-restored') return false;
   const since = memory.sealedSince?.epoch === record.value.epoch ? memory.sealedSince.since : null;
   return since === null || elapsedMs(since, obs.now) < 2 * config.leaseTtlMs;
 }
 
 /** The leader's last position that anybody still running has seen. */
-export function lastKnownOfLeader(turn: LedTurn): Position | null {
-  const { opened } = turn.record.value;
-  const sightings = [...turn.obs.peers.keys()].map((member) => freshPeer(turn, member)?.leaderPosition ?? null);
-  const seen = [turn.memory.leaderPosition, ...sightings]
+export function lastKnownOfLeader(ctx: ClusterContext): Position | null {
+  const { opened } = ctx.record.value;
+  const sightings = [...ctx.obs.peers.keys()].map((member) => freshPeer(ctx, member)?.leaderPosition ?? null);
+  const seen = [ctx.memory.leaderPosition, ...sightings]
     .filter((position) => position !== null)
     // A sighting of an earlier leader's lost tail says nothing about this one.
     .filter((position) => opened === null || contains(position, opened));
@@ -250,20 +250,20 @@ export function lastKnownOfLeader(turn: LedTurn): Position | null {
 
 interface Rank {
   /** How many eligible nodes come before this one. */
-  readonly place: number;
+  readonly ahead: number;
   readonly first: MemberId;
   /** Extra patience because an operator named another node. */
   readonly handoverMs: number;
 }
 
 /** By lease alone nothing says who is most advanced: give the others a moment to show what they hold. */
-function votesPendingMs(turn: LedTurn, proof: Proof): number {
+function votesPendingMs(ctx: ClusterContext, proof: Proof): number {
   if (proof.kind !== 'lease') return 0;
-  const seals = currentSeals(turn);
-  const pending = [...turn.content.members.keys()].some(
-    (member) => !seals.has(member) && freshPeer(turn, member)?.engine.kind === 'replica',
+  const seals = currentSeals(ctx);
+  const pending = [...ctx.content.members.keys()].some(
+    (member) => !seals.has(member) && freshPeer(ctx, member)?.engine.kind === 'replica',
   );
-  return pending ? 2 * turn.config.electionStaggerMs : 0;
+  return pending ? 2 * ctx.config.electionStaggerMs : 0;
 }
 
 interface Candidate {
@@ -276,26 +276,31 @@ interface Candidate {
 /** Less than this left to apply is no difference. */
 const BACKLOG_BYTES = 64 * 1024;
 
-function rankOf(turn: LedTurn, own: Position, proof: Proof): Rank {
-  const wanted = wantedTarget(turn);
-  const backlogBytes = turn.obs.engine.kind === 'replica' ? distanceBytes(own, turn.obs.engine.replayed) : 0;
-  const candidates = [{ member: turn.obs.self, position: own, backlogBytes }, ...otherCandidates(turn, proof)];
-  candidates.sort((a, b) => compareCandidates(turn, wanted, a, b));
-  const place = candidates.findIndex((candidate) => candidate.member === turn.obs.self);
-  const first = candidates[0]?.member ?? turn.obs.self;
-  if (wanted !== null && place > 0 && first === wanted) {
-    return { place, first, handoverMs: turn.config.switchoverTimeoutMs / 2 };
+function rankOf(ctx: ClusterContext, own: Position, proof: Proof): Rank {
+  const wanted = wantedTarget(ctx);
+  const backlogBytes = ctx.obs.engine.kind === 'replica' ? distanceBytes(own, ctx.obs.engine.replayed) : 0;
+  const candidates = [{ member: ctx.obs.self, position: own, backlogBytes }, ...otherCandidates(ctx, proof)];
+  candidates.sort((a, b) => compareCandidates(ctx, wanted, a, b));
+  const ahead = candidates.findIndex((candidate) => candidate.member === ctx.obs.self);
+  const first = candidates[0]?.member ?? ctx.obs.self;
+  if (wanted !== null && ahead > 0 && first === wanted) {
+    return { ahead, first, handoverMs: ctx.config.switchoverTimeoutMs / 2 };
   }
-  if (wanted === null || !mayStillReport(turn, proof, wanted, candidates)) return { place, first, handoverMs: 0 };
-  return { place, first: wanted, handoverMs: turn.config.switchoverTimeoutMs / 4 };
+  if (wanted === null || !mayStillReport(ctx, proof, wanted, candidates)) return { ahead, first, handoverMs: 0 };
+  return { ahead, first: wanted, handoverMs: ctx.config.switchoverTimeoutMs / 4 };
 }
 
 /** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */
-function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidates: readonly Candidate[]): boolean {
+function mayStillReport(
+  ctx: ClusterContext,
+  proof: Proof,
+  wanted: MemberId,
+  candidates: readonly Candidate[],
+): boolean {
   if (proof.kind !== 'leader' || candidates.some(({ member }) => member === wanted)) return false;
-  if (tagsOf(turn, wanted).nofailover) return false;
-  const live = freshPeer(turn, wanted);
-  if (live === null) return isNewAndUnheard(turn, wanted) || isBarelySilent(turn, wanted);
+  if (tagsOf(ctx, wanted).nofailover) return false;
+  const live = freshPeer(ctx, wanted);
+  if (live === null) return isNewAndUnheard(ctx, wanted) || isBarelySilent(ctx, wanted);
   if (live.leaving === 'yes') return false;
   // Its agent may be looking for the first time, or its server be slow to answer that look.
   if (live.engine.kind === 'starting' || live.engine.kind === 'unresponsive') return true;
@@ -303,32 +308,32 @@ function mayStillReport(turn: LedTurn, proof: Proof, wanted: MemberId, candidate
 }
 
 /** The leader heard it before it stopped; silence by which no leader would be suspected says nothing against it either. */
-function isBarelySilent(turn: LedTurn, member: MemberId): boolean {
-  const peer = turn.obs.peers.get(member);
-  return peer?.kind === 'silent' && turn.content.sessions.has(member) && peer.silentMs < suspectAfterMs(turn);
+function isBarelySilent(ctx: ClusterContext, member: MemberId): boolean {
+  const peer = ctx.obs.peers.get(member);
+  return peer?.kind === 'silent' && ctx.content.sessions.has(member) && peer.silentMs < suspectAfterMs(ctx);
 }
 
 /** An agent that was just started: the leader heard it before it stopped, and the connection to it from here is still to come. */
-function isNewAndUnheard(turn: LedTurn, member: MemberId): boolean {
-  const session = turn.content.sessions.get(member)?.value;
-  const peer = turn.obs.peers.get(member);
+function isNewAndUnheard(ctx: ClusterContext, member: MemberId): boolean {
+  const session = ctx.content.sessions.get(member)?.value;
+  const peer = ctx.obs.peers.get(member);
   if (session === undefined || peer?.kind === 'fresh') return false;
   return peer?.last?.incarnation !== session;
 }
 
 /** The node that a pending request names, if any. */
-function wantedTarget(turn: LedTurn): MemberId | null {
-  return dueHandover(turn)?.to ?? null;
+function wantedTarget(ctx: ClusterContext): MemberId | null {
+  return dueHandover(ctx)?.to ?? null;
 }
 
 /** Others that could lead under this proof: sealed ones by their seal; after a handover also followers by what they report. */
-function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
+function otherCandidates(ctx: ClusterContext, proof: Proof): readonly Candidate[] {
   const found: Candidate[] = [];
-  for (const member of turn.content.members.keys()) {
-    if (member === turn.obs.self || tagsOf(turn, member).nofailover) continue;
-    const live = freshPeer(turn, member);
+  for (const member of ctx.content.members.keys()) {
+    if (member === ctx.obs.self || tagsOf(ctx, member).nofailover) continue;
+    const live = freshPeer(ctx, member);
     if (live?.engine.kind !== 'replica' || live.leaving === 'yes' || live.engine.blocked !== undefined) continue;
-    const sealed = currentSeals(turn).get(member)?.value.position;
+    const sealed = currentSeals(ctx).get(member)?.value.position;
     const position = sealed ?? (proof.kind === 'leader' ? live.engine.position : null);
     if (position === null || !proof.base.every((base) => contains(position, base))) continue;
     const end = live.engine.position ?? position;
@@ -338,31 +343,31 @@ function otherCandidates(turn: LedTurn, proof: Proof): readonly Candidate[] {
 }
 
 /** Most advanced first; an operator's choice, then what is left to apply, priority and name only among equals. All of them satisfy the proof. */
-function compareCandidates(turn: LedTurn, wanted: MemberId | null, a: Candidate, b: Candidate): number {
+function compareCandidates(ctx: ClusterContext, wanted: MemberId | null, a: Candidate, b: Candidate): number {
   if (a.member === wanted || b.member === wanted) return a.member === wanted ? -1 : 1;
   // Whoever is asked to hand over comes last, for the case that nobody else takes it.
-  const leaving = dueHandover(turn)?.kind === 'switchover' ? turn.record.value.leader : null;
+  const leaving = dueHandover(ctx)?.kind === 'switchover' ? ctx.record.value.leader : null;
   if (a.member === leaving || b.member === leaving) return a.member === leaving ? 1 : -1;
   const ahead = relation(a.position, b.position);
   if (ahead === 'ahead') return -1;
   if (ahead === 'behind') return 1;
   const backlog = Math.trunc(a.backlogBytes / BACKLOG_BYTES) - Math.trunc(b.backlogBytes / BACKLOG_BYTES);
   if (backlog !== 0) return backlog;
-  const priority = tagsOf(turn, b.member).priority - tagsOf(turn, a.member).priority;
+  const priority = tagsOf(ctx, b.member).priority - tagsOf(ctx, a.member).priority;
   if (priority !== 0) return priority;
   const applied = Number(a.backlogBytes > 0) - Number(b.backlogBytes > 0);
   return applied !== 0 ? applied : a.member < b.member ? -1 : 1;
 }
 
 /** Writes the next epoch with this node as its leader, and promotes while that is fresh. */
-export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step {
-  const { obs, record } = turn;
-  const session = heldSession(turn);
+export function takeLeadership(ctx: ClusterContext, own: Position, proof: Proof): Action {
+  const { obs, record } = ctx;
+  const session = heldSession(ctx);
   if (session === null) return missingSession();
-  const rule = firstRule(turn, own);
+  const rule = firstRule(ctx, own);
 
   const next: LeadershipRecord = {
-    ...nextNumbers(turn, own, proof.kind === 'override' ? 'yes' : 'no'),
+    ...nextNumbers(ctx, own, proof.kind === 'override' ? 'yes' : 'no'),
     leader: obs.self,
     incarnation: obs.incarnation,
     phase: 'promoting',
@@ -370,9 +375,9 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
     nextRule: null,
     chosenAt: own,
     opened: null,
-    durability: turn.config.durability,
-    cause: causeOf(turn, proof),
-    ...carriedOn(turn, proof),
+    durability: ctx.config.durability,
+    cause: causeOf(ctx, proof),
+    ...carriedOn(ctx, proof),
   };
   const commit: Commit = {
     kind: 'commit',
@@ -394,7 +399,7 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
         epoch: next.epoch,
         timeline: next.timeline,
         rule,
-        notAfter: addMs(obs.now, turn.config.leaseTtlMs / 2),
+        notAfter: addMs(obs.now, ctx.config.leaseTtlMs / 2),
       },
     ],
     { election: null, sealedSince: null, promotingSince: { epoch: next.epoch, since: obs.now } },
@@ -402,21 +407,20 @@ export function takeLeadership(turn: LedTurn, own: Position, proof: Proof): Step
 }
 
 /** What the next record says of how restless the cluster is. */
-function carriedOn(turn: LedTurn, proof: Proof): Pick<LeadershipRecord, 'unrest' | 'lostBySilence'> {
-  const { unrest, leader, incarnation } = turn.record.value;
-  const isSilent =
-    proof.kind === 'seals' && turn.obs.peers.get(leader)?.kind === 'silent' && dueHandover(turn) === null;
+function carriedOn(ctx: ClusterContext, proof: Proof): Pick<LeadershipRecord, 'unrest' | 'lostBySilence'> {
+  const { unrest, leader, incarnation } = ctx.record.value;
+  const isSilent = proof.kind === 'seals' && ctx.obs.peers.get(leader)?.kind === 'silent' && dueHandover(ctx) === null;
   return { ...(unrest === undefined ? {} : { unrest }), ...(isSilent ? { lostBySilence: incarnation } : {}) };
 }
 
-function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {
-  const request = dueHandover(turn);
+function causeOf(ctx: ClusterContext, proof: Proof): LeadershipCause {
+  const request = dueHandover(ctx);
   if (proof.kind === 'override') return 'operator-override';
   if (request?.kind === 'switchover' && proof.kind === 'leader') return 'switchover';
   if (request?.kind === 'failover') return 'operator-failover';
-  const { leader } = turn.record.value;
-  const planned = proof.kind === 'leader' && currentSeals(turn).get(leader)?.value.planned === 'yes';
-  if (planned && leader !== turn.obs.self) return 'planned-stop';
+  const { leader } = ctx.record.value;
+  const planned = proof.kind === 'leader' && currentSeals(ctx).get(leader)?.value.planned === 'yes';
+  if (planned && leader !== ctx.obs.self) return 'planned-stop';
   return proof.kind === 'leader' ? 'leader-restarted' : proof.kind === 'lease' ? 'lease-expired' : 'leader-lost';
 }
 
@@ -424,20 +428,20 @@ function causeOf(turn: LedTurn, proof: Proof): LeadershipCause {
  * Who acknowledges for a new leader from its first write on. It is written with the leadership itself, before the server opens, so
  * there is no moment in which anything is acknowledged by a rule that the record does not know (C14).
  */
-function firstRule(turn: LedTurn, own: Position): AckRule {
-  const { config, content, obs } = turn;
+function firstRule(ctx: ClusterContext, own: Position): AckRule {
+  const { config, content, obs } = ctx;
   if (config.durability === 'async') return ALONE;
   const eligible = [...content.members.keys()].filter((member) => {
-    const tags = tagsOf(turn, member);
+    const tags = tagsOf(ctx, member);
     return member !== obs.self && !tags.nosync && !tags.nofailover;
   });
   const ready = eligible.filter((member) => {
-    const live = freshPeer(turn, member);
+    const live = freshPeer(ctx, member);
     if (live?.engine.kind !== 'replica' || live.engine.blocked !== undefined || live.leaving === 'yes') return false;
     return live.engine.position !== null && contains(own, live.engine.position);
   });
   if (ready.length >= config.requiredAcks) {
-    const chosen = pickAckers(turn, countedBy(turn, obs.self, ready), mostAckers(config.requiredAcks));
+    const chosen = pickAckers(ctx, countedBy(ctx, obs.self, ready), mostAckers(config.requiredAcks));
     return ackRule(chosen, config.requiredAcks);
   }
   if (config.whenShort === 'degrade') return ackRule(ready, config.requiredAcks);

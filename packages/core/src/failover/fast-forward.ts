@@ -1,4 +1,4 @@
-import { act, currentSeals, freshPeer, type LedTurn, ownSeal, type Step, tagsOf, wait } from '../context.ts';
+import { type Action, act, type ClusterContext, currentSeals, freshPeer, ownSeal, tagsOf, wait } from '../context.ts';
 import { contains, formatPosition, type Position } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
@@ -13,14 +13,14 @@ const FURTHEST_MS = 3000;
  * This node stays sealed meanwhile. A seal promises that its member acknowledges nothing to the leader any more, and that it holds
  * at least the published position. Whoever receives from a replica is not counted by the leader, and only gains.
  */
-export function fastForward(turn: LedTurn, own: Position, base: readonly Position[]): Step | null {
-  const { obs, record } = turn;
-  if (ownSeal(turn) === null || obs.engine.kind !== 'replica') return null;
+export function fastForward(ctx: ClusterContext, own: Position, base: readonly Position[]): Action | null {
+  const { obs, record } = ctx;
+  if (ownSeal(ctx) === null || obs.engine.kind !== 'replica') return null;
   const election =
-    turn.memory.election?.epoch === record.value.epoch
-      ? turn.memory.election
+    ctx.memory.election?.epoch === record.value.epoch
+      ? ctx.memory.election
       : ({ epoch: record.value.epoch, since: obs.now } satisfies Memory['election']);
-  const source = sourceFor(turn, own, base);
+  const source = sourceFor(ctx, own, base);
   if (source === null) return null;
   const { member, why, position } = source;
   if (obs.engine.upstream === member) {
@@ -29,7 +29,7 @@ export function fastForward(turn: LedTurn, own: Position, base: readonly Positio
       `Fetching from ${member} what is missing up to ${formatPosition(position)}: ${why}.`,
     );
   }
-  if (fetchesFromSealed(turn)) {
+  if (fetchesFromSealed(ctx)) {
     const text = `${obs.engine.upstream} has nothing more to give; ${member} has.`;
     return act('fast-forwarding', text, [{ kind: 'seal', epoch: record.value.epoch }], { election });
   }
@@ -54,26 +54,26 @@ interface Source {
 }
 
 /** A sealed member that holds all of `base`, and everything that this node holds. */
-function sourceFor(turn: LedTurn, own: Position, base: readonly Position[]): Source | null {
-  for (const [member, seal] of currentSeals(turn)) {
+function sourceFor(ctx: ClusterContext, own: Position, base: readonly Position[]): Source | null {
+  for (const [member, seal] of currentSeals(ctx)) {
     const { position } = seal.value;
-    const engine = freshPeer(turn, member)?.engine;
-    if (member === turn.obs.self || member === turn.record.value.leader || engine?.kind !== 'replica') continue;
+    const engine = freshPeer(ctx, member)?.engine;
+    if (member === ctx.obs.self || member === ctx.record.value.leader || engine?.kind !== 'replica') continue;
     // A replica of sets passes on what it has applied, one of a log what it has received.
     const sends = position.kind === 'gtid' ? engine.replayed : position;
     if (!contains(sends, own) || !base.every((each) => contains(position, each))) continue;
     if (engine.blocked !== undefined)
       return { member, position, may: 'not-lead', why: `it cannot open: ${engine.blocked}` };
-    if (tagsOf(turn, member).nofailover) return { member, position, may: 'not-lead', why: 'it is tagged nofailover' };
+    if (tagsOf(ctx, member).nofailover) return { member, position, may: 'not-lead', why: 'it is tagged nofailover' };
     return { member, position, may: 'lead', why: 'it has not taken the leadership in time' };
   }
   return null;
 }
 
 /** Whether this sealed node receives from another node that is sealed for the same epoch, which does not end its seal. */
-export function fetchesFromSealed(turn: LedTurn): boolean {
-  const { engine } = turn.obs;
-  const { leader } = turn.record.value;
+export function fetchesFromSealed(ctx: ClusterContext): boolean {
+  const { engine } = ctx.obs;
+  const { leader } = ctx.record.value;
   if (engine.kind !== 'replica' || engine.upstream === null || engine.upstream === leader) return false;
-  return currentSeals(turn).has(engine.upstream);
+  return currentSeals(ctx).has(engine.upstream);
 }

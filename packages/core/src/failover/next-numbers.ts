@@ -1,5 +1,5 @@
 import { peersSeen } from '../bootstrap/store-past.ts';
-import { freshPeer, type LedTurn } from '../context.ts';
+import { type ClusterContext, freshPeer } from '../context.ts';
 import { type Position, timelineOf } from '../position/position.ts';
 import { type Epoch, epoch, nextEpoch } from '../values/brand.ts';
 import type { LeadershipRecord } from '../values/record.ts';
@@ -17,17 +17,17 @@ export const epochOnWord = (known: Epoch): Epoch => epoch(known + EPOCHS_LEFT_FR
 
 /** The numbers of the leadership that this node takes; `word`: it has nothing but an operator's word. */
 export function nextNumbers(
-  turn: LedTurn,
+  ctx: ClusterContext,
   own: Position,
   word: 'yes' | 'no',
 ): Pick<LeadershipRecord, 'epoch' | 'timeline' | 'overrode'> {
-  const before = turn.record.value;
+  const before = ctx.record.value;
   const isFirstAfterRestore = before.cause === 'store-restored' && before.overrode === before.epoch;
   const free = word === 'yes' || isFirstAfterRestore ? LINES_LEFT_FREE : 0;
-  const heard = free === 0 ? [] : linesHeard(turn);
+  const heard = free === 0 ? [] : linesHeard(ctx);
   const timeline = Math.max(before.timeline, timelineOf(own) ?? 0, ...heard) + 1 + free;
   if (word === 'yes') {
-    const begun = epochOnWord(epoch(Math.max(before.epoch, ...peersSeen(turn).map(({ seen }) => seen.epoch))));
+    const begun = epochOnWord(epoch(Math.max(before.epoch, ...peersSeen(ctx).map(({ seen }) => seen.epoch))));
     return { epoch: begun, timeline, overrode: begun };
   }
   // What was seen before the last word is no measure of what came after it.
@@ -35,9 +35,9 @@ export function nextNumbers(
   return { epoch: nextEpoch(before.epoch), timeline, ...carried };
 }
 
-function linesHeard(turn: LedTurn): readonly number[] {
-  return [...turn.obs.peers.keys()].flatMap((member) => {
-    const engine = freshPeer(turn, member)?.engine;
+function linesHeard(ctx: ClusterContext): readonly number[] {
+  return [...ctx.obs.peers.keys()].flatMap((member) => {
+    const engine = freshPeer(ctx, member)?.engine;
     const position = engine !== undefined && 'position' in engine ? engine.position : null;
     return position === null ? [] : [timelineOf(position) ?? 0];
   });

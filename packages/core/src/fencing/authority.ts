@@ -1,4 +1,4 @@
-import type { LedTurn } from '../context.ts';
+import type { ClusterContext } from '../context.ts';
 import { type AckRule, sameRule } from '../values/ack-rule.ts';
 import { addMs, type Ms } from '../values/brand.ts';
 import type { Authority, Memory } from '../values/decision.ts';
@@ -38,16 +38,16 @@ export function ackEvidenceAt(now: Ms, rule: AckRule, replicas: readonly Replica
  * How long this node's primary may go on (`docs/protocol.md`): the longest of its lease, its ackers' evidence and, when it is recorded as
  * acknowledging alone, its own agent's life (nobody else can be elected then without an operator's override).
  */
-export function authorityOf(turn: LedTurn): Authority {
-  const { obs, config, record } = turn;
+export function authorityOf(ctx: ClusterContext): Authority {
+  const { obs, config, record } = ctx;
   if (obs.engine.kind !== 'primary' && obs.engine.kind !== 'unresponsive') return { kind: 'none' };
   if (record.value.leader !== obs.self) return { kind: 'none' };
   const candidates: Ms[] = [];
   if (obs.authority.leaseUntil !== null) candidates.push(obs.authority.leaseUntil);
   if (record.value.durability === 'sync') {
-    const evidence = presentEvidenceAt(turn);
+    const evidence = presentEvidenceAt(ctx);
     if (evidence !== null) candidates.push(addMs(evidence, config.leaseTtlMs));
-    const newest = newestEvidence(turn);
+    const newest = newestEvidence(ctx);
     if (newest !== null) candidates.push(addMs(newest.at, config.leaseTtlMs / 2));
   }
   const until = candidates.reduce<Ms | null>((best, each) => (best === null || each > best ? each : best), null);
@@ -55,9 +55,9 @@ export function authorityOf(turn: LedTurn): Authority {
 }
 
 /** By the ackers that are connected now. */
-function presentEvidenceAt(turn: LedTurn): Ms | null {
-  const { obs } = turn;
-  const rule = ruleToStop(turn.record.value);
+function presentEvidenceAt(ctx: ClusterContext): Ms | null {
+  const { obs } = ctx;
+  const rule = ruleToStop(ctx.record.value);
   if (rule.required === 0) return obs.now;
   return obs.engine.kind === 'primary' ? ackEvidenceAt(obs.now, rule, obs.engine.replicas) : null;
 }
@@ -67,12 +67,12 @@ function presentEvidenceAt(turn: LedTurn): Ms | null {
  * the time, enough for ackers that connect anew while the store is down; a leader that is really alone must not stay open for long.
  * Bound to the epoch, and to the rule that an election would have to stop.
  */
-export function newestEvidence(turn: LedTurn): Memory['ackEvidence'] {
-  const { obs, record, memory } = turn;
+export function newestEvidence(ctx: ClusterContext): Memory['ackEvidence'] {
+  const { obs, record, memory } = ctx;
   if (record.value.leader !== obs.self || record.value.durability !== 'sync') return null;
   const { epoch } = record.value;
   const rule = ruleToStop(record.value);
-  const at = rule.required === 0 ? null : presentEvidenceAt(turn);
+  const at = rule.required === 0 ? null : presentEvidenceAt(ctx);
   const kept = memory.ackEvidence;
   const before = kept?.epoch === epoch && sameRule(kept.rule, rule) ? kept : null;
   return at === null || (before !== null && before.at >= at) ? before : { epoch, rule, at };

@@ -1,15 +1,15 @@
 import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
+  type Action,
   act,
-  firstOf,
+  type ClusterContext,
+  firstApplicable,
   freshPeer,
+  type Handler,
   heldSession,
   isPaused,
-  type LedTurn,
   missingSession,
   ownSeal,
-  type Rule,
-  type Step,
   startPause,
   wait,
 } from '../context.ts';
@@ -39,11 +39,11 @@ const YIELDED_MS = 10_000;
  * A primary that must not be one is stopped at once, whatever it is doing: nothing that it has not acknowledged is owed to anybody.
  * Stale knowledge is enough here: epochs only grow.
  */
-export function fence(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+export function fence(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   const { engine } = obs;
-  if (engine.kind !== 'primary' && !(engine.kind === 'unresponsive' && mayBePrimary(turn, engine))) return null;
-  const why = fenceReason(turn);
+  if (engine.kind !== 'primary' && !(engine.kind === 'unresponsive' && mayBePrimary(ctx, engine))) return null;
+  const why = fenceReason(ctx);
   return why === null
     ? null
     : act(why.code, `${why.text} Epoch ${record.value.epoch} belongs to ${record.value.leader}.`, [
@@ -53,15 +53,15 @@ export function fence(turn: LedTurn): Step | null {
 
 /** A server that refuses its agent cannot be asked what it is: where another node leads, it may be what it was before. */
 function mayBePrimary(
-  { obs, record }: LedTurn,
+  { obs, record }: ClusterContext,
   { was, refusal }: Extract<EngineState, { kind: 'unresponsive' }>,
 ): boolean {
   if (was === 'primary') return true;
   return was === 'unknown' && refusal !== undefined && record.value.leader !== obs.self;
 }
 
-function fenceReason(turn: LedTurn): Reason | null {
-  const { obs, record } = turn;
+function fenceReason(ctx: ClusterContext): Reason | null {
+  const { obs, record } = ctx;
   if (obs.engine.kind === 'primary' && obs.engine.opened === 'outside')
     return {
       code: 'fenced-opened-outside',
@@ -69,7 +69,7 @@ function fenceReason(turn: LedTurn): Reason | null {
     };
   if (record.value.leader !== obs.self)
     return { code: 'fenced-superseded', text: 'Another node leads; this primary is fenced.' };
-  if (ownSeal(turn) !== null)
+  if (ownSeal(ctx) !== null)
     return { code: 'fenced-sealed', text: 'This node has given up its epoch; its primary is fenced.' };
   if (obs.engine.kind === 'primary') {
     const timeline = timelineOf(obs.engine.position);
@@ -82,7 +82,7 @@ function fenceReason(turn: LedTurn): Reason | null {
     return null;
   }
   // A server that is stopping in order answers nobody either; and in a paused cluster nothing is stopped.
-  const spared = obs.job?.kind === 'stop' || isPaused(turn);
+  const spared = obs.job?.kind === 'stop' || isPaused(ctx);
   const isHung = obs.engine.kind === 'unresponsive' && obs.engine.refusal === undefined;
   if (isHung && obs.engine.sinceMs >= HUNG_PRIMARY_MS && !spared) {
     return { code: 'fenced-hung', text: `The server has not answered for ${obs.engine.sinceMs} ms.` };
@@ -91,30 +91,37 @@ function fenceReason(turn: LedTurn): Reason | null {
 }
 
 /** What the recorded leader does while its server is an open or opening primary. */
-export function lead(turn: LedTurn): Step | null {
-  if (turn.obs.engine.kind !== 'primary' || turn.record.value.leader !== turn.obs.self) return null;
-  if (turn.obs.store.kind !== 'current') {
+export function lead(ctx: ClusterContext): Action | null {
+  if (ctx.obs.engine.kind !== 'primary' || ctx.record.value.leader !== ctx.obs.self) return null;
+  if (ctx.obs.store.kind !== 'current') {
     return wait('leading-without-store', 'The store does not answer; writes go on as long as the ackers confirm them.');
   }
-  return firstOf(turn, LEADER_RULES) ?? wait('leading', `Leading epoch ${turn.record.value.epoch}.`);
+  return firstApplicable(ctx, LEADER_HANDLERS) ?? wait('leading', `Leading epoch ${ctx.record.value.epoch}.`);
 }
 
-const LEADER_RULES: readonly Rule<LedTurn>[] = [adopt, open, leaderRequests, yieldUnheard, manageAckers, noteUnrest];
+const LEADER_HANDLERS: readonly Handler<ClusterContext>[] = [
+  adopt,
+  open,
+  leaderRequests,
+  yieldUnheard,
+  manageAckers,
+  noteUnrest,
+];
 
 /** A new agent process takes over a server that its predecessor had opened. The swap of incarnations fails if anybody was elected since. */
-function adopt(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+function adopt(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   if (record.value.incarnation === obs.incarnation) return null;
   if (obs.authority.leaseUntil === null) return missingSession();
   return act('adopted', 'This agent is new; the healthy primary goes on under it.', [
-    commitRecord(turn, 'adopt running primary', { incarnation: obs.incarnation }),
+    commitRecord(ctx, 'adopt running primary', { incarnation: obs.incarnation }),
     { kind: 'provision' },
   ]);
 }
 
 /** Records that the server has opened, and on which history. */
-function open(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+function open(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   if (record.value.phase === 'open' || obs.engine.kind !== 'primary') return null;
   const history: HistoryEntry = {
     epoch: record.value.epoch,
@@ -124,8 +131,8 @@ function open(turn: LedTurn): Step | null {
     chosenAt: record.value.chosenAt,
     wallMs: obs.wallMs,
   };
-  const base = commitRecord(turn, 'open', { phase: 'open', opened: obs.engine.position });
-  const closing = outcomeOfElection(turn);
+  const base = commitRecord(ctx, 'open', { phase: 'open', opened: obs.engine.position });
+  const closing = outcomeOfElection(ctx);
   const commit: Commit = {
     ...base,
     expect: [...base.expect, ...closing.expect],
@@ -138,58 +145,58 @@ function open(turn: LedTurn): Step | null {
  * What the recorded leader does while its server is not a primary: fallen, stopped for a handover, or booted fenced.
  * It may lead again only under a new epoch, with its own seal as the proof.
  */
-export function leaderDown(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+export function leaderDown(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   if (record.value.leader !== obs.self) return null;
   const { engine } = obs;
-  if (turn.obs.job !== null) return wait('busy', `The server is busy: ${turn.obs.job.kind}.`);
+  if (ctx.obs.job !== null) return wait('busy', `The server is busy: ${ctx.obs.job.kind}.`);
   switch (engine.kind) {
     case 'absent':
     case 'incomplete':
       return wait('leader-data-lost', 'This node was the leader and its data is gone; the others must elect.');
     case 'stopped':
-      return restartFenced(turn, engine);
+      return restartFenced(ctx, engine);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'replica':
-      return reclaim(turn, engine);
+      return reclaim(ctx, engine);
     default:
       return null;
   }
 }
 
-type Stopped = Extract<LedTurn['obs']['engine'], { kind: 'stopped' }>;
-type Replica = Extract<LedTurn['obs']['engine'], { kind: 'replica' }>;
+type Stopped = Extract<ClusterContext['obs']['engine'], { kind: 'stopped' }>;
+type Replica = Extract<ClusterContext['obs']['engine'], { kind: 'replica' }>;
 
 /**
  * Whether a pause keeps a fallen leader down. Not one that was stopped to hand over: an operator asked for that in the pause, and whoever
  * takes the request back wants the leader that there was.
  */
-const isLeftDown = (turn: LedTurn): boolean => isPaused(turn) && turn.memory.handingOver !== turn.record.value.epoch;
+const isLeftDown = (ctx: ClusterContext): boolean => isPaused(ctx) && ctx.memory.handingOver !== ctx.record.value.epoch;
 
-function restartFenced(turn: LedTurn, engine: Stopped): Step {
-  const { obs, memory } = turn;
+function restartFenced(ctx: ClusterContext, engine: Stopped): Action {
+  const { obs, memory } = ctx;
   const end = engine.shutdown === 'clean' ? engine.position : null;
-  if (isLeftDown(turn)) return wait('paused', 'The cluster is paused: the server is left as it is.');
-  if (end !== null && ownSeal(turn) === null && obs.store.kind === 'current' && belongs(turn, end)) {
+  if (isLeftDown(ctx)) return wait('paused', 'The cluster is paused: the server is left as it is.');
+  if (end !== null && ownSeal(ctx) === null && obs.store.kind === 'current' && belongs(ctx, end)) {
     const text = `Stopped in order at ${formatPosition(end)}; the next leader must hold this.`;
-    return publishSeal(turn, end, 'handed-over', text);
+    return publishSeal(ctx, end, 'handed-over', text);
   }
-  const others = new Set(turn.record.value.rule.members.filter((member) => freshPeer(turn, member) !== null));
+  const others = new Set(ctx.record.value.rule.members.filter((member) => freshPeer(ctx, member) !== null));
   const downMs = memory.downSince === null ? 0 : elapsedMs(memory.downSince, obs.now);
-  const firstMoveMs = memory.yielded === turn.record.value.epoch ? YIELDED_MS : FIRST_MOVE_MS;
-  if (isSealQuorum(turn, others) && downMs < firstMoveMs && ownSeal(turn) === null) {
+  const firstMoveMs = memory.yielded === ctx.record.value.epoch ? YIELDED_MS : FIRST_MOVE_MS;
+  if (isSealQuorum(ctx, others) && downMs < firstMoveMs && ownSeal(ctx) === null) {
     return wait('first-move', 'The others can elect at once; this node restarts its server in a moment.');
   }
-  const pause = startPause(turn.obs);
+  const pause = startPause(ctx.obs);
   if (pause !== null) return pause;
   // Replicas may have acknowledged the end of its log, and nobody has been elected yet who holds it.
   return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start', end: KEEP_END }]);
 }
 
-function reclaim(turn: LedTurn, engine: Replica): Step {
-  const { obs, record } = turn;
-  if (isLeftDown(turn) && (record.value.phase === 'open' || ownSeal(turn) !== null)) {
+function reclaim(ctx: ClusterContext, engine: Replica): Action {
+  const { obs, record } = ctx;
+  if (isLeftDown(ctx) && (record.value.phase === 'open' || ownSeal(ctx) !== null)) {
     return wait('paused', 'The cluster is paused: nobody is elected.');
   }
   if (obs.store.kind !== 'current') return wait('store-silent', 'The store does not answer; nobody can be elected.');
@@ -197,20 +204,20 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
     return act('sealing', 'The recorded leader follows nobody.', [{ kind: 'seal', epoch: record.value.epoch }]);
   }
   if (engine.position === null) return wait('reading-log', 'The local log is still being read to its end.');
-  if (!belongs(turn, engine.position)) {
+  if (!belongs(ctx, engine.position)) {
     return wait(
       'leader-data-regressed',
       `This server ends at ${formatPosition(engine.position)}, before its own leadership began: it is no proof of anything.`,
     );
   }
-  const sealed = ownSeal(turn) !== null;
-  const unfinished = sealed || record.value.phase === 'open' ? null : finishPromotion(turn, engine);
+  const sealed = ownSeal(ctx) !== null;
+  const unfinished = sealed || record.value.phase === 'open' ? null : finishPromotion(ctx, engine);
   if (unfinished !== null) return unfinished;
   if (!sealed) {
     const text = `This node gives up epoch ${record.value.epoch} at ${formatPosition(engine.position)}.`;
-    return publishSeal(turn, engine.position, 'leader-sealed', text);
+    return publishSeal(ctx, engine.position, 'leader-sealed', text);
   }
-  return elect(turn) ?? wait('sealed', 'Sealed; waiting for an election.');
+  return elect(ctx) ?? wait('sealed', 'Sealed; waiting for an election.');
 }
 
 /**
@@ -218,14 +225,14 @@ function reclaim(turn: LedTurn, engine: Replica): Step {
  * and cannot be called back. For the same reason the promotion is given up (null) only after the server was seen stopped: a server
  * that opens beside its own seal could acknowledge what the next leader lacks.
  */
-function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
-  const { obs, record, memory } = turn;
+function finishPromotion(ctx: ClusterContext, engine: Replica): Action | null {
+  const { obs, record, memory } = ctx;
   const { epoch, timeline, rule, incarnation } = record.value;
   if (memory.sealAttempt?.epoch === epoch) return null;
-  const doubt = storeDoubt(turn);
+  const doubt = storeDoubt(ctx);
   if (doubt !== null) return doubt;
-  const failure = failedPromotion(turn);
-  if (failure !== null || hasOpened(turn, engine)) {
+  const failure = failedPromotion(ctx);
+  if (failure !== null || hasOpened(ctx, engine)) {
     if (memory.promotionEnded === epoch) return null;
     const why = failure === null ? 'This server had opened already and was stopped.' : failure.why;
     return act(
@@ -234,18 +241,18 @@ function finishPromotion(turn: LedTurn, engine: Replica): Step | null {
       [{ kind: 'stop', mode: 'fence' }],
     );
   }
-  if (heldSession(turn) === null) return missingSession();
-  const notAfter = addMs(obs.now, turn.config.leaseTtlMs / 2);
+  if (heldSession(ctx) === null) return missingSession();
+  const notAfter = addMs(obs.now, ctx.config.leaseTtlMs / 2);
 
   const promote: EngineCommand = { kind: 'promote', epoch, timeline, rule, notAfter };
   const memoryAfter = { promotionEnded: null };
   if (incarnation === obs.incarnation) return act('promoting', `Opening for epoch ${epoch}.`, [promote], memoryAfter);
-  const adoption = commitRecord(turn, 'adopt promotion', { incarnation: obs.incarnation });
+  const adoption = commitRecord(ctx, 'adopt promotion', { incarnation: obs.incarnation });
   return act('adopted', 'This agent is new; the promotion goes on under it.', [adoption, promote], memoryAfter);
 }
 
 /** Since when this node has been opening: from its decision on, which the store may not show yet. */
-export function promotingSince({ obs, memory, record }: LedTurn): Memory['promotingSince'] {
+export function promotingSince({ obs, memory, record }: ClusterContext): Memory['promotingSince'] {
   const { epoch, leader, phase } = record.value;
   const known = memory.promotingSince;
   if (known !== null && (known.epoch > epoch || (known.epoch === epoch && phase === 'promoting'))) return known;
@@ -256,7 +263,7 @@ export function promotingSince({ obs, memory, record }: LedTurn): Memory['promot
 const NOT_BEGUN = new Set(['ENGINE_DECISION_STALE', 'NOTE_UNKNOWN']);
 
 /** The failure of this epoch's own promotion, kept for as long as the epoch: a server that recovers for minutes would see it tried for ever. */
-export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promotionFailed'] {
+export function failedPromotion({ obs, memory, record }: ClusterContext): Memory['promotionFailed'] {
   const { epoch, leader, phase } = record.value;
   if (leader !== obs.self || phase === 'open') return null;
   if (memory.promotionFailed?.epoch === epoch) return memory.promotionFailed;
@@ -273,13 +280,13 @@ export function failedPromotion({ obs, memory, record }: LedTurn): Memory['promo
  * Whether this server has already opened on the record's timeline and was stopped again before that was recorded (by an agent that
  * did not see its own write yet). Opening twice would make two histories of one number.
  */
-function hasOpened(turn: LedTurn, engine: Replica): boolean {
-  return engine.position !== null && timelineOf(engine.position) === turn.record.value.timeline;
+function hasOpened(ctx: ClusterContext, engine: Replica): boolean {
+  return engine.position !== null && timelineOf(engine.position) === ctx.record.value.timeline;
 }
 
 /** Whether `position` is on the history that this node's leadership wrote: a server whose data was put back from elsewhere proves nothing. */
-export function belongs(turn: LedTurn, position: Parameters<typeof contains>[0]): boolean {
-  const { opened, chosenAt } = turn.record.value;
+export function belongs(ctx: ClusterContext, position: Parameters<typeof contains>[0]): boolean {
+  const { opened, chosenAt } = ctx.record.value;
   const start = opened ?? chosenAt;
   return start === null || contains(position, start);
 }

@@ -1,4 +1,4 @@
-import { act, freshPeer, isPaused, type LedTurn, type Step, tagsOf } from '../context.ts';
+import { type Action, act, type ClusterContext, freshPeer, isPaused, tagsOf } from '../context.ts';
 import { enoughThere } from '../durability/ack-rule-change.ts';
 import { unfitness } from '../durability/eligible-ackers.ts';
 import { isSealQuorum } from '../failover/suspicion.ts';
@@ -17,15 +17,15 @@ const FALSE_ALARM_MS = 3000;
 const CALM_MS = 300_000;
 
 /** A leader that notes what its record should say of how restless the cluster is. */
-export function noteUnrest(turn: LedTurn): Step | null {
-  const { obs, memory, record } = turn;
+export function noteUnrest(ctx: ClusterContext): Action | null {
+  const { obs, memory, record } = ctx;
   const { unrest = 0, lostBySilence, epoch, phase } = record.value;
   if (phase !== 'open') return null;
   const ledMs = memory.ledSince?.epoch === epoch ? elapsedMs(memory.ledSince.since, obs.now) : 0;
-  const back = ledMs < FALSE_ALARM_MS ? heardAgain(turn, lostBySilence) : null;
+  const back = ledMs < FALSE_ALARM_MS ? heardAgain(ctx, lostBySilence) : null;
   if (back !== null) {
     return act('false-alarm', `${back} was silent, and is heard again: it was not lost.`, [
-      commitRecord(turn, 'note false alarm', { unrest: unrest + 1, lostBySilence: undefined }),
+      commitRecord(ctx, 'note false alarm', { unrest: unrest + 1, lostBySilence: undefined }),
     ]);
   }
   const calmMs = memory.calmSince === null ? 0 : elapsedMs(memory.calmSince, obs.now);
@@ -33,15 +33,15 @@ export function noteUnrest(turn: LedTurn): Step | null {
   return act(
     'calm',
     'This leadership has stood for a while: leaders are suspected a little sooner again.',
-    [commitRecord(turn, 'note calm', { unrest: unrest - 1 })],
+    [commitRecord(ctx, 'note calm', { unrest: unrest - 1 })],
     { calmSince: null },
   );
 }
 
 /** The member whose process of that name is heard now. One that was started since was really gone. */
-function heardAgain(turn: LedTurn, lost: Incarnation | undefined): MemberId | null {
+function heardAgain(ctx: ClusterContext, lost: Incarnation | undefined): MemberId | null {
   if (lost === undefined) return null;
-  return [...turn.obs.peers.keys()].find((member) => freshPeer(turn, member)?.incarnation === lost) ?? null;
+  return [...ctx.obs.peers.keys()].find((member) => freshPeer(ctx, member)?.incarnation === lost) ?? null;
 }
 
 /**
@@ -49,50 +49,50 @@ function heardAgain(turn: LedTurn, lost: Incarnation | undefined): MemberId | nu
  * while it can, if the others could do better: they are heard, have the store, and are a quorum that can acknowledge without this node.
  * Nothing is acknowledged in that state, so nothing is owed. The next leader may have the same fault, so it is slower each time.
  */
-export function yieldUnheard(turn: LedTurn): Step | null {
-  const { obs, memory, config, record } = turn;
+export function yieldUnheard(ctx: ClusterContext): Action | null {
+  const { obs, memory, config, record } = ctx;
   const { rule, nextRule, phase, chosenAt, epoch, unrest = 0, durability } = record.value;
   const { engine } = obs;
   if (engine.kind !== 'primary' || phase !== 'open' || durability !== 'sync' || config.durability !== 'sync')
     return null;
-  if (rule.required === 0 || nextRule?.required === 0 || config.whenShort === 'degrade' || isPaused(turn)) return null;
-  if (memory.shortSince === null || enoughThere(turn, engine)) return null;
+  if (rule.required === 0 || nextRule?.required === 0 || config.whenShort === 'degrade' || isPaused(ctx)) return null;
+  if (memory.shortSince === null || enoughThere(ctx, engine)) return null;
   // Given up already, and not stopped: what was noted for that must not make it wait for longer.
   const isGivenUp = memory.yielded === epoch;
   const times = Math.max(0, unrest - (isGivenUp ? 1 : 0));
   const patienceMs = Math.min(MOST_UNHEARD_MS, UNHEARD_MS * 2 ** Math.min(times, 10));
   if (elapsedMs(memory.shortSince, obs.now) < patienceMs) return null;
-  const able = [...turn.content.members.keys()].filter((member) => couldDoBetter(turn, member));
+  const able = [...ctx.content.members.keys()].filter((member) => couldDoBetter(ctx, member));
   const holds = able.some((member) => {
-    const live = freshPeer(turn, member)?.engine;
+    const live = freshPeer(ctx, member)?.engine;
     return (
       live?.kind === 'replica' && live.position !== null && (chosenAt === null || contains(live.position, chosenAt))
     );
   });
-  if (able.length <= rule.required || !isSealQuorum(turn, new Set(able)) || !holds) return null;
+  if (able.length <= rule.required || !isSealQuorum(ctx, new Set(able)) || !holds) return null;
   return act(
     'leader-unheard',
     `Nobody has replicated from this server for ${patienceMs} ms, and ${able.join(', ')} could go on without it: it stops, so that they elect.`,
     [
-      ...(isGivenUp ? [] : [commitRecord(turn, 'yield leadership', { unrest: unrest + 1 })]),
+      ...(isGivenUp ? [] : [commitRecord(ctx, 'yield leadership', { unrest: unrest + 1 })]),
       { kind: 'stop', mode: 'fence' },
     ],
     { yielded: epoch },
   );
 }
 
-function couldDoBetter(turn: LedTurn, member: MemberId): boolean {
-  if (member === turn.obs.self || tagsOf(turn, member).nofailover || unfitness(turn, member) !== null) return false;
-  const live = freshPeer(turn, member);
+function couldDoBetter(ctx: ClusterContext, member: MemberId): boolean {
+  if (member === ctx.obs.self || tagsOf(ctx, member).nofailover || unfitness(ctx, member) !== null) return false;
+  const live = freshPeer(ctx, member);
   return live?.engine.kind === 'replica' && live.engine.position !== null && live.leaving !== 'yes';
 }
 
 /** Since when this node leads its epoch, and since when with enough who acknowledge. */
-export function noteLeading(turn: LedTurn): Pick<Memory, 'ledSince' | 'calmSince'> {
-  const { obs, memory, record } = turn;
+export function noteLeading(ctx: ClusterContext): Pick<Memory, 'ledSince' | 'calmSince'> {
+  const { obs, memory, record } = ctx;
   const { epoch, leader, phase } = record.value;
   if (obs.engine.kind !== 'primary' || leader !== obs.self || phase !== 'open')
     return { ledSince: null, calmSince: null };
   const ledSince = memory.ledSince?.epoch === epoch ? memory.ledSince : { epoch, since: obs.now };
-  return { ledSince, calmSince: enoughThere(turn, obs.engine) ? (memory.calmSince ?? obs.now) : null };
+  return { ledSince, calmSince: enoughThere(ctx, obs.engine) ? (memory.calmSince ?? obs.now) : null };
 }

@@ -1,12 +1,12 @@
 import { storeDoubt } from '../bootstrap/store-past.ts';
 import {
+  type Action,
   act,
+  type ClusterContext,
   freshPeer,
   heldSession,
-  type LedTurn,
   missingSession,
   ownSeal,
-  type Step,
   startPause,
   wait,
 } from '../context.ts';
@@ -16,7 +16,7 @@ import { elapsedMs, type MemberId } from '../values/brand.ts';
 import { KEEP_END, type LogEnd } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
-import { behindText, compareWithLeader, type Place, placeOf } from './topology.ts';
+import { behindText, compareWithLeader, type FollowTarget, followTargetOf } from './topology.ts';
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
 const HUNG_REPLICA_MS = 10_000;
@@ -30,22 +30,22 @@ const LOG_END_PATIENCE_MS = 5000;
 type Replica = Extract<EngineState, { kind: 'replica' }>;
 
 /** Brings a node that does not lead to where it belongs: a running replica of the recorded leader, or of a replica of it. */
-export function follow(turn: LedTurn): Step {
-  const { obs, content } = turn;
+export function follow(ctx: ClusterContext): Action {
+  const { obs, content } = ctx;
   const { engine } = obs;
   if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
   if (engine.kind === 'refused')
-    return engine.data === 'damaged' ? renew(turn, engine.problem) : wait('data-refused', engine.problem);
+    return engine.data === 'damaged' ? renew(ctx, engine.problem) : wait('data-refused', engine.problem);
   if (engine.kind === 'primary') return wait('fencing', 'A primary that must not be one is being stopped.');
   if (content.paused && engine.kind !== 'replica')
     return wait('paused', 'The cluster is paused: the server is left as it is.');
   switch (engine.kind) {
     case 'absent':
-      return copy(turn, 'There is no data here yet.');
+      return copy(ctx, 'There is no data here yet.');
     case 'incomplete':
-      return copy(turn, 'The last copy was not finished.');
+      return copy(ctx, 'The last copy was not finished.');
     case 'stopped':
-      return beyondRepair(turn, engine) ?? startPause(turn.obs) ?? startAgain(turn, engine);
+      return beyondRepair(ctx, engine) ?? startPause(ctx.obs) ?? startAgain(ctx, engine);
     case 'starting':
       return wait('starting', 'The server is starting.');
     case 'unresponsive':
@@ -56,17 +56,17 @@ export function follow(turn: LedTurn): Step {
             { kind: 'stop', mode: 'fence' },
           ]);
     case 'replica':
-      return attach(turn, engine);
+      return attach(ctx, engine);
   }
 }
 
 const closedText = (refusal: string): string =>
   `The server lives, but lets its agent ask nothing: ${refusal}. It is left as it is.`;
 
-function startAgain(turn: LedTurn, engine: Extract<EngineState, { kind: 'stopped' }>): Step {
-  const end = endOfLog(turn);
-  if (end.kind === 'keep' && engine.shutdown === 'crashed' && mayGoSoon(turn)) {
-    const { leader } = turn.record.value;
+function startAgain(ctx: ClusterContext, engine: Extract<EngineState, { kind: 'stopped' }>): Action {
+  const end = endOfLog(ctx);
+  if (end.kind === 'keep' && engine.shutdown === 'crashed' && mayGoSoon(ctx)) {
+    const { leader } = ctx.record.value;
     return wait(
       'log-end-waits',
       `Waiting until enough others hold what ${leader} opened with, before the log is read.`,
@@ -80,61 +80,61 @@ function startAgain(turn: LedTurn, engine: Extract<EngineState, { kind: 'stopped
  * write may be here and in the new leader's log alone, and nowhere else once that host is lost. A seal of this node that stands in the
  * store, or may still arrive there, vouches for everything that it held.
  */
-function endOfLog(turn: LedTurn): LogEnd {
-  const { leader, epoch, rule } = turn.record.value;
-  if (leader === turn.obs.self || ownSeal(turn) !== null || mayBeSealedYet(turn)) return KEEP_END;
-  return holdersOfOpening(turn) >= rule.required ? { kind: 'discard', before: epoch } : KEEP_END;
+function endOfLog(ctx: ClusterContext): LogEnd {
+  const { leader, epoch, rule } = ctx.record.value;
+  if (leader === ctx.obs.self || ownSeal(ctx) !== null || mayBeSealedYet(ctx)) return KEEP_END;
+  return holdersOfOpening(ctx) >= rule.required ? { kind: 'discard', before: epoch } : KEEP_END;
 }
 
 /** How many ackers besides this node hold what the leader opened with; less than any number before it has opened. */
-function holdersOfOpening(turn: LedTurn): number {
-  const { phase, opened } = turn.record.value;
+function holdersOfOpening(ctx: ClusterContext): number {
+  const { phase, opened } = ctx.record.value;
   if (phase !== 'open' || opened === null) return Number.NEGATIVE_INFINITY;
-  return otherAckers(turn).filter((member) => {
-    const engine = freshPeer(turn, member)?.engine;
+  return otherAckers(ctx).filter((member) => {
+    const engine = freshPeer(ctx, member)?.engine;
     return engine?.kind === 'replica' && engine.position !== null && contains(engine.position, opened);
   }).length;
 }
 
-const otherAckers = (turn: LedTurn): readonly MemberId[] =>
-  turn.record.value.rule.members.filter((member) => member !== turn.obs.self);
+const otherAckers = (ctx: ClusterContext): readonly MemberId[] =>
+  ctx.record.value.rule.members.filter((member) => member !== ctx.obs.self);
 
 /** Engines whose recovery has the choice: others need not wait for it. */
 const CHOOSERS: ReadonlySet<string> = new Set(['mariadb']);
 
 /** Whether the new leader and enough of its ackers live, so that they will hold it in a moment. Nobody waits longer for them than that. */
-function mayGoSoon(turn: LedTurn): boolean {
-  const { obs, memory, record } = turn;
+function mayGoSoon(ctx: ClusterContext): boolean {
+  const { obs, memory, record } = ctx;
   const { leader, rule } = record.value;
   if (!CHOOSERS.has(obs.engineName) || leader === obs.self || obs.store.kind !== 'current') return false;
-  if (ownSeal(turn) !== null || mayBeSealedYet(turn) || freshPeer(turn, leader) === null) return false;
-  const live = otherAckers(turn).filter((member) => freshPeer(turn, member) !== null);
+  if (ownSeal(ctx) !== null || mayBeSealedYet(ctx) || freshPeer(ctx, leader) === null) return false;
+  const live = otherAckers(ctx).filter((member) => freshPeer(ctx, member) !== null);
   const since = memory.stoppedSince?.epoch === record.value.epoch ? memory.stoppedSince.since : obs.now;
   return live.length >= rule.required && elapsedMs(since, obs.now) < LOG_END_PATIENCE_MS;
 }
 
 /** Since when the server of a node that does not lead this epoch is stopped. */
-export function rememberStopped({ obs, memory, record }: LedTurn): Memory['stoppedSince'] {
+export function rememberStopped({ obs, memory, record }: ClusterContext): Memory['stoppedSince'] {
   const { epoch, leader } = record.value;
   if (obs.engine.kind !== 'stopped' || leader === obs.self) return null;
   return memory.stoppedSince?.epoch === epoch ? memory.stoppedSince : { epoch, since: obs.now };
 }
 
 /** A new copy from the open leader. Whatever data was here is moved aside by the engine, never deleted. */
-function copy(turn: LedTurn, why: string): Step {
-  const { leader, phase } = turn.record.value;
-  if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary') {
+function copy(ctx: ClusterContext, why: string): Action {
+  const { leader, phase } = ctx.record.value;
+  if (phase !== 'open' || freshPeer(ctx, leader)?.engine.kind !== 'primary') {
     return wait('copy-waits', `${why} Waiting for an open leader to copy from.`);
   }
-  if (turn.obs.store.kind !== 'current') return storeSilent();
-  const doubt = mayBeOnlyCopy(turn.obs.engine) ? storeDoubt(turn) : null;
+  if (ctx.obs.store.kind !== 'current') return storeSilent();
+  const doubt = mayBeOnlyCopy(ctx.obs.engine) ? storeDoubt(ctx) : null;
   if (doubt !== null) return doubt;
-  const seal = ownSeal(turn);
+  const seal = ownSeal(ctx);
   if (seal !== null)
-    return withdrawSeal(turn, seal.value.position, `${why} The seal that vouched for it is given back.`);
-  if (turn.obs.copiesHeld !== undefined && mayBeOnlyCopy(turn.obs.engine))
-    return wait('copy-held', `${why} ${turn.obs.copiesHeld}`);
-  const failed = turn.obs.failures.findLast(({ command }) => command === 'clone');
+    return withdrawSeal(ctx, seal.value.position, `${why} The seal that vouched for it is given back.`);
+  if (ctx.obs.copiesHeld !== undefined && mayBeOnlyCopy(ctx.obs.engine))
+    return wait('copy-held', `${why} ${ctx.obs.copiesHeld}`);
+  const failed = ctx.obs.failures.findLast(({ command }) => command === 'clone');
   if (failed !== undefined) {
     return wait('copy-failed', `${why} The last attempt to copy failed, and is repeated later: ${failed.message}`);
   }
@@ -145,14 +145,17 @@ function copy(turn: LedTurn, why: string): Step {
 const mayBeOnlyCopy = ({ kind }: EngineState): boolean => kind !== 'absent' && kind !== 'incomplete';
 
 /** Data that no server starts with, by its own words and more than once, is replaced by a copy where that is done by itself. */
-function beyondRepair(turn: LedTurn, { startFailures }: Extract<EngineState, { kind: 'stopped' }>): Step | null {
+function beyondRepair(
+  ctx: ClusterContext,
+  { startFailures }: Extract<EngineState, { kind: 'stopped' }>,
+): Action | null {
   if (startFailures?.cause !== 'data' || startFailures.times < DATA_FAILURES) return null;
   // A copy that cannot be made now stands in the way of no further start.
-  if (turn.config.rejoin === 'manual' || turn.obs.copiesHeld !== undefined) return null;
-  const { leader, phase } = turn.record.value;
-  if (phase !== 'open' || leader === turn.obs.self || freshPeer(turn, leader)?.engine.kind !== 'primary') return null;
+  if (ctx.config.rejoin === 'manual' || ctx.obs.copiesHeld !== undefined) return null;
+  const { leader, phase } = ctx.record.value;
+  if (phase !== 'open' || leader === ctx.obs.self || freshPeer(ctx, leader)?.engine.kind !== 'primary') return null;
   return copy(
-    turn,
+    ctx,
     `The server did not start ${startFailures.times} times, as its data is damaged: ${startFailures.words}`,
   );
 }
@@ -162,8 +165,8 @@ function beyondRepair(turn: LedTurn, { startFailures }: Extract<EngineState, { k
  * began it had died): it is still on the line that a new database begins with, so nobody was ever let in to write, and a copy takes its
  * place. Null when that is not so: data that anybody may have written to is never touched.
  */
-export function replaceUnopened(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+export function replaceUnopened(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   const { engine } = obs;
   if (record.value.leader === obs.self || (engine.kind !== 'stopped' && engine.kind !== 'replica')) return null;
   if (obs.job !== null) return wait('busy', `The server is busy: ${obs.job.kind}.`);
@@ -171,52 +174,52 @@ export function replaceUnopened(turn: LedTurn): Step | null {
   // What crashed may be anybody's: it is not started to find out.
   if (position === null || obs.store.kind !== 'current') return null;
   if ((timelineOf(position) ?? FIRST_TIMELINE) > FIRST_TIMELINE) return null;
-  return copy(turn, 'The data here is of a bootstrap that another member finished; it was never open.');
+  return copy(ctx, 'The data here is of a bootstrap that another member finished; it was never open.');
 }
 
 /** Follow, rewind or copy: decided by comparing histories, never timeline numbers (C35). */
-function attach(turn: LedTurn, engine: Replica): Step {
-  const { leader } = turn.record.value;
-  const place = placeOf(turn, engine);
-  const upstream = place.kind === 'under' ? place.upstream : leader;
+function attach(ctx: ClusterContext, engine: Replica): Action {
+  const { leader } = ctx.record.value;
+  const target = followTargetOf(ctx, engine);
+  const upstream = target.kind === 'under' ? target.upstream : leader;
   const isOnIt = engine.upstream === upstream && engine.receiver.kind === 'streaming';
   if (isOnIt && engine.parked !== undefined)
-    return wait('parked', `${parkedText(engine.parked)} ${neededNow(turn) ?? 'That is tried again soon.'}`);
-  if (isOnIt && (place.kind === 'leader' || !hasDiverged(turn, engine.position))) {
+    return wait('parked', `${parkedText(engine.parked)} ${neededNow(ctx) ?? 'That is tried again soon.'}`);
+  if (isOnIt && (target.kind === 'leader' || !hasDiverged(ctx, engine.position))) {
     return wait(
       'following',
-      place.kind === 'under' ? `Following ${upstream}, a replica.` : followingText(leader, place),
+      target.kind === 'under' ? `Following ${upstream}, a replica.` : followingText(leader, target),
     );
   }
   const damage = damageOf(engine);
-  if (damage !== null) return renew(turn, damage);
+  if (damage !== null) return renew(ctx, damage);
   if (engine.position === null) {
     return engine.upstream === upstream
       ? wait('connecting', `Connecting to ${upstream}.`)
       : wait('reading-log', 'The local log is still being read to its end.');
   }
-  if (turn.obs.store.kind !== 'current') return storeSilent();
-  const history = compareWithLeader(turn, engine.position);
+  if (ctx.obs.store.kind !== 'current') return storeSilent();
+  const history = compareWithLeader(ctx, engine.position);
   if (history === 'unknown') return wait('leader-not-open', `Waiting for ${leader} to open, to compare histories.`);
-  if (history === 'diverged') return rejoin(turn, engine.position);
-  if (place.kind === 'under') return goUnder(turn, engine, engine.position, place);
-  if (engine.upstream !== leader) return startFollowing(turn, leader, engine.position);
-  return unstick(turn, engine, turn.record.value.phase);
+  if (history === 'diverged') return rejoin(ctx, engine.position);
+  if (target.kind === 'under') return goUnder(ctx, engine, engine.position, target);
+  if (engine.upstream !== leader) return startFollowing(ctx, leader, engine.position);
+  return unstick(ctx, engine, ctx.record.value.phase);
 }
 
-const followingText = (leader: MemberId, { why }: Extract<Place, { kind: 'leader' }>): string =>
+const followingText = (leader: MemberId, { why }: Extract<FollowTarget, { kind: 'leader' }>): string =>
   why === null ? `Following ${leader}.` : `Following ${leader}: ${why}.`;
 
-function hasDiverged(turn: LedTurn, own: Position | null): boolean {
-  return turn.obs.store.kind === 'current' && own !== null && compareWithLeader(turn, own) === 'diverged';
+function hasDiverged(ctx: ClusterContext, own: Position | null): boolean {
+  return ctx.obs.store.kind === 'current' && own !== null && compareWithLeader(ctx, own) === 'diverged';
 }
 
 /** Whoever connects may acknowledge: so first be sure that no seal of this node is in the store, or still on its way there. */
-function startFollowing(turn: LedTurn, upstream: MemberId, own: Position, memory: Partial<Memory> = {}): Step {
-  const { epoch } = turn.record.value;
-  if (heldSession(turn) === null) return missingSession();
-  if (mayBeSealedYet(turn)) {
-    return withdrawSeal(turn, own, 'An attempt to seal may still arrive in the store: taking it back first.');
+function startFollowing(ctx: ClusterContext, upstream: MemberId, own: Position, memory: Partial<Memory> = {}): Action {
+  const { epoch } = ctx.record.value;
+  if (heldSession(ctx) === null) return missingSession();
+  if (mayBeSealedYet(ctx)) {
+    return withdrawSeal(ctx, own, 'An attempt to seal may still arrive in the store: taking it back first.');
   }
   const text = `Following ${upstream} in epoch ${epoch}.`;
   return act('follow', text, [{ kind: 'follow', upstream, epoch }], memory);
@@ -227,34 +230,38 @@ function startFollowing(turn: LedTurn, upstream: MemberId, own: Position, memory
  * one begins when the upstream has applied everything up to there. Engines differ in what they do with a replica that is ahead of its
  * source; none of them ever sees one.
  */
-function goUnder(turn: LedTurn, engine: Replica, own: Position, place: Extract<Place, { kind: 'under' }>): Step {
-  const { upstream, applied } = place;
-  const before = turn.memory.cascade;
-  const cascade =
-    before?.upstream === upstream ? before : ({ upstream, state: 'trying', since: turn.obs.now } as const);
+function goUnder(
+  ctx: ClusterContext,
+  engine: Replica,
+  own: Position,
+  target: Extract<FollowTarget, { kind: 'under' }>,
+): Action {
+  const { upstream, applied } = target;
+  const before = ctx.memory.cascade;
+  const cascade = before?.upstream === upstream ? before : ({ upstream, state: 'trying', since: ctx.obs.now } as const);
   if (engine.upstream === upstream) return wait('connecting', `No stream from ${upstream} yet.`, { cascade });
-  if (contains(applied, own)) return startFollowing(turn, upstream, own, { cascade });
+  if (contains(applied, own)) return startFollowing(ctx, upstream, own, { cascade });
   if (engine.upstream === null) return wait('upstream-behind', behindText(upstream, applied, own), { cascade });
   const text = `Leaving ${engine.upstream} at ${formatPosition(own)}, to go on under ${upstream}.`;
-  return act('leaving-upstream', text, [{ kind: 'seal', epoch: turn.record.value.epoch }], { cascade });
+  return act('leaving-upstream', text, [{ kind: 'seal', epoch: ctx.record.value.epoch }], { cascade });
 }
 
 /** Where a node belongs is in the store: on knowledge that may be old, it stays with whom it follows. */
-function storeSilent(): Step {
+function storeSilent(): Action {
   return wait('store-silent', 'The store does not answer; this node stays where it is.');
 }
 
-function rejoin(turn: LedTurn, own: Position): Step {
-  const { obs, config, memory } = turn;
-  const { leader, epoch, phase, opened } = turn.record.value;
+function rejoin(ctx: ClusterContext, own: Position): Action {
+  const { obs, config, memory } = ctx;
+  const { leader, epoch, phase, opened } = ctx.record.value;
   const where = `This node ends at ${formatPosition(own)}, which is not on ${leader}'s history (open at ${opened === null ? '?' : formatPosition(opened)}).`;
-  if (config.rejoin === 'manual' || turn.content.paused) {
+  if (config.rejoin === 'manual' || ctx.content.paused) {
     return wait('diverged', `${where} \`understudy reinit ${obs.self}\` makes a new copy and keeps this one aside.`);
   }
-  if (phase !== 'open' || freshPeer(turn, leader)?.engine.kind !== 'primary')
+  if (phase !== 'open' || freshPeer(ctx, leader)?.engine.kind !== 'primary')
     return wait('diverged', `${where} Waiting for an open leader.`);
   // What an old copy of the store let in may lead: then this is the newer data.
-  const doubt = storeDoubt(turn);
+  const doubt = storeDoubt(ctx);
   if (doubt !== null) return doubt;
   if (obs.copiesHeld !== undefined) return wait('copy-held', `${where} ${obs.copiesHeld}`);
   if (obs.canRewind === 'yes' && memory.rewindFailed !== epoch) {
@@ -262,14 +269,14 @@ function rejoin(turn: LedTurn, own: Position): Step {
       { kind: 'rewind', from: leader },
     ]);
   }
-  return copy(turn, where);
+  return copy(ctx, where);
 }
 
 /** Connected to the right leader, yet no stream. */
-function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): Step {
-  const { leader } = turn.record.value;
+function unstick(ctx: ClusterContext, engine: Replica, phase: 'promoting' | 'open'): Action {
+  const { leader } = ctx.record.value;
   const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
-  if (phase === 'open' && cause === 'history' && isFirstRefusal(turn, engine)) {
+  if (phase === 'open' && cause === 'history' && isFirstRefusal(ctx, engine)) {
     return wait(
       'connecting',
       `${leader} refused the stream for its history, perhaps before it had opened: trying again.`,
@@ -277,7 +284,7 @@ function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): S
   }
   if (phase === 'open' && (cause === 'wal-removed' || cause === 'history')) {
     const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
-    return renew(turn, detail ?? `${leader} no longer has the log that this node needs (${cause}).`);
+    return renew(ctx, detail ?? `${leader} no longer has the log that this node needs (${cause}).`);
   }
   const detail = engine.receiver.kind === 'broken' ? engine.receiver.detail : undefined;
   return wait('connecting', `No stream from ${leader} yet (${detail === undefined ? cause : `${cause}: ${detail}`}).`);
@@ -288,14 +295,14 @@ function unstick(turn: LedTurn, engine: Replica, phase: 'promoting' | 'open'): S
  * opened. The positions of the record say that this node is on its history, so a copy is made only when the refusal lasts. What the
  * engine itself found (`detail`) needs no second look.
  */
-function isFirstRefusal(turn: LedTurn, { receiver }: Replica): boolean {
+function isFirstRefusal(ctx: ClusterContext, { receiver }: Replica): boolean {
   if (receiver.kind === 'broken' && receiver.detail !== undefined) return false;
-  const { refusedSince } = turn.memory;
-  return refusedSince === null || elapsedMs(refusedSince.since, turn.obs.now) < REFUSED_FOR_MS;
+  const { refusedSince } = ctx.memory;
+  return refusedSince === null || elapsedMs(refusedSince.since, ctx.obs.now) < REFUSED_FOR_MS;
 }
 
 /** Since when the open leader refuses this node for its history. */
-export function rememberRefusal({ obs, memory, record }: LedTurn): Memory['refusedSince'] {
+export function rememberRefusal({ obs, memory, record }: ClusterContext): Memory['refusedSince'] {
   const { engine } = obs;
   const { epoch, phase } = record.value;
   const isRefused =
@@ -311,41 +318,41 @@ function damageOf({ receiver }: Replica): string | null {
 }
 
 /** A new copy, where nobody wants to look at this one first. */
-function renew(turn: LedTurn, why: string): Step {
-  if (turn.config.rejoin === 'manual' || turn.content.paused) {
+function renew(ctx: ClusterContext, why: string): Action {
+  if (ctx.config.rejoin === 'manual' || ctx.content.paused) {
     return wait(
       'log-removed',
-      `${why} \`understudy reinit ${turn.obs.self}\` makes a new copy and keeps this one aside.`,
+      `${why} \`understudy reinit ${ctx.obs.self}\` makes a new copy and keeps this one aside.`,
     );
   }
-  return copy(turn, why);
+  return copy(ctx, why);
 }
 
 /**
  * Starts a server again whose recovery stands still until then. It still acknowledges what it receives, so that waits while the leader needs
  * it, and while another one is at it.
  */
-export function unpark(turn: LedTurn): Step | null {
-  const { obs } = turn;
+export function unpark(ctx: ClusterContext): Action | null {
+  const { obs } = ctx;
   if (obs.engine.kind !== 'replica' || obs.engine.parked === undefined) return null;
-  if (obs.job !== null || turn.content.paused || startPause(obs) !== null) return null;
-  if (obs.engine.receiver.kind === 'streaming' && neededNow(turn) !== null) return null;
+  if (obs.job !== null || ctx.content.paused || startPause(obs) !== null) return null;
+  if (obs.engine.receiver.kind === 'streaming' && neededNow(ctx) !== null) return null;
   return act('parked', parkedText(obs.engine.parked), [{ kind: 'restart' }]);
 }
 
 const parkedText = (why: string): string => `The server must be started again: ${why}.`;
 
 /** Why a parked replica that streams is not started again at this moment; null when it may be. */
-function neededNow(turn: LedTurn): string | null {
-  const { self, peers } = turn.obs;
-  const { rule, leader } = turn.record.value;
-  const live = freshPeer(turn, leader)?.engine;
+function neededNow(ctx: ClusterContext): string | null {
+  const { self, peers } = ctx.obs;
+  const { rule, leader } = ctx.record.value;
+  const live = freshPeer(ctx, leader)?.engine;
   const others = (live?.kind === 'primary' ? live.replicas : []).filter(
     ({ member, kind }) => member !== self && kind === 'streaming' && rule.members.includes(member),
   );
   if (rule.members.includes(self) && others.length < rule.required)
     return `${leader} has nobody else to acknowledge meanwhile.`;
-  const first = [...peers.keys()].find((member) => member < self && isParked(freshPeer(turn, member)?.engine));
+  const first = [...peers.keys()].find((member) => member < self && isParked(freshPeer(ctx, member)?.engine));
   return first === undefined ? null : `${first} comes first.`;
 }
 

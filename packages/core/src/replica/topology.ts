@@ -1,4 +1,4 @@
-import { freshPeer, type LedTurn } from '../context.ts';
+import { type ClusterContext, freshPeer } from '../context.ts';
 import { contains, distanceBytes, formatPosition, type Position, timelineOf } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { ClusterConfig } from '../values/config.ts';
@@ -17,7 +17,7 @@ type Replica = Extract<EngineState, { kind: 'replica' }>;
  * From whom a replica is to receive. `under`: from the replica that the configuration names; `applied` is what that one can pass on for
  * certain. `leader`: from the leader; `why` says what keeps it from where it is wanted (half a sentence), null when it is wanted there.
  */
-export type Place =
+export type FollowTarget =
   | { readonly kind: 'under'; readonly upstream: MemberId; readonly applied: Position }
   | { readonly kind: 'leader'; readonly why: string | null };
 
@@ -60,50 +60,50 @@ export function circleAmong(upstreams: ClusterConfig['upstreams']): readonly str
  * Whoever acknowledges, by the recorded rule or the one that is moved to, belongs to the leader: only its own streams count there. So does
  * everybody while too few acknowledge.
  */
-export function placeOf(turn: LedTurn, engine: Replica): Place {
-  const { obs, record, content, memory } = turn;
+export function followTargetOf(ctx: ClusterContext, engine: Replica): FollowTarget {
+  const { obs, record, content, memory } = ctx;
   const { leader, phase } = record.value;
-  const upstream = wantedUpstream(turn.config.upstreams, content.members, leader, obs.self);
+  const upstream = wantedUpstream(ctx.config.upstreams, content.members, leader, obs.self);
   if (upstream === null) return { kind: 'leader', why: null };
-  const stay = (why: string): Place => ({ kind: 'leader', why: `wanted under ${upstream}, but ${why}` });
+  const stay = (why: string): FollowTarget => ({ kind: 'leader', why: `wanted under ${upstream}, but ${why}` });
   if (phase !== 'open') return stay(`${leader} has not opened yet`);
   const { rule } = record.value;
   if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self, null) === 'yes') {
     return stay('its acknowledgement counts, so it follows the leader');
   }
-  if (!hasAcksWithout(turn)) return stay(`too few others acknowledge for ${leader}`);
+  if (!hasAcksWithout(ctx)) return stay(`too few others acknowledge for ${leader}`);
   if (memory.cascade?.upstream === upstream && memory.cascade.state === 'given-up') {
     return stay('no stream came about from there; tried again in a while');
   }
-  const source = freshPeer(turn, upstream)?.engine;
+  const source = freshPeer(ctx, upstream)?.engine;
   if (source?.kind !== 'replica') return stay(`${upstream} is not a running replica`);
-  if (!isFed(turn, upstream)) return stay(`${upstream} gets no stream that comes from ${leader}`);
-  if (compareWithLeader(turn, source.position ?? source.replayed) !== 'on-history') {
+  if (!isFed(ctx, upstream)) return stay(`${upstream} gets no stream that comes from ${leader}`);
+  if (compareWithLeader(ctx, source.position ?? source.replayed) !== 'on-history') {
     return stay(`${upstream} is not on ${leader}'s history`);
   }
   const lacksBytes = engine.position === null ? 0 : distanceBytes(engine.position, source.replayed);
-  if (lacksBytes > turn.config.ackerLagBytes) return stay(`${upstream} is ${lacksBytes} bytes behind this node`);
+  if (lacksBytes > ctx.config.ackerLagBytes) return stay(`${upstream} is ${lacksBytes} bytes behind this node`);
   return { kind: 'under', upstream, applied: source.replayed };
 }
 
 /** Whether the members that acknowledge are there and enough, so that the leader can do without this node. */
-function hasAcksWithout(turn: LedTurn): boolean {
-  const { config, record } = turn;
+function hasAcksWithout(ctx: ClusterContext): boolean {
+  const { config, record } = ctx;
   if (config.durability === 'async') return true;
   const { leader, rule, nextRule } = record.value;
   const there = (nextRule ?? rule).members.filter((member) => {
-    const engine = freshPeer(turn, member)?.engine;
+    const engine = freshPeer(ctx, member)?.engine;
     return engine?.kind === 'replica' && engine.upstream === leader && engine.receiver.kind === 'streaming';
   });
   return there.length >= config.requiredAcks;
 }
 
 /** Whether `member` gets a stream that begins at the leader, by what the members say now. Never by way of this node: that would be a circle. */
-export function isFed(turn: LedTurn, member: MemberId): boolean {
-  const { leader } = turn.record.value;
-  const passed = new Set([turn.obs.self]);
+export function isFed(ctx: ClusterContext, member: MemberId): boolean {
+  const { leader } = ctx.record.value;
+  const passed = new Set([ctx.obs.self]);
   for (let at = member; ; ) {
-    const engine = freshPeer(turn, at)?.engine;
+    const engine = freshPeer(ctx, at)?.engine;
     if (passed.has(at) || engine?.kind !== 'replica' || engine.receiver.kind !== 'streaming') return false;
     if (engine.upstream === leader) return true;
     if (engine.upstream === null) return false;
@@ -113,8 +113,8 @@ export function isFed(turn: LedTurn, member: MemberId): boolean {
 }
 
 /** Where a position stands to the history of the recorded leader; `unknown` while that has not opened. */
-export function compareWithLeader(turn: LedTurn, own: Position): 'on-history' | 'diverged' | 'unknown' {
-  const { opened, chosenAt, timeline } = turn.record.value;
+export function compareWithLeader(ctx: ClusterContext, own: Position): 'on-history' | 'diverged' | 'unknown' {
+  const { opened, chosenAt, timeline } = ctx.record.value;
   if (opened !== null) {
     if (contains(opened, own)) return 'on-history';
     return contains(own, opened) && (timelineOf(own) ?? timeline) === timeline ? 'on-history' : 'diverged';
@@ -127,28 +127,28 @@ export function compareWithLeader(turn: LedTurn, own: Position): 'on-history' | 
  * Those of `members` that `leader` should count on: who is wanted under another replica is left to go there, unless too few would
  * remain. Durability comes before the shape of the tree.
  */
-export function countedBy(turn: LedTurn, leader: MemberId, members: readonly MemberId[]): readonly MemberId[] {
-  const direct = wantedBelow(turn, leader, members);
-  return direct.length >= turn.config.requiredAcks ? direct : members;
+export function countedBy(ctx: ClusterContext, leader: MemberId, members: readonly MemberId[]): readonly MemberId[] {
+  const direct = wantedBelow(ctx, leader, members);
+  return direct.length >= ctx.config.requiredAcks ? direct : members;
 }
 
 /**
  * The same for the leader that is: it lets nobody go before enough of the others acknowledge already, so that one rule never takes the
  * place of another that shares nobody with it. Commits would wait for those who have yet to begin.
  */
-export function countedNow(turn: LedTurn, members: readonly MemberId[]): readonly MemberId[] {
-  const direct = wantedBelow(turn, turn.obs.self, members);
-  const counted = direct.filter((member) => turn.record.value.rule.members.includes(member));
-  return counted.length >= turn.config.requiredAcks ? direct : members;
+export function countedNow(ctx: ClusterContext, members: readonly MemberId[]): readonly MemberId[] {
+  const direct = wantedBelow(ctx, ctx.obs.self, members);
+  const counted = direct.filter((member) => ctx.record.value.rule.members.includes(member));
+  return counted.length >= ctx.config.requiredAcks ? direct : members;
 }
 
-function wantedBelow({ config, content }: LedTurn, leader: MemberId, members: readonly MemberId[]) {
+function wantedBelow({ config, content }: ClusterContext, leader: MemberId, members: readonly MemberId[]) {
   return members.filter((member) => wantedUpstream(config.upstreams, content.members, leader, member) === null);
 }
 
 /** What is remembered of the way to another upstream: after a while it has led there or is given up, to be tried again later. */
-export function rememberCascade(turn: LedTurn): Memory['cascade'] {
-  const { obs, memory, config, content, record } = turn;
+export function rememberCascade(ctx: ClusterContext): Memory['cascade'] {
+  const { obs, memory, config, content, record } = ctx;
   const { cascade } = memory;
   if (cascade === null) return null;
   const wanted = wantedUpstream(config.upstreams, content.members, record.value.leader, obs.self);

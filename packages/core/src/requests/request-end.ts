@@ -1,6 +1,6 @@
 /** How an operator's request ends: by whoever carries it out, and by anybody when nobody does. */
 
-import { act, freshPeer, type LedTurn, type Step } from '../context.ts';
+import { type Action, act, type ClusterContext, freshPeer } from '../context.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Expectation, RequestOutcome, StorePut } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
@@ -26,35 +26,45 @@ export interface Closing {
 }
 
 /** Removes the pending request and records how it ended, in one transaction with whatever else the caller writes. */
-export function closing(turn: LedTurn, request: Request, result: RequestOutcome['result'], reason: string): Closing {
+export function closing(
+  ctx: ClusterContext,
+  request: Request,
+  result: RequestOutcome['result'],
+  reason: string,
+): Closing {
   const { id, kind } = request.value;
   return {
     expect: [{ key: 'request', is: request.revision }],
     put: [
       { key: 'request', value: 'delete' },
-      { key: `outcomes/${id}`, value: { id, kind, result, reason, wallMs: turn.obs.wallMs } },
+      { key: `outcomes/${id}`, value: { id, kind, result, reason, wallMs: ctx.obs.wallMs } },
     ],
   };
 }
 
 /** Ends the pending request with a reason, and does nothing else. */
-export function closeRequest(turn: LedTurn, request: Request, result: RequestOutcome['result'], text: string): Step {
-  const { expect, put } = closing(turn, request, result, text);
+export function closeRequest(
+  ctx: ClusterContext,
+  request: Request,
+  result: RequestOutcome['result'],
+  text: string,
+): Action {
+  const { expect, put } = closing(ctx, request, result, text);
   return act(`request-${result}`, text, [{ kind: 'commit', purpose: 'close request', expect, put }], { request: null });
 }
 
 /** Since when this agent has seen the pending request; one that is scheduled has not begun. */
-export function rememberRequest(turn: LedTurn): Memory['request'] {
-  const value = turn.content.request?.value;
+export function rememberRequest(ctx: ClusterContext): Memory['request'] {
+  const value = ctx.content.request?.value;
   if (value === undefined || (value.kind === 'switchover' && value.notBeforeWallMs !== null)) return null;
-  const known = turn.memory.request;
-  return known?.id === value.id ? known : { id: value.id, since: turn.obs.now, step: 'seen' };
+  const known = ctx.memory.request;
+  return known?.id === value.id ? known : { id: value.id, since: ctx.obs.now, step: 'seen' };
 }
 
 /** For how long this agent has seen the request. */
-export function seenForMs(turn: LedTurn, { id }: OperatorRequest): number {
-  const known = turn.memory.request;
-  return known?.id === id ? elapsedMs(known.since, turn.obs.now) : 0;
+export function seenForMs(ctx: ClusterContext, { id }: OperatorRequest): number {
+  const known = ctx.memory.request;
+  return known?.id === id ? elapsedMs(known.since, ctx.obs.now) : 0;
 }
 
 /** How long the request may take, from when it is seen. */
@@ -67,51 +77,51 @@ export function limitOf(value: OperatorRequest): number {
  * Ends a request that has had its time, on the open leader. What was asked long ago, of agents that were all away since, is not carried
  * out any more either: whoever asked has gone on.
  */
-export function overdue(turn: LedTurn, request: Request): Step | null {
+export function overdue(ctx: ClusterContext, request: Request): Action | null {
   const { value } = request;
-  if (seenForMs(turn, value) > limitOf(value)) return closeRequest(turn, request, 'failed', unanswered(turn, value));
-  return forgotten(turn, request);
+  if (seenForMs(ctx, value) > limitOf(value)) return closeRequest(ctx, request, 'failed', unanswered(ctx, value));
+  return forgotten(ctx, request);
 }
 
 /** The same on any other member, a little later: without a leader that could do it, or beside one that does not. */
-export function overdueElsewhere(turn: LedTurn, request: Request): Step | null {
+export function overdueElsewhere(ctx: ClusterContext, request: Request): Action | null {
   const { value } = request;
-  const { record } = turn;
+  const { record } = ctx;
   const opens = value.kind === 'failover' && record.value.phase === 'promoting' && record.value.leader === value.to;
   const limitMs = limitOf(value) + GRACE_MS[value.kind] + (opens ? OPENING_MS : 0);
-  return seenForMs(turn, value) > limitMs ? closeRequest(turn, request, 'failed', unanswered(turn, value)) : null;
+  return seenForMs(ctx, value) > limitMs ? closeRequest(ctx, request, 'failed', unanswered(ctx, value)) : null;
 }
 
 /** Ends a request that nobody began in its time. */
-export function forgotten(turn: LedTurn, request: Request): Step | null {
+export function forgotten(ctx: ClusterContext, request: Request): Action | null {
   const { askedWallMs, ...value } = request.value;
-  if (askedWallMs === undefined || turn.memory.request?.step !== 'seen') return null;
+  if (askedWallMs === undefined || ctx.memory.request?.step !== 'seen') return null;
   if (value.kind === 'restart' && value.begun !== undefined) return null;
-  const ageMs = turn.obs.wallMs - askedWallMs;
+  const ageMs = ctx.obs.wallMs - askedWallMs;
   if (ageMs <= limitOf(request.value) + CLOCKS_MS) return null;
   const text = `It was asked for ${Math.round(ageMs / 1000)} s ago, by the clocks of the hosts, and is not begun so late. Ask again if it is still wanted.`;
-  return closeRequest(turn, request, 'failed', text);
+  return closeRequest(ctx, request, 'failed', text);
 }
 
-function unanswered(turn: LedTurn, value: OperatorRequest): string {
+function unanswered(ctx: ClusterContext, value: OperatorRequest): string {
   switch (value.kind) {
     case 'failover':
       return `${value.to} did not take over; it may be down, behind, or without a quorum of seals: see \`understudy explain\`. The request is closed.`;
     case 'switchover':
       return `${value.to ?? 'Nobody'} did${value.to === null ? '' : ' not'} take over within ${value.timeoutMs} ms, and no leader closed the request. It is closed; who leads is decided without it.`;
     default:
-      return notDone(turn, value.member, limitOf(value), value.kind === 'restart' && value.begun !== undefined);
+      return notDone(ctx, value.member, limitOf(value), value.kind === 'restart' && value.begun !== undefined);
   }
 }
 
 /** Why a member did not do what it was asked for, as far as it shows. */
-function notDone(turn: LedTurn, member: MemberId, limitMs: number, begun: boolean): string {
+function notDone(ctx: ClusterContext, member: MemberId, limitMs: number, begun: boolean): string {
   const seconds = Math.round(limitMs / 1000);
-  const live = member === turn.obs.self ? turn.obs : freshPeer(turn, member);
+  const live = member === ctx.obs.self ? ctx.obs : freshPeer(ctx, member);
   if (live !== null) {
     const what = begun ? 'restarted, and is not back as it was' : "'s agent is there, and has not come to it";
     return `${member}${begun ? ' ' : ''}${what} after ${seconds} s: its server is ${live.engine.kind}. See \`understudy explain ${member}\`.`;
   }
-  if (!turn.content.sessions.has(member)) return `${member}'s agent does not run: it holds no session in the store.`;
-  return `${member}'s agent is alive by its session in the store, and was not heard by ${turn.obs.self} within ${seconds} s.`;
+  if (!ctx.content.sessions.has(member)) return `${member}'s agent does not run: it holds no session in the store.`;
+  return `${member}'s agent is alive by its session in the store, and was not heard by ${ctx.obs.self} within ${seconds} s.`;
 }

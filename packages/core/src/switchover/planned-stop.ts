@@ -1,4 +1,4 @@
-import { act, isPaused, type LedTurn, ownSeal, type Step, wait } from '../context.ts';
+import { type Action, act, type ClusterContext, isPaused, ownSeal, wait } from '../context.ts';
 import { publishSeal } from '../failover/seal.ts';
 import { belongs } from '../leader/leader.ts';
 import { formatPosition } from '../position/position.ts';
@@ -18,73 +18,73 @@ const STORE_PATIENCE_MS = 1500;
  * its end, which lets any of them lead that holds it, and is done. Nobody is waited for after that, and whatever cannot be done in time
  * is left to the others, who then find the leader gone. A member that does not lead takes nothing on any more.
  */
-export function leave(turn: LedTurn): Step | null {
-  const { obs, record } = turn;
+export function leave(ctx: ClusterContext): Action | null {
+  const { obs, record } = ctx;
   if (obs.leaving !== 'yes') return null;
   if (record.value.leader !== obs.self) return left('This member does not lead: there is nothing to hand over.');
-  if (isPaused(turn)) return left('The cluster is paused: nobody would take over.');
+  if (isPaused(ctx)) return left('The cluster is paused: nobody would take over.');
   if (obs.job?.kind === 'stop') return wait('leaving', 'The server is shutting down in order.');
   switch (obs.engine.kind) {
     case 'primary':
-      return stopServing(turn);
+      return stopServing(ctx);
     case 'stopped':
-      return publishEnd(turn, obs.engine);
+      return publishEnd(ctx, obs.engine);
     default:
       return left(`The server is ${obs.engine.kind}: there is nothing to hand over.`);
   }
 }
 
 /** An agent that leaves where no leadership is known, or none that concerns its data. */
-export function nothingToLeave(obs: Observation): Step | null {
+export function nothingToLeave(obs: Observation): Action | null {
   return obs.leaving === 'yes' ? left('There is nothing to hand over.') : null;
 }
 
-const left = (text: string): Step => wait('left', `This agent was told to end. ${text}`);
+const left = (text: string): Action => wait('left', `This agent was told to end. ${text}`);
 
-function stopServing(turn: LedTurn): Step {
-  const { obs, memory } = turn;
+function stopServing(ctx: ClusterContext): Action {
+  const { obs, memory } = ctx;
   const step = memory.leaving?.step ?? null;
   if (step === 'stop') {
     // What keeps it open has acknowledged nothing; the others need not wait for it.
     return act('leaving', 'The orderly stop did not end in time; stopping at once.', [{ kind: 'stop', mode: 'fence' }]);
   }
-  const objection = obs.store.kind === 'current' ? preflight(turn, null) : 'The store does not answer.';
+  const objection = obs.store.kind === 'current' ? preflight(ctx, null) : 'The store does not answer.';
   if (objection !== null) {
     const text = `Stopping in order without a successor: ${objection}`;
-    return act('leaving', text, [{ kind: 'stop', mode: 'orderly' }], note(turn, 'stop'));
+    return act('leaving', text, [{ kind: 'stop', mode: 'orderly' }], note(ctx, 'stop'));
   }
   if (step === null) {
     const text = 'Told to end: checkpoint first, so that the stop is short.';
-    return act('leaving', text, [{ kind: 'checkpoint' }], note(turn, 'checkpoint'));
+    return act('leaving', text, [{ kind: 'checkpoint' }], note(ctx, 'checkpoint'));
   }
-  if (obs.job !== null && leavingForMs(turn) < CHECKPOINT_MS)
+  if (obs.job !== null && leavingForMs(ctx) < CHECKPOINT_MS)
     return wait('leaving', `Before the stop: ${obs.job.kind}.`);
   const text = 'Told to end: stopping in order; the others choose the next leader.';
-  return act('leaving', text, [{ kind: 'stop', mode: 'handover' }], note(turn, 'stop'));
+  return act('leaving', text, [{ kind: 'stop', mode: 'handover' }], note(ctx, 'stop'));
 }
 
-function publishEnd(turn: LedTurn, engine: Extract<EngineState, { kind: 'stopped' }>): Step {
-  const { obs, memory } = turn;
-  if (ownSeal(turn) !== null) return left('Its end is published.');
+function publishEnd(ctx: ClusterContext, engine: Extract<EngineState, { kind: 'stopped' }>): Action {
+  const { obs, memory } = ctx;
+  if (ownSeal(ctx) !== null) return left('Its end is published.');
   const end = engine.shutdown === 'clean' ? engine.position : null;
-  if (end === null || !belongs(turn, end)) return left('Where its server ended is not known; the others find out.');
+  if (end === null || !belongs(ctx, end)) return left('Where its server ended is not known; the others find out.');
   if (obs.store.kind === 'current') {
     const text = `Told to end and stopped in order at ${formatPosition(end)}; the next leader must hold this.`;
-    return publishSeal(turn, end, 'handed-over', text, { planned: 'yes' });
+    return publishSeal(ctx, end, 'handed-over', text, { planned: 'yes' });
   }
-  if (memory.leaving?.step === 'stopped' && leavingForMs(turn) >= STORE_PATIENCE_MS) {
+  if (memory.leaving?.step === 'stopped' && leavingForMs(ctx) >= STORE_PATIENCE_MS) {
     return left('The store does not answer; the others find out.');
   }
-  const since = memory.leaving?.step === 'stopped' ? {} : note(turn, 'stopped', 'anew');
+  const since = memory.leaving?.step === 'stopped' ? {} : note(ctx, 'stopped', 'anew');
   return wait('leaving', 'The server has stopped; the store does not answer yet.', since);
 }
 
-function leavingForMs({ obs, memory }: LedTurn): number {
+function leavingForMs({ obs, memory }: ClusterContext): number {
   return memory.leaving === null ? 0 : elapsedMs(memory.leaving.since, obs.now);
 }
 
 function note(
-  { obs, memory }: LedTurn,
+  { obs, memory }: ClusterContext,
   step: NonNullable<Memory['leaving']>['step'],
   from: 'first' | 'anew' = 'first',
 ): Pick<Memory, 'leaving'> {

@@ -4,6 +4,9 @@ import type { Epoch, MemberId, Ms, Revision } from './brand.ts';
 import type { Command } from './command.ts';
 import type { Reason } from './reason.ts';
 
+/** How far an agent has come with an operator's request: nothing done yet; a switchover's checkpoint, its stop; a restart. */
+export type RequestStep = 'seen' | 'checkpoint' | 'stop' | 'restarting';
+
 /**
  * What an agent remembers from one decision to the next. Lost in a crash without harm: everything that safety rests on is in the
  * store, in the server or in the observation.
@@ -39,7 +42,7 @@ export interface Memory {
   /** When the leader's own server went away, for a restart in place. */
   readonly downSince: Ms | null;
   /** Progress of an operator's request that this agent carries out. */
-  readonly request: { readonly id: string; readonly since: Ms; readonly step: string } | null;
+  readonly request: { readonly id: string; readonly since: Ms; readonly step: RequestStep } | null;
   /** How far this leader has come with handing over, after it was told to end. */
   readonly leaving: { readonly since: Ms; readonly step: 'checkpoint' | 'stop' | 'stopped' } | null;
   /** Since when the recorded leader of this epoch has reported a server that is not open. */

@@ -126,7 +126,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       {
         file: 'core/src/switchover/planned-stop.ts',
         find: `  if (step === null) {`,
-        replace: `  if (step === null && obs.engine.kind === 'primary') return publishSeal(turn, obs.engine.position, 'handed-over', '');
+        replace: `  if (step === null && obs.engine.kind === 'primary') return publishSeal(ctx, obs.engine.position, 'handed-over', '');
   if (step === null) {`,
       },
     ],
@@ -171,8 +171,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/durability/ack-rule-change.ts',
-        find: `{ nextRule: target, durability: whileMoving(turn) }`,
-        replace: `{ rule: target, nextRule: null, durability: whileMoving(turn) }`,
+        find: `{ nextRule: target, durability: whileMoving(ctx) }`,
+        replace: `{ rule: target, nextRule: null, durability: whileMoving(ctx) }`,
       },
     ],
     hunt: { withinSeeds: 50 },
@@ -253,8 +253,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/leader/leader.ts',
-        find: `timelineOf(engine.position) === turn.record.value.timeline;`,
-        replace: `turn.obs.now < 0;`,
+        find: `timelineOf(engine.position) === ctx.record.value.timeline;`,
+        replace: `ctx.obs.now < 0;`,
       },
     ],
     hunt: { withinSeeds: 100 },
@@ -265,8 +265,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/failover/seal.ts',
-        find: `  return attempt?.epoch === turn.record.value.epoch && attempt.basis === basisOf(turn);`,
-        replace: `  return attempt?.epoch === turn.record.value.epoch && turn.obs.now < 0;`,
+        find: `  return attempt?.epoch === ctx.record.value.epoch && attempt.basis === basisOf(ctx);`,
+        replace: `  return attempt?.epoch === ctx.record.value.epoch && ctx.obs.now < 0;`,
       },
     ],
     hunt: { withinSeeds: 50, durability: 'sync', course: { everyMs: 14_000, faults: SEAL_UNDER_WAY } },
@@ -290,7 +290,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/context.ts',
-        find: `session?.value === turn.obs.incarnation ? session : null`,
+        find: `session?.value === ctx.obs.incarnation ? session : null`,
         replace: `session ?? null`,
       },
     ],
@@ -315,10 +315,10 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/durability/ack-rule-change.ts',
-        find: `      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),
+        find: `      commitRecord(ctx, 'begin ack-rule change', { nextRule: target, durability: whileMoving(ctx) }),
       { kind: 'set-ack-rule', rule: target },`,
         replace: `      { kind: 'set-ack-rule', rule: target },
-      commitRecord(turn, 'begin ack-rule change', { nextRule: target, durability: whileMoving(turn) }),`,
+      commitRecord(ctx, 'begin ack-rule change', { nextRule: target, durability: whileMoving(ctx) }),`,
       },
     ],
     hunt: { withinSeeds: 50 },
@@ -353,8 +353,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/durability/ack-rule-change.ts',
-        find: `  if (unfitness(turn, member) === null) return false;`,
-        replace: `  if (turn.obs.now > 0) return false;`,
+        find: `  if (unfitness(ctx, member) === null) return false;`,
+        replace: `  if (ctx.obs.now > 0) return false;`,
       },
     ],
     hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
@@ -390,7 +390,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
       {
         file: 'core/src/failover/suspicion.ts',
         find: `if (hungMs < limitMs +`,
-        replace: `if (turn.obs.now > 0 || hungMs < limitMs +`,
+        replace: `if (ctx.obs.now > 0 || hungMs < limitMs +`,
       },
     ],
     hunt: { withinSeeds: 50, nodes: 3, durability: 'sync' },
@@ -401,7 +401,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/failover/election.ts',
-        find: `fastForward(turn, own, proof.base) ??`,
+        find: `fastForward(ctx, own, proof.base) ??`,
         replace: `null ??`,
       },
     ],
@@ -413,8 +413,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/durability/ack-rule-change.ts',
-        find: `target.required === 0 ? endOfDurability(turn, engine.position) : {};`,
-        replace: `target.required === 0 ? endOfDurability(turn, engine.acks.barrier ?? engine.position) : {};`,
+        find: `target.required === 0 ? endOfDurability(ctx, engine.position) : {};`,
+        replace: `target.required === 0 ? endOfDurability(ctx, engine.acks.barrier ?? engine.position) : {};`,
       },
     ],
     hunt: { withinSeeds: 20, flavour: 'postgres', nodes: 3, durability: 'sync', course: ASYNC_AFTER_HALF_A_DEGRADE },
@@ -437,8 +437,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/failover/election.ts',
-        find: `  return dueHandover(turn)?.to ?? null;`,
-        replace: `  return turn.obs.now < 0 ? turn.obs.self : null;`,
+        find: `  return dueHandover(ctx)?.to ?? null;`,
+        replace: `  return ctx.obs.now < 0 ? ctx.obs.self : null;`,
       },
     ],
     hunt: { withinSeeds: 100, nodes: 3, durability: 'sync' },

@@ -11,7 +11,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
         file: 'core/src/leader/leader.ts',
         find: `[{ kind: 'start', end: KEEP_END }]`,
         replace: `[
-    { kind: 'start', end: { kind: 'discard', before: (turn.record.value.epoch + 1) as typeof turn.record.value.epoch } },
+    { kind: 'start', end: { kind: 'discard', before: (ctx.record.value.epoch + 1) as typeof ctx.record.value.epoch } },
   ]`,
       },
     ],
@@ -54,7 +54,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/replica/follow.ts',
-        find: `return holdersOfOpening(turn) >= rule.required ? {`,
+        find: `return holdersOfOpening(ctx) >= rule.required ? {`,
         replace: `return rule.required >= 0 ? {`,
       },
     ],

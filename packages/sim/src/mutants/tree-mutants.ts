@@ -36,7 +36,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/replica/topology.ts',
-        find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
+        find: `  return counted.length >= ctx.config.requiredAcks ? direct : members;`,
         replace: `  return counted.length < 0 ? direct : members;`,
       },
     ],
@@ -48,7 +48,7 @@ export const TREE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'core/src/replica/topology.ts',
-        find: `  return counted.length >= turn.config.requiredAcks ? direct : members;`,
+        find: `  return counted.length >= ctx.config.requiredAcks ? direct : members;`,
         replace: `  return direct;`,
       },
       {
