@@ -20,6 +20,7 @@ export {
 export { describeCommand, explainMember, type MemberExplanation } from './explain/explain-member.ts';
 export { type LossOutlook, lossOutlook } from './explain/host-loss.ts';
 export { ackEvidenceAt, leaseUntil } from './fencing/authority.ts';
+export * from './fencing/guard-rules.ts';
 export * from './position/gtid.ts';
 export * from './position/position.ts';
 export * from './position/wal.ts';

@@ -1,11 +1,17 @@
 /** What this agent has its guard enforce: after every decision, before every promotion, and with every second pulse. */
 
-import type { Decision, Observation } from '@understudy/core';
+import {
+  type Decision,
+  isToldAtOnce,
+  killOrderFor,
+  type Observation,
+  orderBeforeOpening,
+  UNDECIDED,
+} from '@understudy/core';
 import { AgentError } from '../errors.ts';
-import { type GuardClient, NO_CHARGE } from '../guard/client.ts';
-import { type ProcessName, processName } from '../guard/proc.ts';
-import type { Charge } from '../guard/protocol.ts';
-import { chargeFor } from '../loop/charge.ts';
+import type { GuardClient } from '../guard/client.ts';
+import { isSameProcess, type ProcessName, processName } from '../guard/proc.ts';
+import type { ServerKillOrder } from '../guard/protocol.ts';
 
 const CONFIRM_MS = 2_000;
 /** A process number belongs to another process at the earliest after this long, more or less. */
@@ -18,7 +24,7 @@ export class Guarding {
   readonly #guard: GuardClient | null;
   readonly #runningMs: () => number;
   readonly #watchdog: WatchdogNeed;
-  #charge: Charge = NO_CHARGE;
+  #order: ServerKillOrder = UNDECIDED;
   #server: { readonly name: ProcessName | null; readonly pid: number; readonly lookedAtMs: number } | null = null;
   #pulses = 0;
 
@@ -31,18 +37,21 @@ export class Guarding {
   /** Twice a second is enough for the guard; changes are told at once. */
   pulse(): void {
     this.#pulses++;
-    if (this.#pulses % 2 === 0) this.#guard?.beat(this.#charge);
+    if (this.#pulses % 2 === 0) this.#guard?.beat(this.#order);
   }
 
   /** Takes over what a decision means for the server's life. */
   decided(observation: Observation, decision: Decision, processId: number | null, leaseTtlMs: number): void {
-    const before = this.#charge;
-    const server = this.#nameOf(processId);
-    this.#charge = chargeFor(observation.engine, decision.authority, server, before, observation.now, leaseTtlMs);
-    const isOther = this.#charge.server?.pid !== before.server?.pid;
-    const isOtherKind = (this.#charge.untilMs === null) !== (before.untilMs === null);
-    const isNowDecided = this.#charge.certainty !== before.certainty;
-    if (isOther || isOtherKind || isNowDecided) this.#guard?.beat(this.#charge);
+    const before = this.#order;
+    const seen = {
+      engine: observation.engine,
+      authority: decision.authority,
+      server: this.#nameOf(processId),
+      now: observation.now,
+      leaseTtlMs,
+    };
+    this.#order = killOrderFor(seen, before, isSameProcess);
+    if (isToldAtOnce(before, this.#order, isSameProcess)) this.#guard?.beat(this.#order);
   }
 
   /**
@@ -55,9 +64,9 @@ export class Guarding {
       const text = `The configuration requires a watchdog, and it is not armed (guard: ${this.#guard.describe()}). See guard.log in the run directory.`;
       throw new AgentError('GUARD_UNAVAILABLE', 'safe', text);
     }
-    const untilMs = observation.authority.leaseUntil ?? observation.now + leaseTtlMs;
-    this.#charge = { server: this.#nameOf(processId), untilMs, certainty: 'decided' };
-    await this.#guard.confirm(this.#charge, CONFIRM_MS);
+    const { authority, now } = observation;
+    this.#order = orderBeforeOpening(this.#nameOf(processId), authority.leaseUntil, now, leaseTtlMs);
+    await this.#guard.confirm(this.#order, CONFIRM_MS);
   }
 
   /** The server's process by its full name, looked up when its number changes, and now and then. */

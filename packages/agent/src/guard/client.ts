@@ -5,12 +5,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UNDECIDED } from '@understudy/core';
 import { AgentError } from '../errors.ts';
 import { Backoff } from '../time/backoff.ts';
 import { pause, withDeadline } from '../time/deadline.ts';
 import { pidFileOf, socketPathOf } from './paths.ts';
 import { isAlive, type ProcessName, processName, signal } from './proc.ts';
-import { type Charge, type FromGuard, Lines, line, parseFromGuard, type ToGuard } from './protocol.ts';
+import { type FromGuard, Lines, line, parseFromGuard, type ServerKillOrder, type ToGuard } from './protocol.ts';
 
 export interface GuardClientOptions {
   readonly runDir: string;
@@ -21,9 +22,6 @@ export interface GuardClientOptions {
   readonly log: (text: string) => void;
 }
 
-/** Before the first decision: whatever the guard was told by an earlier agent holds. */
-export const NO_CHARGE: Charge = { server: null, untilMs: null, certainty: 'undecided' };
-
 const ANSWER_MS = 1_500;
 const ASK_EVERY_MS = 1_000;
 
@@ -32,7 +30,7 @@ export class GuardClient {
   readonly #backoff = new Backoff(50, 2_000);
   #socket: Socket | null = null;
   #welcome: Extract<FromGuard, { kind: 'welcome' }> | null = null;
-  #charge: Charge = NO_CHARGE;
+  #order: ServerKillOrder = UNDECIDED;
   #asked = 0;
   #askedAtMs: number | null = null;
   #lastAskMs = Number.NEGATIVE_INFINITY;
@@ -65,8 +63,8 @@ export class GuardClient {
   }
 
   /** Tells the guard that this agent lives, and what to enforce. To be called once a tick and at every change. */
-  beat(charge: Charge): void {
-    this.#charge = charge;
+  beat(order: ServerKillOrder): void {
+    this.#order = order;
     if (this.#welcome === null || this.#closed) return;
     const now = this.#options.runningMs();
     if (this.#askedAtMs !== null && now - this.#askedAtMs > ANSWER_MS) {
@@ -74,15 +72,15 @@ export class GuardClient {
       return;
     }
     const ask = now - this.#lastAskMs >= ASK_EVERY_MS && this.#askedAtMs === null ? this.#nextAsk(now) : null;
-    this.#send({ kind: 'beat', ...charge, ask });
+    this.#send({ kind: 'beat', ...order, ask });
   }
 
   /**
-   * Makes sure that the guard knows `charge` before this resolves: a server is opened for writes only after that.
+   * Makes sure that the guard knows `order` before this resolves: a server is opened for writes only after that.
    * @throws AgentError `GUARD_UNAVAILABLE`
    */
-  async confirm(charge: Charge, limitMs: number): Promise<void> {
-    this.#charge = charge;
+  async confirm(order: ServerKillOrder, limitMs: number): Promise<void> {
+    this.#order = order;
     const late = () =>
       new AgentError(
         'GUARD_UNAVAILABLE',
@@ -95,7 +93,7 @@ export class GuardClient {
     if (this.#welcome === null) throw late();
     const ask = this.#nextAsk(this.#options.runningMs());
     const answered = new Promise<void>((resolve) => this.#waiting.set(ask, resolve));
-    this.#send({ kind: 'beat', ...charge, ask });
+    this.#send({ kind: 'beat', ...order, ask });
     try {
       await withDeadline(answered, Math.max(1, endsAt - this.#options.runningMs()), late);
     } finally {
@@ -103,7 +101,7 @@ export class GuardClient {
     }
   }
 
-  /** Says good-bye. `exit`: nothing is left to guard. `stay`: the guard keeps the last charge for the next agent. */
+  /** Says good-bye. `exit`: nothing is left to guard. `stay`: the guard keeps the last order for the next agent. */
   async close(guard: 'exit' | 'stay'): Promise<void> {
     await this.#reachStarted(this.#options.runningMs() + ANSWER_MS);
     this.#closed = true;
@@ -111,7 +109,7 @@ export class GuardClient {
     const socket = this.#socket;
     if (socket === null || socket.destroyed) return;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    this.#send({ kind: 'beat', ...this.#charge, ask: null });
+    this.#send({ kind: 'beat', ...this.#order, ask: null });
     socket.end(line({ kind: 'bye', guard }));
     await withDeadline(closed, 500, () => new Error('late')).catch(() => socket.destroy());
   }
@@ -167,7 +165,7 @@ export class GuardClient {
       this.#problem = null;
       this.#backoff.reset();
       this.#options.log(`guard: ${this.describe()}`);
-      this.beat(this.#charge);
+      this.beat(this.#order);
       return;
     }
     this.#askedAtMs = null;

@@ -6,10 +6,18 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { inForce } from './charge.ts';
-import { type AgentSigns, judge } from './judge.ts';
-import { isAlive, killTree, type ProcessName, type StartedAs, signal, startedAs, stateOf } from './proc.ts';
-import { type Charge, Lines, line, parseToGuard, type ToGuard } from './protocol.ts';
+import { dueForKill, excuseLateness, judgeAgent, NO_ORDER, orderInForce, wasStarved } from '@understudy/core/guard';
+import {
+  isAlive,
+  isSameProcess,
+  killTree,
+  type ProcessName,
+  type StartedAs,
+  signal,
+  startedAs,
+  stateOf,
+} from './proc.ts';
+import { Lines, line, parseToGuard, type ServerKillOrder, type ToGuard } from './protocol.ts';
 
 export interface GuardOptions {
   readonly runDir: string;
@@ -30,7 +38,6 @@ interface Agent {
 
 /** As in agent/memory.ts, which is not loaded here. */
 const MEMORY_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TRIM_THRESHOLD_: '32768' };
-const NOTHING: Charge = { server: null, untilMs: null, certainty: 'decided' };
 const MAX_RESTARTS = 30;
 const FIRST_RESTART_PAUSE_MS = 500;
 const LAST_RESTART_PAUSE_MS = 30_000;
@@ -38,15 +45,13 @@ const LAST_RESTART_PAUSE_MS = 30_000;
 const WELL_AFTER_MS = 3_000;
 /** A guard without agent and without anything to kill goes away after this. */
 const USELESS_AFTER_MS = 60_000;
-/** When own timers fire later than this, the machine is starved and silences prove nothing. */
-const LATE_MS = 200;
 
 export const machineNowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export class Guard {
   readonly #options: GuardOptions;
   #agent: Agent | null = null;
-  #charge: Charge = NOTHING;
+  #order: ServerKillOrder = NO_ORDER;
   #lastBeatMs = machineNowMs();
   #helloMs = machineNowMs();
   #agentGoneMs: number | null = machineNowMs();
@@ -63,8 +68,7 @@ export class Guard {
 
   /** Whether the server is within its time: the kernel's watchdog is fed only then. */
   withinAuthority(): boolean {
-    const { server, untilMs } = this.#charge;
-    return server === null || untilMs === null || machineNowMs() < untilMs;
+    return dueForKill(this.#order, machineNowMs()) === null;
   }
 
   /** A process connected. It becomes the agent with its `hello`. */
@@ -90,7 +94,7 @@ export class Guard {
   #beat(socket: Socket, message: Extract<ToGuard, { kind: 'beat' }>): void {
     this.#lastBeatMs = machineNowMs();
     const { server, untilMs, certainty } = message;
-    this.#charge = inForce(this.#charge, { server, untilMs, certainty });
+    this.#order = orderInForce(this.#order, { server, untilMs, certainty }, isSameProcess);
     if (message.ask !== null) socket.write(line({ kind: 'answer', to: message.ask }));
     this.#schedule();
   }
@@ -198,14 +202,14 @@ export class Guard {
   }
 
   #hasServerToGuard(): boolean {
-    const { server, untilMs } = this.#charge;
+    const { server, untilMs } = this.#order;
     return untilMs !== null && server !== null && isAlive(server);
   }
 
   #enforceDeadline(now: number): void {
-    const { server, untilMs } = this.#charge;
-    if (server === null || untilMs === null || now < untilMs) return;
-    const lateMs = Math.round(now - untilMs);
+    const server = dueForKill(this.#order, now);
+    if (server === null) return;
+    const lateMs = Math.round(now - (this.#order.untilMs ?? now));
     const killed = killTree(server);
     if (killed.length > 0) {
       this.#options.log(
@@ -218,12 +222,11 @@ export class Guard {
       this.#options.log(`still there: ${left.map(({ pid }) => pid).join(', ')}`);
       return;
     }
-    this.#charge = NOTHING;
+    this.#order = NO_ORDER;
   }
 
   #judgeAgent(agent: Agent, now: number): void {
-    const signs: AgentSigns = { silentMs: now - this.#lastBeatMs, state: stateOf(agent.process) };
-    const verdict = judge(signs);
+    const verdict = judgeAgent({ silentMs: now - this.#lastBeatMs, state: stateOf(agent.process) });
     if (verdict.kind === 'dead') this.#agentDied(agent);
     if (verdict.kind !== 'frozen') return;
     this.#options.log(`agent ${agent.process.pid} is frozen (${verdict.why}): killed`);
@@ -240,11 +243,11 @@ export class Guard {
 
   #wakeUps(now: number): number[] {
     const times = [now + (this.#agent === null ? 2_000 : 10_000)];
-    const { server, untilMs } = this.#charge;
+    const { server, untilMs } = this.#order;
     if (server !== null && untilMs !== null) times.push(untilMs > now ? untilMs : now + 5);
     if (this.#restartAtMs !== null) times.push(this.#restartAtMs);
     if (this.#agent !== null) {
-      const verdict = judge({ silentMs: now - this.#lastBeatMs, state: 'S' });
+      const verdict = judgeAgent({ silentMs: now - this.#lastBeatMs, state: 'S' });
       times.push(verdict.kind === 'well' ? now + verdict.lookAgainInMs : now + 100);
     }
     return times;
@@ -254,12 +257,12 @@ export class Guard {
     const now = machineNowMs();
     const lateMs = now - this.#timerDueMs;
     // Timers come before input: the beats that wait in the socket, of which one may move the deadline, are read first.
-    if (lateMs <= LATE_MS) {
+    if (!wasStarved(lateMs)) {
       setImmediate(() => this.#check());
       return;
     }
     // The guard itself did not run: what the agent missed to say in that time is no sign.
-    this.#lastBeatMs = Math.min(now, this.#lastBeatMs + lateMs);
+    this.#lastBeatMs = excuseLateness(this.#lastBeatMs, lateMs, now);
     setImmediate(() => {
       this.#enforceDeadline(machineNowMs());
       this.#schedule();

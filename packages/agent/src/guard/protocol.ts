@@ -1,16 +1,10 @@
 /** What agent and guard say to each other: lines of JSON on a unix socket. No imports beyond types: the guard loads this. */
 
+import type { KillOrder } from '@understudy/core/guard';
 import type { ProcessName } from './proc.ts';
 
-/** What the guard is to enforce. */
-export interface Charge {
-  /** The database server to kill; null: there is none. */
-  readonly server: ProcessName | null;
-  /** When, on CLOCK_MONOTONIC in ms; null: it may run as long as it likes. */
-  readonly untilMs: number | null;
-  /** `undecided`: the agent does not know yet what holds. It may only shorten what the guard was told before, by whatever agent. */
-  readonly certainty: 'decided' | 'undecided';
-}
+/** What the guard is to enforce; times are of CLOCK_MONOTONIC. */
+export type ServerKillOrder = KillOrder<ProcessName>;
 
 export type ToGuard =
   /** First line of an agent. `restart`: whether the guard starts the agent again when it dies. */
@@ -18,7 +12,7 @@ export type ToGuard =
   /**
    * The agent lives: `server` is killed when `untilMs` has passed without another beat that moves it. With `ask` the guard answers.
    */
-  | (Charge & { readonly kind: 'beat'; readonly ask: number | null })
+  | (ServerKillOrder & { readonly kind: 'beat'; readonly ask: number | null })
   /** The agent ends on purpose. `exit`: the guard ends too. `stay`: it keeps the last deadline and waits for the next agent. */
   | { readonly kind: 'bye'; readonly guard: 'exit' | 'stay' };
 
