@@ -88,6 +88,10 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** As `reasonOf`, without the next step that an error of ours ends with: for where that is shown apart, or not at all. */
+export const problemOf = (error: unknown): string =>
+  error instanceof UnderstudyError ? error.problem : reasonOf(error);
+
 /** The `code` of a system error (`ENOENT`), a driver's or one of ours; null when there is none. */
 export function codeOf(error: unknown): string | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;

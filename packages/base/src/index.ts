@@ -6,6 +6,7 @@ export {
   type ErrorKind,
   type ErrorRow,
   type ErrorTable,
+  problemOf,
   type Retry,
   reasonOf,
   UnderstudyError,

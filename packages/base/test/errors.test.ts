@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
-import { codeOf, defineErrors, reasonOf, UnderstudyError } from '@understudy/base';
+import { codeOf, defineErrors, problemOf, reasonOf, UnderstudyError } from '@understudy/base';
 
 const TankError = defineErrors('TankError', {
   TANK_EMPTY: { meaning: 'Nothing is left.', retry: 'safe', next: 'Fill the tank.' },
@@ -56,6 +56,14 @@ test('reasonOf finds the text of whatever was thrown', () => {
   assert.equal(reasonOf('broken'), 'broken');
   assert.equal(reasonOf(new AggregateError([new Error('a'), 'b'])), 'a; b');
   assert.equal(reasonOf(new AggregateError([new Error('a')], 'all failed')), 'all failed');
+});
+
+test('problemOf leaves out the next step', () => {
+  assert.equal(
+    problemOf(new TankError('TANK_EMPTY', 'Tank 3 holds 0 l.', { next: 'Open valve 3.' })),
+    'Tank 3 holds 0 l.',
+  );
+  assert.equal(problemOf(new Error('broken')), 'broken');
 });
 
 test('codeOf finds a code that is a text', () => {
