@@ -1,4 +1,5 @@
-import { CliError, codeOf, reasonOf } from './errors.ts';
+import { codeOf, reasonOf, UnderstudyError } from '@understudy/base';
+import { CliError, type CliErrorCode } from './errors.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 /** Any failure in the form in which it is shown: one line of cause (or one for each wrong setting), one line of what to do. */
@@ -8,6 +9,24 @@ export interface Failure {
   readonly next: string;
   readonly exitCode: ExitCode;
 }
+
+/** Exit codes of the command's own errors. */
+const exitOf: Readonly<Record<CliErrorCode, ExitCode>> = {
+  USAGE: EXIT.usage,
+  NO_CLUSTER: EXIT.unreachable,
+  UNREACHABLE: EXIT.unreachable,
+  ANSWER_INVALID: EXIT.unreachable,
+  REFUSED: EXIT.refused,
+  REQUEST_FAILED: EXIT.failed,
+  STILL_PENDING: EXIT.failed,
+  NOT_CONFIRMED: EXIT.failed,
+  CONFIG_CHANGED: EXIT.refused,
+  FILE_UNREADABLE: EXIT.usage,
+  EDITOR_FAILED: EXIT.failed,
+  UNHEALTHY: EXIT.failed,
+  INTERRUPTED: EXIT.interrupted,
+  INTERNAL: EXIT.failed,
+};
 
 /** Exit codes of the typed errors of other packages, by their code; what is not here is a plain failure. */
 const exitByCode: Readonly<Record<string, ExitCode>> = {
@@ -40,8 +59,9 @@ const nextByCode: Readonly<Record<string, string>> = {
 
 /** Turns whatever was thrown into what is shown. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof CliError) {
-    return { code: error.code, message: error.message, next: error.next, exitCode: error.exitCode };
+  if (error instanceof UnderstudyError) {
+    const { code, problem: message, next } = error;
+    return { code, message, next, exitCode: exitCodeOf(error, code) };
   }
   const code = codeOf(error);
   if (!isOurs(error) || code === null) return internal(error);
@@ -52,6 +72,10 @@ export function failureOf(error: unknown): Failure {
     next: next === '' ? (nextByCode[code] ?? '') : next,
     exitCode: exitByCode[code] ?? EXIT.failed,
   };
+}
+
+function exitCodeOf(error: unknown, code: string): ExitCode {
+  return error instanceof CliError ? exitOf[error.code] : (exitByCode[code] ?? EXIT.failed);
 }
 
 /** Typed errors of the other packages say how a repetition would go; nothing else does. */

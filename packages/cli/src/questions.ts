@@ -13,7 +13,7 @@ export async function confirmByTyping(context: Context, text: string, expected: 
   const answer = await ask(context, `Type ${context.errStyle.bold(expected)} to go on: `);
   if (answer === expected) return;
   const typed = answer === '' ? 'Nothing was typed' : `"${answer}" was typed, not "${expected}"`;
-  throw new CliError('NOT_CONFIRMED', `${typed}; nothing was changed.`, '');
+  throw new CliError('NOT_CONFIRMED', `${typed}; nothing was changed.`);
 }
 
 /** Asks a yes-or-no question; anything but yes is no. */
@@ -25,7 +25,7 @@ export async function confirm(context: Context, question: string, flag: string):
 function refuseWithoutPerson(context: Context, text: string, flag: string): void {
   if (context.io.input.isTTY === true && context.format === 'text') return;
   const message = `${text} Nobody can be asked here, so nothing was changed.`;
-  throw new CliError('NOT_CONFIRMED', message, `Run it on a terminal, or say so beforehand with ${flag}.`);
+  throw new CliError('NOT_CONFIRMED', message, { next: `Run it on a terminal, or say so beforehand with ${flag}.` });
 }
 
 async function ask(context: Context, prompt: string): Promise<string> {
@@ -33,6 +33,6 @@ async function ask(context: Context, prompt: string): Promise<string> {
     return (await context.io.ask(prompt, context.interruption())).trim();
   } catch {
     context.io.err.write('\n');
-    throw new CliError('INTERRUPTED', 'Interrupted; nothing was changed.', '');
+    throw new CliError('INTERRUPTED', 'Interrupted; nothing was changed.');
   }
 }

@@ -50,18 +50,16 @@ function usageError(error: CommanderError, argv: readonly string[]): CliError | 
   if (error.exitCode === 0) return null;
   if (error.code === 'commander.help') {
     if (argv[0] === 'help')
-      return new CliError(
-        'USAGE',
-        `There is no command "${argv.slice(1).join(' ')}".`,
-        'understudy --help lists them.',
-      );
-    return new CliError('USAGE', 'This command needs a subcommand.', 'Add --help to see which there are.');
+      return new CliError('USAGE', `There is no command "${argv.slice(1).join(' ')}".`, {
+        next: 'understudy --help lists them.',
+      });
+    return new CliError('USAGE', 'This command needs a subcommand.', { next: 'Add --help to see which there are.' });
   }
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = /^\(Did you mean (.*)\?\)$/.exec(rest.join(' '))?.[1];
   const help = 'Add --help to see what there is, with examples.';
   const next = suggestion === undefined ? help : `Did you mean "${suggestion.replace(/^one of /, '')}"?`;
-  return new CliError('USAGE', sentence(first), next);
+  return new CliError('USAGE', sentence(first), { next });
 }
 
 function sentence(text: string): string {

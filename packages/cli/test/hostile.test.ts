@@ -91,7 +91,7 @@ for (const text of hostile) {
   test(`${JSON.stringify(text)}: in errors and their next step, as text and as JSON`, () => {
     for (const format of ['text', 'json'] as const) {
       const sink = terminal();
-      const error = new CliError('REQUEST_FAILED', `${text}: it failed`, `do ${text}`);
+      const error = new CliError('REQUEST_FAILED', `${text}: it failed`, { next: `do ${text}` });
       const context = contextOn(sink, format);
       reportFailure(context.io, COLOURED, failureOf(error), { format, debug: 'on', error });
       assertClean(sink.sent(), text);

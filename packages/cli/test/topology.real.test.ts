@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { StatusView } from '@understudy/agent/client';
+import { withDeadline } from '@understudy/base';
 import { createLocalCluster, type LocalCluster, statusOf } from '@understudy/local';
 import { ownCommand } from '../src/invocation.ts';
-import { connectToPrimary, driverFor, withDeadline } from '../src/sql/connect.ts';
+import { connectToPrimary, driverFor, noAnswer } from '../src/sql/connect.ts';
 import type { Session } from '../src/sql/session.ts';
 import { cli } from './support/cli.ts';
 import { eventually } from './support/eventually.ts';
@@ -151,7 +152,7 @@ class Writer {
         if (session !== null && number === 1)
           await session.run('create table if not exists kept (n bigint primary key)');
         for (; session !== null && this.#wish === 'go'; number++) {
-          await withDeadline(session.run(`insert into kept values (${number})`), 5000);
+          await withDeadline(session.run(`insert into kept values (${number})`), 5000, noAnswer(5000));
           this.#acknowledged.push(number);
         }
       } catch {

@@ -1,6 +1,6 @@
 import type { RequestState } from '@understudy/agent/client';
+import { monotonicMs, pause } from '@understudy/base';
 import { CliError } from '../errors.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 import { ClusterClient } from './cluster.ts';
 import type { Target } from './target.ts';
 
@@ -27,12 +27,12 @@ export async function carryOut({ target, path, body, waitMs, signal }: Errand): 
   const asked = await client.request(path, body, 0);
   if (asked.state === 'ended' || waitMs === 0) return asked;
   const { id, text } = asked.request;
-  const endMs = nowMs() + waitMs;
-  while (nowMs() < endMs && !signal.aborted) {
+  const endMs = monotonicMs() + waitMs;
+  while (monotonicMs() < endMs && !signal.aborted) {
     // An agent that was away for a moment, or has not read the request yet, is asked again.
     const state = await client.requestState(id).catch(() => null);
     if (state?.state === 'ended') return state;
-    await pauseFor(lookEveryMs, signal);
+    await pause(lookEveryMs, signal);
   }
   return giveUp(target, id, signal.aborted ? 'Interrupted' : `${text} was not done within ${waitMs / 1000} s`, signal);
 }
@@ -47,8 +47,8 @@ async function giveUp(target: Target, id: string, why: string, signal: AbortSign
     const state = await client.requestState(id).catch(() => null);
     if (state?.state === 'ended') return state;
     const text = `${why}, and the request (${id}) could not be taken back.`;
-    throw new CliError(code, text, 'Take it back with: understudy request cancel', { retry: 'unknown' });
+    throw new CliError(code, text, { next: 'Take it back with: understudy request cancel', retry: 'unknown' });
   }
   const text = `${why}; the request was taken back. What had begun of it may still happen.`;
-  throw new CliError(code, text, 'See: understudy status', { retry: 'unknown' });
+  throw new CliError(code, text, { next: 'See: understudy status', retry: 'unknown' });
 }

@@ -61,7 +61,7 @@ export class ClusterClient {
   constructor(target: Target, signal?: AbortSignal) {
     if (target.urls.length === 0) {
       const next = 'It has commands of its own: understudy pair --help';
-      throw new CliError('USAGE', `${target.source} holds a circular pair, which has no agents.`, next);
+      throw new CliError('USAGE', `${target.source} holds a circular pair, which has no agents.`, { next });
     }
     this.target = target;
     this.#signal = signal;
@@ -192,11 +192,9 @@ export class ClusterClient {
       return parse(await this.#change({ ...call, timeoutMs: removeTimeoutMs }), keptViewSchema, call.url);
     }
     const next = `Name it: --api URL of ${member}'s agent.`;
-    throw new CliError(
-      'USAGE',
-      `None of the agents that were named is that of ${member}, or it does not answer.`,
+    throw new CliError('USAGE', `None of the agents that were named is that of ${member}, or it does not answer.`, {
       next,
-    );
+    });
   }
 
   /**
@@ -220,7 +218,7 @@ export class ClusterClient {
         return { url, view: parse(await this.#change(call), restoreViewSchema, call.url) };
       } catch (error) {
         // What the one that may do it says tells more than that another one is not it, or does not answer.
-        const telling = error instanceof CliError && error.code === 'REFUSED' && !SENDS_ON.test(error.message);
+        const telling = error instanceof CliError && error.code === 'REFUSED' && !SENDS_ON.test(error.problem);
         refused = telling || refused === null ? error : refused;
       }
     }
@@ -268,11 +266,12 @@ export class ClusterClient {
     const typed = failures.filter((failure) => failure instanceof CliError);
     const telling = typed.find((failure) => failure.code !== 'UNREACHABLE') ?? typed[0];
     if (telling === undefined) {
-      return new CliError('INTERNAL', `${this.target.source} names no agent.`, 'Name one with --api URL.');
+      return new CliError('INTERNAL', `${this.target.source} names no agent.`, { next: 'Name one with --api URL.' });
     }
     if (telling.code !== 'UNREACHABLE' || this.target.folder === null) return telling;
     const next = `Start it with "understudy up" (its data is kept), or look into ${this.target.folder}/logs.`;
-    return new CliError('UNREACHABLE', `The cluster in ${this.target.folder} does not run: no agent answers.`, next, {
+    return new CliError('UNREACHABLE', `The cluster in ${this.target.folder} does not run: no agent answers.`, {
+      next,
       retry: 'safe',
       cause: telling,
     });
@@ -282,7 +281,7 @@ export class ClusterClient {
 function plainAddress(url: string): CliError {
   const { origin } = new URL(url);
   const next = 'Use https with --ca FILE; or, if whoever listens on the way may have the token, --insecure.';
-  return new CliError('USAGE', `The token is not sent to ${origin}, which is not encrypted.`, next);
+  return new CliError('USAGE', `The token is not sent to ${origin}, which is not encrypted.`, { next });
 }
 
 function rank(status: StatusView): number {
@@ -296,7 +295,7 @@ function parse<T>(answer: HttpAnswer, schema: z.ZodType<T>, where: string): T {
   const issue = parsed.error.issues[0];
   const what = issue === undefined ? '' : ` (${issue.path.join('.') || 'whole answer'}: ${issue.message})`;
   const next = 'Check that the address is an agent\'s, and that both are of the same version ("understudy version").';
-  throw new CliError('ANSWER_INVALID', `${where} answered something unexpected${what}.`, next);
+  throw new CliError('ANSWER_INVALID', `${where} answered something unexpected${what}.`, { next });
 }
 
 function parseJson(text: string): unknown {
@@ -316,17 +315,15 @@ function refusal(call: HttpCall, answer: HttpAnswer): CliError {
   const problems = said.success ? (said.data.problems ?? []) : [];
   const list = problems.map((problem) => `${problem.key}: ${problem.message}. ${problem.fix}`);
   const text = list.length === 0 ? message : list.join('\n');
-  if (!said.success) return new CliError('ANSWER_INVALID', text, "Check that the address is an agent's.");
+  if (!said.success) return new CliError('ANSWER_INVALID', text, { next: "Check that the address is an agent's." });
   const { code } = said.data;
-  if (code === 'CONFIG_CHANGED' || code === 'REQUEST_FAILED') return new CliError(code, text, next);
+  if (code === 'CONFIG_CHANGED' || code === 'REQUEST_FAILED') return new CliError(code, text, { next });
   // The agent answers, the store does not: nothing can be decided, as if nobody had answered.
-  if (status === 503 && code.startsWith('STORE_')) return new CliError('UNREACHABLE', text, next, { retry: 'unknown' });
+  if (status === 503 && code.startsWith('STORE_')) return new CliError('UNREACHABLE', text, { next, retry: 'unknown' });
   if (code === 'TOKEN_MISSING' || code === 'TOKEN_WRONG') {
-    return new CliError(
-      'REFUSED',
-      text,
-      'Name the file with the token by --token-file FILE (it is api.tokenFile of the node).',
-    );
+    return new CliError('REFUSED', text, {
+      next: 'Name the file with the token by --token-file FILE (it is api.tokenFile of the node).',
+    });
   }
-  return new CliError(status === 400 || status === 422 ? 'USAGE' : 'REFUSED', text, next);
+  return new CliError(status === 400 || status === 422 ? 'USAGE' : 'REFUSED', text, { next });
 }

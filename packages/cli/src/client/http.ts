@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { CliError, codeOf, reasonOf } from '../errors.ts';
+import { codeOf, reasonOf } from '@understudy/base';
+import { CliError } from '../errors.ts';
 
 /** Certificates for https addresses: whom to believe, and who we are where the agents ask for it. */
 export interface TlsFiles {
@@ -42,7 +43,7 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   const read = (file: string): Promise<string> =>
     readFile(file, 'utf8').catch((error: unknown) => {
       const text = `${file} cannot be read: ${reasonOf(error)}`;
-      throw new CliError('FILE_UNREADABLE', text, 'Correct the path or its permissions.', { cause: error });
+      throw new CliError('FILE_UNREADABLE', text, { next: 'Correct the path or its permissions.', cause: error });
     });
   return {
     ...(files.ca === undefined ? {} : { ca: await read(files.ca) }),
@@ -95,7 +96,9 @@ async function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
     bytes += part.length;
     if (bytes > answerBytesMax) {
       response.destroy();
-      throw new CliError('ANSWER_INVALID', `The answer is longer than ${answerBytesMax} bytes.`, 'Check the address.');
+      throw new CliError('ANSWER_INVALID', `The answer is longer than ${answerBytesMax} bytes.`, {
+        next: 'Check the address.',
+      });
     }
     chunks.push(part);
   }
@@ -108,11 +111,12 @@ async function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
 
 function failed(call: HttpCall, error: unknown, isTimeout: boolean): CliError {
   if (error instanceof CliError) return error;
-  if (call.signal?.aborted === true) return new CliError('INTERRUPTED', 'Interrupted.', '');
+  if (call.signal?.aborted === true) return new CliError('INTERRUPTED', 'Interrupted.');
   const why = isTimeout ? `no answer within ${call.timeoutMs} ms` : networkReason(error);
   const origin = new URL(call.url).origin;
   const mayHaveArrived = call.method !== 'GET' && codeOf(error) !== 'ECONNREFUSED';
-  return new CliError('UNREACHABLE', `${origin} cannot be reached: ${why}.`, nextFor(error), {
+  return new CliError('UNREACHABLE', `${origin} cannot be reached: ${why}.`, {
+    next: nextFor(error),
     retry: mayHaveArrived ? 'unknown' : 'safe',
     cause: error,
   });

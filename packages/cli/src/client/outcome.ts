@@ -14,7 +14,7 @@ export function reportOutcome(context: Context, state: RequestState, waitMs: num
     const { result, reason } = state.outcome;
     if (result !== 'done') {
       const code = result === 'refused' ? 'REFUSED' : 'REQUEST_FAILED';
-      throw new CliError(code, reason, 'See: understudy explain');
+      throw new CliError(code, reason, { next: 'See: understudy explain' });
     }
     if (context.format === 'json') printJson(context, state);
     else print(context, [`${context.style.green('done')}  ${reason}`]);
@@ -31,7 +31,10 @@ export function reportOutcome(context: Context, state: RequestState, waitMs: num
   }
   if (waitMs > 0) {
     const text = `${request.text} is still under way after ${waitMs / 1000} s (request ${request.id}).`;
-    throw new CliError('STILL_PENDING', text, 'Take it back with: understudy request cancel', { retry: 'unknown' });
+    throw new CliError('STILL_PENDING', text, {
+      next: 'Take it back with: understudy request cancel',
+      retry: 'unknown',
+    });
   }
   if (context.format === 'text') print(context, [`Asked for: ${request.text} (request ${request.id}).`]);
   return EXIT.done;

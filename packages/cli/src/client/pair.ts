@@ -24,5 +24,5 @@ export async function requirePair(options: Pick<TargetOptions, 'dataDir' | 'clus
   if (found !== null) return found;
   const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
   const next = 'Start one with: understudy up --engine mysql --topology circular';
-  throw new CliError('NO_CLUSTER', `There is no circular pair in ${where}.`, next);
+  throw new CliError('NO_CLUSTER', `There is no circular pair in ${where}.`, { next });
 }

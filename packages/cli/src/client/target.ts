@@ -77,7 +77,7 @@ function checkedUrl(text: string, source: string): string {
     return url.origin;
   }
   const next = 'Write it like http://127.0.0.1:8008, without path, user or password.';
-  throw new CliError('USAGE', `"${text}" (from ${source}) is not the address of an agent.`, next);
+  throw new CliError('USAGE', `"${text}" (from ${source}) is not the address of an agent.`, { next });
 }
 
 async function byConfig(file: string, options: TargetOptions, env: Io['env']): Promise<Target> {
@@ -117,11 +117,11 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
     const next =
       'Start one here with "understudy up", or name an agent with --api URL, or a node\'s file with --config.';
-    throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, next);
+    throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, { next });
   }
   if (found.caFile !== null && !(await exists(found.caFile))) {
     const text = `The cluster in ${found.folder} has no certificates yet: it was never started to the end.`;
-    throw new CliError('UNREACHABLE', text, 'Start it with: understudy up', { retry: 'safe' });
+    throw new CliError('UNREACHABLE', text, { next: 'Start it with: understudy up', retry: 'safe' });
   }
   const own = found.caFile === null ? {} : { ca: found.caFile };
   const tls = await readTls({ ...own, ...named });
@@ -161,7 +161,7 @@ function tlsFiles(options: TargetOptions, env: Io['env']): { ca?: string; cert?:
   const cert = options.cert ?? env.UNDERSTUDY_CERT;
   const key = options.key ?? env.UNDERSTUDY_KEY;
   if ((cert === undefined) !== (key === undefined)) {
-    throw new CliError('USAGE', '--cert and --key go together.', 'Name both, or none.');
+    throw new CliError('USAGE', '--cert and --key go together.', { next: 'Name both, or none.' });
   }
   return {
     ...(present(ca) ? { ca } : {}),

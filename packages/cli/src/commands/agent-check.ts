@@ -8,11 +8,12 @@ import {
   plainLinks,
   refuseExposedKeys,
 } from '@understudy/agent/client';
+import { codeOf } from '@understudy/base';
 import type { ParameterProblem } from '@understudy/engine';
 import { serverUser } from '@understudy/servers';
 import { type Context, print, printJson } from '../context.ts';
 import { engineFacts } from '../engine/facts.ts';
-import { CliError, codeOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { failureOf } from '../failure.ts';
 
@@ -114,7 +115,7 @@ async function parametersText({ engine }: NodeConfig): Promise<string> {
   const problems = await parameterProblemsOf(engine);
   if (problems.length > 0) {
     const text = problems.map(({ name, problem }) => `engine.parameters.${name} ${problem}`).join(' ');
-    throw new CliError('USAGE', text, 'Correct engine.parameters in the file.');
+    throw new CliError('USAGE', text, { next: 'Correct engine.parameters in the file.' });
   }
   const count = Object.keys(engine.parameters).length;
   return count === 0 ? 'no parameters of its own' : `${count} parameter${count === 1 ? '' : 's'} of its own`;
@@ -146,7 +147,7 @@ async function dataText(config: NodeConfig): Promise<string> {
     const links = await linksIn(real, config.engine.kind === 'postgres' ? ['pg_wal'] : []);
     if (links.length > 0) {
       const text = `${links.join(', ')} in ${real} lead to other places: a copy would be refused, as it would put what is there on this disk.`;
-      throw new CliError('FILE_UNREADABLE', text, `Move it back into ${real}.`);
+      throw new CliError('FILE_UNREADABLE', text, { next: `Move it back into ${real}.` });
     }
     return real === dataDir ? `${dataDir} is there` : `${dataDir} is there, and leads to ${real}`;
   } catch (error) {
@@ -158,7 +159,7 @@ async function dataText(config: NodeConfig): Promise<string> {
     const text = `${dataDir} cannot be made: ${nearest} does not let this user write (${codeOf(error)}).`;
     const owner = process.getuid?.() ?? 0;
     const next = `Make its folder for the agent's user, and leave ${nearest} as it is: install -d -o ${owner} -m 0700 ${folder}`;
-    throw new CliError('FILE_UNREADABLE', text, next, { cause: error });
+    throw new CliError('FILE_UNREADABLE', text, { next, cause: error });
   });
   return `${dataDir} will be made`;
 }
@@ -167,7 +168,10 @@ async function dataText(config: NodeConfig): Promise<string> {
 async function requireBeside(real: string): Promise<void> {
   await access(dirname(real), constants.W_OK).catch((error: unknown) => {
     const text = `Nothing can be made beside ${real}, where new copies of it are made (${codeOf(error)}).`;
-    throw new CliError('FILE_UNREADABLE', text, `Let the agent's user write in ${dirname(real)}.`, { cause: error });
+    throw new CliError('FILE_UNREADABLE', text, {
+      next: `Let the agent's user write in ${dirname(real)}.`,
+      cause: error,
+    });
   });
 }
 

@@ -21,7 +21,7 @@ export async function list(context: Context, args: readonly string[], given: unk
   const shown = views.filter((view) => wanted(view.member));
   const missing = silent.filter(wanted);
   if (member !== undefined && shown.length + missing.length === 0) {
-    throw new CliError('USAGE', `There is no member "${member}".`, 'understudy status shows who there is.');
+    throw new CliError('USAGE', `There is no member "${member}".`, { next: 'understudy status shows who there is.' });
   }
   if (context.format === 'json') printJson(context, { members: shown, silent: missing });
   else print(context, renderKept(shown, missing, context.style, context.io.out.columns()));
@@ -48,13 +48,13 @@ export async function remove(context: Context, args: readonly string[], given: u
 function folderOf(views: readonly KeptView[], member: string, name: string): KeptView['folders'][number] {
   const view = views.find((one) => one.member === member);
   if (view === undefined) {
-    throw new CliError(
-      'USAGE',
-      `The agent of ${member} does not answer, or there is no such member.`,
-      'understudy aside list',
-    );
+    throw new CliError('USAGE', `The agent of ${member} does not answer, or there is no such member.`, {
+      next: 'understudy aside list',
+    });
   }
   const folder = view.folders.find((one) => one.name === name);
   if (folder !== undefined) return folder;
-  throw new CliError('USAGE', `${member} keeps nothing of the name ${name}.`, `understudy aside list ${member}`);
+  throw new CliError('USAGE', `${member} keeps nothing of the name ${name}.`, {
+    next: `understudy aside list ${member}`,
+  });
 }

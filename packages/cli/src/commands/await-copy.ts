@@ -1,11 +1,11 @@
 import type { MemberView } from '@understudy/agent/client';
+import { monotonicMs, pause } from '@understudy/base';
 import { ClusterClient } from '../client/cluster.ts';
 import type { Target } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { healthOf, jobText } from '../render/member.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 import { startProgress } from './up-progress.ts';
 
 const lookEveryMs = 300;
@@ -26,12 +26,12 @@ export async function awaitCopy(
 ): Promise<ExitCode> {
   const client = new ClusterClient(target, signal);
   const progress = startProgress(context);
-  const beganMs = nowMs();
+  const beganMs = monotonicMs();
   let last: MemberView | null = null;
   let seen: 'nothing' | 'work' = 'nothing';
   let copying: 'unseen' | 'seen' = 'unseen';
   try {
-    while (nowMs() - beganMs < waitMs && !signal.aborted) {
+    while (monotonicMs() - beganMs < waitMs && !signal.aborted) {
       const status = await client.lookAgain().then(
         (sighting) => sighting.status,
         () => null,
@@ -42,18 +42,20 @@ export async function awaitCopy(
       if (last !== null) progress.show(stepOf(member, last));
       const failure = last?.reasons.find(({ code }) => code === 'copy-failed');
       // A failure from before this copy may still be on its way.
-      const isOfThis = copying === 'seen' || nowMs() - beganMs > firstLookMs;
+      const isOfThis = copying === 'seen' || monotonicMs() - beganMs > firstLookMs;
       if (failure !== undefined && isOfThis)
-        throw new CliError('REQUEST_FAILED', `${member}: ${failure.text}`, `See: understudy explain ${member}`);
-      const isOver = seen === 'work' || nowMs() - beganMs > firstLookMs;
+        throw new CliError('REQUEST_FAILED', `${member}: ${failure.text}`, {
+          next: `See: understudy explain ${member}`,
+        });
+      const isOver = seen === 'work' || monotonicMs() - beganMs > firstLookMs;
       if (isOver && last !== null && last.job === null && last.role !== 'leader' && healthOf(last) === 'good') {
         progress.end();
         if (context.format === 'json')
-          printJson(context, { state: 'ended', member, tookMs: Math.round(nowMs() - beganMs) });
+          printJson(context, { state: 'ended', member, tookMs: Math.round(monotonicMs() - beganMs) });
         else print(context, [`${context.style.green('done')}  ${member} has a new copy and streams again.`]);
         return EXIT.done;
       }
-      await pauseFor(lookEveryMs, signal);
+      await pause(lookEveryMs, signal);
     }
   } finally {
     progress.end();
@@ -62,7 +64,8 @@ export async function awaitCopy(
     last === null ? 'nothing was heard of it' : `it is ${last.job === null ? last.state : jobText(last.job)}`;
   const code = signal.aborted ? 'INTERRUPTED' : 'STILL_PENDING';
   const why = signal.aborted ? 'Interrupted' : `${member} was not back within ${waitMs / 1000} s`;
-  throw new CliError(code, `${why}: ${what}. The copy goes on by itself.`, 'How far it is: understudy status --watch', {
+  throw new CliError(code, `${why}: ${what}. The copy goes on by itself.`, {
+    next: 'How far it is: understudy status --watch',
     retry: 'unknown',
   });
 }

@@ -17,11 +17,9 @@ export async function completionFor(context: Context, args: readonly string[], p
   const [shell = ''] = args;
   const write = Object.hasOwn(writers, shell) ? writers[shell] : undefined;
   if (write === undefined) {
-    throw new CliError(
-      'USAGE',
-      `There is no completion for "${shell}".`,
-      `Known shells: ${Object.keys(writers).join(', ')}.`,
-    );
+    throw new CliError('USAGE', `There is no completion for "${shell}".`, {
+      next: `Known shells: ${Object.keys(writers).join(', ')}.`,
+    });
   }
   context.io.out.write(write(placesOf(program, [])));
   return EXIT.done;

@@ -1,17 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseNodeConfig } from '@understudy/agent/client';
+import { reasonOf } from '@understudy/base';
 import { parseDocument } from 'yaml';
 import { readSettings } from '../config/document.ts';
 import { type Context, print, printJson } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 
 /** `understudy config check FILE`: the cluster's configuration, or a node's. */
 export async function check(context: Context, args: readonly string[], _options: unknown): Promise<ExitCode> {
   const [file = ''] = args;
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new CliError('FILE_UNREADABLE', `${file}: cannot be read: ${reasonOf(error)}.`, 'Correct the path.', {
+    throw new CliError('FILE_UNREADABLE', `${file}: cannot be read: ${reasonOf(error)}.`, {
+      next: 'Correct the path.',
       cause: error,
     });
   });

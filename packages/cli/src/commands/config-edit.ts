@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { apply, differenceLines } from '../config/change.ts';
 import { patchBetween, readSettings, type Settings, toYaml } from '../config/document.ts';
 import { type Context, note, print } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { confirm } from '../questions.ts';
 
@@ -30,7 +31,7 @@ export async function edit(context: Context, _args: readonly string[], given: un
     if (options.yes !== true) {
       print(context, differenceLines(context, seen.config, wanted));
       if ((await confirm(context, 'Change this?', '--yes')) === 'no') {
-        throw new CliError('NOT_CONFIRMED', 'Nothing was changed.', '');
+        throw new CliError('NOT_CONFIRMED', 'Nothing was changed.');
       }
     }
     return await apply(context, client, seen, wanted, 'write');
@@ -48,11 +49,11 @@ async function edited(context: Context, file: string, text: string, unattended: 
       return readSettings(await readFile(file, 'utf8'), 'cluster.yaml');
     } catch (error) {
       if (unattended || !(error instanceof CliError)) throw error;
-      for (const line of error.message.split('\n')) note(context, line);
+      for (const line of error.problem.split('\n')) note(context, line);
       if ((await confirm(context, 'Edit it again?', '--yes')) === 'no') throw error;
     }
   }
-  throw new CliError('NOT_CONFIRMED', `It was not right after ${attemptsMax} attempts; nothing was changed.`, '');
+  throw new CliError('NOT_CONFIRMED', `It was not right after ${attemptsMax} attempts; nothing was changed.`);
 }
 
 /** `$VISUAL`, then `$EDITOR`, then vi. It may hold arguments, as in `code --wait`, so a shell reads it, as git does. */
@@ -61,7 +62,7 @@ async function runEditor(context: Context, file: string): Promise<void> {
   const next = 'Set EDITOR to the editor you want; nothing was changed.';
   const chosen = [VISUAL, EDITOR].find((each) => each !== undefined && each.trim() !== '');
   if (chosen === undefined && context.io.input.isTTY !== true) {
-    throw new CliError('EDITOR_FAILED', 'There is no terminal to edit on, and no EDITOR is set.', next);
+    throw new CliError('EDITOR_FAILED', 'There is no terminal to edit on, and no EDITOR is set.', { next });
   }
   const editor = chosen ?? 'vi';
   const end = await new Promise<string | null>((resolve) => {
@@ -69,5 +70,5 @@ async function runEditor(context: Context, file: string): Promise<void> {
     child.once('error', (error) => resolve(reasonOf(error)));
     child.once('exit', (code, signal) => resolve(code === 0 ? null : `it ended with ${signal ?? `exit code ${code}`}`));
   });
-  if (end !== null) throw new CliError('EDITOR_FAILED', `The editor "${editor}" failed: ${end}.`, next);
+  if (end !== null) throw new CliError('EDITOR_FAILED', `The editor "${editor}" failed: ${end}.`, { next });
 }

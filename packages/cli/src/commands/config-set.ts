@@ -30,7 +30,9 @@ interface Assignment {
 function assignment(text: string): Assignment {
   const [, name, value] = /^([^=\s]+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) {
-    throw new CliError('USAGE', `"${text}" is not NAME=VALUE.`, 'Write: understudy config set requiredAcks=2');
+    throw new CliError('USAGE', `"${text}" is not NAME=VALUE.`, {
+      next: 'Write: understudy config set requiredAcks=2',
+    });
   }
   const [, map, key = ''] = /^(parameters|upstreams)\.(.+)$/.exec(name) ?? [];
   const path = map === 'parameters' || map === 'upstreams' ? ([map, key] as const) : ([name] as const);
@@ -44,7 +46,9 @@ function parsedValue(assigned: string, value: string): unknown {
   try {
     return parse(value);
   } catch {
-    throw new CliError('USAGE', `The value of "${assigned}" is not YAML.`, 'Put text with special signs into quotes.');
+    throw new CliError('USAGE', `The value of "${assigned}" is not YAML.`, {
+      next: 'Put text with special signs into quotes.',
+    });
   }
 }
 

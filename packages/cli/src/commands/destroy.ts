@@ -21,11 +21,9 @@ export async function destroy(context: Context, _args: readonly string[], given:
   const found = pair === null ? await describeCluster(choice) : { folder: pair.folder, state: pair.file };
   if (found === null) {
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
-    throw new CliError(
-      'NO_CLUSTER',
-      `There is no cluster in ${where}; nothing was deleted.`,
-      'Name it with --name or --data-dir.',
-    );
+    throw new CliError('NO_CLUSTER', `There is no cluster in ${where}; nothing was deleted.`, {
+      next: 'Name it with --name or --data-dir.',
+    });
   }
   if (yes !== true) {
     const text = `This deletes cluster ${found.state.name} with all data in ${found.folder}.`;

@@ -17,7 +17,9 @@ export async function down(context: Context, _args: readonly string[], given: un
   const found = await describeCluster(choice);
   if (found === null) {
     const where = choice.folder ?? `.understudy/${choice.name ?? 'default'}`;
-    throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, 'Name it with --name or --data-dir.');
+    throw new CliError('NO_CLUSTER', `There is no cluster in ${where}.`, {
+      next: 'Name it with --name or --data-dir.',
+    });
   }
   if (found.runner !== null) note(context, `Stopping cluster ${found.state.name} …`);
   const result = await stopCluster(choice, timeout);

@@ -1,8 +1,9 @@
 import type { ExplainView, MemberView, Outlook, StatusView } from '@understudy/agent/client';
+import { problemOf } from '@understudy/base';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, print, printJson } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Explained, renderExplain, waitingWrites } from '../render/explain.ts';
 
@@ -35,7 +36,9 @@ function chosen(status: StatusView, name: string | undefined): readonly MemberVi
   const member = status.members.find(({ id }) => id === name);
   if (member !== undefined) return [member];
   const known = status.members.map(({ id }) => id).join(', ');
-  throw new CliError('USAGE', `There is no member "${name}" in cluster ${status.cluster}.`, `Its members: ${known}.`);
+  throw new CliError('USAGE', `There is no member "${name}" in cluster ${status.cluster}.`, {
+    next: `Its members: ${known}.`,
+  });
 }
 
 async function ask(client: ClusterClient, member: MemberView, answeredBy: string, url: string): Promise<Explained> {
@@ -44,7 +47,7 @@ async function ask(client: ClusterClient, member: MemberView, answeredBy: string
   try {
     return { kind: 'answered', view: await client.explain(address.replace(/\/$/, '')) };
   } catch (error) {
-    return { kind: 'silent', member: member.id, why: reasonOf(error) };
+    return { kind: 'silent', member: member.id, why: problemOf(error) };
   }
 }
 

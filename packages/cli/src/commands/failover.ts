@@ -23,7 +23,9 @@ export async function failover(context: Context, _args: readonly string[], given
   const options = optionsSchema.parse(given);
   const { to, force, yesLoseData, timeout, wait } = options;
   if (yesLoseData === true && force !== true) {
-    throw new CliError('USAGE', '--yes-lose-data is an answer to --force.', 'Add --force, or leave both out.');
+    throw new CliError('USAGE', '--yes-lose-data is an answer to --force.', {
+      next: 'Add --force, or leave both out.',
+    });
   }
   const target = await findTarget(options, context.io.env);
   const signal = context.interruption();
@@ -39,7 +41,7 @@ async function warn(context: Context, client: ClusterClient, to: string, how: 'a
   const { status } = await client.look();
   const target = memberNamed(status, to);
   if (status.leader === to && status.phase === 'open') {
-    throw new CliError('REFUSED', `${to} leads already.`, 'There is nothing to do.');
+    throw new CliError('REFUSED', `${to} leads already.`, { next: 'There is nothing to do.' });
   }
   const loss = lossOf(status, target);
   if (how === 'ask') {
@@ -54,5 +56,7 @@ function memberNamed(status: StatusView, name: string): MemberView {
   const found = status.members.find(({ id }) => id === name);
   if (found !== undefined) return found;
   const known = status.members.map(({ id }) => id).join(', ');
-  throw new CliError('REFUSED', `"${name}" is not a member of cluster ${status.cluster}.`, `Its members: ${known}.`);
+  throw new CliError('REFUSED', `"${name}" is not a member of cluster ${status.cluster}.`, {
+    next: `Its members: ${known}.`,
+  });
 }

@@ -29,7 +29,7 @@ export async function reinit(context: Context, args: readonly string[], given: u
   if (options.yes !== true && context.io.input.isTTY === true && context.format === 'text') {
     const question = `Replace the data of ${member} by a new copy of the leader's? Its old data is moved aside.`;
     if ((await confirm(context, question, '--yes')) === 'no') {
-      throw new CliError('NOT_CONFIRMED', 'Nothing was changed.', '');
+      throw new CliError('NOT_CONFIRMED', 'Nothing was changed.');
     }
   }
   note(context, `Asking for a new copy of ${member} …`);
@@ -49,11 +49,9 @@ export async function restart(context: Context, args: readonly string[], given: 
   const target = await findTarget(options, context.io.env);
   const several = options.pending === true || options.rolling === true;
   if ((member === undefined) !== several) {
-    throw new CliError(
-      'USAGE',
-      'Name one member, or say --rolling, --pending or both.',
-      'See: understudy restart --help',
-    );
+    throw new CliError('USAGE', 'Name one member, or say --rolling, --pending or both.', {
+      next: 'See: understudy restart --help',
+    });
   }
   if (member === undefined) return restartRolling(context, target, options);
   return restartOne(context, target, member, options);

@@ -7,11 +7,12 @@ import {
   parseAddress,
   parseNodeConfig,
 } from '@understudy/agent/client';
+import { codeOf, reasonOf } from '@understudy/base';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note, print, printJson } from '../context.ts';
-import { CliError, codeOf, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type NewNode, newNodeFile } from '../members/new-node.ts';
 import { table } from '../output/table.ts';
@@ -61,13 +62,15 @@ export async function forget(context: Context, args: readonly string[], given: u
   const known = status.members.find(({ id }) => id === member);
   if (known === undefined) {
     const names = status.members.map(({ id }) => id).join(', ');
-    throw new CliError('REFUSED', `"${member}" is not a member of ${status.cluster}.`, `Members are: ${names}.`);
+    throw new CliError('REFUSED', `"${member}" is not a member of ${status.cluster}.`, {
+      next: `Members are: ${names}.`,
+    });
   }
   // On a terminal a person is asked; a script has decided already.
   if (options.yes !== true && context.io.input.isTTY === true && context.format === 'text') {
     const question = `Forget ${member} (${addressText(known)})? Its data stays where it is; the leader keeps no more log for it.`;
     if ((await confirm(context, question, '--yes')) === 'no') {
-      throw new CliError('NOT_CONFIRMED', 'Nothing was changed.', '');
+      throw new CliError('NOT_CONFIRMED', 'Nothing was changed.');
     }
   }
   await client.post('DELETE', `/understudy/members/${encodeURIComponent(member)}`);
@@ -94,9 +97,10 @@ const addSchema = z.object({
 export async function add(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
   const { like, out, agent, server, ...options } = addSchema.parse(given);
   const name = memberNameSchema.safeParse(args[0]);
-  if (!name.success) throw new CliError('USAGE', `"${args[0]}" is no name: ${name.error.issues[0]?.message}.`, '');
+  if (!name.success) throw new CliError('USAGE', `"${args[0]}" is no name: ${name.error.issues[0]?.message}.`);
   const text = await readFile(like, 'utf8').catch((error: unknown) => {
-    throw new CliError('FILE_UNREADABLE', `${like}: cannot be read: ${reasonOf(error)}.`, 'Correct --like.', {
+    throw new CliError('FILE_UNREADABLE', `${like}: cannot be read: ${reasonOf(error)}.`, {
+      next: 'Correct --like.',
       cause: error,
     });
   });
@@ -135,29 +139,27 @@ function refuseTaken(name: string, members: readonly MemberView[] | null, presen
   if (taken === undefined) return;
   const next =
     'Choose another name. A host that replaces a lost one keeps the name: copy its file instead (docs/members.md).';
-  throw new CliError('REFUSED', `The cluster has a member "${taken}" already.`, next);
+  throw new CliError('REFUSED', `The cluster has a member "${taken}" already.`, { next });
 }
 
 function address(text: string, option: string): Address {
   const found = parseAddress(text);
   if (found !== null && found.port > 0) return found;
-  throw new CliError(
-    'USAGE',
-    `${option} ${text} is not an address with a port.`,
-    'Write HOST:PORT, e.g. 10.0.0.4:8008.',
-  );
+  throw new CliError('USAGE', `${option} ${text} is not an address with a port.`, {
+    next: 'Write HOST:PORT, e.g. 10.0.0.4:8008.',
+  });
 }
 
 function needed(): never {
   const text = 'MySQL and MariaDB need a number for the server that no other member has.';
-  throw new CliError('USAGE', text, 'Name one: --server-id 4');
+  throw new CliError('USAGE', text, { next: 'Name one: --server-id 4' });
 }
 
 /** Never over a file that is there: it may be another host's. */
 async function writeNew(file: string, text: string): Promise<void> {
   await writeFile(file, text, { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
     const why = codeOf(error) === 'EEXIST' ? 'is there already' : `cannot be written: ${reasonOf(error)}`;
-    throw new CliError('FILE_UNREADABLE', `${file}: ${why}.`, 'Name another file with --out.', { cause: error });
+    throw new CliError('FILE_UNREADABLE', `${file}: ${why}.`, { next: 'Name another file with --out.', cause: error });
   });
 }
 

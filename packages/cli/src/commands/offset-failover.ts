@@ -23,7 +23,9 @@ export async function failover(context: Context, _args: readonly string[], given
         ...numbered(hand),
       ]);
     }
-    throw new CliError('REFUSED', reason, 'Go to GTIDs while both servers live; then a cluster can fail over.');
+    throw new CliError('REFUSED', reason, {
+      next: 'Go to GTIDs while both servers live; then a cluster can fail over.',
+    });
   } finally {
     await server.close();
   }

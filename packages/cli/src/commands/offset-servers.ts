@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { reasonOf } from '@understudy/base';
 import { type Account, type Login, OffsetServer, parseLogin, parseOptionFile } from '@understudy/pair';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 
 /** Which servers, as the parser gives it. */
 export const offsetOptionsSchema = z.object({ primary: z.string(), replica: z.string() });
@@ -12,7 +13,7 @@ function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const next = 'Name an option file, or write mysql://user@host:port.';
-    throw new CliError('FILE_UNREADABLE', `${path} cannot be read: ${reasonOf(error)}.`, next, { cause: error });
+    throw new CliError('FILE_UNREADABLE', `${path} cannot be read: ${reasonOf(error)}.`, { next, cause: error });
   }
 }
 
@@ -24,11 +25,9 @@ export function loginOf(context: Context, text: string): Login {
 export function accountOf(path: string): Account {
   const { user, password } = parseOptionFile(readText(path));
   if (user !== undefined && password !== undefined) return { user, password };
-  throw new CliError(
-    'FILE_UNREADABLE',
-    `${path} has no user and password in a [client] group.`,
-    'Write both into it, one a line.',
-  );
+  throw new CliError('FILE_UNREADABLE', `${path} has no user and password in a [client] group.`, {
+    next: 'Write both into it, one a line.',
+  });
 }
 
 /** Runs `work` with both servers connected. @throws PairError `OFFSET_REFUSED` */

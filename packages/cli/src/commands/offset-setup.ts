@@ -24,7 +24,7 @@ export async function setup(context: Context, _args: readonly string[], given: u
     const { dump, client } = tools;
     if (dump === null || client === null) {
       const next = 'Install the client programs of that server, or name their folder with --bin-dir.';
-      throw new CliError('USAGE', 'The programs that copy a database (dump and client) are not installed.', next);
+      throw new CliError('USAGE', 'The programs that copy a database (dump and client) are not installed.', { next });
     }
     const tell = (text: string): void => {
       live?.clear();

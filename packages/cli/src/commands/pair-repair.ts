@@ -30,7 +30,7 @@ export async function repair(context: Context, args: readonly string[], given: u
   const [id] = args;
   if (id === undefined) return list(context, pair);
   if (keep === undefined)
-    throw new CliError('USAGE', 'It has to be said whose rows are kept.', 'Add --keep n1 or --keep n2.');
+    throw new CliError('USAGE', 'It has to be said whose rows are kept.', { next: 'Add --keep n1 or --keep n2.' });
   if (yes !== true) {
     const plan = await askPair(pair.socket, { op: 'plan', id, keep }, planSchema, planTimeoutMs);
     if (context.format === 'json') {
@@ -39,7 +39,7 @@ export async function repair(context: Context, args: readonly string[], given: u
     }
     showPlan(context, plan);
     const answer = await confirm(context, 'Do this?', '--yes');
-    if (answer === 'no') throw new CliError('NOT_CONFIRMED', 'Nothing was changed.', '');
+    if (answer === 'no') throw new CliError('NOT_CONFIRMED', 'Nothing was changed.');
   }
   const request = { op: 'repair', id, keep, timeoutMs: timeout } as const;
   const result = await askPair(pair.socket, request, repairResultSchema, timeout + answerSlackMs);

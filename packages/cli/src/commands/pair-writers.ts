@@ -13,7 +13,7 @@ const optionsSchema = pairOptionsSchema.extend({ timeout: z.number() });
 export async function writers(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
   const { timeout, ...choice } = optionsSchema.parse(given);
   const which = z.enum(['one', 'both']).safeParse(args[0]);
-  if (!which.success) throw new CliError('USAGE', `"${args[0]}" is not known.`, 'Write "one" or "both".');
+  if (!which.success) throw new CliError('USAGE', `"${args[0]}" is not known.`, { next: 'Write "one" or "both".' });
   const { socket } = await requirePair(choice);
   const request = { op: 'writers', writers: which.data, timeoutMs: timeout } as const;
   const result = await askPair(socket, request, writersResultSchema, timeout + answerSlackMs);

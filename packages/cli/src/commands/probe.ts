@@ -52,7 +52,7 @@ function conclude(context: Context, summary: ProbeSummary): ExitCode {
   else print(context, summaryLines(summary));
   if (summary.lost === 0) return EXIT.done;
   const next = 'The table understudy_probe was kept. Please report this with the logs of the agents.';
-  throw new CliError('REQUEST_FAILED', `${plural(summary.lost, 'acknowledged row')} missing.`, next);
+  throw new CliError('REQUEST_FAILED', `${plural(summary.lost, 'acknowledged row')} missing.`, { next });
 }
 
 function summaryLines({ acknowledged, unknown, lost, interruptions }: ProbeSummary): string[] {

@@ -36,7 +36,7 @@ export async function replay(context: Context, args: readonly string[], given: u
   }
   if (differing.length === 0) return EXIT.done;
   const text = `${plural(differing.length, 'decision')} would be taken otherwise by this version.`;
-  throw new CliError('REQUEST_FAILED', text, 'Compare "does" with "would do" above.');
+  throw new CliError('REQUEST_FAILED', text, { next: 'Compare "does" with "would do" above.' });
 }
 
 /** A run folder holds two files, the older one first. */
@@ -48,7 +48,7 @@ async function ringFiles(path: string): Promise<readonly string[]> {
   const present = files.filter((_, index) => there[index] !== null);
   if (present.length > 0) return present;
   const next = "Name the folder that the node's configuration calls runDir.";
-  throw new CliError('FILE_UNREADABLE', `${path} holds no recorded decisions.`, next);
+  throw new CliError('FILE_UNREADABLE', `${path} holds no recorded decisions.`, { next });
 }
 
 type Made = ReplayedDecision['recorded'];

@@ -27,7 +27,7 @@ export async function cancel(context: Context, args: readonly string[], given: u
   const client = new ClusterClient(await findTarget(options, context.io.env));
   const { request } = (await client.look()).status;
   const id = args[0] ?? request?.id;
-  if (id === undefined) throw new CliError('REFUSED', 'Nothing is pending.', 'See: understudy request show');
+  if (id === undefined) throw new CliError('REFUSED', 'Nothing is pending.', { next: 'See: understudy request show' });
   await client.post('DELETE', `/understudy/requests/${encodeURIComponent(id)}`);
   if (context.format === 'json') printJson(context, { cancelled: id });
   else print(context, [`Taken back: ${request?.id === id ? request.text : id}.`]);

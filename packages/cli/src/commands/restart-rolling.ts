@@ -1,4 +1,5 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { monotonicMs, pause } from '@understudy/base';
 import { carryOut } from '../client/carry-out.ts';
 import { ClusterClient } from '../client/cluster.ts';
 import { reportOutcome } from '../client/outcome.ts';
@@ -7,7 +8,6 @@ import { type Context, note, print } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { healthOf } from '../render/member.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 import { restartOne } from './restart-one.ts';
 
 const lookEveryMs = 300;
@@ -26,11 +26,9 @@ interface Options {
  */
 export async function restartRolling(context: Context, target: Target, options: Options): Promise<ExitCode> {
   if (options.wait === 0) {
-    throw new CliError(
-      'USAGE',
-      'Members that are restarted one after the other are waited for.',
-      'Leave out --no-wait.',
-    );
+    throw new CliError('USAGE', 'Members that are restarted one after the other are waited for.', {
+      next: 'Leave out --no-wait.',
+    });
   }
   const client = new ClusterClient(target, context.interruption());
   const { status } = await client.look();
@@ -46,7 +44,7 @@ export async function restartRolling(context: Context, target: Target, options: 
   if (leader === undefined) return EXIT.done;
   if (options.rolling !== true) {
     const next = 'understudy restart --pending --rolling restarts it through a switchover.';
-    throw new CliError('REFUSED', `${leader.id} leads, and was not restarted.`, next);
+    throw new CliError('REFUSED', `${leader.id} leads, and was not restarted.`, { next });
   }
   await handOver(context, target, leader.id);
   const back = await awaitReplica(context, client, leader.id, options.wait);
@@ -65,20 +63,18 @@ async function handOver(context: Context, target: Target, from: string): Promise
 
 async function awaitReplica(context: Context, client: ClusterClient, id: string, waitMs: number): Promise<MemberView> {
   const signal = context.interruption();
-  const endMs = nowMs() + waitMs;
-  while (nowMs() < endMs) {
+  const endMs = monotonicMs() + waitMs;
+  while (monotonicMs() < endMs) {
     const status = await client.lookAgain().then(
       (sighting): StatusView | null => sighting.status,
       () => null,
     );
     const member = status?.members.find((each) => each.id === id);
     if (member !== undefined && member.role !== 'leader' && healthOf(member) === 'good') return member;
-    if (signal.aborted) throw new CliError('INTERRUPTED', 'Interrupted.', 'See: understudy status');
-    await pauseFor(lookEveryMs, signal);
+    if (signal.aborted) throw new CliError('INTERRUPTED', 'Interrupted.', { next: 'See: understudy status' });
+    await pause(lookEveryMs, signal);
   }
-  throw new CliError(
-    'REQUEST_FAILED',
-    `${id} does not stream ${waitMs / 1000} s after the switchover.`,
-    `See: understudy explain ${id}`,
-  );
+  throw new CliError('REQUEST_FAILED', `${id} does not stream ${waitMs / 1000} s after the switchover.`, {
+    next: `See: understudy explain ${id}`,
+  });
 }

@@ -23,7 +23,9 @@ export async function restoreStore(context: Context, _args: readonly string[], g
   const from = options.fromMembers === true ? 'members' : 'primary';
   if (from === 'primary') {
     if (options.force === true) {
-      throw new CliError('USAGE', '--force goes with --from-members.', 'Add --from-members, or leave --force out.');
+      throw new CliError('USAGE', '--force goes with --from-members.', {
+        next: 'Add --from-members, or leave --force out.',
+      });
     }
     report(context, (await client.restore({ from })).view);
     return EXIT.done;
@@ -31,7 +33,9 @@ export async function restoreStore(context: Context, _args: readonly string[], g
   const { url, view } = await client.restore({ from, plan: 'only', force: options.force === true });
   const text = [view.summary, ...view.losses].join('\n');
   if (view.losses.length > 0 && options.force !== true) {
-    throw new CliError('REFUSED', text, 'Start who is missing and try again, or accept what is named with --force.');
+    throw new CliError('REFUSED', text, {
+      next: 'Start who is missing and try again, or accept what is named with --force.',
+    });
   }
   if (options.yes === true) note(context, text);
   else await confirmByTyping(context, text, `epoch ${view.epoch}`, '--yes');

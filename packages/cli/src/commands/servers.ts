@@ -75,7 +75,9 @@ const mysqlColumns: readonly Column<MysqlServer>[] = [
 export async function get(context: Context, args: readonly string[]): Promise<ExitCode> {
   const wrong = args.find((name) => !isServerName(name));
   if (wrong !== undefined) {
-    throw new CliError('USAGE', `Nothing called "${wrong}" can be fetched.`, `Known: ${serverNames.join(', ')}.`);
+    throw new CliError('USAGE', `Nothing called "${wrong}" can be fetched.`, {
+      next: `Known: ${serverNames.join(', ')}.`,
+    });
   }
   const onProgress = context.format === 'json' ? () => undefined : progressOn(context);
   const fetched = [];

@@ -1,8 +1,9 @@
 import { text as readAll } from 'node:stream/consumers';
+import { reasonOf } from '@understudy/base';
 import { z } from 'zod';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note, print, printJson } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Column, table } from '../output/table.ts';
 import { plural } from '../output/text.ts';
@@ -46,19 +47,20 @@ async function open(context: Context, options: Options): Promise<Opened> {
   if (options.on === undefined) {
     const session = await connectToPrimary(driver, hosts, login, connectTimeoutMs);
     if (session !== null) return { session, driver };
-    throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', 'See: understudy status', {
+    throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', {
+      next: 'See: understudy status',
       retry: 'safe',
     });
   }
   const host = hosts.find(({ name }) => name === options.on);
   if (host === undefined) {
     const known = hosts.map(({ name }) => name).join(', ');
-    throw new CliError('USAGE', `There is no member "${options.on}".`, `Members: ${known}.`);
+    throw new CliError('USAGE', `There is no member "${options.on}".`, { next: `Members: ${known}.` });
   }
   const session = await driver.connect(host, login, connectTimeoutMs).catch((error: unknown) => {
     if (error instanceof CliError) throw error;
     const message = `The server of ${host.name} (${host.host}:${host.port}) cannot be reached: ${reasonOf(error)}.`;
-    throw new CliError('UNREACHABLE', message, 'See: understudy status', { cause: error });
+    throw new CliError('UNREACHABLE', message, { next: 'See: understudy status', cause: error });
   });
   return { session, driver };
 }
@@ -68,7 +70,9 @@ const closedToWrites = /read-only (option|transaction|mode)/i;
 
 async function run(session: Session, driver: Driver, statement: string): Promise<readonly Result[]> {
   if (statement.trim() === '')
-    throw new CliError('USAGE', 'There is no statement.', 'Write it as an argument, or send it by standard input.');
+    throw new CliError('USAGE', 'There is no statement.', {
+      next: 'Write it as an argument, or send it by standard input.',
+    });
   try {
     return await session.run(statement);
   } catch (error) {
@@ -79,7 +83,8 @@ async function run(session: Session, driver: Driver, statement: string): Promise
         ? 'This server takes no writes now. Leave out --on to reach the one that does.'
         : 'Correct the statement.'
       : 'The connection broke: whether the statement was carried out is not known. Look before repeating it.';
-    throw new CliError('REQUEST_FAILED', reasonOf(error), next, {
+    throw new CliError('REQUEST_FAILED', reasonOf(error), {
+      next,
       retry: isServers ? 'unsafe' : 'unknown',
       cause: error,
     });

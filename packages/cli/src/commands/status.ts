@@ -32,14 +32,10 @@ export async function status(context: Context, _args: readonly string[], given: 
   const restarts = pendingRestarts(view.members).map((text) => `a restart is needed on ${text}`);
   const problems = options.check === true ? [...problemsOf(view), ...restarts] : [];
   if (problems.length > 0) {
-    throw new CliError(
-      'UNHEALTHY',
-      `The cluster is not whole: ${problems.join('; ')}.`,
-      'Ask why: understudy explain',
-      {
-        retry: 'safe',
-      },
-    );
+    throw new CliError('UNHEALTHY', `The cluster is not whole: ${problems.join('; ')}.`, {
+      next: 'Ask why: understudy explain',
+      retry: 'safe',
+    });
   }
   return EXIT.done;
 }
@@ -60,5 +56,5 @@ async function statusOfPair(
   if (check !== true || status.whole) return EXIT.done;
   const causes = [...status.problems.map(({ id }) => id), ...status.notes];
   const text = `The pair is not whole: ${causes.join('; ') || 'a server is not where it should be'}.`;
-  throw new CliError('UNHEALTHY', text, 'See: understudy pair show', { retry: 'safe' });
+  throw new CliError('UNHEALTHY', text, { next: 'See: understudy pair show', retry: 'safe' });
 }

@@ -38,7 +38,7 @@ export async function switchover(context: Context, _args: readonly string[], giv
 async function cancel(context: Context, client: ClusterClient): Promise<ExitCode> {
   const { status } = await client.look();
   if (status.request?.kind !== 'switchover') {
-    throw new CliError('REFUSED', 'No switchover is scheduled.', 'See: understudy status');
+    throw new CliError('REFUSED', 'No switchover is scheduled.', { next: 'See: understudy status' });
   }
   await client.post('DELETE', '/switchover');
   if (context.format === 'json') printJson(context, { cancelled: status.request.id });

@@ -1,16 +1,16 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { monotonicMs, pause, problemOf } from '@understudy/base';
 import { z } from 'zod';
 import { ClusterClient, type SeenConfig } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note, print, printJson } from '../context.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatDuration } from '../output/text.ts';
 import { waitText } from '../render/member.ts';
 import { hopText } from '../render/topology.ts';
 import { type Destination, destinationOf, objectionToMove, upstreamsAfter } from '../topology/objections.ts';
 import { receivesFrom } from '../topology/tree.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 
 const optionsSchema = targetOptionsSchema.extend({
   under: z.string(),
@@ -54,21 +54,21 @@ export async function move(context: Context, args: readonly string[], given: unk
   if (options.dryRun === true) return report(context, 'would move', node, status, 0, to);
   const moving: Move = { node, to, seen, before };
   await client.patchConfig({ upstreams: { [node]: to.kind === 'leader' ? null : to.id } }, seen.version);
-  const startedMs = nowMs();
+  const startedMs = monotonicMs();
   const end = await wait(context, client, moving, options.timeout, interrupted);
-  if (end.kind === 'there') return report(context, 'moved', node, end.status, nowMs() - startedMs);
+  if (end.kind === 'there') return report(context, 'moved', node, end.status, monotonicMs() - startedMs);
   const undone = await undo(client, moving);
-  if (end.kind === 'interrupted') throw new CliError('INTERRUPTED', `Interrupted. ${undone}`, '');
+  if (end.kind === 'interrupted') throw new CliError('INTERRUPTED', `Interrupted. ${undone}`);
   throw new CliError(
     'REQUEST_FAILED',
     `${node} was not under ${nameOf(to)} within ${formatDuration(options.timeout)}: ${end.why} ${undone}`,
-    `See: understudy explain ${node}`,
+    { next: `See: understudy explain ${node}` },
   );
 }
 
 /** Looks whether the move is possible; what may pass by itself is given a moment. @throws CliError `REFUSED` */
 async function checked(client: ClusterClient, node: string, under: string, interrupted: AbortSignal) {
-  const endMs = nowMs() + passesWithinMs;
+  const endMs = monotonicMs() + passesWithinMs;
   for (;;) {
     const { status } = await client.look();
     const seen = await client.config();
@@ -76,10 +76,10 @@ async function checked(client: ClusterClient, node: string, under: string, inter
     const to = destinationOf(status, under);
     const objection = objectionToMove(status, settings, node, to);
     if (objection === null) return { status, seen, settings, to };
-    if (objection.passes !== 'soon' || nowMs() > endMs || interrupted.aborted) {
-      throw new CliError('REFUSED', `${objection.why} Nothing was changed.`, objection.next);
+    if (objection.passes !== 'soon' || monotonicMs() > endMs || interrupted.aborted) {
+      throw new CliError('REFUSED', `${objection.why} Nothing was changed.`, { next: objection.next });
     }
-    await pauseFor(lookEveryMs, interrupted);
+    await pause(lookEveryMs, interrupted);
   }
 }
 
@@ -95,7 +95,7 @@ async function wait(
   timeoutMs: number,
   interrupted: AbortSignal,
 ): Promise<End> {
-  const endMs = nowMs() + timeoutMs;
+  const endMs = monotonicMs() + timeoutMs;
   let told = '';
   for (;;) {
     if (interrupted.aborted) return { kind: 'interrupted' };
@@ -108,8 +108,8 @@ async function wait(
     const now = member === undefined ? 'No agent answers.' : waitText(member);
     if (now !== told) note(context, `${node}: ${now}`);
     told = now;
-    if (nowMs() > endMs) return { kind: 'late', why: told };
-    await pauseFor(lookEveryMs, interrupted);
+    if (monotonicMs() > endMs) return { kind: 'late', why: told };
+    await pause(lookEveryMs, interrupted);
   }
 }
 
@@ -133,7 +133,7 @@ async function undo(client: ClusterClient, { node, to, before }: Move): Promise<
     await client.patchConfig({ upstreams: { [node]: before } }, now.version);
     return `It is wanted under ${before ?? 'the leader'} again, as before.`;
   } catch (error) {
-    return `${failed} (${reasonOf(error)})`;
+    return `${failed} (${problemOf(error)})`;
   }
 }
 

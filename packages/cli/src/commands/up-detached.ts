@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync } from 'node:fs';
 import { readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { monotonicMs, pause } from '@understudy/base';
 import { type ClusterDescription, describeCluster, stopOrphans, usableLeader } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
@@ -13,7 +14,6 @@ import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { ownCommand, typedCommand } from '../invocation.ts';
 import { problemsOf } from '../render/member.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 
 const lookEveryMs = 200;
 /** Fetching servers is not part of the time that the cluster itself may take to start. */
@@ -36,15 +36,17 @@ export async function upDetached(
   const before = await describeCluster(choice);
   if (before?.runner != null) {
     const text = `Cluster ${before.state.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
-    throw new CliError('USAGE', text, 'See it with: understudy status');
+    throw new CliError('USAGE', text, { next: 'See it with: understudy status' });
   }
   // Agents that outlived a killed run would answer for the new one, which ends them a moment later.
   await stopOrphans(choice);
-  const beganMs = nowMs();
+  const beganMs = monotonicMs();
   const up = async (pid: number) => {
     const found = await describeCluster(choice);
     const leader =
-      found?.runner?.pid === pid ? await leaderOf(found, nowMs() - beganMs > timeoutMs ? 'usable' : 'whole') : null;
+      found?.runner?.pid === pid
+        ? await leaderOf(found, monotonicMs() - beganMs > timeoutMs ? 'usable' : 'whole')
+        : null;
     return found === null || leader === null ? null : { folder: found.folder, found, leader };
   };
   const { value, started } = await startInBackground(context, args, timeoutMs, up);
@@ -66,20 +68,20 @@ export async function startInBackground<T extends { readonly folder: string }>(
   note(context, 'Starting in the background …');
   const started = launch(args);
   const signal = context.interruption();
-  const limitMs = nowMs() + timeoutMs + fetchSlackMs;
-  while (nowMs() < limitMs) {
+  const limitMs = monotonicMs() + timeoutMs + fetchSlackMs;
+  while (monotonicMs() < limitMs) {
     const how = started.ended();
     if (how !== null) throw await notStarted(started, how);
     if (signal.aborted) {
       process.kill(started.pid, 'SIGTERM');
-      throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.', '');
+      throw new CliError('INTERRUPTED', 'Interrupted; what was started is being stopped.');
     }
     const value = await look(started.pid);
     if (value !== null) return { value, started: { pid: started.pid, log: await keepLog(started.log, value.folder) } };
-    await pauseFor(lookEveryMs, signal);
+    await pause(lookEveryMs, signal);
   }
   const next = `Look into ${started.log}, or end it with: understudy down`;
-  throw new CliError('STILL_PENDING', 'It is not up yet.', next, { retry: 'unknown' });
+  throw new CliError('STILL_PENDING', 'It is not up yet.', { next, retry: 'unknown' });
 }
 
 /** Starts `up` with these arguments in the background. */
@@ -146,10 +148,10 @@ async function notStarted({ log }: Start, how: string): Promise<CliError> {
   const advice = /^next: +(.*)$/m.exec(text)?.[1];
   if (said !== undefined && advice !== undefined) {
     await rm(dirname(log), { recursive: true, force: true });
-    return new CliError('REQUEST_FAILED', `It did not start (${how}): ${said}`, advice);
+    return new CliError('REQUEST_FAILED', `It did not start (${how}): ${said}`, { next: advice });
   }
   const cause = said ?? text.trim().split('\n').at(-1) ?? '';
-  return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, `The whole log: ${log}`);
+  return new CliError('REQUEST_FAILED', `It did not start (${how}): ${cause}`, { next: `The whole log: ${log}` });
 }
 
 function report(

@@ -1,11 +1,11 @@
 import type { StatusView } from '@understudy/agent/client';
+import { pause } from '@understudy/base';
 import type { LocalCluster } from '@understudy/local';
 import { ClusterClient } from '../client/cluster.ts';
 import { readTls } from '../client/http.ts';
 import { type Context, printJsonLine } from '../context.ts';
 import { type Change, changesBetween } from '../render/changes.ts';
 import { problemsOf } from '../render/member.ts';
-import { pauseFor } from '../waiting.ts';
 import type { ProgressView } from './up-progress.ts';
 
 /** A whole cluster is looked at now and then, one in which something is going on often. */
@@ -36,7 +36,7 @@ export async function follow(
       if (last !== null) for (const change of changesBetween(last, view)) report(context, progress, change);
       last = view;
     }
-    await pauseFor(view !== null && problemsOf(view).length === 0 ? calmMs : busyMs, signal);
+    await pause(view !== null && problemsOf(view).length === 0 ? calmMs : busyMs, signal);
   }
 }
 

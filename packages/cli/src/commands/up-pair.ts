@@ -98,7 +98,7 @@ export async function upPairDetached(
   const before = await describePair(options);
   if (before?.runner != null) {
     const text = `Pair ${before.file.name} in ${before.folder} runs already (process ${before.runner.pid ?? 'unknown'}).`;
-    throw new CliError('USAGE', text, 'See it with: understudy pair show');
+    throw new CliError('USAGE', text, { next: 'See it with: understudy pair show' });
   }
   const up = async (pid: number) => {
     const found = await describePair(options);

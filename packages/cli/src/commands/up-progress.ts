@@ -1,9 +1,9 @@
+import { monotonicMs } from '@understudy/base';
 import type { ClusterEvent, StartProgress } from '@understudy/local';
 import { type Context, note } from '../context.ts';
 import { type LiveLines, liveLines } from '../output/screen.ts';
 import type { Style } from '../output/style.ts';
 import { formatDuration, padEnd } from '../output/text.ts';
-import { nowMs } from '../waiting.ts';
 
 /** What `up` shows while it starts and stops. Everything goes to standard error: standard output is for the result. */
 export interface ProgressView {
@@ -40,7 +40,7 @@ export function eventText(event: ClusterEvent): string {
 class TerminalProgress implements ProgressView {
   readonly #context: Context;
   readonly #live: LiveLines;
-  readonly #startedMs = nowMs();
+  readonly #startedMs = monotonicMs();
   readonly #timer: NodeJS.Timeout;
   #step: StartProgress | null = null;
   #frame = 0;
@@ -84,7 +84,7 @@ class TerminalProgress implements ProgressView {
   #draw(): void {
     if (this.#life === 'over' || this.#step === null) return;
     this.#frame = (this.#frame + 1) % frames.length;
-    const elapsedMs = nowMs() - this.#startedMs;
+    const elapsedMs = monotonicMs() - this.#startedMs;
     this.#live.show(progressLines(this.#step, this.#context.errStyle, frames[this.#frame] ?? '', elapsedMs));
   }
 }

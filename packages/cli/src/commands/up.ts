@@ -74,7 +74,9 @@ async function isPair({ topology, writers, checkEvery, dataDir, name }: UpOption
   const { describePair } = await import('@understudy/pair');
   if ((await describePair(await localChoice({ dataDir, cluster: name }))) !== null) return true;
   if (writers === undefined && checkEvery === undefined) return false;
-  throw new CliError('USAGE', '--writers and --check-every are for a circular pair.', 'Add --topology circular.');
+  throw new CliError('USAGE', '--writers and --check-every are for a circular pair.', {
+    next: 'Add --topology circular.',
+  });
 }
 
 async function runPair(context: Context, options: UpOptions): Promise<ExitCode> {
@@ -156,7 +158,7 @@ async function pairOptions(options: UpOptions): Promise<PairOptions> {
   if (engine === 'postgres' || others.length > 0) {
     const what = engine === 'postgres' ? '--engine postgres' : `--${others[0]?.[0]}`;
     const next = 'A pair is two servers of MySQL or MariaDB, without a store; leave that out.';
-    throw new CliError('USAGE', `A circular pair cannot have ${what}.`, next);
+    throw new CliError('USAGE', `A circular pair cannot have ${what}.`, { next });
   }
   return {
     ...(await localChoice({ dataDir: options.dataDir, cluster: options.name })),
@@ -172,7 +174,9 @@ async function pairOptions(options: UpOptions): Promise<PairOptions> {
 /** `--pg-version` is the older name of `--server-version`, and says which engine is meant. */
 function versionOf({ engine, serverVersion, pgVersion }: UpOptions): Pick<LocalClusterOptions, 'version'> {
   if (pgVersion !== undefined && (serverVersion !== undefined || (engine ?? 'postgres') !== 'postgres')) {
-    throw new CliError('USAGE', '--pg-version is for PostgreSQL, and alone.', 'Write --server-version instead.');
+    throw new CliError('USAGE', '--pg-version is for PostgreSQL, and alone.', {
+      next: 'Write --server-version instead.',
+    });
   }
   const version = serverVersion ?? pgVersion;
   return version === undefined ? {} : { version };
@@ -183,7 +187,7 @@ function parametersOf(list: readonly string[]): Record<string, string> {
     list.map((each) => {
       const [, name, value] = /^([^=\s]+)=(.*)$/.exec(each) ?? [];
       if (name !== undefined && value !== undefined) return [name, value];
-      throw new CliError('USAGE', `"${each}" is not NAME=VALUE.`, 'Write --parameter work_mem=64MB.');
+      throw new CliError('USAGE', `"${each}" is not NAME=VALUE.`, { next: 'Write --parameter work_mem=64MB.' });
     }),
   );
 }

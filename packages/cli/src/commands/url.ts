@@ -43,7 +43,8 @@ async function orderedFor(target: Target, wanted: 'read-write' | 'prefer-standby
   const { engine, hosts, leader } = await servingOrder(target);
   const [first, ...others] = hosts;
   if (first === undefined || first.name !== leader) {
-    throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', 'See: understudy status', {
+    throw new CliError('UNREACHABLE', 'No server of the cluster is open for writes now.', {
+      next: 'See: understudy status',
       retry: 'safe',
     });
   }
@@ -53,7 +54,9 @@ async function orderedFor(target: Target, wanted: 'read-write' | 'prefer-standby
 async function superuserPassword(target: Target, user: string, superuser: string): Promise<string> {
   if (target.folder === null || user !== superuser) {
     const next = 'Ask whoever keeps the passwords of that cluster.';
-    throw new CliError('USAGE', 'Only the superuser of a cluster of this machine has its password kept here.', next);
+    throw new CliError('USAGE', 'Only the superuser of a cluster of this machine has its password kept here.', {
+      next,
+    });
   }
   const { readLogin } = await import('@understudy/local');
   return (await readLogin(target.folder)).password;

@@ -1,9 +1,9 @@
+import { pause } from '@understudy/base';
 import { type PairDescription, pairStatus } from '@understudy/pair';
 import { type Context, print } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { fullScreen } from '../output/screen.ts';
 import { renderPair } from '../render/pair.ts';
-import { pauseFor } from '../waiting.ts';
 
 /** `understudy status --watch` of a pair: redrawn on a terminal; in a pipe, printed whenever it has changed. */
 export async function watchPair(context: Context, pair: PairDescription, intervalMs: number): Promise<ExitCode> {
@@ -20,7 +20,7 @@ export async function watchPair(context: Context, pair: PairDescription, interva
       if (screen !== null) screen.redraw();
       else if (lines.join() !== shown) print(context, lines);
       shown = lines.join();
-      await pauseFor(intervalMs, signal);
+      await pause(intervalMs, signal);
     }
   } finally {
     screen?.close();

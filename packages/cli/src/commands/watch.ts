@@ -1,4 +1,5 @@
 import type { StatusView } from '@understudy/agent/client';
+import { pause } from '@understudy/base';
 import { ClusterClient } from '../client/cluster.ts';
 import type { Target } from '../client/target.ts';
 import { type Context, print, printJsonLine } from '../context.ts';
@@ -10,7 +11,6 @@ import { PLAIN as plainStyle } from '../output/style.ts';
 import { hanging } from '../output/text.ts';
 import { changesBetween } from '../render/changes.ts';
 import { renderStatus } from '../render/status.ts';
-import { pauseFor } from '../waiting.ts';
 
 /** One look: a status, or why there was none. */
 type Look = { readonly kind: 'seen'; readonly view: StatusView } | { readonly kind: 'failed'; readonly error: unknown };
@@ -37,7 +37,7 @@ export async function watch(context: Context, target: Target, intervalMs: number
       // A wrong address or file stays wrong: only a cluster that does not answer is waited for.
       if (look.kind === 'failed' && !isTemporary(look.error)) throw look.error;
       show.update(look);
-      await pauseFor(intervalMs, signal);
+      await pause(intervalMs, signal);
     }
   } finally {
     show.close();

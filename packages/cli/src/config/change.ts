@@ -1,9 +1,9 @@
+import { monotonicMs, pause } from '@understudy/base';
 import type { ClusterClient, SeenConfig } from '../client/cluster.ts';
 import { type Context, note, print, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { diffLines, renderDiff } from '../output/diff.ts';
 import { pendingRestarts } from '../render/member.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 import { patchBetween, type Settings, toYaml } from './document.ts';
 
 /** What a change would do, as lines with `-` and `+`. */
@@ -56,9 +56,9 @@ interface Restart {
 
 /** Which members take over these parameters only when they are restarted. */
 async function restartsFor(client: ClusterClient, names: readonly string[]): Promise<readonly Restart[]> {
-  const endMs = nowMs() + takeOverMs;
+  const endMs = monotonicMs() + takeOverMs;
   let found: readonly Restart[] = [];
-  while (names.length > 0 && nowMs() < endMs) {
+  while (names.length > 0 && monotonicMs() < endMs) {
     const members = await client.lookAgain().then(
       ({ status }) => status.members.filter(({ agent }) => agent.kind === 'self' || agent.kind === 'fresh'),
       () => [],
@@ -67,7 +67,7 @@ async function restartsFor(client: ClusterClient, names: readonly string[]): Pro
       .map(({ id, pendingRestart }) => ({ id, pendingRestart: pendingRestart.filter((name) => names.includes(name)) }))
       .filter(({ pendingRestart }) => pendingRestart.length > 0);
     if (members.length > 0 && found.length === members.length) break;
-    await pauseFor(200);
+    await pause(200);
   }
   return found;
 }

@@ -22,10 +22,10 @@ export function readSettings(text: string, source: string): Settings {
   const broken = document.errors[0];
   if (broken !== undefined) {
     const where = `${source}:${lines.linePos(broken.pos[0]).line}`;
-    throw new CliError('USAGE', `${where}: is not YAML: ${broken.message}.`, 'Correct this line.');
+    throw new CliError('USAGE', `${where}: is not YAML: ${broken.message}.`, { next: 'Correct this line.' });
   }
   if (!isMap(document.contents)) {
-    throw new CliError('USAGE', `${source}: is not a list of settings.`, 'Write "name: value", one a line.');
+    throw new CliError('USAGE', `${source}: is not a list of settings.`, { next: 'Write "name: value", one a line.' });
   }
   const lineOf = (key: string): number | null => {
     const [first = '', second] = key.split(/\.(.*)/s);
@@ -51,7 +51,8 @@ export function checkSettings(input: unknown, source: string, lineOf: (key: stri
       const found = value === null ? '' : ` (found ${value})`;
       return `${source}${line === null ? '' : `:${line}`}: ${key}: ${message}${found}. ${fix}`;
     });
-    throw new CliError('USAGE', texts.join('\n'), 'Nothing was changed. docs/config.md lists every setting.', {
+    throw new CliError('USAGE', texts.join('\n'), {
+      next: 'Nothing was changed. docs/config.md lists every setting.',
       cause: error,
     });
   }

@@ -31,11 +31,9 @@ const ownFiles: readonly (readonly string[])[] = [
 export function newNodeFile(text: string, present: string, node: NewNode): string {
   const document = parseDocument(text, { prettyErrors: false });
   if (document.errors.length > 0 || !isMap(document.contents)) {
-    throw new CliError(
-      'USAGE',
-      "The present member's file is not a list of settings.",
-      'Name the node.yaml of a member.',
-    );
+    throw new CliError('USAGE', "The present member's file is not a list of settings.", {
+      next: 'Name the node.yaml of a member.',
+    });
   }
   const renamed = (value: unknown): unknown =>
     typeof value === 'string'

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { CliError, reasonOf } from '../errors.ts';
-import { connectToPrimary, withDeadline } from '../sql/connect.ts';
+import { monotonicMs, pause, reasonOf, withDeadline } from '@understudy/base';
+import { CliError } from '../errors.ts';
+import { connectToPrimary, noAnswer } from '../sql/connect.ts';
 import type { Login } from '../sql/login.ts';
 import type { Driver, Host, Session } from '../sql/session.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 
 /** A time without acknowledged writes: the connection broke, or it took longer than usual. */
 export interface Interruption {
@@ -83,12 +83,12 @@ export class ProbeWriter {
     while (!signal.aborted && this.#next <= rowsMax) {
       const session = await this.#connected();
       if (session === null) {
-        await pauseFor(retryMs, signal);
+        await pause(retryMs, signal);
         continue;
       }
-      const startedMs = nowMs();
+      const startedMs = monotonicMs();
       await this.#row(session);
-      await pauseFor(Math.max(0, this.#options.everyMs - (nowMs() - startedMs)), signal);
+      await pause(Math.max(0, this.#options.everyMs - (monotonicMs() - startedMs)), signal);
     }
   }
 
@@ -108,14 +108,14 @@ export class ProbeWriter {
     const n = this.#next++;
     try {
       const sent = session.query(this.#options.driver.probe.insert, [this.#run, n]);
-      await withDeadline(sent, answerTimeoutMs);
+      await withDeadline(sent, answerTimeoutMs, noAnswer(answerTimeoutMs));
     } catch {
       this.#unknown += 1;
       this.#brokeSince = true;
       await this.#drop();
       return;
     }
-    const ackedMs = nowMs();
+    const ackedMs = monotonicMs();
     const durationMs = Math.round(ackedMs - (this.#lastAckMs ?? ackedMs));
     if (this.#brokeSince || durationMs >= Math.max(noticedMs, 3 * this.#options.everyMs)) {
       const interruption = { durationMs, from: this.#lastHost, to: session.host.name };
@@ -147,21 +147,23 @@ export class ProbeWriter {
     limitMs: number,
     signal?: AbortSignal,
   ): Promise<readonly { readonly n?: unknown }[]> {
-    const endMs = nowMs() + limitMs;
+    const endMs = monotonicMs() + limitMs;
     let problem = 'no server is open for writes';
-    while (nowMs() < endMs && signal?.aborted !== true) {
+    while (monotonicMs() < endMs && signal?.aborted !== true) {
       const session = await this.#connected();
       if (session !== null) {
         try {
-          return await withDeadline(session.query(text, values), limitMs);
+          return await withDeadline(session.query(text, values), limitMs, noAnswer(limitMs));
         } catch (error) {
           problem = reasonOf(error);
           await this.#drop();
         }
       }
-      await pauseFor(10 * retryMs, signal);
+      await pause(10 * retryMs, signal);
     }
-    if (signal?.aborted === true) throw new CliError('INTERRUPTED', 'Interrupted before anything was written.', '');
-    throw new CliError('UNREACHABLE', `Not done within ${limitMs / 1000} s: ${problem}.`, 'See: understudy status');
+    if (signal?.aborted === true) throw new CliError('INTERRUPTED', 'Interrupted before anything was written.');
+    throw new CliError('UNREACHABLE', `Not done within ${limitMs / 1000} s: ${problem}.`, {
+      next: 'See: understudy status',
+    });
   }
 }

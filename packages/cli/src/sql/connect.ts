@@ -1,4 +1,4 @@
-import { codeOf } from '../errors.ts';
+import { codeOf, withDeadline } from '@understudy/base';
 import type { Login } from './login.ts';
 import type { Driver, Host, Session } from './session.ts';
 
@@ -18,7 +18,7 @@ export async function connectToPrimary(
   const attempts = await Promise.allSettled(
     hosts.map(async (host) => {
       const session = await driver.connect(host, login, timeoutMs);
-      const isPrimary = await withDeadline(session.isWritable(), timeoutMs).catch(() => false);
+      const isPrimary = await withDeadline(session.isWritable(), timeoutMs, noAnswer(timeoutMs)).catch(() => false);
       if (isPrimary) return session;
       await session.close();
       return null;
@@ -35,17 +35,5 @@ export async function connectToPrimary(
   return null;
 }
 
-/** @throws Error when `work` is not done in time; what becomes of it then is the caller's business */
-export async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    // It may still fail after the deadline; nobody waits for it then.
-    work.catch(() => undefined);
-  }
-}
+/** The error of a server that does not answer in time. */
+export const noAnswer = (timeoutMs: number) => (): Error => new Error(`no answer within ${timeoutMs} ms`);

@@ -88,5 +88,5 @@ export function passwordWithheld(user: string, where: string, cause: Error): Cli
 export function loginRefused(user: string, cause: unknown): CliError {
   const next =
     "Put the password into PGPASSWORD or PGPASSFILE (MySQL, MariaDB: MYSQL_PWD), or name the cluster by its folder or by a node's file. (On MySQL and MariaDB `understudy up` makes the account as its last step.)";
-  return new CliError('REFUSED', `The database refused the login of "${user}".`, next, { cause });
+  return new CliError('REFUSED', `The database refused the login of "${user}".`, { next, cause });
 }

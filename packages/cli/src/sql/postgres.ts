@@ -1,8 +1,8 @@
 import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { codeOf } from '@understudy/base';
 import { isSqlState } from '@understudy/engine/host';
 import { ScramOnly } from '@understudy/postgres/login';
 import pg from 'pg';
-import { codeOf } from '../errors.ts';
 import { type Login, loginRefused, passwordWithheld } from './login.ts';
 import { type Driver, goodbyeMs, type Host, type Result, type Session } from './session.ts';
 
