@@ -1,27 +1,23 @@
-/** Errors of the drill: one table of codes, which is also their documentation. */
+import { defineErrors } from '@understudy/base';
 
-export const DRILL_ERROR_CODES = {
-  OPTION_INVALID: 'An option of the drill is wrong. The message names it and what it may be.',
-  SETUP_FAILED: 'The tables of the drill could not be made, or nothing could be written before the first fault.',
-  FAULT_FAILED: 'A fault could not be injected or healed.',
-  INTERRUPTED: 'The drill was interrupted.',
-} as const;
+/** The errors of the drill. */
+export const DrillError = defineErrors('DrillError', {
+  OPTION_INVALID: {
+    meaning: 'An option of the drill is wrong. The message names it and what it may be.',
+    retry: 'unsafe',
+    next: 'See: understudy drill --help',
+  },
+  SETUP_FAILED: {
+    meaning: 'The tables of the drill could not be made, or nothing could be written before the first fault.',
+    retry: 'safe',
+    next: '',
+  },
+  FAULT_FAILED: {
+    meaning: 'A fault could not be injected or healed.',
+    retry: 'safe',
+    next: '',
+  },
+});
 
-export type DrillErrorCode = keyof typeof DRILL_ERROR_CODES;
-
-/** The error of this package. `message` says cause and next step. */
-export class DrillError extends Error {
-  override readonly name = 'DrillError';
-  readonly code: DrillErrorCode;
-  readonly retry: 'safe' | 'unsafe' | 'unknown';
-
-  constructor(code: DrillErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.code = code;
-    this.retry = code === 'OPTION_INVALID' ? 'unsafe' : 'safe';
-  }
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+export type DrillError = InstanceType<typeof DrillError>;
+export type DrillErrorCode = DrillError['code'];

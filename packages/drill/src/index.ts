@@ -4,7 +4,7 @@ export { type FaultWindow, type Outage, outageOf } from './check/outage.ts';
 export { type DecisionEvent, type Phases, phasesOf } from './check/phases.ts';
 export { checkSet, type SetVerdict } from './check/set.ts';
 export { drillCommand, drillUsage } from './command.ts';
-export { DRILL_ERROR_CODES, DrillError, type DrillErrorCode } from './errors.ts';
+export { DrillError, type DrillErrorCode } from './errors.ts';
 export { type FaultName, faultNames } from './faults/fault.ts';
 export { type DrillInput, type DrillOptions, parseOptions } from './options.ts';
 export type { DrillReport, FaultReport } from './report/report.ts';

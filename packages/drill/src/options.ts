@@ -85,7 +85,7 @@ export function parseOptions(input: unknown): DrillOptions {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `--${dashed(String(issue.path[0] ?? ''))}: ${issue.message}`);
-  throw new DrillError('OPTION_INVALID', `${problems.join('; ')}. See \`understudy drill --help\`.`);
+  throw new DrillError('OPTION_INVALID', `${problems.join('; ')}.`, { next: 'See `understudy drill --help`.' });
 }
 
 const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -158,7 +158,7 @@ function readFlags(args: readonly string[]) {
     return parseArgs({ args: [...args], options: flags, allowPositionals: false }).values;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    throw new DrillError('OPTION_INVALID', `${text} See \`understudy drill --help\`.`, { cause: error });
+    throw new DrillError('OPTION_INVALID', text, { next: 'See `understudy drill --help`.', cause: error });
   }
 }
 

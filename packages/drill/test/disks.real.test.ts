@@ -7,9 +7,9 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { processInfo } from '@understudy/local';
+import { pollUntil } from '@understudy/base';
+import { processInfo } from '@understudy/base/processes';
 import { Disks } from '../src/run/disks.ts';
-import { pollUntil } from '../src/time.ts';
 
 const timing = { everyMs: 20, timeoutMs: 20_000, signal: new AbortController().signal };
 const touch = (path: string): ChildProcess => spawn('touch', [path], { stdio: 'ignore' });

@@ -1,4 +1,4 @@
-import { pause } from '../time.ts';
+import { monotonicMs, pauseUnlessInterrupted } from '@understudy/base';
 import { type BenchContext, onCluster } from './bench.ts';
 import { cpuMs, memoryBytes } from './cpu.ts';
 
@@ -19,13 +19,13 @@ const settleMs = 15_000;
 export async function benchAgent(context: BenchContext, seconds: number): Promise<readonly AgentFigures[]> {
   return onCluster(context, async (cluster, leader) => {
     context.say(`an idle cluster settles for ${settleMs / 1000} s, then is watched for ${seconds} s`);
-    await pause(settleMs, context.signal);
+    await pauseUnlessInterrupted(settleMs, context.signal);
     const before = cluster.nodes.map((node) => ({ node, agent: node.agents()[0], guard: node.guards()[0] }));
     const at = (pid: number | undefined): number => (pid === undefined ? 0 : cpuMs(pid));
     const start = before.map(({ agent, guard }) => ({ agent: at(agent?.pid), guard: at(guard?.pid) }));
-    const startedMs = performance.now();
-    await pause(seconds * 1000, context.signal);
-    const tookMs = performance.now() - startedMs;
+    const startedMs = monotonicMs();
+    await pauseUnlessInterrupted(seconds * 1000, context.signal);
+    const tookMs = monotonicMs() - startedMs;
     return before.map(({ node, agent, guard }, index): AgentFigures => {
       const percent = (nowMs: number, beforeMs: number | undefined): number =>
         round((100 * (nowMs - (beforeMs ?? 0))) / tookMs);

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { monotonicMs, pauseUnlessInterrupted } from '@understudy/base';
 import { type LocalCluster, statusOf } from '@understudy/local';
 import { databaseFor } from '../database/index.ts';
 import { prepareDatabases } from '../run/setup.ts';
 import { networkTargets } from '../run/targets.ts';
-import { nowMs, pause } from '../time.ts';
 import { Workload } from '../workload/workload.ts';
 import { type BenchContext, onCluster } from './bench.ts';
 
@@ -36,13 +36,13 @@ export async function benchFalseFailover(
     const workload = load === 'saturated' ? makeWorkload(context, cluster, password) : null;
     workload?.start();
     context.say(`watching for ${minutes} minutes (${load}), epoch ${before}`);
-    const endMs = nowMs() + minutes * 60_000;
+    const endMs = monotonicMs() + minutes * 60_000;
     try {
-      while (nowMs() < endMs) {
-        await pause(Math.min(lookEveryMs, endMs - nowMs()), context.signal);
+      while (monotonicMs() < endMs) {
+        await pauseUnlessInterrupted(Math.min(lookEveryMs, endMs - monotonicMs()), context.signal);
         const epoch = (await statusOf(cluster.nodes))?.epoch ?? before;
         if (epoch !== before)
-          context.say(`epoch ${epoch} after ${Math.round(minutes * 60 - (endMs - nowMs()) / 1000)} s`);
+          context.say(`epoch ${epoch} after ${Math.round(minutes * 60 - (endMs - monotonicMs()) / 1000)} s`);
       }
     } finally {
       for (const burner of burners) burner.kill('SIGKILL');

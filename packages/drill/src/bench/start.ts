@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import { spread } from '../check/summary.ts';
 import { withAdmin } from '../run/sql.ts';
@@ -35,11 +36,11 @@ async function timeToWrite(
   context: BenchContext,
   folder: string,
 ): Promise<{ readonly cluster: LocalCluster; readonly tookMs: number }> {
-  const startedMs = performance.now();
+  const startedMs = monotonicMs();
   const cluster = await createLocalCluster({ name: 'start', folder, command: context.command });
   const leader = await cluster.start({ signal: context.signal });
   await withAdmin(cluster, leader, 'postgres', (session) =>
     session.rows('create table if not exists started (at timestamptz); insert into started values (now())'),
   );
-  return { cluster, tookMs: Math.round(performance.now() - startedMs) };
+  return { cluster, tookMs: Math.round(monotonicMs() - startedMs) };
 }

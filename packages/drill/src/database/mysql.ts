@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pause } from '@understudy/base';
 import { mysqlSocketOf } from '@understudy/local';
-import { nowMs } from '../time.ts';
 import { companyDatabase, type Database, drillDatabase, drillRole, employees, insertedOf } from './database.ts';
 import { countGtids, lineOfMariadb, lineOfMysql, sequenceOf } from './gtids.ts';
 import { MysqlSession } from './mysql-session.ts';
@@ -76,7 +75,7 @@ function databaseOf(spelling: Spelling): Database {
     async insert(session, { id, writer }, timeoutMs) {
       const text = 'insert into ids (id, writer, node) values (?, ?, ?)';
       const answer = await session.run({ text, values: [id, writer, session.target.node] }, timeoutMs);
-      const completeMs = nowMs();
+      const completeMs = monotonicMs();
       if (answer.kind === 'error' || !(session instanceof MysqlSession)) return insertedOf(answer, null, completeMs);
       // Asked after the first write that succeeded: from then on this server is what it is until it ends.
       session.line ??= spelling.lineOf(await ask(session, timeoutMs).catch((): Row => ({})));
@@ -131,12 +130,12 @@ function databaseOf(spelling: Spelling): Database {
     },
 
     async reach(session, mark, timeoutMs) {
-      const endMs = nowMs() + timeoutMs;
+      const endMs = monotonicMs() + timeoutMs;
       for (;;) {
         const problem = await missing(session, await ask(session), mark);
         if (problem === null) return;
-        if (nowMs() > endMs) throw new Error(`${session.target.node} ${problem}`);
-        await delay(reachEveryMs);
+        if (monotonicMs() > endMs) throw new Error(`${session.target.node} ${problem}`);
+        await pause(reachEveryMs);
       }
     },
 

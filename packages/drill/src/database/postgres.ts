@@ -1,4 +1,4 @@
-import { nowMs } from '../time.ts';
+import { monotonicMs } from '@understudy/base';
 import { type Database, drillDatabase, drillRole, employees, insertedOf } from './database.ts';
 import { PostgresSession } from './postgres-session.ts';
 import { type Session, textOf } from './session.ts';
@@ -39,7 +39,7 @@ export const postgresDatabase: Database = {
     };
     const answer = await session.run(statement, timeoutMs);
     const timeline = answer.kind === 'rows' ? answer.rows[0]?.timeline : null;
-    return insertedOf(answer, typeof timeline === 'number' ? timeline : null, nowMs());
+    return insertedOf(answer, typeof timeline === 'number' ? timeline : null, monotonicMs());
   },
 
   async look(session, timeoutMs) {

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { DrillError } from '../errors.ts';
-import { nowMs } from '../time.ts';
 import type { Fault, FaultContext } from './fault.ts';
 
 function disksOf({ disks }: FaultContext): NonNullable<FaultContext['disks']> {
@@ -17,7 +17,7 @@ export const stalledDisk: Fault = {
   inject: async (context) => {
     const disks = disksOf(context);
     const { name } = context.leader;
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await disks.stall(name);
     return { atMs, heal: () => disks.heal(name) };
   },
@@ -32,7 +32,7 @@ export const slowDisk: Fault = {
   inject: async (context) => {
     const disks = disksOf(context);
     const { name } = context.leader;
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await disks.slow(name);
     return { atMs, heal: () => disks.heal(name) };
   },

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { monotonicMs, pollUntil } from '@understudy/base';
 import { DrillError } from '../errors.ts';
-import { nowMs, pollUntil } from '../time.ts';
 import type { Fault, FaultContext } from './fault.ts';
 import type { FloodPlan, FloodTarget } from './flood-main.ts';
 import { killHost } from './processes.ts';
@@ -47,12 +47,12 @@ class Flood {
 async function begin(plan: FloodPlan, { signal, say }: FaultContext): Promise<Flood> {
   const flood = new Flood(plan);
   let most = 0;
-  let sinceMs = nowMs();
+  let sinceMs = monotonicMs();
   const settled = await pollUntil(
     () => {
       if (flood.hasEnded) throw new DrillError('FAULT_FAILED', 'The attacking process has ended.');
-      if (flood.open > most) [most, sinceMs] = [flood.open, nowMs()];
-      return most > 0 && nowMs() - sinceMs > settleMs ? true : null;
+      if (flood.open > most) [most, sinceMs] = [flood.open, monotonicMs()];
+      return most > 0 && monotonicMs() - sinceMs > settleMs ? true : null;
     },
     { everyMs: 50, timeoutMs: openWithinMs, signal },
   ).catch(async (error: unknown) => {
@@ -117,7 +117,7 @@ export const floodDatabase: Fault = {
     const targets = context.cluster.nodes.map(({ address }): FloodTarget => {
       return { host: address.host, port: address.dbPort, speaks: 'database' };
     });
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     const started = await begin({ targets, each: perDatabase, againMs }, context);
     return { atMs, heal: () => started.end() };
   },

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { DrillError } from '../errors.ts';
-import { nowMs } from '../time.ts';
 import type { Fault, FaultContext } from './fault.ts';
 import { bringStoreLeader } from './store.ts';
 
@@ -18,7 +18,7 @@ export const partition: Fault = {
     const network = networkOf(context);
     const { name } = context.leader;
     await bringStoreLeader(context);
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await network.pull(name);
     return { atMs, heal: () => network.plug(name) };
   },
@@ -33,7 +33,7 @@ export const partitionOneWay: Fault = {
   inject: async (context) => {
     const network = networkOf(context);
     const { name } = context.leader;
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await network.mute(name);
     return { atMs, heal: () => network.unmute(name) };
   },
@@ -52,7 +52,7 @@ export const halfOpenLink: Fault = {
   inject: async (context) => {
     const network = networkOf(context);
     const { name } = context.leader;
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await network.deafen(name);
     return { atMs, heal: () => network.undeafen(name) };
   },
@@ -67,7 +67,7 @@ export const slowLink: Fault = {
   inject: async (context) => {
     const network = networkOf(context);
     const { name } = context.leader;
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     context.say(await network.slow(name));
     return { atMs, heal: () => network.unslow(name) };
   },

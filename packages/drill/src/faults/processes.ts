@@ -1,6 +1,7 @@
-import { type LocalNode, type ProcessInfo, processInfo, sendSignal, thaw } from '@understudy/local';
+import { monotonicMs, pollUntil } from '@understudy/base';
+import { type ProcessInfo, processInfo, signalPid } from '@understudy/base/processes';
+import { type LocalNode, thaw } from '@understudy/local';
 import { DrillError } from '../errors.ts';
-import { nowMs, pollUntil } from '../time.ts';
 import type { Fault, Injected } from './fault.ts';
 import { bringStoreLeader } from './store.ts';
 
@@ -14,8 +15,8 @@ export function target(node: LocalNode, what: string, found: ProcessInfo | null 
 
 function kill(node: LocalNode, what: string, found: ProcessInfo | null | undefined): Injected {
   const { pid } = target(node, what, found);
-  const atMs = nowMs();
-  sendSignal(pid, 'SIGKILL');
+  const atMs = monotonicMs();
+  signalPid(pid, 'SIGKILL');
   return { atMs, heal: nothing };
 }
 
@@ -54,10 +55,10 @@ export const freezeAgent: Fault = {
   writes: 'go-on',
   inject: async ({ leader }) => {
     const { pid, startTicks } = target(leader, 'agent', leader.agents()[0]);
-    const atMs = nowMs();
-    sendSignal(pid, 'SIGSTOP');
+    const atMs = monotonicMs();
+    signalPid(pid, 'SIGSTOP');
     const heal = async (): Promise<void> => {
-      if (processInfo(pid)?.startTicks === startTicks) sendSignal(pid, 'SIGCONT');
+      if (processInfo(pid)?.startTicks === startTicks) signalPid(pid, 'SIGCONT');
     };
     return { atMs, heal };
   },
@@ -72,7 +73,7 @@ export const killHost: Fault = {
   inject: async (context) => {
     const { leader } = context;
     await bringStoreLeader(context);
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await leader.killHost();
     return { atMs, heal: async () => leader.start() };
   },
@@ -87,7 +88,7 @@ export const killReplica: Fault = {
   inject: async ({ replicas }) => {
     const [replica] = replicas;
     if (replica === undefined) throw new DrillError('FAULT_FAILED', 'There is no replica to hit.');
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await replica.killHost();
     return { atMs, heal: async () => replica.start() };
   },
@@ -100,7 +101,7 @@ export const killAll: Fault = {
   holdMs: 2000,
   writes: 'stop',
   inject: async ({ cluster }) => {
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await Promise.all(cluster.nodes.map((node) => node.killHost()));
     const heal = async (): Promise<void> => {
       for (const node of cluster.nodes) node.start();
@@ -118,7 +119,7 @@ export const freeze: Fault = {
   inject: async (context) => {
     const { leader } = context;
     await bringStoreLeader(context);
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     const frozen = await leader.freezeHost();
     return { atMs, heal: async () => thaw(frozen) };
   },
@@ -147,7 +148,7 @@ export const double: Fault = {
     if (successor === null) throw new DrillError('FAULT_FAILED', 'No successor opened, so it could not be hit.');
     say(`${successor.name} has taken over and is hit as well`);
     const server = successor.server();
-    if (server !== null) sendSignal(server.pid, 'SIGKILL');
+    if (server !== null) signalPid(server.pid, 'SIGKILL');
     return first;
   },
 };
@@ -159,7 +160,7 @@ export const restart: Fault = {
   holdMs: 2000,
   writes: 'go-on',
   inject: async ({ leader }) => {
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await leader.stop();
     return { atMs, heal: async () => leader.start() };
   },

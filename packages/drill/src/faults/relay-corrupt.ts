@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import { monotonicMs, pollUntil } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
 import { openToChange, readAt, withFile } from '@understudy/engine/host';
-import { type LocalCluster, type LocalNode, sendSignal } from '@understudy/local';
+import type { LocalCluster, LocalNode } from '@understudy/local';
 import type { Spot } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
 import { DrillError } from '../errors.ts';
 import { withAdmin } from '../run/sql.ts';
-import { nowMs, pollUntil } from '../time.ts';
 import type { Fault } from './fault.ts';
 
 const receivedWithinMs = 15_000;
@@ -26,9 +27,9 @@ export const replicaRelayCorrupt: Fault = {
     const [replica] = replicas;
     if (replica === undefined) throw new DrillError('FAULT_FAILED', 'There is no replica to damage.');
     // Its agent would let it go on applying.
-    for (const { pid } of [...replica.agents(), ...replica.guards()]) sendSignal(pid, 'SIGSTOP');
+    for (const { pid } of [...replica.agents(), ...replica.guards()]) signalPid(pid, 'SIGSTOP');
     const spot = await receiveWithoutApplying(cluster, replica, signal);
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await replica.killHost();
     const at = await damage(join(replica.paths.dataDir, spot.file), spot);
     say(`byte ${at} of ${spot.file} on ${replica.name} is damaged`);

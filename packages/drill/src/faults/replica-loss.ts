@@ -1,5 +1,5 @@
+import { monotonicMs, pauseUnlessInterrupted } from '@understudy/base';
 import { DrillError } from '../errors.ts';
-import { nowMs, pause } from '../time.ts';
 import type { Fault } from './fault.ts';
 import { SilenceWatch } from './silence.ts';
 
@@ -24,18 +24,18 @@ export const semiSyncReplicaLoss: Fault = {
       throw new DrillError('FAULT_FAILED', `Writes did not go on ${when}.`);
     };
     for (const replica of others) {
-      const lostMs = nowMs();
+      const lostMs = monotonicMs();
       await replica.killHost();
       say(`${replica.name} is lost`);
       await must(lostMs, `after ${replica.name} was lost, although another acknowledger was there`);
     }
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await first.killHost();
     const silence = new SilenceWatch(cluster.state.durability);
     say(`${first.name}, the last acknowledger, is lost`);
-    await pause(blockedMs, signal);
+    await pauseUnlessInterrupted(blockedMs, signal);
     silence.end();
-    const backMs = nowMs();
+    const backMs = monotonicMs();
     first.start();
     await must(backMs, `after ${first.name} had come back`);
     const heal = async (): Promise<void> => {

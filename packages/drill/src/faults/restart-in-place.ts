@@ -1,6 +1,7 @@
-import { type LocalNode, sendSignal, thaw } from '@understudy/local';
+import { monotonicMs, pauseUnlessInterrupted, pollUntil } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
+import { type LocalNode, thaw } from '@understudy/local';
 import { DrillError } from '../errors.ts';
-import { nowMs, pause, pollUntil } from '../time.ts';
 import type { Fault, FaultContext, Injected } from './fault.ts';
 import { target } from './processes.ts';
 import { SilenceWatch } from './silence.ts';
@@ -35,13 +36,13 @@ export const restartPrimaryInPlace: Fault = {
       thaw(frozen);
     };
     try {
-      await pause(tailMs, signal);
+      await pauseUnlessInterrupted(tailMs, signal);
       const epoch = (await leader.api.status()).epoch ?? 0;
-      const atMs = nowMs();
-      sendSignal(target(leader, 'database server', leader.server()).pid, 'SIGKILL');
+      const atMs = monotonicMs();
+      signalPid(target(leader, 'database server', leader.server()).pid, 'SIGKILL');
       await leadsAgain(leader, epoch, context);
       say(`${leader.name} leads again; the replicas are still frozen`);
-      await pause(blockedMs, signal);
+      await pauseUnlessInterrupted(blockedMs, signal);
       return { atMs, heal, silence: () => silence.span } satisfies Injected;
     } catch (error) {
       await heal();

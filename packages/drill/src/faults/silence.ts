@@ -1,10 +1,10 @@
-import { nowMs } from '../time.ts';
+import { monotonicMs } from '@understudy/base';
 import type { Silence } from './fault.ts';
 
 /** When nobody could acknowledge: from now until {@link end}. In `async` durability nobody has to. */
 export class SilenceWatch {
   readonly #durability: 'sync' | 'async';
-  readonly #fromMs = nowMs();
+  readonly #fromMs = monotonicMs();
   #toMs: number | null = null;
 
   constructor(durability: 'sync' | 'async') {
@@ -12,7 +12,7 @@ export class SilenceWatch {
   }
 
   end(): void {
-    this.#toMs ??= nowMs();
+    this.#toMs ??= monotonicMs();
   }
 
   /** Null while it lasts, and where it means nothing. */

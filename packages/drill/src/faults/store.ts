@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
-import { sendSignal, thaw } from '@understudy/local';
-import { DrillError, reasonOf } from '../errors.ts';
-import { nowMs, pause, pollUntil } from '../time.ts';
+import { monotonicMs, pauseUnlessInterrupted, pollUntil, reasonOf } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
+import { thaw } from '@understudy/local';
+import { DrillError } from '../errors.ts';
 import type { Fault, FaultContext, Injected } from './fault.ts';
 
 const lockWithinMs = 5000;
@@ -18,8 +19,8 @@ export const storeDown: Fault = {
     if (etcd === null) return lockFile(context);
     const pids = etcd.processes.map(({ pid }) => pid);
     if (pids.length === 0) throw new DrillError('FAULT_FAILED', 'etcd does not run.');
-    const atMs = nowMs();
-    for (const pid of pids) sendSignal(pid, 'SIGSTOP');
+    const atMs = monotonicMs();
+    for (const pid of pids) signalPid(pid, 'SIGSTOP');
     return { atMs, heal: async () => thaw(pids) };
   },
 };
@@ -43,16 +44,16 @@ export const killHostAndStore: Fault = {
       const locked = await lockFile(context);
       try {
         await leader.killHost();
-        await pause(storeAwayMs, signal);
+        await pauseUnlessInterrupted(storeAwayMs, signal);
       } finally {
         await locked.heal();
       }
       return { atMs: locked.atMs, heal: async () => leader.start() };
     }
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await Promise.all([etcd.kill(), leader.killHost()]);
     try {
-      await pause(storeAwayMs, signal);
+      await pauseUnlessInterrupted(storeAwayMs, signal);
     } finally {
       for (const member of etcd.members) if (member.node !== leader.name) member.start();
     }
@@ -75,7 +76,7 @@ async function lockFile({ cluster, signal }: FaultContext): Promise<Injected> {
     database.close();
     throw new DrillError('FAULT_FAILED', `The store's file could not be locked within ${lockWithinMs} ms (${locked}).`);
   }
-  const atMs = nowMs();
+  const atMs = monotonicMs();
   let isHeld = true;
   const heal = async (): Promise<void> => {
     if (!isHeld) return;

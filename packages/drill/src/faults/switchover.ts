@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { DrillError } from '../errors.ts';
-import { nowMs } from '../time.ts';
 import type { Fault } from './fault.ts';
 
 const waitMs = 20_000;
@@ -11,7 +11,7 @@ export const switchover: Fault = {
   holdMs: 0,
   writes: 'go-on',
   inject: async ({ leader, say }) => {
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     const state = await leader.api.switchover({ waitMs });
     if (state.state !== 'ended' || state.outcome.result !== 'done') {
       const why = state.state === 'ended' ? state.outcome.reason : `still pending after ${waitMs} ms`;

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { processInfo } from '@understudy/local';
+import { monotonicMs, reasonOf } from '@understudy/base';
+import { processInfo } from '@understudy/base/processes';
 import { databaseFor } from '../database/index.ts';
 import type { Session } from '../database/session.ts';
-import { DrillError, reasonOf } from '../errors.ts';
+import { DrillError } from '../errors.ts';
 import { adminTarget } from '../run/targets.ts';
-import { nowMs } from '../time.ts';
 import type { Fault, FaultContext } from './fault.ts';
 import { target } from './processes.ts';
 
@@ -29,7 +29,7 @@ export const zombiePrimary: Fault = {
     const { leader, say } = context;
     const { pid, startTicks } = target(leader, 'database server', leader.server());
     const before = await limitOf(pid);
-    const atMs = nowMs();
+    const atMs = monotonicMs();
     await setLimit(pid, '1');
     const idle: Session[] = [];
     const heal = async (): Promise<void> => {

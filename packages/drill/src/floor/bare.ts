@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { pollUntil } from '@understudy/base';
 import { copyFolder as copyTree, makeFolder, removeTree, replaceFile } from '@understudy/engine/host';
 import { serverUser } from '@understudy/servers';
 import type { Session } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
-import { pollUntil } from '../time.ts';
 
 /** Two servers, one of which follows the other: no agents, no acknowledgements, nothing of ours. */
 export interface BarePair {

@@ -1,11 +1,11 @@
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import { removeTree } from '@understudy/engine/host';
 import { spread } from '../check/summary.ts';
 import type { Session } from '../database/session.ts';
 import { DrillError } from '../errors.ts';
-import { nowMs } from '../time.ts';
 import { type BareEngine, type BarePair, ownFolder, readyMs } from './bare.ts';
 import { bareMysql } from './mysql-pair.ts';
 import { barePostgres } from './postgres-pair.ts';
@@ -80,7 +80,7 @@ async function once(engine: BareEngine, folder: string, statement: string): Prom
 }
 
 async function failover(pair: BarePair, statement: string): Promise<number> {
-  const fromMs = nowMs();
+  const fromMs = monotonicMs();
   pair.kill();
   const [writtenMs] = await Promise.all([firstWrite(pair.writer, statement, fromMs), pair.promote()]);
   return writtenMs - fromMs;
@@ -88,9 +88,9 @@ async function failover(pair: BarePair, statement: string): Promise<number> {
 
 /** Tries again at once: a refusal costs one round trip. */
 async function firstWrite(writer: Session, statement: string, fromMs: number): Promise<number> {
-  while (nowMs() - fromMs < readyMs) {
+  while (monotonicMs() - fromMs < readyMs) {
     const answer = await writer.run({ text: statement }, readyMs);
-    if (answer.kind === 'rows') return nowMs();
+    if (answer.kind === 'rows') return monotonicMs();
     if (!writer.isOpen) break;
   }
   throw new DrillError('SETUP_FAILED', 'The floor cannot be measured: the promoted server took no write.');

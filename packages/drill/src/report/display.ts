@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 import type { DrillEvent } from '../run/drill.ts';
 import type { RunResult } from '../run/one.ts';
 import type { Terminal } from './terminal.ts';
@@ -5,7 +6,7 @@ import type { Terminal } from './terminal.ts';
 /** Shows a drill on standard error: one moving line on a terminal, one line for each run otherwise. */
 export class DrillDisplay {
   readonly #terminal: Terminal;
-  readonly #startedMs = performance.now();
+  readonly #startedMs = monotonicMs();
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
@@ -39,7 +40,7 @@ export class DrillDisplay {
   }
 
   #moving(text: string): void {
-    const seconds = Math.round((performance.now() - this.#startedMs) / 1000);
+    const seconds = Math.round((monotonicMs() - this.#startedMs) / 1000);
     this.#terminal.moving(`${seconds} s  ${text.replaceAll('\n', ' ')}`);
   }
 }

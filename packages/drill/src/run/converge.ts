@@ -1,6 +1,6 @@
+import { monotonicMs, pollUntil } from '@understudy/base';
 import { type LocalCluster, readinessOf, statusOf } from '@understudy/local';
 import { databaseFor } from '../database/index.ts';
-import { nowMs, pollUntil } from '../time.ts';
 import { withAdmin } from './sql.ts';
 
 export type Convergence =
@@ -13,7 +13,7 @@ export async function waitUntilConverged(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Convergence> {
-  const startedMs = nowMs();
+  const startedMs = monotonicMs();
   let why = 'nothing was heard';
   const leader = await pollUntil(
     async () => {
@@ -30,7 +30,7 @@ export async function waitUntilConverged(
   );
   return leader === null
     ? { kind: 'not-converged', why: `after ${Math.round(timeoutMs / 1000)} s: ${why}` }
-    : { kind: 'converged', leader, tookMs: nowMs() - startedMs };
+    : { kind: 'converged', leader, tookMs: monotonicMs() - startedMs };
 }
 
 /** While clients write, the leader is always a little ahead; a node that keeps up has what was there before within this time. */

@@ -1,6 +1,6 @@
+import { monotonicMs, pauseUnlessInterrupted, pollUntil } from '@understudy/base';
 import { DrillError } from '../errors.ts';
 import type { Fault, Injected, Silence } from '../faults/fault.ts';
-import { nowMs, pause, pollUntil } from '../time.ts';
 import type { History, Workload } from '../workload/workload.ts';
 import type { Convergence } from './converge.ts';
 import { writesFlow } from './writes-flow.ts';
@@ -43,7 +43,7 @@ export async function runCourse(options: CourseOptions): Promise<Course> {
   const { workload, timing, signal, say } = options;
   workload.start();
   let injected: Injected | null = null;
-  let healedMs = nowMs();
+  let healedMs = monotonicMs();
   let convergence: Convergence = { kind: 'not-converged', why: 'the fault was not injected' };
   let history: History;
   try {
@@ -51,7 +51,7 @@ export async function runCourse(options: CourseOptions): Promise<Course> {
     injected = await options.inject();
     await hold(injected, options);
     await injected.heal();
-    healedMs = nowMs();
+    healedMs = monotonicMs();
     say('healed; waiting until the cluster is whole');
     await writesFlow(workload, healedMs, timing.writesWithinMs, signal);
     convergence = await options.converge();
@@ -67,18 +67,18 @@ export async function runCourse(options: CourseOptions): Promise<Course> {
 async function warmUp({ workload, timing, signal, say }: CourseOptions): Promise<void> {
   say('writing');
   const enough = timing.writers * 2;
-  const startedMs = nowMs();
+  const startedMs = monotonicMs();
   const flowing = await pollUntil(() => (workload.acknowledgedSince(startedMs) >= enough ? true : null), {
     everyMs: 20,
     timeoutMs: warmUpMs,
     signal,
   });
   if (flowing === null) throw new DrillError('SETUP_FAILED', `Writes did not get going within ${warmUpMs / 1000} s.`);
-  await pause(timing.calmMs, signal);
+  await pauseUnlessInterrupted(timing.calmMs, signal);
 }
 
 /** Leaves the fault in place as long as it is meant to stay, and until writes go on in spite of it. */
 async function hold(injected: Injected, { workload, fault, timing, signal }: CourseOptions): Promise<void> {
   if (fault.writes === 'go-on') await writesFlow(workload, injected.atMs, timing.writesWithinMs, signal);
-  await pause(fault.holdMs - (nowMs() - injected.atMs), signal);
+  await pauseUnlessInterrupted(fault.holdMs - (monotonicMs() - injected.atMs), signal);
 }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import type { LocalCluster } from '@understudy/local';
 import { z } from 'zod';
 import type { DecisionEvent } from '../check/phases.ts';
-import { fromWallMs } from '../time.ts';
 
 const files = ['decisions.1.ndjson', 'decisions.ndjson'];
 
@@ -31,6 +31,9 @@ export async function decisionsSince(cluster: LocalCluster, sinceMs: number): Pr
   );
   return lists.flat();
 }
+
+/** Wall-clock time of this machine (agents' logs) as an instant of the monotonic clock, as the two stand now. */
+const fromWallMs = (wallMs: number): number => wallMs - Date.now() + monotonicMs();
 
 function eventsIn(node: string, text: string): DecisionEvent[] {
   return text.split('\n').flatMap((line): DecisionEvent[] => {

@@ -2,10 +2,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { pause, reasonOf } from '@understudy/base';
 import { nodePaths } from '@understudy/local';
-import { DrillError, reasonOf } from '../errors.ts';
+import { DrillError } from '../errors.ts';
 
 const execute = promisify(execFile);
 const programs = ['mkfs.ext4', 'mount', 'umount', 'mountpoint', 'fsfreeze'] as const;
@@ -87,7 +87,7 @@ export class Disks {
     }
     // Its own fsfreeze may be the last to end, and freeze what was thawed: thawed is what refuses to be thawed, twice.
     const at = this.#at(node);
-    for (let refused = 0; refused < 2; await delay(50)) refused = (await thaws(at)) ? 0 : refused + 1;
+    for (let refused = 0; refused < 2; await pause(50)) refused = (await thaws(at)) ? 0 : refused + 1;
   }
 
   /** Thaws and unmounts all; their files stay. @throws DrillError `FAULT_FAILED` when something still uses one. */
@@ -112,7 +112,7 @@ export class Disks {
     const child = spawn('/bin/sh', ['-c', script, 'sh', at, ...times], { detached: true, stdio: 'ignore', env });
     child.once('error', () => undefined);
     this.#busy.set(node, child);
-    await delay(100);
+    await pause(100);
     if (child.exitCode === null && child.pid !== undefined) return;
     throw new DrillError('FAULT_FAILED', `The disk of ${node} at ${at} cannot be frozen by the program "fsfreeze".`);
   }
@@ -145,7 +145,7 @@ async function unmounted(at: string): Promise<void> {
     } catch (error) {
       if (attempt >= 20)
         throw new DrillError('FAULT_FAILED', `${at} stays mounted: ${reasonOf(error)}`, { cause: error });
-      await delay(100);
+      await pause(100);
     }
   }
 }

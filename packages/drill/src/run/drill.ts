@@ -1,8 +1,9 @@
+import { reasonOf } from '@understudy/base';
 import type { LocalCluster } from '@understudy/local';
 import { nothingSeen } from '../check/phases.ts';
 import type { Tried } from '../check/set.ts';
 import { drillDatabase } from '../database/database.ts';
-import { DrillError, reasonOf } from '../errors.ts';
+import { DrillError } from '../errors.ts';
 import type { Fault, FaultName } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import { type Floor, measureFloor } from '../floor/floor.ts';

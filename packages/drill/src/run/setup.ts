@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { reasonOf } from '@understudy/base';
 import type { LocalCluster } from '@understudy/local';
 import { drillDatabase } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
-import { DrillError, reasonOf } from '../errors.ts';
+import { DrillError } from '../errors.ts';
 import { createCompany } from '../tour/company.ts';
 import { withAdmin } from './sql.ts';
 

@@ -1,4 +1,4 @@
-import { nowMs, pollUntil } from '../time.ts';
+import { monotonicMs, pollUntil } from '@understudy/base';
 import type { Workload } from '../workload/workload.ts';
 
 /** How long writes have to flow again before they count as flowing. */
@@ -13,9 +13,9 @@ export async function writesFlow(
 ): Promise<'flowing' | 'blocked'> {
   const flows = await pollUntil(
     () => {
-      const fromMs = nowMs() - steadyMs;
+      const fromMs = monotonicMs() - steadyMs;
       if (fromMs < sinceMs) return null;
-      const slices = [0.2, 0.4, 0.6, 0.8, 1].map((part) => workload.acknowledgedSince(nowMs() - part * steadyMs));
+      const slices = [0.2, 0.4, 0.6, 0.8, 1].map((part) => workload.acknowledgedSince(monotonicMs() - part * steadyMs));
       return slices.every((count, index) => count > (slices[index - 1] ?? 0)) ? true : null;
     },
     { everyMs: 50, timeoutMs, signal },

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause, pollUntil } from '@understudy/base';
 import { type LocalCluster, statusOf } from '@understudy/local';
-import { pollUntil } from '../time.ts';
 import type { ProgramRun } from './program.ts';
 
 /** A program of the engine's own world that reads and writes: pgbench, sysbench. */
@@ -61,7 +60,7 @@ export class Carried {
         this.#run = null;
         this.#transactions += transactionsIn(text);
       }
-      await delay(retryMs);
+      await pause(retryMs);
     }
   }
 

@@ -1,10 +1,10 @@
+import { monotonicMs } from '@understudy/base';
 import type { LocalCluster } from '@understudy/local';
 import { checkSet, type Tried } from '../check/set.ts';
 import { type Database, insertedOf } from '../database/database.ts';
 import { databaseFor } from '../database/index.ts';
 import { textOf } from '../database/session.ts';
 import { withAdmin } from '../run/sql.ts';
-import { nowMs } from '../time.ts';
 
 /** The shop of every tutorial, with what replication gets wrong first: AUTO_INCREMENT keys, DECIMAL money, DATE without a time zone. */
 export const retailDatabase = 'retail_db';
@@ -75,7 +75,7 @@ export function takingOrders(database: Database): Database {
     ...database,
     async insert(session, { id }, timeoutMs) {
       const answer = await session.run({ name: 'insert-order', text, values: valuesOf(id) }, timeoutMs);
-      return insertedOf(answer, null, nowMs());
+      return insertedOf(answer, null, monotonicMs());
     },
   };
 }

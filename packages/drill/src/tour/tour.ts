@@ -1,14 +1,13 @@
+import { monotonicMs, pauseUnlessInterrupted, reasonOf } from '@understudy/base';
 import type { LocalCluster, LocalServer } from '@understudy/local';
 import { findSysbench } from '@understudy/servers';
 import type { Tried } from '../check/set.ts';
 import { databaseFor } from '../database/index.ts';
-import { reasonOf } from '../errors.ts';
 import type { Fault } from '../faults/fault.ts';
 import { faults } from '../faults/index.ts';
 import { waitUntilConverged } from '../run/converge.ts';
 import { adminTarget, socketTargets } from '../run/targets.ts';
 import { writesFlow } from '../run/writes-flow.ts';
-import { pause } from '../time.ts';
 import { Workload } from '../workload/workload.ts';
 import { type Bench, Carried } from './bench.ts';
 import { compareTables } from './checksums.ts';
@@ -148,12 +147,11 @@ class Tour {
     let acknowledged = 0;
     let made: Awaited<ReturnType<Carried['stop']>> | undefined;
     try {
-      if ((await flow(performance.now())) === 'blocked')
-        throw new Error('no orders were acknowledged before the fault');
+      if ((await flow(monotonicMs())) === 'blocked') throw new Error('no orders were acknowledged before the fault');
       const injected = await fault.inject({ cluster, leader, replicas, disks: null, signal, say, writesFlow: flow });
-      await pause(fault.holdMs, signal);
+      await pauseUnlessInterrupted(fault.holdMs, signal);
       await injected.heal();
-      if ((await flow(performance.now())) === 'blocked') throw new Error('no orders were acknowledged after the fault');
+      if ((await flow(monotonicMs())) === 'blocked') throw new Error('no orders were acknowledged after the fault');
       await carried?.atWork(flowWithinMs, signal);
     } finally {
       const { ops } = await workload.stop();

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '@understudy/base';
 import type { Database } from '../database/database.ts';
 import type { Session, Target } from '../database/session.ts';
-import { nowMs } from '../time.ts';
 
 const firstMs = 400;
 const longestMs = 6400;
@@ -40,7 +40,7 @@ export class Login {
   /** A new session, or null after a pause: refused, out of time, or another node takes writes by now. Never rejects. */
   async to(target: Target): Promise<Session | null> {
     await this.#left;
-    const startMs = nowMs();
+    const startMs = monotonicMs();
     const limitMs = this.#limitMs;
     const opening = this.#options.database.open(target, limitMs);
     const session = await this.#unlessElsewhere(opening, target);
@@ -49,7 +49,7 @@ export class Login {
       this.#left = opening.then((late) => late?.destroy());
       return null;
     }
-    this.#limitMs = nextLoginMs(limitMs, nowMs() - startMs, session === null ? 'failed' : 'in');
+    this.#limitMs = nextLoginMs(limitMs, monotonicMs() - startMs, session === null ? 'failed' : 'in');
     if (session === null) await delay(retryMs * (1 + Math.random()));
     return session;
   }

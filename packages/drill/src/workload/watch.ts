@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pause } from '@understudy/base';
 import type { Database } from '../database/database.ts';
 import type { Session, Target } from '../database/session.ts';
-import { nowMs } from '../time.ts';
 
 /** What one question to one node found. */
 export interface Sample {
@@ -53,16 +52,16 @@ export class Watch {
       const sample = await this.#ask();
       if (this.#isStopped) return;
       this.#onSample(sample);
-      await delay(Math.max(1, this.#everyMs - (nowMs() - sample.sentMs)));
+      await pause(Math.max(1, this.#everyMs - (monotonicMs() - sample.sentMs)));
     }
   }
 
   async #ask(): Promise<Sample> {
-    const sentMs = nowMs();
+    const sentMs = monotonicMs();
     const found = (state: Sample['state'], timeline: number | null = null): Sample => ({
       node: this.node,
       sentMs,
-      receivedMs: nowMs(),
+      receivedMs: monotonicMs(),
       state,
       timeline,
     });
@@ -94,7 +93,7 @@ export class Locator {
   /** The node that said last that it takes writes, on the newest history line; null when none has lately. */
   primary(): string | null {
     const fresh = [...this.#newest.values()].filter(
-      (sample) => sample.state === 'writable' && nowMs() - sample.receivedMs < believedMs,
+      (sample) => sample.state === 'writable' && monotonicMs() - sample.receivedMs < believedMs,
     );
     return fresh.toSorted((a, b) => (b.timeline ?? 0) - (a.timeline ?? 0))[0]?.node ?? null;
   }

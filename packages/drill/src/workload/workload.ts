@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { Database } from '../database/database.ts';
 import type { Target } from '../database/session.ts';
-import { nowMs } from '../time.ts';
 import type { Op } from './op.ts';
 import { Locator, type Sample, Watch } from './watch.ts';
 import { Writer } from './writer.ts';
@@ -84,7 +84,7 @@ export class Workload {
   }
 
   async stop(): Promise<History> {
-    const endMs = nowMs();
+    const endMs = monotonicMs();
     await Promise.all(this.#writers.map((writer) => writer.stop()));
     await Promise.all(this.#watches.map((watch) => watch.stop()));
     return { ops: this.#ops, samples: this.#samples, endMs };
@@ -105,7 +105,7 @@ export class Workload {
     for (let index = this.#samples.length - 1; index >= 0; index -= 1) {
       const sample = this.#samples[index];
       if (sample !== undefined && sample.node === node) {
-        return sample.state === 'writable' && nowMs() - sample.receivedMs < 1000;
+        return sample.state === 'writable' && monotonicMs() - sample.receivedMs < 1000;
       }
     }
     return false;

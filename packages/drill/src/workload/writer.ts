@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pause } from '@understudy/base';
 import type { Database } from '../database/database.ts';
 import type { Session, Target } from '../database/session.ts';
-import { nowMs } from '../time.ts';
 import { Login } from './login.ts';
 import type { Op } from './op.ts';
 
@@ -54,12 +53,12 @@ export class Writer {
   async #run(): Promise<void> {
     const { everyMs } = this.#options;
     // Spread, so that the writers' arrivals do not come in step.
-    let nextMs = nowMs() + Math.random() * everyMs;
+    let nextMs = monotonicMs() + Math.random() * everyMs;
     while (!this.#isStopped) {
-      await delay(Math.max(0, nextMs - nowMs()));
+      await pause(Math.max(0, nextMs - monotonicMs()));
       if (this.#isStopped) return;
       await this.#arrive();
-      const late = Math.max(0, Math.ceil((nowMs() - nextMs) / everyMs) - 1);
+      const late = Math.max(0, Math.ceil((monotonicMs() - nextMs) / everyMs) - 1);
       this.#missed += late;
       nextMs += everyMs * (late + 1);
     }
@@ -71,7 +70,7 @@ export class Writer {
     const { database, writer, kind, deadlineMs, nextId, onOp } = this.#options;
     const id = nextId();
     const { node } = session.target;
-    const invokeMs = nowMs();
+    const invokeMs = monotonicMs();
     const inserted = await database.insert(session, { id, writer }, deadlineMs);
     onOp({ id, writer, kind, node, invokeMs, ...inserted });
     if (inserted.problem !== null) {

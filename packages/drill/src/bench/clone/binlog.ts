@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pause } from '@understudy/base';
 import type { Engine } from '@understudy/engine';
 import { makeFolder, removeTree, replaceFile } from '@understudy/engine/host';
 import { createMysqlEngine, mysqlAccounts } from '@understudy/mysql';
@@ -95,18 +95,18 @@ function clonePlugin(server: MysqlServer, timed: 'statement' | 'with its server'
         `--port=${await freePort()}`,
         '--skip-log-bin',
       ];
-      const beganMs = performance.now();
+      const beganMs = monotonicMs();
       const life = timeTool(server.tools.server, running, {
         home: folder,
         signal: AbortSignal.any([signal, ended.signal]),
       }).catch(() => 0);
       try {
         const connection = await connected({ socketPath: socket, user: 'root' });
-        const startedMs = timed === 'statement' ? performance.now() : beganMs;
+        const startedMs = timed === 'statement' ? monotonicMs() : beganMs;
         await connection.query(
           `clone instance from '${mysqlAccounts.clone}'@'127.0.0.1':${pair.source.port} identified by '${pair.secret}' data directory = '${join(folder, 'copy')}'`,
         );
-        const tookMs = performance.now() - startedMs;
+        const tookMs = monotonicMs() - startedMs;
         connection.destroy();
         return tookMs;
       } finally {
@@ -124,7 +124,7 @@ async function connected(login: mysql.ConnectionOptions): Promise<mysql.Connecti
       return await mysql.createConnection(login);
     } catch (error) {
       if (attempt > 3000) throw error;
-      await delay(10);
+      await pause(10);
     }
   }
 }

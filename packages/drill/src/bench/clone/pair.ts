@@ -3,7 +3,7 @@ import { chown, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pause } from '@understudy/base';
 import {
   ALONE,
   DEFAULT_TAGS,
@@ -77,9 +77,9 @@ export class Pair {
 
   /** Copies the source with our engine, as often as it is called. @returns how long that took, in ms */
   async copy(): Promise<number> {
-    const startedMs = performance.now();
+    const startedMs = monotonicMs();
     await this.#run(1, { kind: 'clone', from: memberId('n1') });
-    const tookMs = performance.now() - startedMs;
+    const tookMs = monotonicMs() - startedMs;
     await removeTree(this.target.dataDir);
     return tookMs;
   }
@@ -87,17 +87,17 @@ export class Pair {
   async #run(index: number, command: EngineCommand): Promise<void> {
     const engine = this.#engine(index);
     await engine.execute(command, this.#context(index));
-    const endMs = performance.now() + longestMs;
-    while (engine.job() !== null && performance.now() < endMs) await delay(10);
+    const endMs = monotonicMs() + longestMs;
+    while (engine.job() !== null && monotonicMs() < endMs) await pause(10);
     const [failure] = engine.takeFailures();
     if (failure !== undefined) throw failure.error;
   }
 
   async #until(index: number, isThere: (state: EngineState) => boolean): Promise<void> {
-    const endMs = performance.now() + 60_000;
+    const endMs = monotonicMs() + 60_000;
     while (!isThere((await this.#engine(index).observe(new Map())).state)) {
-      if (performance.now() > endMs) throw new Error(`${index === 0 ? 'the source' : 'the copy'} did not become ready`);
-      await delay(20);
+      if (monotonicMs() > endMs) throw new Error(`${index === 0 ? 'the source' : 'the copy'} did not become ready`);
+      await pause(20);
     }
   }
 

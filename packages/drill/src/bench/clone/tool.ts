@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { monotonicMs } from '@understudy/base';
 import { serverUser } from '@understudy/servers';
 
 export interface ToolOptions {
@@ -9,7 +10,7 @@ export interface ToolOptions {
 
 /** Runs a program as the servers' user. @returns how long it took, in ms @throws Error with its last words when it fails */
 export async function timeTool(program: string, args: readonly string[], options: ToolOptions): Promise<number> {
-  const startedMs = performance.now();
+  const startedMs = monotonicMs();
   const user = serverUser();
   const child = spawn(program, args, {
     cwd: options.home,
@@ -27,6 +28,6 @@ export async function timeTool(program: string, args: readonly string[], options
     child.once('error', (error) => (child.pid === undefined ? reject(error) : undefined));
     child.once('close', resolve);
   });
-  if (code === 0) return performance.now() - startedMs;
+  if (code === 0) return monotonicMs() - startedMs;
   throw new Error(`${program} failed (exit code ${code}): ${words.trim().split('\n').slice(-3).join(' / ')}`);
 }

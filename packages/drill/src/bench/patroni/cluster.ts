@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
 import { Network } from '@understudy/local';
 import {
   clusterPaths,
@@ -16,11 +17,10 @@ import { serverUser } from '@understudy/servers';
 import { drillDatabase, drillRole } from '../../database/database.ts';
 import { postgresDatabase } from '../../database/postgres.ts';
 import type { Session, Target } from '../../database/session.ts';
-import { DrillError, reasonOf } from '../../errors.ts';
+import { DrillError } from '../../errors.ts';
 import type { Convergence } from '../../run/converge.ts';
 import { lasting } from '../../run/converge.ts';
 import { withSession } from '../../run/sql.ts';
-import { nowMs, pollUntil } from '../../time.ts';
 import { patroniConfig, ports, superuser } from './config.ts';
 import { PatroniNode } from './node.ts';
 import { gatherPrograms, type Programs } from './programs.ts';
@@ -110,7 +110,7 @@ export class PatroniCluster {
 
   /** Waits until there is a leader, a synchronous standby, and every node has what the leader has. */
   async waitUntilConverged(timeoutMs: number): Promise<Convergence> {
-    const startedMs = nowMs();
+    const startedMs = monotonicMs();
     let why = 'no Patroni answers';
     const leader = await pollUntil(
       async () => {
@@ -125,7 +125,7 @@ export class PatroniCluster {
     );
     return leader === null
       ? { kind: 'not-converged', why: `after ${Math.round(timeoutMs / 1000)} s: ${why}` }
-      : { kind: 'converged', leader, tookMs: nowMs() - startedMs };
+      : { kind: 'converged', leader, tookMs: monotonicMs() - startedMs };
   }
 
   /** Ends every process and the network. @param folder what becomes of data and logs */
@@ -162,7 +162,9 @@ export class PatroniCluster {
     progress('starting Patroni: its three nodes');
     const convergence = await this.waitUntilConverged(startWithinMs);
     if (convergence.kind === 'not-converged') {
-      throw new DrillError('SETUP_FAILED', `Patroni's cluster is not ready ${convergence.why}. See ${folder}/logs.`);
+      throw new DrillError('SETUP_FAILED', `Patroni's cluster is not ready ${convergence.why}.`, {
+        next: `See ${folder}/logs.`,
+      });
     }
     await this.#makeTables(convergence.leader);
   }

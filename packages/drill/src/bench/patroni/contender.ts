@@ -1,4 +1,4 @@
-import { reasonOf } from '../../errors.ts';
+import { reasonOf } from '@understudy/base';
 import type { ComparedFault } from './faults.ts';
 import { failed, type Measured } from './measured.ts';
 

@@ -1,7 +1,8 @@
-import { sendSignal, thaw } from '@understudy/local';
+import { monotonicMs } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
+import { thaw } from '@understudy/local';
 import { DrillError } from '../../errors.ts';
 import type { FaultName, Injected } from '../../faults/fault.ts';
-import { nowMs } from '../../time.ts';
 import type { PatroniCluster } from './cluster.ts';
 import type { PatroniNode } from './node.ts';
 
@@ -24,13 +25,13 @@ export async function injectPatroni(
   cluster: PatroniCluster,
   leader: PatroniNode,
 ): Promise<Injected> {
-  const atMs = nowMs();
+  const atMs = monotonicMs();
   switch (fault) {
     case 'kill-database': {
       const server = leader.server();
       if (server === null) throw new DrillError('FAULT_FAILED', `${leader.name} has no running server to hit.`);
-      const killedMs = nowMs();
-      sendSignal(server.pid, 'SIGKILL');
+      const killedMs = monotonicMs();
+      signalPid(server.pid, 'SIGKILL');
       return { atMs: killedMs, heal: nothing };
     }
     case 'kill-host':

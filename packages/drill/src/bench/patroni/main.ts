@@ -1,8 +1,9 @@
+import { reasonOf } from '@understudy/base';
 /** `npm run bench:patroni`: Understudy and Patroni, measured in turns. Progress goes to standard error, the report to standard output. */
 
 import { fileURLToPath } from 'node:url';
 import { namespacesObjection } from '@understudy/local';
-import { DrillError, reasonOf } from '../../errors.ts';
+import { DrillError } from '../../errors.ts';
 import { DrillDisplay } from '../../report/display.ts';
 import { processTerminal } from '../terminal.ts';
 import { compare } from './compare.ts';

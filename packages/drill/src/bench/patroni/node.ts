@@ -1,4 +1,5 @@
-import { commandOf, type NodePaths, type ProcessInfo, type SupervisedEvent } from '@understudy/local';
+import { commandOf, type ProcessInfo } from '@understudy/base/processes';
+import type { NodePaths, SupervisedEvent } from '@understudy/local';
 import { freeze, killAll, type ProcessMark, processesOf, Supervised } from '@understudy/local/parts';
 import { z } from 'zod';
 import { ports } from './config.ts';

@@ -70,4 +70,4 @@ function readFlags(args: readonly string[]) {
 }
 
 const invalid = (text: string): DrillError =>
-  new DrillError('OPTION_INVALID', `${text.replace(/\.$/, '')}. See \`npm run bench:patroni -- --help\`.`);
+  new DrillError('OPTION_INVALID', `${text.replace(/\.$/, '')}.`, { next: 'See `npm run bench:patroni -- --help`.' });
