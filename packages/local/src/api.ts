@@ -6,8 +6,9 @@ import {
   type StatusView,
   statusViewSchema,
 } from '@understudy/agent/client';
+import { reasonOf } from '@understudy/base';
 import type { z } from 'zod';
-import { LocalError, reasonOf } from './errors.ts';
+import { LocalError } from './errors.ts';
 import { callHttps } from './https.ts';
 
 /** A small client of one agent's HTTP API. */
@@ -57,7 +58,7 @@ export class AgentApi {
     throw new LocalError(
       'API_FAILED',
       `${this.url}${path} answered something unexpected: ${issue?.path.join('.')} ${issue?.message}.`,
-      'unknown',
+      { retry: 'unknown' },
     );
   }
 
@@ -67,7 +68,7 @@ export class AgentApi {
     if (status >= 200 && status < 300) return answer;
     const error = apiErrorSchema.safeParse(answer);
     const said = error.success ? `${error.data.message} ${error.data.next}` : text.slice(0, 300);
-    throw new LocalError('API_FAILED', `${method} ${this.url}${path} was refused (${status}): ${said}`, 'unsafe');
+    throw new LocalError('API_FAILED', `${method} ${this.url}${path} was refused (${status}): ${said}`);
   }
 
   async #send(
@@ -89,7 +90,7 @@ export class AgentApi {
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
       const text = `${method} ${this.url}${path}: ${reasonOf(error)}${cause}`;
-      throw new LocalError('API_FAILED', text, method === 'GET' ? 'safe' : 'unknown', { cause: error });
+      throw new LocalError('API_FAILED', text, { retry: method === 'GET' ? 'safe' : 'unknown', cause: error });
     }
   }
 }

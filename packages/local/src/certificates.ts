@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import {
   authorityPaths,
   CertError,
@@ -8,7 +9,7 @@ import {
   ensureCertificate,
   LOCALHOST,
 } from '@understudy/certs';
-import { LocalError, reasonOf } from './errors.ts';
+import { LocalError } from './errors.ts';
 import { makeFolder } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
 import type { ClusterState } from './state.ts';
@@ -54,8 +55,8 @@ export async function authorityText(
   const file = authorityFile(paths, state, purpose);
   if (file === null) return null;
   return readFile(file, 'utf8').catch((cause: unknown) => {
-    const text = `The authority of the cluster's certificates cannot be read: ${reasonOf(cause)}. It is made by: understudy up.`;
-    throw new LocalError('CERTIFICATES_FAILED', text, 'unsafe', { cause });
+    const text = `The authority of the cluster's certificates cannot be read: ${reasonOf(cause)}.`;
+    throw new LocalError('CERTIFICATES_FAILED', text, { next: 'It is made by: understudy up.', cause });
   });
 }
 
@@ -85,8 +86,9 @@ export async function ensureCertificates(
     return { of, notices };
   } catch (error) {
     if (!(error instanceof CertError)) throw error;
-    const text = `${error.message} Or remove ${paths.tls}: certificates are made anew at the next start.`;
-    throw new LocalError('CERTIFICATES_FAILED', text, error.retry, { cause: error });
+    const { retry } = error;
+    const next = `${error.next} Or remove ${paths.tls}: certificates are made anew at the next start.`.trimStart();
+    throw new LocalError('CERTIFICATES_FAILED', error.problem, { retry, next, cause: error });
   }
 }
 

@@ -1,7 +1,8 @@
+import { reasonOf, throwIfInterrupted } from '@understudy/base';
 import { PathError, removeTree } from '@understudy/engine/host';
 import type { FetchProgress } from '@understudy/servers';
 import { authorityFile, authorityText, type CertificatesOf, ensureCertificates } from './certificates.ts';
-import { LocalError, reasonOf } from './errors.ts';
+import { LocalError } from './errors.ts';
 import { type ClusterPaths, clusterPaths, nodePaths, outsideRunFolder, prepareFolders } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
@@ -17,7 +18,6 @@ import { engineFacts, findServer, type LocalServer, reachableServer } from './se
 import { killAll } from './signals.ts';
 import { apiScheme, type ClusterState } from './state.ts';
 import { LocalEtcd } from './store.ts';
-import { throwIfInterrupted } from './waiting.ts';
 
 export interface StartOptions {
   /** How long until the cluster has to be whole, servers fetched not counted; default 120 s. */
@@ -114,8 +114,7 @@ export class LocalCluster {
 
   node(name: string): LocalNode {
     const found = this.nodes.find((node) => node.name === name);
-    if (found === undefined)
-      throw new LocalError('API_FAILED', `There is no node "${name}" in this cluster.`, 'unsafe');
+    if (found === undefined) throw new LocalError('API_FAILED', `There is no node "${name}" in this cluster.`);
     return found;
   }
 
@@ -296,8 +295,7 @@ export class LocalCluster {
   async #makeNode(running: Running, name: string): Promise<LocalNode> {
     const { state, secrets, server, network, etcd, ca, certificates } = running;
     const kept = state.nodes.find((node) => node.name === name);
-    if (kept === undefined)
-      throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`, 'unsafe');
+    if (kept === undefined) throw new LocalError('STATE_INVALID', `The state file does not know node ${name}.`);
     const paths = nodePaths(this.folder, name);
     const host = network?.hosts.get(name)?.address ?? loopback;
     const scheme = apiScheme(state);
@@ -372,7 +370,7 @@ export class LocalCluster {
   }
 
   #get(): Running {
-    if (this.#running === null) throw new LocalError('API_FAILED', 'The cluster is not started.', 'unsafe');
+    if (this.#running === null) throw new LocalError('API_FAILED', 'The cluster is not started.');
     return this.#running;
   }
 
@@ -406,8 +404,6 @@ export async function removeFolder(folder: string): Promise<void> {
     });
     await removeTree(folder);
   } catch (error) {
-    throw new LocalError('FOLDER_UNUSABLE', `Could not remove ${folder}: ${reasonOf(error)}.`, 'safe', {
-      cause: error,
-    });
+    throw new LocalError('FOLDER_UNUSABLE', `Could not remove ${folder}: ${reasonOf(error)}.`, { cause: error });
   }
 }

@@ -1,8 +1,9 @@
+import type { ProcessInfo } from '@understudy/base/processes';
+import { signalPid } from '@understudy/base/processes';
 import { z } from 'zod';
 import type { NodeCertificates } from './certificates.ts';
 import { callHttps, readMaterial } from './https.ts';
-import type { ProcessInfo } from './proc.ts';
-import { sendSignal, waitForEnd } from './signals.ts';
+import { waitForEnd } from './signals.ts';
 import { type Program, Supervised, type SupervisedEvent } from './supervised.ts';
 
 const callMs = 1000;
@@ -59,7 +60,7 @@ export class EtcdMember {
   async kill(): Promise<void> {
     this.#supervised.abandon();
     const running = this.processes;
-    for (const { pid } of running) sendSignal(pid, 'SIGKILL');
+    for (const { pid } of running) signalPid(pid, 'SIGKILL');
     await Promise.all(running.map((one) => waitForEnd(one, killedWithinMs)));
   }
 

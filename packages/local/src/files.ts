@@ -1,36 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { reasonOf } from '@understudy/base';
+import { readIfThere, replaceFile } from '@understudy/base/files';
 import { claimFolder } from '@understudy/engine/host';
-import { codeOf, LocalError, reasonOf } from './errors.ts';
+import { LocalError } from './errors.ts';
 
-/** Replaces a file in one step: a reader, or a crash, sees the old content or the new one. */
-export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
-  const partial = join(dirname(path), `.${randomBytes(4).toString('hex')}.partial`);
-  try {
-    const handle = await open(partial, 'wx', mode);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw new LocalError('FOLDER_UNUSABLE', `Could not write ${path}: ${reasonOf(error)}.`, 'safe', { cause: error });
-  }
+/** Replaces a file in one step, on the disk. @throws LocalError `FOLDER_UNUSABLE` */
+export async function putFile(path: string, content: string): Promise<void> {
+  await replaceFile(path, content).catch((cause: unknown) => {
+    throw new LocalError('FOLDER_UNUSABLE', `Could not write ${path}: ${reasonOf(cause)}.`, { cause });
+  });
 }
 
-/** The text of a file; null when there is none. */
-export async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw new LocalError('FOLDER_UNUSABLE', `Could not read ${path}: ${reasonOf(error)}.`, 'safe', { cause: error });
-  }
+/** The text of a file; null when there is none. @throws LocalError `FOLDER_UNUSABLE` */
+export async function readText(path: string): Promise<string | null> {
+  return readIfThere(path).catch((cause: unknown) => {
+    throw new LocalError('FOLDER_UNUSABLE', `Could not read ${path}: ${reasonOf(cause)}.`, { cause });
+  });
 }
 
 /** Makes a folder of ours and those above it; an existing one gets the mode. */
@@ -44,8 +30,8 @@ export async function makeFolder(path: string, mode: number): Promise<void> {
 }
 
 const unusable = (path: string, error: unknown): LocalError => {
-  const text = `Could not make the folder ${path}: ${reasonOf(error)}. Choose another one with --data-dir.`;
-  return new LocalError('FOLDER_UNUSABLE', text, 'safe', { cause: error });
+  const text = `Could not make the folder ${path}: ${reasonOf(error)}.`;
+  return new LocalError('FOLDER_UNUSABLE', text, { next: 'Choose another one with --data-dir.', cause: error });
 };
 
 /**
@@ -66,17 +52,18 @@ export function requireOwnFolder(path: string): void {
   if (found === undefined) return;
   const own = process.geteuid?.() ?? found.uid;
   if (!found.isDirectory())
-    throw new LocalError('FOLDER_UNUSABLE', `${path} is not a folder. Choose another one with --data-dir.`);
+    throw new LocalError('FOLDER_UNUSABLE', `${path} is not a folder.`, {
+      next: 'Choose another one with --data-dir.',
+    });
   if (found.uid !== own) {
     const text = `${path} belongs to user ${found.uid}, and this command runs as user ${own}.`;
-    throw new LocalError(
-      'FOLDER_UNUSABLE',
-      `${text} Run it as that user, or choose a folder of your own with --data-dir.`,
-    );
+    throw new LocalError('FOLDER_UNUSABLE', text, {
+      next: 'Run it as that user, or choose a folder of your own with --data-dir.',
+    });
   }
   if ((found.mode & 0o022) === 0) return;
-  const text = `Other users may make and replace files in ${path}. Run: chmod go-w ${path}`;
-  throw new LocalError('FOLDER_UNUSABLE', `${text}; or choose a folder of your own with --data-dir.`);
+  const next = `Run: chmod go-w ${path}; or choose a folder of your own with --data-dir.`;
+  throw new LocalError('FOLDER_UNUSABLE', `Other users may make and replace files in ${path}.`, { next });
 }
 
 /** The last lines of a log file, for error messages. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { codeOf } from '@understudy/base';
 import { exchangeableAbove } from '@understudy/engine/host';
 import { type ServerUser, serverUser } from '@understudy/servers';
-import { codeOf, LocalError } from './errors.ts';
+import { LocalError } from './errors.ts';
 import { makeClusterFolder, makeFolder } from './files.ts';
 
 /** Where everything of one cluster lies. */
@@ -95,14 +96,14 @@ export async function prepareFolders(folder: string, nodes: readonly string[]): 
   const exchangeable = user === null ? null : exchangeableAbove(folder);
   if (exchangeable !== null) {
     const text = `Another user can replace what is in ${exchangeable}, and this command runs as root.`;
-    throw new LocalError('FOLDER_UNUSABLE', `${text} ${elsewhere(folder)}`);
+    throw new LocalError('FOLDER_UNUSABLE', text, { next: elsewhere(folder) });
   }
   await makeClusterFolder(folder, mode);
   if (user !== null) {
     const blocked = await unreachableAbove(folder, user);
     if (blocked !== null) {
       const text = `The database server runs as user "${user.name}" here, who cannot pass through ${blocked}.`;
-      throw new LocalError('FOLDER_UNUSABLE', `${text} ${elsewhere(folder)}`);
+      throw new LocalError('FOLDER_UNUSABLE', text, { next: elsewhere(folder) });
     }
   }
   await makeFolder(paths.logs, 0o700);
@@ -122,7 +123,9 @@ async function makeOutsideFolder(path: string, mode: number): Promise<void> {
   const found = await lstat(path).catch(() => null);
   const isOwn = found?.isDirectory() === true && found.uid === (process.geteuid?.() ?? found.uid);
   if (isOwn && (found.mode & 0o022) === 0) return makeFolder(path, mode);
-  throw new LocalError('FOLDER_UNUSABLE', `${path} is needed for sockets but belongs to somebody else. Remove it.`);
+  throw new LocalError('FOLDER_UNUSABLE', `${path} is needed for sockets but belongs to somebody else.`, {
+    next: 'Remove it.',
+  });
 }
 
 const elsewhere = (folder: string): string =>

@@ -1,10 +1,11 @@
-import { chmodSync, closeSync, constants, lstatSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import { LocalError, reasonOf } from './errors.ts';
+import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { reasonOf } from '@understudy/base';
+import { type ProcessLock, takeProcessLock } from '@understudy/base/process-lock';
+import { LocalError } from './errors.ts';
 import { requireOwnFolder } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 export interface FolderLock {
   release(): void;
@@ -14,23 +15,17 @@ export interface FolderLock {
 const probeMs = 300;
 
 /**
- * Claims a cluster folder for this process. The lock is an open SQLite transaction: the operating system lets go of it when this
- * process dies in whatever way, so there are no stale locks to judge.
+ * Claims a cluster folder for this process, until it ends in whatever way.
  *
  * @throws LocalError `CLUSTER_BUSY` naming the process that holds it; `FOLDER_UNUSABLE`.
  */
 export function lockFolder(paths: ClusterPaths, waitMs = probeMs): FolderLock {
   requireOwnFolder(paths.folder);
-  const database = openLock(paths, waitMs);
-  try {
-    database.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    database.close();
-    if (!/locked|busy/.test(reasonOf(error))) throw unusable(paths, error);
-    throw new LocalError(
-      'CLUSTER_BUSY',
-      `${paths.folder} is in use by ${holder(paths)}. End that one first, or choose another folder with --data-dir.`,
-    );
+  const lock = take(paths, waitMs);
+  if (lock === null) {
+    throw new LocalError('CLUSTER_BUSY', `${paths.folder} is in use by ${holder(paths)}.`, {
+      next: 'End that one first, or choose another folder with --data-dir.',
+    });
   }
   noteOwner(paths);
   let isHeld = true;
@@ -39,7 +34,7 @@ export function lockFolder(paths: ClusterPaths, waitMs = probeMs): FolderLock {
       if (!isHeld) return;
       isHeld = false;
       rmSync(paths.owner, { force: true });
-      database.close();
+      lock.release();
     },
   };
 }
@@ -55,14 +50,15 @@ export function lockHolder(paths: ClusterPaths): { readonly pid: number | null }
   }
 }
 
-function openLock(paths: ClusterPaths, waitMs: number): DatabaseSync {
+function take(paths: ClusterPaths, waitMs: number): ProcessLock | null {
   try {
-    // Whoever may read it could hold it.
-    closeSync(openSync(paths.lock, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
-    if ((lstatSync(paths.lock).mode & 0o777) !== 0o600) chmodSync(paths.lock, 0o600);
-    return new DatabaseSync(paths.lock, { timeout: waitMs });
-  } catch (error) {
-    throw unusable(paths, error);
+    return takeProcessLock(paths.lock, waitMs);
+  } catch (cause) {
+    throw new LocalError('FOLDER_UNUSABLE', `Could not lock ${paths.lock}: ${reasonOf(cause)}.`, {
+      retry: 'unsafe',
+      next: 'Choose a folder of your own with --data-dir.',
+      cause,
+    });
   }
 }
 
@@ -75,11 +71,6 @@ function noteOwner({ owner }: ClusterPaths): void {
   } finally {
     closeSync(file);
   }
-}
-
-function unusable(paths: ClusterPaths, error: unknown): LocalError {
-  const text = `Could not lock ${paths.lock}: ${reasonOf(error)}. Choose a folder of your own with --data-dir.`;
-  return new LocalError('FOLDER_UNUSABLE', text, 'unsafe', { cause: error });
 }
 
 function ownerPid(paths: ClusterPaths): number | null {

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import mysql from 'mysql2/promise';
 import { authorityText } from './certificates.ts';
-import { LocalError, reasonOf } from './errors.ts';
+import { LocalError } from './errors.ts';
 import { type ClusterPaths, clusterPaths } from './folder.ts';
 import type { NodeAddress } from './options.ts';
 import { readSecrets } from './secrets.ts';
@@ -77,7 +78,7 @@ export async function ensureLogin(
     }
   } catch (error) {
     const text = `The account "${login.user}" could not be made on ${leader.name}: ${reasonOf(error)}.`;
-    throw new LocalError('LOGIN_FAILED', `${text}.`, 'safe', { cause: error });
+    throw new LocalError('LOGIN_FAILED', `${text}.`, { cause: error });
   }
 }
 

@@ -1,3 +1,5 @@
+import { pollUntil } from '@understudy/base';
+import { processInfo, signalPid } from '@understudy/base/processes';
 import { authorityFile } from './certificates.ts';
 import { removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
@@ -8,10 +10,7 @@ import { lockFolder, lockHolder } from './lock.ts';
 import { socketFolderOf } from './node.ts';
 import type { LocalClusterOptions, NodeAddress } from './options.ts';
 import { folderOf } from './plan.ts';
-import { processInfo } from './proc.ts';
-import { sendSignal } from './signals.ts';
 import { apiScheme, type ClusterState, readState } from './state.ts';
-import { pollUntil } from './waiting.ts';
 
 /** How long a process that has let go of its folder is given to end. */
 const lastMomentMs = 3000;
@@ -100,7 +99,7 @@ export async function stopOrphans(
 }
 
 async function endRunner(folder: string, pid: number | null, timeoutMs: number): Promise<void> {
-  if (pid !== null && pid !== process.pid && processInfo(pid) !== null) sendSignal(pid, 'SIGTERM');
+  if (pid !== null && pid !== process.pid && processInfo(pid) !== null) signalPid(pid, 'SIGTERM');
   const ended = await pollUntil(() => (lockHolder(clusterPaths(folder)) === null ? true : null), {
     everyMs: 100,
     timeoutMs,
@@ -115,7 +114,8 @@ async function endRunner(folder: string, pid: number | null, timeoutMs: number):
   }
   throw new LocalError(
     'STOP_TIMEOUT',
-    `Process ${pid ?? '?'} still runs the cluster in ${folder} after ${timeoutMs / 1000} s. End it, then try again.`,
+    `Process ${pid ?? '?'} still runs the cluster in ${folder} after ${timeoutMs / 1000} s.`,
+    { next: 'End it, then try again.' },
   );
 }
 

@@ -2,7 +2,7 @@ import type { NodeConfigInput } from '@understudy/agent/client';
 import { stringify } from 'yaml';
 import type { NodeCertificates } from './certificates.ts';
 import { LocalError } from './errors.ts';
-import { replaceFile } from './files.ts';
+import { putFile } from './files.ts';
 import type { ClusterPaths, NodePaths } from './folder.ts';
 import type { LocalEngine } from './server.ts';
 
@@ -63,11 +63,11 @@ function engineSettings(settings: NodeSettings, node: NodePaths): NodeConfigInpu
   };
   if (engine === 'postgres') return { kind: engine, ...common };
   if (serverId !== null) return { kind: engine, serverId, ...common };
-  throw new LocalError('STATE_INVALID', `The state file has no server_id for ${settings.member}.`, 'unsafe');
+  throw new LocalError('STATE_INVALID', `The state file has no server_id for ${settings.member}.`);
 }
 
 /** Writes a node's file. It is made anew at every start: addresses and programs may have changed. */
 export async function writeNodeConfig(config: NodeConfigInput, node: NodePaths): Promise<void> {
   const head = '# Made by `understudy up` at every start; changes here are lost.\n';
-  await replaceFile(node.config, `${head}${stringify(config)}`);
+  await putFile(node.config, `${head}${stringify(config)}`);
 }

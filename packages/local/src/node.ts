@@ -1,12 +1,13 @@
 import { join } from 'node:path';
+import { pollUntil } from '@understudy/base';
+import { commandOf, type ProcessInfo, signalPid } from '@understudy/base/processes';
 import { AgentApi } from './api.ts';
 import type { EtcdMember } from './etcd-member.ts';
 import type { NodePaths } from './folder.ts';
 import type { NodeAddress } from './options.ts';
-import { commandOf, type ProcessInfo, type ProcessMark, processesOf } from './proc.ts';
-import { endGently, freeze, killAll, sendSignal, waitForEnd } from './signals.ts';
+import { type ProcessMark, processesOf } from './proc.ts';
+import { endGently, freeze, killAll, waitForEnd } from './signals.ts';
 import { Supervised, type SupervisedEvent } from './supervised.ts';
-import { pollUntil } from './waiting.ts';
 
 /** How long an agent may take to stop its server in order before everything of the node is killed. */
 const stopGraceMs = 40_000;
@@ -119,7 +120,7 @@ export class LocalNode {
   async stop(): Promise<void> {
     this.#agent.abandon();
     const agents = this.agents();
-    for (const { pid } of agents) sendSignal(pid, 'SIGTERM');
+    for (const { pid } of agents) signalPid(pid, 'SIGTERM');
     await Promise.all(agents.map((agent) => waitForEnd(agent, stopGraceMs)));
     const gone = await pollUntil(() => (this.processes().length === 0 ? true : null), { everyMs: 30, timeoutMs: 3000 });
     if (gone === null) await endGently(this.guards(), 500);

@@ -2,7 +2,7 @@
 
 export { ensureCertificates } from './certificates.ts';
 export { removeFolder } from './cluster.ts';
-export { readIfThere, replaceFile } from './files.ts';
+export { putFile, readText } from './files.ts';
 export { type ClusterPaths, clusterPaths, type NodePaths, nodePaths, prepareFolders } from './folder.ts';
 export { type FolderLock, lockFolder, lockHolder } from './lock.ts';
 export { ensureLogin, loginOf } from './login.ts';

@@ -52,7 +52,7 @@ async function changed(paths: ClusterPaths, kept: ClusterState, options: LocalCl
   if (state.tls === kept.tls) return state;
   if (kept.store.kind === 'etcd' && [state.tls, kept.tls].includes('all')) {
     const text = `The etcd of the cluster in ${paths.folder} was made for TLS "${kept.tls}", and its members know each other by their addresses.`;
-    throw new LocalError('STATE_INVALID', `${text} Start it without that option, or make a new cluster.`, 'unsafe');
+    throw new LocalError('STATE_INVALID', text, { next: 'Start it without that option, or make a new cluster.' });
   }
   await writeState(paths, state);
   return state;
@@ -77,17 +77,15 @@ function refuseContradictions(folder: string, kept: ClusterState, options: Local
   const different = asked.filter(([, wanted, has]) => wanted !== undefined && wanted !== has);
   if (different.length === 0) return;
   const list = different.map(([what, wanted, has]) => `${what} ${wanted} (the cluster there has ${has})`).join(', ');
-  throw new LocalError(
-    'STATE_INVALID',
-    `${folder} holds a cluster already, and it cannot be given another ${list}. Start it without that option, choose another folder, or destroy it first.`,
-    'unsafe',
-  );
+  throw new LocalError('STATE_INVALID', `${folder} holds a cluster already, and it cannot be given another ${list}.`, {
+    next: 'Start it without that option, choose another folder, or destroy it first.',
+  });
 }
 
 async function newNodes(options: LocalClusterOptions): Promise<NodeState[]> {
   const count = options.nodes ?? 3;
   if (!Number.isInteger(count) || count < 1 || count > 9) {
-    throw new LocalError('STATE_INVALID', `${count} nodes are not possible; choose 1 to 9.`, 'unsafe');
+    throw new LocalError('STATE_INVALID', `${count} nodes are not possible; choose 1 to 9.`);
   }
   const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
   if (options.hosts === 'namespaces') {
@@ -125,7 +123,7 @@ function storeOnHosts(options: LocalClusterOptions, nodes: readonly NodeState[])
   const count = options.etcdMembers ?? 3;
   if (options.store !== 'etcd' || options.hosts !== 'namespaces' || nodes.length < count) {
     const text = `etcd on the nodes' hosts needs the store etcd, network namespaces and at least ${count} nodes.`;
-    throw new LocalError('STATE_INVALID', text, 'unsafe');
+    throw new LocalError('STATE_INVALID', text);
   }
   const members = nodes
     .slice(0, count)
@@ -175,9 +173,8 @@ async function refuseTakenEtcdPorts(
 ): Promise<void> {
   for (const port of members.flatMap((member) => [member.clientPort, member.peerPort])) {
     if (await isPortFree(loopback, port)) continue;
-    throw new LocalError(
-      'STORE_FAILED',
-      `Port ${port} of the cluster's etcd is used by another program. End that one, then try again.`,
-    );
+    throw new LocalError('STORE_FAILED', `Port ${port} of the cluster's etcd is used by another program.`, {
+      next: 'End that one, then try again.',
+    });
   }
 }

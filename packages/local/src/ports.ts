@@ -30,10 +30,9 @@ export async function findFreePorts(host: string, count: number, taken: Readonly
     if (!found.has(port) && !taken.has(port) && (await isPortFree(host, port))) found.add(port);
   }
   if (found.size === count) return [...found];
-  throw new LocalError(
-    'NO_FREE_PORT',
-    `Found only ${found.size} of ${count} free ports on ${host}. End some servers, try again.`,
-  );
+  throw new LocalError('NO_FREE_PORT', `Found only ${found.size} of ${count} free ports on ${host}.`, {
+    next: 'End some servers, try again.',
+  });
 }
 
 function ephemeralStart(): number {

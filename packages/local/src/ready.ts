@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { monotonicMs, pollUntil } from '@understudy/base';
 import { LocalError } from './errors.ts';
 import { tailOf } from './files.ts';
 import type { LocalNode } from './node.ts';
 import type { StartPhase, StartProgress } from './options.ts';
-import { nowMs, pollUntil } from './waiting.ts';
 
 /** The newest view that any of the agents has; null while none answers. */
 export async function statusOf(nodes: readonly LocalNode[], timeoutMs = 1000): Promise<StatusView | null> {
@@ -104,7 +104,7 @@ export interface WaitOptions {
  */
 export async function waitUntilReady(nodes: readonly LocalNode[], options: WaitOptions): Promise<string> {
   let last: { readonly status: StatusView | null; readonly readiness: Readiness } | null = null;
-  const startedMs = nowMs();
+  const startedMs = monotonicMs();
   const leader = await pollUntil(
     async () => {
       const status = await statusOf(nodes);
@@ -113,7 +113,7 @@ export async function waitUntilReady(nodes: readonly LocalNode[], options: WaitO
       options.onProgress(progressOf(status, readiness, nodes.length));
       if (readiness.kind === 'ready') return readiness.leader;
       // An agent that ends at once has a reason that time will not cure, for example a wrong data directory.
-      if (nowMs() - startedMs > 1500) await refuseDead(nodes);
+      if (monotonicMs() - startedMs > 1500) await refuseDead(nodes);
       return null;
     },
     { everyMs: 60, timeoutMs: options.timeoutMs, signal: options.signal },

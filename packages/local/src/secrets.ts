@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { LocalError } from './errors.ts';
-import { readIfThere, replaceFile } from './files.ts';
+import { putFile, readText } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
 
 const secretsSchema = z.object({
@@ -20,12 +20,13 @@ const password = (): string => randomBytes(24).toString('base64url');
 
 /** Reads the secrets of a cluster; makes them (mode 0600), or those of them that an earlier version did not know, where there are none yet. */
 export async function ensureSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
-  if ((await readIfThere(paths.secrets)) === null) {
+  if ((await readText(paths.secrets)) === null) {
     const fresh = { superuser: password(), replication: password(), rewind: password(), monitor: password() };
-    await replaceFile(paths.secrets, `${JSON.stringify(fresh, null, 2)}\n`);
+    await putFile(paths.secrets, `${JSON.stringify(fresh, null, 2)}\n`);
   }
   await ensureMemberSecret(paths);
-  if ((await readIfThere(paths.token)) === null) await replaceFile(paths.token, `${password()}\n`);
+  if ((await readText(paths.token)) === null) await putFile(paths.token, `${password()}
+`);
   return readSecrets(paths);
 }
 
@@ -34,17 +35,17 @@ export async function ensureSecrets(paths: ClusterPaths): Promise<ClusterSecrets
  * file, so they have the same.
  */
 async function ensureMemberSecret(paths: ClusterPaths): Promise<void> {
-  const known = z.looseObject({ superuser: z.string() }).safeParse(parseJson((await readIfThere(paths.secrets)) ?? ''));
+  const known = z.looseObject({ superuser: z.string() }).safeParse(parseJson((await readText(paths.secrets)) ?? ''));
   if (!known.success || 'member' in known.data) return;
-  await replaceFile(paths.secrets, `${JSON.stringify({ ...known.data, member: password() }, null, 2)}\n`);
+  await putFile(paths.secrets, `${JSON.stringify({ ...known.data, member: password() }, null, 2)}\n`);
 }
 
 /** @throws LocalError `STATE_INVALID`; the message never quotes the file. */
 export async function readSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
-  const parsed = secretsSchema.safeParse(parseJson((await readIfThere(paths.secrets)) ?? ''));
-  const token = (await readIfThere(paths.token))?.trim() ?? '';
+  const parsed = secretsSchema.safeParse(parseJson((await readText(paths.secrets)) ?? ''));
+  const token = (await readText(paths.token))?.trim() ?? '';
   if (parsed.success && token.length >= 16) return { ...parsed.data, token };
-  throw new LocalError('STATE_INVALID', `${paths.secrets} or ${paths.token} is missing or damaged.`, 'unsafe');
+  throw new LocalError('STATE_INVALID', `${paths.secrets} or ${paths.token} is missing or damaged.`);
 }
 
 function parseJson(text: string): unknown {

@@ -1,16 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf, LocalError } from './errors.ts';
-import { commandOf, type ProcessInfo, type ProcessMark, processesOf, processInfo } from './proc.ts';
-import { pollUntil } from './waiting.ts';
-
-/** Sends a signal; a process that is gone already is what was wanted. */
-export function sendSignal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error;
-  }
-}
+import { pause, pollUntil } from '@understudy/base';
+import {
+  commandOf,
+  isAlive,
+  type ProcessInfo,
+  type ProcessName,
+  processInfo,
+  signalPid,
+} from '@understudy/base/processes';
+import { LocalError } from './errors.ts';
+import { type ProcessMark, processesOf } from './proc.ts';
 
 /**
  * Kills every process of a node at once, and those that they manage to start meanwhile.
@@ -25,7 +23,7 @@ export async function killAll(mark: ProcessMark, timeoutMs = 5000): Promise<numb
       const left = processesOf(mark);
       for (const { pid } of left) {
         killed.add(pid);
-        sendSignal(pid, 'SIGKILL');
+        signalPid(pid, 'SIGKILL');
       }
       return left.length === 0 ? true : null;
     },
@@ -33,7 +31,9 @@ export async function killAll(mark: ProcessMark, timeoutMs = 5000): Promise<numb
   );
   if (done !== null) return killed.size;
   const left = processesOf(mark).map(({ pid }) => `${pid} (${commandOf(pid).slice(0, 160)})`);
-  throw new LocalError('STOP_TIMEOUT', `Killed, but still there: ${left.join(', ')}. Look for a hanging disk.`);
+  throw new LocalError('STOP_TIMEOUT', `Killed, but still there: ${left.join(', ')}.`, {
+    next: 'Look for a hanging disk.',
+  });
 }
 
 /**
@@ -50,7 +50,7 @@ export async function freeze(list: () => readonly ProcessInfo[], timeoutMs = 200
       const running = list().filter(({ state }) => state !== 'T');
       for (const { pid } of running) {
         frozen.add(pid);
-        sendSignal(pid, 'SIGSTOP');
+        signalPid(pid, 'SIGSTOP');
       }
       return running.length === 0 ? true : null;
     },
@@ -61,12 +61,12 @@ export async function freeze(list: () => readonly ProcessInfo[], timeoutMs = 200
 
 /** Lets stopped processes go on; those that have ended meanwhile are skipped. */
 export function thaw(pids: readonly number[]): void {
-  for (const pid of pids) if (processInfo(pid) !== null) sendSignal(pid, 'SIGCONT');
+  for (const pid of pids) if (processInfo(pid) !== null) signalPid(pid, 'SIGCONT');
 }
 
 /** Waits until a process has ended. */
-export async function waitForEnd(target: ProcessInfo, timeoutMs: number): Promise<'ended' | 'running'> {
-  const ended = await pollUntil(() => (processInfo(target.pid)?.startTicks === target.startTicks ? null : true), {
+export async function waitForEnd(target: ProcessName, timeoutMs: number): Promise<'ended' | 'running'> {
+  const ended = await pollUntil(() => (isAlive(target) ? null : true), {
     everyMs: 15,
     timeoutMs,
   });
@@ -75,11 +75,11 @@ export async function waitForEnd(target: ProcessInfo, timeoutMs: number): Promis
 
 /** Asks processes to end, waits, and kills those that do not. */
 export async function endGently(targets: readonly ProcessInfo[], graceMs: number): Promise<void> {
-  for (const { pid } of targets) sendSignal(pid, 'SIGTERM');
+  for (const { pid } of targets) signalPid(pid, 'SIGTERM');
   const results = await Promise.all(targets.map((target) => waitForEnd(target, graceMs)));
   for (const [index, result] of results.entries()) {
     const target = targets[index];
-    if (result === 'running' && target !== undefined) sendSignal(target.pid, 'SIGKILL');
+    if (result === 'running' && target !== undefined) signalPid(target.pid, 'SIGKILL');
   }
-  if (results.includes('running')) await delay(20);
+  if (results.includes('running')) await pause(20);
 }

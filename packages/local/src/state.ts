@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { LocalError } from './errors.ts';
-import { readIfThere, replaceFile } from './files.ts';
+import { putFile, readText } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
 
 const port = z.int().min(1).max(65_535);
@@ -62,20 +62,20 @@ export const newClusterId = (): string => randomBytes(4).toString('hex');
  * @throws LocalError `STATE_INVALID`
  */
 export async function readState(paths: ClusterPaths): Promise<ClusterState | null> {
-  const text = await readIfThere(paths.state);
+  const text = await readText(paths.state);
   if (text === null) return null;
   const parsed = stateSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole)'}: ${issue.message}`);
   throw new LocalError(
     'STATE_INVALID',
-    `${paths.state} is damaged or of another version (${problems.slice(0, 3).join('; ')}). Choose another folder, or remove this one with its data.`,
-    'unsafe',
+    `${paths.state} is damaged or of another version (${problems.slice(0, 3).join('; ')}).`,
+    { next: 'Choose another folder, or remove this one with its data.' },
   );
 }
 
 export async function writeState(paths: ClusterPaths, state: ClusterState): Promise<void> {
-  await replaceFile(paths.state, `${JSON.stringify(state, null, 2)}\n`);
+  await putFile(paths.state, `${JSON.stringify(state, null, 2)}\n`);
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import type { NodeConfigInput } from '@understudy/agent/client';
+import { pollUntil } from '@understudy/base';
+import type { ProcessInfo } from '@understudy/base/processes';
 import { removeTree } from '@understudy/engine/host';
 import { findEtcd, getServer, type OnProgress } from '@understudy/servers';
 import type { NodeCertificates } from './certificates.ts';
@@ -7,10 +9,8 @@ import { LocalError } from './errors.ts';
 import { EtcdMember } from './etcd-member.ts';
 import { makeFolder, tailOf } from './files.ts';
 import type { ClusterPaths } from './folder.ts';
-import type { ProcessInfo } from './proc.ts';
 import type { EtcdMemberState } from './state.ts';
 import type { SupervisedEvent } from './supervised.ts';
-import { pollUntil } from './waiting.ts';
 
 const etcdReadyMs = 30_000;
 const leadsWithinMs = 10_000;

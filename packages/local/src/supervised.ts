@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { monotonicMs } from '@understudy/base';
+import { type ProcessInfo, processInfo } from '@understudy/base/processes';
 import { LocalError } from './errors.ts';
-import { type ProcessInfo, processInfo } from './proc.ts';
 import { endGently } from './signals.ts';
 
 /** One program that has to run: an agent or a member of the store. */
@@ -82,7 +83,8 @@ export class Supervised {
   #spawn(): void {
     const { command, env, log, user, workingFolder, name } = this.#program;
     const [file, ...args] = command;
-    if (file === undefined) throw new LocalError('AGENT_FAILED', `No command is known for ${name}.`, 'unsafe');
+    if (file === undefined)
+      throw new LocalError('AGENT_FAILED', `No command is known for ${name}.`, { retry: 'unsafe' });
     const output = openSync(log, 'a', 0o600);
     try {
       // A group of its own: Ctrl-C on the terminal comes to us, and we stop things in order.
@@ -94,7 +96,7 @@ export class Supervised {
         ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
       });
       this.#child = child;
-      this.#startedMs = performance.now();
+      this.#startedMs = monotonicMs();
       let isOver = false;
       const over = (how: string): void => {
         if (isOver) return;
@@ -112,7 +114,7 @@ export class Supervised {
     this.#lastEnd = how;
     if (this.#wanted === 'stopped' || this.#child !== child) return;
     this.#onEvent({ kind: 'ended', name: this.#program.name, how });
-    if (performance.now() - this.#startedMs > healthyAfterMs) this.#backoffMs = firstBackoffMs;
+    if (monotonicMs() - this.#startedMs > healthyAfterMs) this.#backoffMs = firstBackoffMs;
     this.#restartIn(Math.max(this.#backoffMs, this.#program.yieldMs));
     this.#backoffMs = Math.min(lastBackoffMs, this.#backoffMs * 2);
   }

@@ -5,6 +5,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { pollUntil } from '@understudy/base';
 import {
   type ClusterEvent,
   createLocalCluster,
@@ -18,7 +19,6 @@ import {
 } from '../src/index.ts';
 import { clusterVariable } from '../src/node.ts';
 import { processesOf } from '../src/proc.ts';
-import { pollUntil } from '../src/waiting.ts';
 import { temporaryFolder, understudyCommand } from './folders.ts';
 
 const timing = { everyMs: 50, timeoutMs: 30_000 };
@@ -90,10 +90,7 @@ test('a start that is interrupted, or fails, leaves nothing running', async (t) 
     },
   });
   t.after(() => cluster.destroy());
-  await assert.rejects(
-    cluster.start({ signal: interruption.signal }),
-    (error) => error instanceof LocalError && error.code === 'INTERRUPTED',
-  );
+  await assert.rejects(cluster.start({ signal: interruption.signal }), { code: 'INTERRUPTED' });
   const state = (await describeCluster({ folder }))?.state;
   assert.ok(state !== undefined);
   assert.equal(running(cluster, state.id), 0);

@@ -4,9 +4,9 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pollUntil } from '@understudy/base';
 import { callHttps } from '../src/https.ts';
 import { createLocalCluster, readinessOf, statusOf } from '../src/index.ts';
-import { pollUntil } from '../src/waiting.ts';
 import { understudyCommand } from './folders.ts';
 
 const timing = { everyMs: 100, timeoutMs: 60_000 };

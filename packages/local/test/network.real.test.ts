@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { pollUntil } from '@understudy/base';
+import { processInfo } from '@understudy/base/processes';
 import { namespacesObjection } from '../src/network/ip.ts';
 import { Network } from '../src/network/network.ts';
-import { processInfo } from '../src/proc.ts';
-import { pollUntil } from '../src/waiting.ts';
 
 const skip = namespacesObjection() ?? false;
 const port = 7000;

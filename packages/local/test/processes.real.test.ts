@@ -3,10 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { processesOf, processInfo } from '../src/proc.ts';
+import { pollUntil } from '@understudy/base';
+import { processInfo } from '@understudy/base/processes';
+import { processesOf } from '../src/proc.ts';
 import { freeze, killAll, thaw } from '../src/signals.ts';
 import { Supervised, type SupervisedEvent } from '../src/supervised.ts';
-import { pollUntil } from '../src/waiting.ts';
 import { temporaryFolder } from './folders.ts';
 
 const sleeper = 'setInterval(() => undefined, 1000)';

@@ -3,9 +3,9 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { pollUntil } from '@understudy/base';
 import mysql from 'mysql2/promise';
 import { createLocalCluster, type LocalCluster, type LocalEngine, readinessOf, statusOf } from '../src/index.ts';
-import { pollUntil } from '../src/waiting.ts';
 import { understudyCommand } from './folders.ts';
 
 const timing = { everyMs: 100, timeoutMs: 60_000 };

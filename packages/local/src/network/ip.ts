@@ -29,7 +29,8 @@ export function namespacesObjection(): string | null {
 /** Runs `ip` with these arguments. @throws LocalError `NETWORK_FAILED` with what it said. */
 export async function ip(...args: readonly string[]): Promise<string> {
   const program = ipProgram();
-  if (program === null) throw new LocalError('NETWORK_FAILED', 'The program "ip" is missing. Install iproute2.');
+  if (program === null)
+    throw new LocalError('NETWORK_FAILED', 'The program "ip" is missing.', { next: 'Install iproute2.' });
   const result = await run(program, args);
   if (result.code === 0) return result.stdout;
   const said = result.stderr.trim() || `exit code ${result.code}`;

@@ -1,8 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { LocalError, reasonOf } from '../errors.ts';
-import { processInfo } from '../proc.ts';
-import { sendSignal } from '../signals.ts';
-import { pollUntil } from '../waiting.ts';
+import { pollUntil, reasonOf } from '@understudy/base';
+import { processInfo, signalPid } from '@understudy/base/processes';
+import { LocalError } from '../errors.ts';
 import { ip, namespacesObjection, nsenterProgram, tc } from './ip.ts';
 import { forget, type NetworkRecord, note, staleRecords } from './records.ts';
 
@@ -209,7 +208,7 @@ async function endProcessesIn(namespace: string): Promise<void> {
         .split('\n')
         .map(Number)
         .filter((pid) => pid > 1 && pid !== process.pid);
-      for (const pid of pids) sendSignal(pid, 'SIGKILL');
+      for (const pid of pids) signalPid(pid, 'SIGKILL');
       return pids.length === 0 ? true : null;
     },
     { everyMs: 20, timeoutMs: 5000 },

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from '@understudy/base/processes';
 import { z } from 'zod';
-import { replaceFile } from '../files.ts';
-import { isSameProcess } from '../proc.ts';
+import { putFile } from '../files.ts';
 
 /** Networks outlive the process that made them, so each is written down where it is lost with the network itself: until the next boot. */
 const folder = '/run/understudy/networks';
@@ -11,7 +11,7 @@ const recordSchema = z.object({
   id: z.string(),
   /** The process that made it; with the start time, because ids are used again. */
   pid: z.number().int(),
-  startTicks: z.number(),
+  startTicks: z.coerce.string(),
   bridge: z.string().regex(/^us[0-9a-f]{6}br$/),
   /** First three numbers of the /24. */
   subnet: z.string(),
@@ -31,7 +31,7 @@ const fileOf = ({ id }: NetworkRecord): string => join(folder, `${id}.json`);
 
 export async function note(record: NetworkRecord): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await replaceFile(fileOf(record), JSON.stringify(record));
+  await putFile(fileOf(record), JSON.stringify(record));
 }
 
 export async function forget(record: NetworkRecord): Promise<void> {
@@ -45,7 +45,7 @@ export async function staleRecords(): Promise<NetworkRecord[]> {
   for (const name of names.filter((one) => one.endsWith('.json'))) {
     const text = await readFile(join(folder, name), 'utf8').catch(() => '');
     const parsed = recordSchema.safeParse(parseJson(text));
-    if (parsed.success && !isSameProcess(parsed.data.pid, parsed.data.startTicks)) found.push(parsed.data);
+    if (parsed.success && !isAlive(parsed.data)) found.push(parsed.data);
   }
   return found;
 }
