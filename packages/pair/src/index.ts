@@ -16,7 +16,7 @@ export {
   switchResultSchema,
   writersResultSchema,
 } from './control/protocol.ts';
-export { PairError, type PairErrorCode, pairErrorCodes, reasonOf } from './errors.ts';
+export { PairError, type PairErrorCode } from './errors.ts';
 export { checkServers } from './offset/checks.ts';
 export type { Finding, ServerFacts } from './offset/facts.ts';
 export { type Login, parseLogin, parseOptionFile } from './offset/login.ts';

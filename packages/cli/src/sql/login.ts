@@ -1,6 +1,7 @@
+import { codeOf } from '@understudy/base';
 import type { Target, TargetOptions } from '../client/target.ts';
 import { engineFacts } from '../engine/facts.ts';
-import { CliError, codeOf } from '../errors.ts';
+import { CliError } from '../errors.ts';
 import type { Io } from '../output/io.ts';
 
 /** What somebody asked for; what is left out is the engine's own. */
@@ -56,7 +57,7 @@ async function authorityFor(target: Target, env: Io['env']): Promise<string | nu
   const { readFile } = await import('node:fs/promises');
   return readFile(file, 'utf8').catch((cause: unknown) => {
     const text = `UNDERSTUDY_DATABASE_CA names ${file}, which cannot be read (${codeOf(cause) ?? 'unknown error'}).`;
-    throw new CliError('FILE_UNREADABLE', text, 'Correct the path or its permissions.', { cause });
+    throw new CliError('FILE_UNREADABLE', text, { next: 'Correct the path or its permissions.', cause });
   });
 }
 
@@ -81,7 +82,7 @@ export function passwordWithheld(user: string, where: string, cause: Error): Cli
   const text = `${user} does not log in at ${where}: ${cause.message}.`;
   const next =
     'Look which program listens there. Accounts for these commands have scram-sha-256 (PostgreSQL), caching_sha2_password or mysql_native_password.';
-  return new CliError('REFUSED', text, next, { cause });
+  return new CliError('REFUSED', text, { next, cause });
 }
 
 /** Says what to do when the database does not know the password. */

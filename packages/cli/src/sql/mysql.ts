@@ -1,8 +1,8 @@
+import { codeOf } from '@understudy/base';
 import { isLoopback } from '@understudy/engine/host';
 import { answersFor, takeHandshake } from '@understudy/mysql/login';
 import driver from 'mysql2';
 import type mysql from 'mysql2/promise';
-import { codeOf } from '../errors.ts';
 import { type Login, loginRefused, passwordWithheld } from './login.ts';
 import { type Driver, goodbyeMs, type Host, type Result, type Session } from './session.ts';
 

@@ -1,9 +1,9 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import { gtidUnion } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
 import { missingFrom } from '../decide/positions.ts';
 import { type Both, otherSide, type SideName, sideNames } from '../decide/sides.ts';
 import type { ServerView, SideView, Writers } from '../decide/state.ts';
-import { PairError, reasonOf } from '../errors.ts';
+import { PairError } from '../errors.ts';
 import { closeServer, executedBy, openServer, waitForExecuted } from '../server/link.ts';
 import { wrongNumbers } from '../server/numbers.ts';
 import type { PairServer } from '../server/server.ts';
@@ -22,26 +22,27 @@ export interface SwitchResult {
   readonly pauseMs: number;
 }
 
-function refused(text: string): PairError {
-  return new PairError('PAIR_REFUSED', text, 'safe');
+function refused(text: string, next?: string): PairError {
+  return new PairError('PAIR_REFUSED', text, { next });
 }
 
 /** Both servers, answering and receiving from each other. @throws PairError `PAIR_REFUSED` naming what is not so. */
 function requireWhole({ views, ledger }: ChangeContext): Both<ServerView> {
   if (ledger.memory.apart !== null) {
-    throw refused(`${ledger.memory.apart.side} is set apart. Decide about it first: understudy pair repair apart`);
+    throw refused(`${ledger.memory.apart.side} is set apart.`, 'Decide about it first: understudy pair repair apart');
   }
   const whole = (side: SideName): ServerView => {
     const { server } = views[side];
-    if (server === null) throw refused(`${side} does not answer. See: understudy pair show`);
+    if (server === null) throw refused(`${side} does not answer.`, 'See: understudy pair show');
     const { link } = server;
     if (link?.applierError != null) {
       throw refused(
-        `Replication on ${side} is stopped by error ${link.applierError.number}. See: understudy pair show`,
+        `Replication on ${side} is stopped by error ${link.applierError.number}.`,
+        'See: understudy pair show',
       );
     }
     if (link === null || link.receiver !== 'running' || link.applier !== 'running') {
-      throw refused(`${side} does not receive from ${otherSide(side)}. See: understudy pair show`);
+      throw refused(`${side} does not receive from ${otherSide(side)}.`, 'See: understudy pair show');
     }
     return server;
   };
@@ -59,7 +60,7 @@ export async function switchActive(context: ChangeContext, to: SideName, withinM
   const from = otherSide(to);
   if (ledger.memory.active === to) throw refused(`${to} is the active one already.`);
   if (ledger.memory.writers === 'both') {
-    throw refused('Both servers take writes, so there is nothing to switch. First: understudy pair writers one');
+    throw refused('Both servers take writes, so there is nothing to switch.', 'First: understudy pair writers one');
   }
   requireWhole(context);
   const beganMs = monotonicMs();
@@ -70,7 +71,7 @@ export async function switchActive(context: ChangeContext, to: SideName, withinM
   } catch (error) {
     await openServer(servers[from]).catch(() => undefined);
     const text = `The switch to ${to} did not succeed: ${reasonOf(error)} ${from} is still the active one.`;
-    throw new PairError('PAIR_UNDONE', text, 'safe', { cause: error });
+    throw new PairError('PAIR_UNDONE', text, { cause: error });
   }
   await ledger.record({ active: to }, 'good', `${to} is the active one now, at the same position as ${from}.`);
   // If this fails, the supervisor's next look opens it.
@@ -107,7 +108,7 @@ export async function changeWriters(context: ChangeContext, writers: Writers, wi
   if (writers === 'both') {
     for (const side of sideNames) {
       const problems = await wrongNumbers(servers[side]);
-      if (problems.length > 0) throw refused(`On ${side}, ${problems.join('; ')}. Restart it, or set them back.`);
+      if (problems.length > 0) throw refused(`On ${side}, ${problems.join('; ')}.`, 'Restart it, or set them back.');
     }
     await ledger.record(
       { writers },
@@ -125,7 +126,7 @@ export async function changeWriters(context: ChangeContext, writers: Writers, wi
   } catch (error) {
     await openServer(servers[passive]).catch(() => undefined);
     const text = `${passive} could not be closed: ${reasonOf(error)} Both still take writes.`;
-    throw new PairError('PAIR_UNDONE', text, 'safe', { cause: error });
+    throw new PairError('PAIR_UNDONE', text, { cause: error });
   }
   await ledger.record({ writers }, 'good', `Only ${ledger.memory.active} takes writes now.`);
 }

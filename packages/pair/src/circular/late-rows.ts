@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gtidContains } from '@understudy/core';
-import { replaceFile } from '@understudy/local/parts';
+import { putFile } from '@understudy/local/parts';
 import { namedRow } from '../conflicts/explain.ts';
 import { readShape } from '../conflicts/shape.ts';
 import { readPosition } from '../decide/positions.ts';
@@ -22,7 +22,7 @@ export async function writeArtifact(folder: string, what: string, content: objec
   await mkdir(home, { recursive: true, mode: 0o700 });
   const time = new Date().toISOString().replaceAll(/[:.]/g, '').replace('T', '-').replace('Z', '');
   const path = join(home, `${time}-${what}.json`);
-  await replaceFile(path, `${JSON.stringify(content, null, 2)}\n`);
+  await putFile(path, `${JSON.stringify(content, null, 2)}\n`);
   return path;
 }
 

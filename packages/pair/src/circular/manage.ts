@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { pollUntil } from '@understudy/engine/host';
+import { pollUntil } from '@understudy/base';
 import {
   clusterPaths,
   endGently,
@@ -64,8 +64,8 @@ export async function stopPair(choice: Choice, timeoutMs = stopGraceMs): Promise
   const paths = clusterPaths(folder);
   const free = await pollUntil(async () => (lockHolder(paths) === null ? true : null), { everyMs: 100, timeoutMs });
   if (free === null) {
-    const text = `Process ${runner?.pid ?? '?'} still runs the pair in ${folder} after ${timeoutMs / 1000} s. End it, then try again.`;
-    throw new PairError('PAIR_FAILED', text, 'safe');
+    const text = `Process ${runner?.pid ?? '?'} still runs the pair in ${folder} after ${timeoutMs / 1000} s.`;
+    throw new PairError('PAIR_FAILED', text, { next: 'End it, then try again.' });
   }
   const lock = lockFolder(paths);
   try {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { findFreePorts, isPortFree, newClusterId, readIfThere, replaceFile } from '@understudy/local/parts';
+import { findFreePorts, isPortFree, newClusterId, putFile, readText } from '@understudy/local/parts';
 import { z } from 'zod';
 import { type SideName, sideNames } from '../decide/sides.ts';
 import { PairError } from '../errors.ts';
@@ -57,21 +57,17 @@ const loopback = '127.0.0.1';
  */
 export async function readPairFile(folder: string): Promise<PairFile | null> {
   const path = join(folder, pairFileName);
-  const text = await readIfThere(path);
+  const text = await readText(path);
   if (text === null) return null;
   const parsed = pairFileSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole)'}: ${issue.message}`);
   const what = `${path} is damaged or of another version (${problems.slice(0, 3).join('; ')}).`;
-  throw new PairError(
-    'PAIR_STATE_INVALID',
-    `${what} Choose another folder, or remove this one with its data.`,
-    'unsafe',
-  );
+  throw new PairError('PAIR_STATE_INVALID', what, { next: 'Choose another folder, or remove this one with its data.' });
 }
 
 export async function writePairFile(folder: string, file: PairFile): Promise<void> {
-  await replaceFile(join(folder, pairFileName), `${JSON.stringify(file, null, 2)}\n`);
+  await putFile(join(folder, pairFileName), `${JSON.stringify(file, null, 2)}\n`);
 }
 
 export interface NewPair {

@@ -16,7 +16,7 @@ import {
   prepareFolders,
   processesOf,
   reachableServer,
-  readIfThere,
+  readText,
   removeFolder,
   socketFolderOf,
 } from '@understudy/local/parts';
@@ -48,9 +48,9 @@ export const pairMark = (folder: string, id: string) => ({ variable: `UNDERSTUDY
 export async function createPair(options: PairOptions): Promise<Pair> {
   const folder = await folderOf(options);
   const paths = clusterPaths(folder);
-  if ((await readIfThere(paths.state)) !== null) {
-    const text = `${folder} holds a cluster, which cannot become a pair. Choose another folder or --name.`;
-    throw new PairError('PAIR_STATE_INVALID', text, 'unsafe');
+  if ((await readText(paths.state)) !== null) {
+    const text = `${folder} holds a cluster, which cannot become a pair.`;
+    throw new PairError('PAIR_STATE_INVALID', text, { next: 'Choose another folder or --name.' });
   }
   await prepareFolders(folder, []);
   return new Pair(paths, lockFolder(paths), options);
@@ -78,12 +78,12 @@ export class Pair {
   }
 
   get supervisor(): Supervisor {
-    if (this.#supervisor === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.', 'unsafe');
+    if (this.#supervisor === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.');
     return this.#supervisor;
   }
 
   get status(): PairStatus {
-    if (this.#desk === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.', 'unsafe');
+    if (this.#desk === null) throw new PairError('PAIR_NOT_RUNNING', 'The pair is not started.');
     return this.#desk.status();
   }
 
@@ -168,12 +168,16 @@ export class Pair {
       (version !== undefined && !isSameVersion(kept.version, version));
     if (isOther) {
       const what = `${this.folder} holds the pair ${kept.name} of ${kept.engine} ${kept.version}`;
-      const text = `${what}, and it cannot become another. Start it without that option, or choose another folder.`;
-      throw new PairError('PAIR_STATE_INVALID', text, 'unsafe');
+      const text = `${what}, and it cannot become another.`;
+      throw new PairError('PAIR_STATE_INVALID', text, {
+        next: 'Start it without that option, or choose another folder.',
+      });
     }
     if (writers !== undefined && writers !== kept.writers) {
-      const text = `The pair in ${this.folder} was left with writers "${kept.writers}". Start it without --writers, then: understudy pair writers ${writers}`;
-      throw new PairError('PAIR_STATE_INVALID', text, 'unsafe');
+      const text = `The pair in ${this.folder} was left with writers "${kept.writers}".`;
+      throw new PairError('PAIR_STATE_INVALID', text, {
+        next: `Start it without --writers, then: understudy pair writers ${writers}`,
+      });
     }
     return { ...kept, checkEveryS: checkEveryS ?? kept.checkEveryS };
   }

@@ -74,22 +74,22 @@ export class Desk {
     if (found !== undefined) return found;
     const known = this.#findings.problems.map((each) => each.id);
     const next = known.length === 0 ? 'There is nothing to repair.' : `There is: ${known.join(', ')}.`;
-    throw new PairError('PAIR_REFUSED', `There is no problem "${id}". ${next}`, 'safe');
+    throw new PairError('PAIR_REFUSED', `There is no problem "${id}".`, { next });
   }
 
   async #requireRepairable({ kind, id }: Problem, keep: SideName): Promise<void> {
     const { memory } = this.#supervisor.ledger;
     if (kind === 'stop') {
       const objection = objectionTo(await currentStops(this.#supervisor.servers));
-      if (objection !== null) throw new PairError('PAIR_REFUSED', objection, 'safe');
+      if (objection !== null) throw new PairError('PAIR_REFUSED', objection);
     }
     if (kind === 'table' && id !== 'copy') {
-      const text = 'A whole table is not put right row by row. Mend it yourself, or use: understudy pair repair copy';
-      throw new PairError('PAIR_REFUSED', text, 'safe');
+      const text = 'A whole table is not put right row by row.';
+      throw new PairError('PAIR_REFUSED', text, { next: 'Mend it yourself, or use: understudy pair repair copy' });
     }
     if (id === 'copy' && memory.active !== keep) {
-      const text = `${otherSide(keep)} is the active server, and its data would be replaced. First: understudy pair switch --to ${keep}`;
-      throw new PairError('PAIR_REFUSED', text, 'safe');
+      const text = `${otherSide(keep)} is the active server, and its data would be replaced.`;
+      throw new PairError('PAIR_REFUSED', text, { next: `First: understudy pair switch --to ${keep}` });
     }
   }
 
@@ -105,7 +105,7 @@ export class Desk {
       if (problem.kind === 'stop') await repairStop(context, keep);
       else {
         const row = this.#findings.row(id);
-        if (row?.shape == null || row.key === null) throw new PairError('PAIR_REFUSED', `${id} has no row.`, 'safe');
+        if (row?.shape == null || row.key === null) throw new PairError('PAIR_REFUSED', `${id} has no row.`);
         await repairRow(context, { shape: row.shape, key: row.key }, keep);
       }
       await record.end();
@@ -124,7 +124,7 @@ export class Desk {
   async #decideApart(keep: SideName): Promise<Omit<RepairResult, 'id'>> {
     const { ledger, servers } = this.#supervisor;
     const { apart } = ledger.memory;
-    if (apart === null) throw new PairError('PAIR_REFUSED', 'No server is set apart.', 'safe');
+    if (apart === null) throw new PairError('PAIR_REFUSED', 'No server is set apart.');
     if (keep !== apart.side) return this.#copy(keep);
     const active = otherSide(apart.side);
     await link(servers[active], servers[apart.side]);

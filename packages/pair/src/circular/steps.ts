@@ -1,5 +1,5 @@
+import { pollUntil } from '@understudy/base';
 import { gtidContains } from '@understudy/core';
-import { pollUntil } from '@understudy/engine/host';
 import type { Step } from '../decide/decide.ts';
 import { missingFrom, positionText } from '../decide/positions.ts';
 import { type Both, otherSide, type SideName } from '../decide/sides.ts';

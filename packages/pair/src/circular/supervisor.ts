@@ -1,9 +1,9 @@
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
 import type { ClusterPaths } from '@understudy/local/parts';
 import { type Decision, decide, type Step } from '../decide/decide.ts';
 import { type Both, otherSide, type SideName, sideNames } from '../decide/sides.ts';
 import type { ServerView, SideView, Writers } from '../decide/state.ts';
-import { PairError, reasonOf } from '../errors.ts';
+import { PairError } from '../errors.ts';
 import { closeServer, executedBy, waitForExecuted } from '../server/link.ts';
 import { Watch } from '../server/look.ts';
 import type { PairServer } from '../server/server.ts';
@@ -108,7 +108,7 @@ export class Supervisor {
 
   /** Runs `work` when nothing else is being done, with a fresh look at both servers. */
   exclusively<T>(work: (views: Both<SideView>) => Promise<T>): Promise<T> {
-    if (this.signal.aborted) throw new PairError('PAIR_NOT_RUNNING', 'The pair is being stopped.', 'safe');
+    if (this.signal.aborted) throw new PairError('PAIR_NOT_RUNNING', 'The pair is being stopped.', { retry: 'safe' });
     return this.#serial.run(async () => {
       await this.#look();
       return work(this.#views);
@@ -153,8 +153,8 @@ export class Supervisor {
     const found = await pollUntil(async () => (isSo() ? true : null), { everyMs: 30, timeoutMs, signal });
     if (found !== null) return;
     const [problem = 'it is not known why'] = this.#backoff.problems();
-    const text = `The pair was not ready after ${timeoutMs / 1000} s: ${problem}. See the logs in ${this.paths.folder}.`;
-    throw new PairError('PAIR_START_FAILED', text, 'safe');
+    const text = `The pair was not ready after ${timeoutMs / 1000} s: ${problem}.`;
+    throw new PairError('PAIR_START_FAILED', text, { next: `See the logs in ${this.paths.folder}.` });
   }
 
   /** Failures of the last minute, for people. */

@@ -1,4 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
 import type { Session } from '@understudy/mysql/parts';
 import type { Problem } from '../control/protocol.ts';
 import { differing, judge } from '../decide/judge.ts';

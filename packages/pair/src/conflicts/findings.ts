@@ -1,10 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs, pause, reasonOf } from '@understudy/base';
 import type { ServerSession } from '@understudy/mysql/parts';
 import type { Supervisor } from '../circular/supervisor.ts';
 import type { CheckResult, PairStatus, Problem } from '../control/protocol.ts';
 import { sideNames } from '../decide/sides.ts';
-import { PairError, reasonOf } from '../errors.ts';
+import { PairError } from '../errors.ts';
 import { wrongNumbers } from '../server/numbers.ts';
 import { bothReached, compareTable, type RowProblem } from './compare.ts';
 import { stopProblem } from './explain.ts';
@@ -97,7 +96,7 @@ export class Findings {
     while (!signal.aborted) {
       // A server that does not answer is the supervisor's business; it is looked at again.
       await work().catch(() => undefined);
-      await delay(everyMs, undefined, { signal }).catch(() => undefined);
+      await pause(everyMs, signal);
     }
   }
 
@@ -138,11 +137,11 @@ export class Findings {
     });
     this.#comparing = result.catch(() => undefined);
     const outcome = await result.catch((error: unknown) => {
-      throw new PairError('PAIR_REFUSED', `The comparison broke off: ${reasonOf(error)}`, 'safe', { cause: error });
+      throw new PairError('PAIR_REFUSED', `The comparison broke off: ${reasonOf(error)}`, { cause: error });
     });
     if (outcome === 'interrupted') {
-      const text = `Not everything was compared within ${timeoutMs / 1000} s. Give it more time with --timeout.`;
-      throw new PairError('PAIR_REFUSED', text, 'safe');
+      const text = `Not everything was compared within ${timeoutMs / 1000} s.`;
+      throw new PairError('PAIR_REFUSED', text, { next: 'Give it more time with --timeout.' });
     }
     const { rows = 0, tables = 0 } = this.#last ?? {};
     return { rows, tables, remarks: [...this.#remarks], problems: [...this.problems] };

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '@understudy/local/parts';
+import { putFile } from '@understudy/local/parts';
 import { artifactFolder, plainTransaction } from '../circular/late-rows.ts';
 import type { Both, SideName } from '../decide/sides.ts';
 import type { Stop } from './explain.ts';
@@ -82,6 +82,6 @@ export class RepairRecord {
 
   async #save(): Promise<void> {
     await mkdir(artifactFolder(this.#folder), { recursive: true, mode: 0o700 });
-    await replaceFile(this.path, `${JSON.stringify(this.#content, null, 2)}\n`);
+    await putFile(this.path, `${JSON.stringify(this.#content, null, 2)}\n`);
   }
 }

@@ -21,10 +21,10 @@ export async function repairRow(
     readShape(session, found.shape.schema, found.shape.table),
   );
   const name = `${found.shape.schema}.${found.shape.table}`;
-  if (shape === null) throw new PairError('PAIR_REFUSED', `The table ${name} is gone.`, 'safe');
+  if (shape === null) throw new PairError('PAIR_REFUSED', `The table ${name} is gone.`);
   if (shape.triggers > 0) {
     const text = `${name} has triggers, which a repair would set off; use: understudy pair repair copy`;
-    throw new PairError('PAIR_REFUSED', text, 'safe');
+    throw new PairError('PAIR_REFUSED', text);
   }
   const discardedSide = otherSide(keep);
   await closeBoth([servers.n1, servers.n2], withinMs);

@@ -1,5 +1,5 @@
+import { pollUntil } from '@understudy/base';
 import { gtidContains } from '@understudy/core';
-import { pollUntil } from '@understudy/engine/host';
 import { readChannel } from '@understudy/mysql/parts';
 import { meet } from '../circular/change.ts';
 import { readPosition } from '../decide/positions.ts';
@@ -66,15 +66,15 @@ export function objectionTo(stops: readonly Stop[]): string | null {
  */
 export async function repairStop({ servers, record, withinMs, signal }: RepairContext, keep: SideName): Promise<void> {
   const objection = objectionTo(await currentStops(servers));
-  if (objection !== null) throw new PairError('PAIR_REFUSED', objection, 'safe');
+  if (objection !== null) throw new PairError('PAIR_REFUSED', objection);
   await closeBoth([servers.n1, servers.n2], withinMs);
   const involved = new Map<string, Involved>();
   for (let round = 0; ; round += 1) {
     const stops = await nextStops(servers, withinMs, signal);
     if (stops.length === 0) break;
     if (round >= roundsMax) {
-      const text = `After ${roundsMax} transactions there are still conflicts. What was done until now is in ${record.path}. See: understudy pair show`;
-      throw new PairError('PAIR_FAILED', text, 'safe');
+      const text = `After ${roundsMax} transactions there are still conflicts. What was done until now is in ${record.path}.`;
+      throw new PairError('PAIR_FAILED', text, { next: 'See: understudy pair show' });
     }
     for (const stop of stops) await letThrough(servers, stop, involved, record, withinMs);
   }
@@ -92,8 +92,8 @@ async function nextStops(servers: Both<PairServer>, timeoutMs: number, signal: A
     { everyMs: 20, timeoutMs, signal },
   );
   if (found !== null) return found;
-  const text = `The servers had not applied what the other has after ${timeoutMs / 1000} s. See: understudy pair show`;
-  throw new PairError('PAIR_FAILED', text, 'safe');
+  const text = `The servers had not applied what the other has after ${timeoutMs / 1000} s.`;
+  throw new PairError('PAIR_FAILED', text, { next: 'See: understudy pair show' });
 }
 
 /** Whether both have applied all that they received, so that no conflict is on its way any more. */
@@ -110,8 +110,7 @@ async function letThrough(
   withinMs: number,
 ): Promise<void> {
   const objection = objectionTo([stop]);
-  if (objection !== null)
-    throw new PairError('PAIR_FAILED', `${objection} What was done until now is in the record.`, 'safe');
+  if (objection !== null) throw new PairError('PAIR_FAILED', `${objection} What was done until now is in the record.`);
   const server = servers[stop.side];
   for (const obstacle of stop.obstacles) await remember(servers, stop.side, obstacle, involved);
   await record.stop(
@@ -174,7 +173,7 @@ async function applyOne(servers: Both<PairServer>, { side, gtid, error }: Stop, 
   );
   if (result !== null) return;
   const text = `The transaction that stopped ${side} (error ${error.number}) was not applied within ${withinMs / 1000} s.`;
-  throw new PairError('PAIR_FAILED', `${text} See: understudy pair show`, 'safe');
+  throw new PairError('PAIR_FAILED', text, { next: 'See: understudy pair show' });
 }
 
 /** Each row becomes on both servers what the kept one had. */

@@ -106,6 +106,13 @@ export type RepairResult = z.infer<typeof repairResultSchema>;
 export const answerSchema = z.union([
   z.strictObject({ value: z.unknown() }),
   z.strictObject({
-    error: z.strictObject({ code: z.string(), message: z.string(), retry: z.enum(['safe', 'unsafe', 'unknown']) }),
+    error: z.strictObject({
+      code: z.string(),
+      message: z.string(),
+      // Versions up to 0.1.0 gave the message alone.
+      problem: z.string().optional(),
+      next: z.string().optional(),
+      retry: z.enum(['safe', 'unsafe', 'unknown']),
+    }),
   }),
 ]);

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { reasonOf } from '../errors.ts';
+import { codeOf, problemOf, reasonOf, UnderstudyError } from '@understudy/base';
 import { type PairRequest, requestSchema } from './protocol.ts';
 
 const requestTimeoutMs = 10_000;
@@ -48,12 +48,8 @@ function send(response: ServerResponse, code: number, body: object): void {
   response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
+/** `message` is for commands of a version that knows no other text. */
 function plainError(error: unknown): object {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'PAIR_FAILED';
-  const retry = error instanceof Error && 'retry' in error ? String(error.retry) : 'unknown';
-  return {
-    code,
-    message: reasonOf(error),
-    retry: ['safe', 'unsafe', 'unknown'].includes(retry) ? retry : 'unknown',
-  };
+  const { retry, next } = error instanceof UnderstudyError ? error : { retry: 'unknown', next: '' };
+  return { code: codeOf(error) ?? 'PAIR_FAILED', message: reasonOf(error), problem: problemOf(error), next, retry };
 }

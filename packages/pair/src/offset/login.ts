@@ -50,19 +50,15 @@ function encryptionOf(options: Readonly<Record<string, string>>): Pick<Login, 'c
 function ofAddress(text: string, password: string): Login {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.hostname === '') {
-    throw new PairError(
-      'OFFSET_INPUT',
-      'That is not an address. Write mysql://user@host:port, or the path of an option file.',
-      'unsafe',
-    );
+    throw new PairError('OFFSET_INPUT', 'That is not an address.', {
+      next: 'Write mysql://user@host:port, or the path of an option file.',
+    });
   }
   if (url.password !== '') {
     const next = 'Write it into the [client] group of an option file and name that file, or put it into MYSQL_PWD.';
-    throw new PairError(
-      'OFFSET_INPUT',
-      `A password in an argument can be read by everybody on this machine. ${next}`,
-      'unsafe',
-    );
+    throw new PairError('OFFSET_INPUT', 'A password in an argument can be read by everybody on this machine.', {
+      next,
+    });
   }
   const user = url.username === '' ? 'root' : decodeURIComponent(url.username);
   return {
@@ -80,11 +76,9 @@ const plainHost = (host: string): string => (host === 'localhost' ? '127.0.0.1' 
 function portOf(text: string, where: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
-  throw new PairError(
-    'OFFSET_INPUT',
-    `"${text}" in ${where.split('@').at(-1)} is not a port. Write a number, such as 3306.`,
-    'unsafe',
-  );
+  throw new PairError('OFFSET_INPUT', `"${text}" in ${where.split('@').at(-1)} is not a port.`, {
+    next: 'Write a number, such as 3306.',
+  });
 }
 
 /** The settings of the `[client]` group of an option file. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { reasonOf } from '@understudy/base';
 import { type Dialect, dialectOf, type Row, ServerSession, type Session } from '@understudy/mysql/parts';
-import { PairError, reasonOf } from '../errors.ts';
+import { PairError } from '../errors.ts';
 import type { ReplicaFacts, ReplicaThread, ServerFacts } from './facts.ts';
 import type { Login } from './login.ts';
 import { positionOf } from './position.ts';
@@ -36,7 +37,7 @@ export class OffsetServer {
   static async connect(name: string, login: Login): Promise<OffsetServer> {
     const session = await openSession(login).catch((error: unknown) => {
       const text = `The ${name} cannot be used: ${reasonOf(error)} Correct its address, its account or its password.`;
-      throw new PairError('OFFSET_REFUSED', text, 'safe', { cause: error });
+      throw new PairError('OFFSET_REFUSED', text, { cause: error });
     });
     try {
       const [row] = await session.query('SELECT VERSION() AS version', [], queryTimeoutMs);

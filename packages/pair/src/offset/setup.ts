@@ -55,11 +55,9 @@ export async function offsetSetup(
   requireNoRefusal(checkServers(await readFacts(primary), await readFacts(replica), 'setup'));
   const schemas = await readSchemas(primary.session);
   if (schemas.length === 0) {
-    throw new PairError(
-      'OFFSET_REFUSED',
-      'The primary has no schema to copy. Make the database first, then set up its replica.',
-      'safe',
-    );
+    throw new PairError('OFFSET_REFUSED', 'The primary has no schema to copy.', {
+      next: 'Make the database first, then set up its replica.',
+    });
   }
   const made: { from: LogPosition | null; accounts: readonly string[]; kept: readonly string[] } = {
     from: null,
@@ -107,7 +105,7 @@ export async function offsetSetup(
     },
   ];
   await runSteps(steps, copyTimeoutMs, tell, () => '');
-  if (made.from === null) throw new PairError('OFFSET_FAILED', 'The place of the copy was not noted.', 'unsafe');
+  if (made.from === null) throw new PairError('OFFSET_FAILED', 'The place of the copy was not noted.');
   return {
     primary: primary.address,
     replica: replica.address,

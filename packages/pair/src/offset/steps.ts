@@ -1,5 +1,5 @@
-import { monotonicMs } from '@understudy/engine/host';
-import { PairError, reasonOf } from '../errors.ts';
+import { monotonicMs, reasonOf } from '@understudy/base';
+import { PairError } from '../errors.ts';
 
 /** One step of a procedure. `undo` is run when a later step fails; null: from here on there is no way back. */
 export interface Step {
@@ -33,9 +33,7 @@ export async function runSteps(
       await step.run(Math.max(1000, leftMs));
     } catch (error) {
       if (way === 'on')
-        throw new PairError('OFFSET_FAILED', `"${step.text}" failed: ${reasonOf(error)} ${after()}`, 'unsafe', {
-          cause: error,
-        });
+        throw new PairError('OFFSET_FAILED', `"${step.text}" failed: ${reasonOf(error)} ${after()}`, { cause: error });
       throw await undone(step, error, undos);
     }
     if (step.undo === null) way = 'on';
@@ -47,13 +45,12 @@ async function undone(step: Step, error: unknown, undos: readonly (() => Promise
   for (const undo of undos) await undo().catch((failure: unknown) => void failures.push(reasonOf(failure)));
   const cause = `"${step.text}" failed: ${reasonOf(error)}`;
   if (failures.length === 0) {
-    return new PairError(
-      'OFFSET_UNDONE',
-      `${cause} Everything is as it was before; correct the cause and try again.`,
-      'safe',
-      { cause: error },
-    );
+    return new PairError('OFFSET_UNDONE', cause, {
+      next: 'Everything is as it was before; correct the cause and try again.',
+      cause: error,
+    });
   }
-  const text = `${cause} Undoing it failed too: ${failures.join('; ')} Look at both servers now: understudy offset status`;
-  return new PairError('OFFSET_FAILED', text, 'unsafe', { cause: error });
+  const text = `${cause} Undoing it failed too: ${failures.join('; ')}`;
+  const next = 'Look at both servers now: understudy offset status';
+  return new PairError('OFFSET_FAILED', text, { next, cause: error });
 }

@@ -1,4 +1,4 @@
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import { monotonicMs, pollUntil } from '@understudy/base';
 import { kill, type Session } from '@understudy/mysql/parts';
 import { PairError } from '../errors.ts';
 import { checkServers } from './checks.ts';
@@ -31,7 +31,7 @@ export function requireNoRefusal(findings: readonly Finding[]): void {
   const refusals = findings.filter(({ weight }) => weight === 'refuse');
   if (refusals.length === 0) return;
   const lines = refusals.map(({ server, text, fix }) => `${server}: ${text} ${fix}`);
-  throw new PairError('OFFSET_REFUSED', lines.join('\n'), 'safe');
+  throw new PairError('OFFSET_REFUSED', lines.join('\n'));
 }
 
 /**
@@ -112,8 +112,7 @@ export async function offsetSwitchover(
         : ` ${attachStatement(primary.dialect, { source: replica.login, account, from: seen.own }, 'hidden')}`;
     return `${replica.address} is the primary now and is open; ${primary.address} is closed and does not follow. Remove the cause, then there:${own}`;
   });
-  if (seen.end === null || seen.own === null)
-    throw new PairError('OFFSET_FAILED', 'The places were not noted.', 'unsafe');
+  if (seen.end === null || seen.own === null) throw new PairError('OFFSET_FAILED', 'The places were not noted.');
   return {
     primary: replica.address,
     replica: primary.address,
@@ -126,15 +125,20 @@ export async function offsetSwitchover(
 /** The old primary will log in at the new one with this account: it is tried before anything is changed. */
 async function requireAccount(replica: OffsetServer, { user, password }: Account): Promise<void> {
   const session = await openSession({ ...replica.login, user, password }).catch((error: unknown) => {
-    const text = `The replication account "${user}" cannot log in at ${replica.address}, which is to become the primary. Make it on the present primary, and let it replicate.`;
-    throw new PairError('OFFSET_REFUSED', text, 'safe', { cause: error });
+    const text = `The replication account "${user}" cannot log in at ${replica.address}, which is to become the primary.`;
+    throw new PairError('OFFSET_REFUSED', text, {
+      next: 'Make it on the present primary, and let it replicate.',
+      cause: error,
+    });
   });
   try {
     const rows = await session.query('SHOW GRANTS', [], timeoutMs);
     const rights = rows.flatMap((row) => Object.values(row)).join(' ');
     if (/REPLICATION SLAVE|REPLICATION REPLICA|ALL PRIVILEGES ON \*\.\*/i.test(rights)) return;
-    const text = `The account "${user}" has no right to replicate. On the primary: GRANT REPLICATION SLAVE ON *.* TO it.`;
-    throw new PairError('OFFSET_REFUSED', text, 'safe');
+    const text = `The account "${user}" has no right to replicate.`;
+    throw new PairError('OFFSET_REFUSED', text, {
+      next: 'On the primary: GRANT REPLICATION SLAVE ON *.* TO it.',
+    });
   } finally {
     await session.end();
   }

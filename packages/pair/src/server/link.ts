@@ -1,5 +1,5 @@
+import { pollUntil } from '@understudy/base';
 import { type GtidSet, gtidContains } from '@understudy/core';
-import { pollUntil } from '@understudy/engine/host';
 import {
   accounts,
   changeStatement,

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { gtidUnion } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
 import { readChannel, type Session, serverErrorOf } from '@understudy/mysql/parts';
 import { type GtidKind, readPosition } from '../decide/positions.ts';
 import type { ServerView, SideView } from '../decide/state.ts';

@@ -1,7 +1,8 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { pollUntil, type ServerProcess } from '@understudy/engine/host';
+import { pollUntil } from '@understudy/base';
+import type { ServerProcess } from '@understudy/engine/host';
 import {
   copyTemplate,
   ensureTemplate,
