@@ -1,6 +1,6 @@
 import type { AckRule, EngineState, LogEnd, Member, MemberId } from '@understudy/core';
 import type { ClusterContext, ParameterProblem } from '@understudy/engine';
-import type { CommandOf, JobHandle, Log, Opening, ServerAdapter } from '@understudy/engine/host';
+import type { CommandOf, JobHandle, Log, Opening, Probe, ServerAdapter } from '@understudy/engine/host';
 import { clone } from './clone/clone.ts';
 import { setAckRule } from './commands/ack-rule.ts';
 import { checkpoint } from './commands/checkpoint.ts';
@@ -14,7 +14,6 @@ import { fence, stopInOrder } from './commands/stop.ts';
 import type { Instance } from './instance.ts';
 import { Maintenance } from './maintain.ts';
 import type { Observer, Reports } from './observe/observer.ts';
-import type { Probe } from './observe/probe.ts';
 
 const noReports: Reports = new Map();
 

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
 import { MysqlAdapter } from './adapter.ts';
 import { OutgoingCopy } from './clone/outgoing.ts';
 import { Spared } from './commands/spared.ts';
@@ -18,7 +18,7 @@ import { Nudge } from './observe/nudge.ts';
 import { Observer, SystemIdReader } from './observe/observer.ts';
 import { OpenedMemory } from './observe/opened.ts';
 import { OutsideChanges } from './observe/outside.ts';
-import { Probe } from './observe/probe.ts';
+import { MysqlProbe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
 import { TransactionSizes } from './observe/transaction-size.ts';
 import { UpstreamMemory } from './observe/upstream.ts';
@@ -85,7 +85,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     seen: () => observer.seen,
     observe: () => observer.observe(),
   };
-  const probe = new Probe(instance);
+  const probe = new Probe(new MysqlProbe(instance));
   const observer = new Observer(instance, probe);
   await instance.outgoing.killLeftovers();
   const running = await server.adopt();

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
 import { PostgresAdapter } from './adapter.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { removeDryStarts } from './config/dry-start.ts';
@@ -12,7 +12,7 @@ import { AckTracker } from './observe/ack-tracker.ts';
 import { recallArmed } from './observe/armed.ts';
 import { Notices } from './observe/notices.ts';
 import { Observer } from './observe/observer.ts';
-import { Probe } from './observe/probe.ts';
+import { PostgresProbe } from './observe/probe.ts';
 import { RunFacts } from './observe/run-facts.ts';
 import { type PostgresEngineInput, type PostgresOptions, parseOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
@@ -79,7 +79,7 @@ export async function makeInstance(
     clockMs: clock,
     observe: () => observer.observe(),
   };
-  const probe = new Probe(instance);
+  const probe = new Probe(new PostgresProbe(instance));
   const observer = new Observer(instance, probe);
   await forgetIfUnkept(options.dataDir, paths.include);
   const running = await postmaster.adopt();

@@ -1,6 +1,6 @@
 import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails } from '@understudy/engine';
-import { boundLog, monotonicMs } from '@understudy/engine/host';
+import { boundLog, monotonicMs, type Probe } from '@understudy/engine/host';
 import { conninfoOf, follow } from './commands/follow.ts';
 import { keepSendersForMembers } from './commands/member-senders.ts';
 import { keepStandbySignal } from './commands/promote.ts';
@@ -11,7 +11,6 @@ import { dropStaleLogicalSlots, keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
 import { reasonOf } from './errors.ts';
 import type { Instance } from './instance.ts';
-import type { Probe } from './observe/probe.ts';
 import { standingWarnings } from './observe/standing.ts';
 import { lookForVoids, unloggedWarnings } from './observe/voids.ts';
 import { includeName } from './paths.ts';

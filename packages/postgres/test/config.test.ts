@@ -23,7 +23,7 @@ import {
 } from '../src/names.ts';
 import { causeInLog } from '../src/observe/receiver-log.ts';
 import { isForeignAcker, memberOfStream } from '../src/observe/senders.ts';
-import { SilenceMeter } from '../src/observe/silence.ts';
+
 import { refusalOf, StreamAttempt } from '../src/observe/stream-attempt.ts';
 import { parseOptions } from '../src/options.ts';
 import { throughAnyDoor } from '../src/sql/doors.ts';
@@ -328,22 +328,6 @@ describe('why there is no stream', () => {
       causeInLog('FATAL:  could not start WAL streaming: ERROR:  replication slot "s" does not exist'),
       'slot',
     );
-  });
-});
-
-describe('silence', () => {
-  it('counts unchanged time, but not the time in which nobody looked', () => {
-    const meter = new SilenceMeter<string>();
-    const look = (nowMs: number, signature: string): number => {
-      meter.look(nowMs);
-      return meter.silentMs('a', signature);
-    };
-    assert.equal(look(0, 'x'), 0);
-    assert.equal(look(250, 'x'), 250);
-    assert.equal(look(500, 'x'), 500);
-    assert.equal(look(60_500, 'x'), 500, 'this process stood still');
-    assert.equal(look(60_750, 'x'), 750);
-    assert.equal(look(61_000, 'y'), 0);
   });
 });
 

@@ -54,6 +54,9 @@ export { type JobFailure, type JobHandle, Jobs, type Progress } from './jobs.ts'
 export { KeptFolders } from './kept.ts';
 export { bareHost, isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
+export { Probe, type Probed, type ProbeSubject } from './observe/probe.ts';
+export { ServerWatch, type WatchSubject } from './observe/server-watch.ts';
+export { SilenceMeter } from './observe/silence.ts';
 export { linksIn, realDataDir } from './place.ts';
 export { requireFreePort } from './process/port.ts';
 export {

@@ -8,14 +8,12 @@ import {
   type SystemId,
 } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
-import type { RunningServer } from '@understudy/engine/host';
-import { codeOf, monotonicMs } from '@understudy/engine/host';
+import { codeOf, type Probe, type RunningServer, ServerWatch } from '@understudy/engine/host';
 import { noteCounting } from '../commands/keep-counting.ts';
 import { strangerWarning } from '../commands/strangers.ts';
 import { isOpen } from '../dialect/dialect.ts';
 import { readIdentity, systemIdOf } from '../disk/identity.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
-import { reasonOf, serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
 import { ApplierWatch, applierWarning, shortText } from './applier.ts';
@@ -23,14 +21,10 @@ import type { Channel } from './channel.ts';
 import { type Role, roleOf } from './opened.ts';
 import { pauseAdvice } from './outside.ts';
 import { type Reading, readPosition, syncsEachEvent } from './position.ts';
-import type { Probe } from './probe.ts';
 import { ReceiverWatch } from './receiver.ts';
 import { ReplicaWatch } from './replicas.ts';
 
 const queryTimeoutMs = 500;
-/** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
-export const unresponsiveAfterMs = 3000;
-
 export type Reports = ReadonlyMap<MemberId, MemberReport>;
 
 const closedWarning = `read_only (or super_read_only) was switched ON from outside on the leader: clients cannot write, and it goes on leading, as others still acknowledge to it. Run SET GLOBAL read_only = OFF to let them write. ${pauseAdvice}`;
@@ -44,12 +38,10 @@ function saysNotReady(error: unknown): boolean {
 /** Looks at the server several times a second and says what it sees as an `EngineState`. */
 export class Observer {
   readonly #instance: Instance;
-  readonly #probe: Probe;
+  readonly #watch: ServerWatch;
   readonly #receiver: ReceiverWatch;
   readonly #replicas: ReplicaWatch;
   readonly #applier = new ApplierWatch();
-  #last: { readonly pid: number; readonly state: EngineState } | null = null;
-  #failingSinceMs: number | null = null;
   /** What members said at the last look that was told. */
   #reports: Reports = new Map();
   /** Somebody else has closed the leader. */
@@ -57,9 +49,22 @@ export class Observer {
 
   constructor(instance: Instance, probe: Probe) {
     this.#instance = instance;
-    this.#probe = probe;
     this.#receiver = new ReceiverWatch(instance);
     this.#replicas = new ReplicaWatch(instance);
+    const { process: server, facts, starts, log, options, expected } = instance;
+    const { dataDir } = options;
+    this.#watch = new ServerWatch({
+      server,
+      facts,
+      probe,
+      starts,
+      log,
+      dataDir,
+      find: async () => server.running,
+      lookAtDisk: async () => stoppedState(dataDir, await inspectDisk(dataDir, expected)),
+      mayBeStarting: ({ origin }, error) => origin === 'started' || saysNotReady(error),
+      refusalOf: () => null,
+    });
   }
 
   /** What keeps this server from receiving and applying, for people. */
@@ -77,65 +82,14 @@ export class Observer {
 
   /** The running replica as it was when it was looked at last; null when it is none. */
   get seen(): Extract<EngineState, { kind: 'replica' }> | null {
-    const { running } = this.#instance.process;
-    const last = this.#last;
-    return last !== null && last.pid === running?.pid && last.state.kind === 'replica' ? last.state : null;
+    const last = this.#watch.last(this.#instance.process.running);
+    return last?.kind === 'replica' ? last : null;
   }
 
   /** The present state; never throws. @param reports without them, what was said at the last look stands: silence would mean that nobody receives. */
   async observe(reports: Reports = this.#reports): Promise<EngineState> {
     this.#reports = reports;
-    const running = this.#instance.process.running;
-    if (running === null) return this.#stopped();
-    try {
-      const state = await this.#running(running, reports);
-      this.#failingSinceMs = null;
-      this.#last = { pid: running.pid, state };
-      const failingMs = this.#probe.failingForMs();
-      return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : state;
-    } catch (error) {
-      return this.#failed(running, error);
-    }
-  }
-
-  async #stopped(): Promise<EngineState> {
-    this.#failingSinceMs = null;
-    this.#last = null;
-    const { options, expected } = this.#instance;
-    try {
-      const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
-      const { failures } = this.#instance.starts;
-      return state.kind === 'stopped' && failures !== undefined ? { ...state, startFailures: failures } : state;
-    } catch (error) {
-      const problem = `The data directory ${options.dataDir} cannot be read: ${reasonOf(error)}. Repair the disk.`;
-      return { kind: 'refused', problem };
-    }
-  }
-
-  async #failed(running: RunningServer, error: unknown): Promise<EngineState> {
-    if (this.#instance.process.check() === 'gone') return this.#stopped();
-    const nowMs = monotonicMs();
-    const facts = this.#instance.facts.of(running.pid);
-    const starting = { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) } as const;
-    if (facts.answered === 'never' && (running.origin === 'started' || saysNotReady(error))) {
-      this.#failingSinceMs = null;
-      return starting;
-    }
-    const last = this.#last?.pid === running.pid ? this.#last.state : null;
-    // Until a stop ends, with its own deadline, the server is reported as what it was.
-    if (facts.life === 'ending' && last !== null) return last;
-    if (this.#failingSinceMs === null) {
-      const fields = { number: serverErrorOf(error), reason: reasonOf(error) };
-      this.#instance.log({ level: 'debug', message: 'a look at the server failed', fields });
-    }
-    // One that the probe found hanging, and that is being killed, has hung since then.
-    this.#failingSinceMs ??= nowMs - this.#probe.failingForMs();
-    const failingMs = nowMs - this.#failingSinceMs;
-    return failingMs >= unresponsiveAfterMs ? this.#unresponsive(failingMs) : stale(last ?? starting, failingMs);
-  }
-
-  #unresponsive(sinceMs: number): EngineState {
-    return { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) };
+    return this.#watch.observe((running) => this.#running(running, reports));
   }
 
   async #running(running: RunningServer, reports: Reports): Promise<EngineState> {
@@ -229,14 +183,6 @@ export class Observer {
     const text = row?.text ?? '';
     return text === '' ? channel : { ...channel, applierError: { number: Number(row?.number), text } };
   }
-}
-
-/**
- * A state that could not be looked at again. That nothing is received is not among what it may say: a receiver may have been started since.
- */
-function stale(last: EngineState, failingMs: number): EngineState {
-  if (last.kind !== 'replica' || last.receiver.kind !== 'none') return last;
-  return { ...last, receiver: { kind: 'streaming', silentMs: Math.round(failingMs) } };
 }
 
 /** A replica whose relay log is damaged needs a new copy, whether or not more arrives. */

@@ -1,11 +1,10 @@
 import type { MemberId, Receiver } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs, SilenceMeter } from '@understudy/engine/host';
 import { letGoConnection } from '../commands/let-go.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';
 import { shortText } from './applier.ts';
 import type { Channel, OtherChannel, ThreadError } from './channel.ts';
-import { SignOfLife } from './silence.ts';
 import type { Upstream } from './upstream.ts';
 
 type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
@@ -99,7 +98,7 @@ function foreignReceivers(
 /** A replica's look at the stream from its upstream. */
 export class ReceiverWatch {
   readonly #instance: Pick<Instance, 'dialect' | 'upstream' | 'process' | 'errant'>;
-  readonly #life = new SignOfLife();
+  #life = new SilenceMeter<'receiver'>();
   #runningSinceMs: number | null = null;
   #broken: { readonly cause: BrokenCause; readonly sinceMs: number } | null = null;
   #error: ThreadError | null = null;
@@ -133,7 +132,7 @@ export class ReceiverWatch {
     // Whoever receives from anybody else than it was told to follows nobody, and has something to cut.
     const upstream = channel !== null && leadsElsewhere(channel, told) ? null : (told?.member ?? null);
     if (upstream === null || channel === null) {
-      this.#life.reset();
+      this.#life = new SilenceMeter();
       this.#broken = null;
       this.#error = null;
       this.#runningSinceMs = null;
@@ -145,9 +144,10 @@ export class ReceiverWatch {
     if (channel.receiver === 'running') {
       this.#runs();
       const sign = `${channel.sign} ${await this.#heartbeats(session)}`;
-      return { upstream, receiver: { kind: 'streaming', silentMs: this.#life.look(sign) } };
+      this.#life.look();
+      return { upstream, receiver: { kind: 'streaming', silentMs: this.#life.silentMs('receiver', sign) } };
     }
-    this.#life.reset();
+    this.#life = new SilenceMeter();
     this.#runningSinceMs = null;
     return { upstream, receiver: { kind: 'broken', cause: this.#lasting(channel) } };
   }

@@ -13,8 +13,7 @@ import {
   type WalPosition,
 } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import type { RunningServer } from '@understudy/engine/host';
-import { codeOf, monotonicMs } from '@understudy/engine/host';
+import { codeOf, type Probe, type RunningServer, ServerWatch, SilenceMeter } from '@understudy/engine/host';
 import { receiverMark } from '../config/settings.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { readSpoiled } from '../disk/opened.ts';
@@ -25,7 +24,6 @@ import { receiversOf } from '../process/receivers.ts';
 import { missing } from '../sql/local.ts';
 import { type PgSession, type Row, sqlStateOf } from '../sql/session.ts';
 import { parkedBy } from './parked.ts';
-import type { Probe } from './probe.ts';
 import {
   checkpointerIsReady,
   type Identification,
@@ -38,7 +36,6 @@ import {
 import { ReceiverLog } from './receiver-log.ts';
 import type { RunFacts } from './run-facts.ts';
 import { foreignText, isForeignAcker, memberOfStream } from './senders.ts';
-import { SilenceMeter } from './silence.ts';
 import { askForStream, StreamAttempt } from './stream-attempt.ts';
 
 /** A server that is not up yet has no socket, refuses, or says so (57P03); anything else is silence. */
@@ -57,8 +54,6 @@ const voidsOf = ({ voids }: RunFacts): Pick<Extract<EngineState, { kind: 'primar
   voids === null || voids.length === 0 ? {} : { voids };
 
 const queryTimeoutMs = 500;
-/** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */
-export const unresponsiveAfterMs = 3000;
 
 interface Upstream {
   readonly member: MemberId | null;
@@ -67,87 +62,47 @@ interface Upstream {
 
 type WalProgress = ReplicaProgress & { readonly confirmed: WalPosition };
 
-/**
- * A state that could not be looked at again. That nothing is received is not among what it may say: a receiver may have been started since.
- */
-function stale(last: EngineState, failingMs: number): EngineState {
-  if (last.kind !== 'replica' || last.receiver.kind !== 'none') return last;
-  return { ...last, receiver: { kind: 'streaming', silentMs: Math.round(failingMs) } };
-}
-
 /** Looks at the server several times a second and says what it sees as an `EngineState`. */
 export class Observer {
   readonly #instance: Instance;
-  readonly #probe: Probe;
+  readonly #watch: ServerWatch;
   readonly receiverLog: ReceiverLog;
   readonly attempt: StreamAttempt;
   readonly #replicas = new SilenceMeter<MemberId>();
   readonly #receiver = new SilenceMeter<'receiver'>();
   readonly #histories = new Map<number, WalPosition>();
-  #last: { readonly pid: number; readonly state: EngineState } | null = null;
-  #failingSinceMs: number | null = null;
-
   constructor(instance: Instance, probe: Probe) {
     this.#instance = instance;
-    this.#probe = probe;
     this.receiverLog = new ReceiverLog(instance.paths.log);
     this.attempt = new StreamAttempt((member, from) => askForStream(instance, member, from));
+    const { postmaster: server, facts, starts, log, options } = instance;
+    this.#watch = new ServerWatch({
+      server,
+      facts,
+      probe,
+      starts,
+      log,
+      dataDir: options.dataDir,
+      // One that somebody started by hand is found by its process.
+      find: async () => server.running ?? (await server.adopt()),
+      lookAtDisk: () => this.#onDisk(),
+      mayBeStarting: (_, error) => saysNotReady(error),
+      refusalOf,
+    });
   }
 
   /** The present state; never throws. */
-  async observe(): Promise<EngineState> {
-    // One that somebody started by hand is found by its process.
-    const running = this.#instance.postmaster.running ?? (await this.#instance.postmaster.adopt());
-    if (running === null) return this.#stopped();
-    try {
-      const state = await this.#running(running);
-      this.#failingSinceMs = null;
-      this.#last = { pid: running.pid, state };
-      return this.#probe.failingForMs() >= unresponsiveAfterMs ? this.#unresponsive(this.#probe.failingForMs()) : state;
-    } catch (error) {
-      return this.#failed(running, error);
-    }
+  observe(): Promise<EngineState> {
+    return this.#watch.observe((running) => this.#running(running));
   }
 
-  async #stopped(): Promise<EngineState> {
-    this.#failingSinceMs = null;
-    this.#last = null;
+  async #onDisk(): Promise<EngineState> {
     this.#histories.clear();
-    const { options, expected } = this.#instance;
-    try {
-      const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
-      // An end is an end only while nobody can go on from there: not our start alone, any start must be sealed.
-      const isEnd =
-        state.kind !== 'stopped' || state.position === null || (await this.#instance.config.isSealedAtRest());
-      const found = isEnd ? state : { ...state, position: null };
-      const { failures } = this.#instance.starts;
-      return found.kind === 'stopped' && failures !== undefined ? { ...found, startFailures: failures } : found;
-    } catch (error) {
-      return { kind: 'refused', problem: `The data directory cannot be read: ${String(error)}` };
-    }
-  }
-
-  async #failed(running: RunningServer, error: unknown): Promise<EngineState> {
-    if (this.#instance.postmaster.check() === 'gone') return this.#stopped();
-    const nowMs = monotonicMs();
-    const facts = this.#instance.facts.of(running.pid);
-    if (facts.answered === 'never' && saysNotReady(error)) {
-      this.#failingSinceMs = null;
-      return { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) };
-    }
-    const last = this.#last?.pid === running.pid ? this.#last.state : null;
-    // Until a stop ends, with its own deadline, the server is reported as what it was.
-    if (facts.life === 'ending' && last !== null) return last;
-    // One that the probe found hanging, and that is being killed, has hung since then.
-    this.#failingSinceMs ??= nowMs - this.#probe.failingForMs();
-    const failingMs = nowMs - this.#failingSinceMs;
-    if (failingMs >= unresponsiveAfterMs) return this.#unresponsive(failingMs, refusalOf(error));
-    return last === null ? { kind: 'starting', sinceMs: Math.round(nowMs - running.sinceMs) } : stale(last, failingMs);
-  }
-
-  #unresponsive(sinceMs: number, refusal: string | null = null): EngineState {
-    const state = { kind: 'unresponsive', was: this.#instance.facts.role, sinceMs: Math.round(sinceMs) } as const;
-    return refusal === null ? state : { ...state, refusal };
+    const { options, expected, config } = this.#instance;
+    const state = await stoppedState(options.dataDir, await inspectDisk(options.dataDir, expected));
+    // An end is an end only while nobody can go on from there: not our start alone, any start must be sealed.
+    const isEnd = state.kind !== 'stopped' || state.position === null || (await config.isSealedAtRest());
+    return isEnd ? state : { ...state, position: null };
   }
 
   async #running(running: RunningServer): Promise<EngineState> {

@@ -1,102 +1,62 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { RunningServer } from '@understudy/engine/host';
-import { childrenOf, monotonicMs, pollUntil } from '@understudy/engine/host';
+import {
+  childrenOf,
+  monotonicMs,
+  type Probed,
+  type ProbeSubject,
+  pollUntil,
+  type RunningServer,
+} from '@understudy/engine/host';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';
 
-const everyMs = 2000;
-const retryMs = 400;
 const timeoutMs = 1200;
 const writeEveryMs = 10_000;
-/** While logins hang in a server that is well otherwise: each look leaves one more that waits, so there must not be many. */
-const waitingEveryMs = 10_000;
 const forkTimeoutMs = 600;
+const hangingLogins =
+  'New connections get no answer, while the old ones go on: probably somebody has locked a table of the catalog, or very many connect at once.';
 
-/**
- * The deep look (P17): a connection that is kept goes on answering while the server's first process
- * hangs, so every two seconds a new one is made, which also proves that the log of a primary still reaches the disk.
- */
-export class Probe {
-  readonly #instance: Pick<Instance, 'sql' | 'postmaster' | 'facts' | 'expected' | 'options'>;
-  #timer: NodeJS.Timeout | null = null;
-  #work: Promise<void> | null = null;
-  #failing: { readonly sinceMs: number; readonly times: number } | null = null;
-  #trouble: string | null = null;
+type Parts = Pick<Instance, 'sql' | 'postmaster' | 'facts' | 'expected' | 'options'>;
+
+/** How PostgreSQL is probed (P17): its kept connections go on answering while its first process hangs. */
+export class PostgresProbe implements ProbeSubject {
+  readonly #instance: Parts;
   /** Newest end of the log on disk, and when it was last proven that the disk takes writes. */
   #write: { readonly lsn: string; readonly provenMs: number } | null = null;
 
-  constructor(instance: Pick<Instance, 'sql' | 'postmaster' | 'facts' | 'expected' | 'options'>) {
+  constructor(instance: Parts) {
     this.#instance = instance;
   }
 
-  /** For how long every new connection has failed; 0 while all is well, and after a single failure, which may be our own pause. */
-  failingForMs(): number {
-    return this.#failing === null || this.#failing.times < 2 ? 0 : monotonicMs() - this.#failing.sinceMs;
+  get server(): Parts['postmaster'] {
+    return this.#instance.postmaster;
   }
 
-  /** What new connections meet in a server that lives, as a sentence; null when they are let in. */
-  get trouble(): string | null {
-    return this.#trouble;
+  get facts(): Parts['facts'] {
+    return this.#instance.facts;
   }
 
-  start(): void {
-    this.#schedule(everyMs);
-  }
-
-  async stop(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    await this.#work;
-  }
-
-  /** Forgets failures of a server that is gone. */
-  reset(): void {
-    this.#failing = null;
+  forget(): void {
     this.#write = null;
-    this.#trouble = null;
   }
 
-  #schedule(afterMs: number): void {
-    this.#timer = setTimeout(() => {
-      this.#work = this.#look().then((result) => {
-        this.#work = null;
-        const pauses = { well: everyMs, failing: retryMs, waiting: waitingEveryMs };
-        if (this.#timer !== null) this.#schedule(pauses[result]);
-      });
-    }, afterMs);
-    this.#timer.unref();
-  }
-
-  async #look(): Promise<'well' | 'failing' | 'waiting'> {
-    const running = this.#instance.postmaster.running;
-    const facts = running === null ? null : this.#instance.facts.of(running.pid);
-    // A server that has not answered yet is starting, one that is stopping takes nobody in, and one that is gone is seen by its process.
-    if (running === null || facts?.answered === 'never' || facts?.life === 'ending') {
-      this.reset();
-      return 'well';
-    }
-    const startMs = monotonicMs();
+  async look(running: RunningServer): Promise<Probed> {
     try {
       await this.#instance.sql.fresh(timeoutMs, (session) => this.#check(session));
-      this.#trouble = null;
+      return { result: 'well', trouble: null };
     } catch (error) {
       const state = sqlStateOf(error);
       const answered = state !== undefined && !state.startsWith('57P01') && !state.startsWith('57P02');
-      if (!answered && !(await this.#livesOtherwise(running))) {
-        this.#failing = { sinceMs: this.#failing?.sinceMs ?? startMs, times: (this.#failing?.times ?? 0) + 1 };
-        return 'failing';
+      if (answered) {
+        return { result: 'well', trouble: `A new connection is refused, or cannot ask: ${reasonOf(error)}` };
       }
-      this.#failing = null;
-      this.#trouble = answered
-        ? `A new connection is refused, or cannot ask: ${reasonOf(error)}`
-        : 'New connections get no answer, while the old ones go on: probably somebody has locked a table of the catalog, or very many connect at once.';
-      return answered ? 'well' : 'waiting';
+      return (await this.#livesOtherwise(running))
+        ? { result: 'waiting', trouble: hangingLogins }
+        : { result: 'failing', trouble: null };
     }
-    this.#failing = null;
-    return 'well';
   }
 
   /**

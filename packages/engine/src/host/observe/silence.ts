@@ -1,4 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '../waiting.ts';
 
 /** A pause between two looks longer than this means that the observer itself stood still; it is not counted as silence. */
 const observerPauseMs = 1000;
