@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
-import { MysqlAdapter } from './adapter.ts';
+import { mysqlAdapter } from './adapter.ts';
 import { OutgoingCopy } from './clone/outgoing.ts';
 import { Spared } from './commands/spared.ts';
 import { checkParameters, parameterProblems, readCatalog, type VariableCatalog } from './config/catalog.ts';
@@ -94,7 +94,7 @@ export async function createMysqlEngine(input: MysqlEngineInput): Promise<Engine
     instance.facts.of(running.pid).received = (await readIdentity(dataDir))?.received ?? 'unknown';
   }
   instance.kept.refresh();
-  return new ServerEngine(new MysqlAdapter(instance, observer, probe));
+  return new ServerEngine(mysqlAdapter(instance, observer, probe));
 }
 
 /**

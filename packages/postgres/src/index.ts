@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
 import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
-import { PostgresAdapter } from './adapter.ts';
+import { postgresAdapter } from './adapter.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { removeDryStarts } from './config/dry-start.ts';
 import { ManagedConfig } from './config/managed.ts';
@@ -33,7 +33,7 @@ export { type PostgresEngineInput, type PostgresOptions, postgresOptionsSchema }
  */
 export async function createPostgresEngine(input: PostgresEngineInput): Promise<Engine> {
   const { instance, observer, probe } = await makeInstance(input);
-  return new ServerEngine(new PostgresAdapter(instance, observer, probe));
+  return new ServerEngine(postgresAdapter(instance, observer, probe));
 }
 
 /**

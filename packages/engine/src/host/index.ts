@@ -16,6 +16,7 @@ export {
 } from './aside.ts';
 export { certificateWarnings, type OwnCertificate, ownCertificate } from './certificate.ts';
 export type { CommandOf, Log, LogEntry, Opening, OutgoingCopies, ServerAdapter } from './engine/adapter.ts';
+export { notStartable, refuseToReplacePrimary, requireRoom, stoppedTooLate } from './engine/refusals.ts';
 export { ServerEngine } from './engine/server-engine.ts';
 export { codeOf, engineError, isDiskFull, isReadOnlyDisk, isSqlState, reasonOf } from './errors.ts';
 export {

@@ -2,7 +2,6 @@ import { dirname, join } from 'node:path';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
-  freeBytes,
   killProcessesWith,
   linksIn,
   moveAside,
@@ -10,6 +9,7 @@ import {
   removeLeftovers,
   removeTree,
   renameTo,
+  requireRoom,
   siblingPath,
   siblings,
   syncFolder,
@@ -66,7 +66,7 @@ export async function clone(instance: Instance, from: Member, progress: Progress
   const target = siblingPath(options.dataDir, 'clone');
   try {
     const source = await askSource(instance, from, signal);
-    await requireRoom(target, source.bytes);
+    if (source.bytes !== null) await requireRoom(target, source.bytes);
     signal.throwIfAborted();
     await stopReplica(instance);
     await copies[programs.flavour](instance, { ...source, from, target, totalBytes: source.bytes, progress, signal });
@@ -127,16 +127,4 @@ async function removeUnfinished({ options, owner, programs, paths }: Instance): 
     }
   }
   await removeLeftovers(options.dataDir, 'clone');
-}
-
-async function requireRoom(target: string, neededBytes: number | null): Promise<void> {
-  const folder = dirname(target);
-  const free = await freeBytes(folder);
-  if (neededBytes === null || free > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${free} left.`;
-  throw new EngineError(
-    'ENGINE_DISK_FULL',
-    `${text} Make room there: \`understudy aside list\` shows what is kept of replaced data.`,
-    'safe',
-  );
 }

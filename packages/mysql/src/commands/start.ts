@@ -1,6 +1,6 @@
 import { KEEP_END, type LogEnd } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil, removeFile, requireFreePort } from '@understudy/engine/host';
+import { notStartable, pollUntil, removeFile, requireFreePort } from '@understudy/engine/host';
 import { changeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { serverIdOf } from '../disk/writer.ts';
@@ -140,16 +140,6 @@ async function begin({ process: server, config }: Instance, plan: StartPlan, sig
   // A fence that came meanwhile must not be followed by a start.
   signal.throwIfAborted();
   return server.start(config.startArguments(plan.kind));
-}
-
-function notStartable(dataDir: string, disk: { readonly kind: string; readonly problem?: string }): EngineError {
-  const problem =
-    disk.kind === 'refused'
-      ? disk.problem
-      : disk.kind === 'absent'
-        ? `There is no data directory ${dataDir} yet. It must be made or copied first.`
-        : `The data directory ${dataDir} is an unfinished copy and must be made anew.`;
-  return new EngineError('ENGINE_DATA_REFUSED', problem ?? 'The data directory cannot be used.', 'unsafe');
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {

@@ -1,6 +1,5 @@
 import { type Position, relation } from '@understudy/core';
-import { EngineError } from '@understudy/engine';
-import { monotonicMs, readIfThere } from '@understudy/engine/host';
+import { monotonicMs, readIfThere, refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { changeIdentity, encodeEnd } from '../disk/identity.ts';
 import type { Instance } from '../instance.ts';
@@ -50,7 +49,8 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   instance.process.terminate('SIGTERM');
   if ((await instance.process.waitForExit(Math.max(100, endMs - monotonicMs()))) === 'running') {
     facts.life = 'serving';
-    if (mode === 'handover') throw tooLate(instance);
+    if (mode === 'handover')
+      throw stoppedTooLate(instance.options.stopTimeoutMs, 'a client or a disk', instance.paths.log);
     await instance.process.kill();
     return;
   }
@@ -116,14 +116,6 @@ async function noteEnd({ options, owner }: Instance, { end, log }: StillEnd): Pr
  */
 export async function stopReplica(instance: Instance): Promise<void> {
   if (instance.process.running === null) return;
-  const state = await instance.observe();
-  if (state.kind === 'primary' || (state.kind === 'unresponsive' && state.was === 'primary')) {
-    throw new EngineError('ENGINE_BUSY', 'The server is a primary; its data is not replaced while it runs.', 'safe');
-  }
+  refuseToReplacePrimary(await instance.observe());
   await stopInOrder(instance, 'orderly');
-}
-
-function tooLate(instance: Instance): EngineError {
-  const text = `The server has not stopped within ${instance.options.stopTimeoutMs} ms; probably a client or a disk keeps it waiting.`;
-  return new EngineError('ENGINE_STOP_TIMEOUT', `${text} Its log (${instance.paths.log}) may say which.`, 'safe');
 }

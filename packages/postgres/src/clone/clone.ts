@@ -12,6 +12,7 @@ import {
   removeLeftovers,
   renameTo,
   replaceFile,
+  requireRoom,
   siblingPath,
   syncFolder,
   unmarkIncomplete,
@@ -28,7 +29,7 @@ import { BackupContent } from './backup-content.ts';
 import { BaseBackup } from './base-backup.ts';
 import { verifyManifest } from './manifest.ts';
 import { logFolderFor, noteOfReplaced, requireReplaceable, stopReplaced } from './replaced.ts';
-import { askSize, refuseTablespaces, requireRoom } from './room.ts';
+import { askSize, refuseTablespaces } from './room.ts';
 import { memberPosition, openMember } from './source.ts';
 import { Unpacker } from './unpack.ts';
 

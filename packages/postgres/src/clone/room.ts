@@ -1,7 +1,5 @@
-import { dirname } from 'node:path';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { freeBytes } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { openMember } from './source.ts';
 
@@ -33,16 +31,6 @@ export async function askSize(instance: Instance, from: Member): Promise<SourceS
     instance.log({ level: 'debug', message: `The size of ${from.id}'s database is not known.`, fields: { reason } });
     return null;
   }
-}
-
-/** @throws EngineError `ENGINE_DISK_FULL` when a copy of that size has no place beside `dataDir`. */
-export async function requireRoom(dataDir: string, neededBytes: number): Promise<void> {
-  const folder = dirname(dataDir);
-  const free = await freeBytes(folder);
-  if (free > neededBytes) return;
-  const text = `The copy needs ${neededBytes} bytes beside the present data, and the disk of ${folder} has ${free} left.`;
-  const next = 'Make room there: `understudy aside list` shows what is kept of replaced data.';
-  throw new EngineError('ENGINE_DISK_FULL', `${text} ${next}`, 'safe');
 }
 
 /** @throws EngineError `ENGINE_CLONE_FAILED` */

@@ -5,6 +5,7 @@ import { EngineError } from '@understudy/engine';
 import {
   makeFolder,
   monotonicMs,
+  notStartable,
   pollUntil,
   removeFile,
   requireFreePort,
@@ -185,16 +186,6 @@ export async function startRewound(instance: Instance, from: Member, signal: Abo
   await postmaster.kill();
   const text = `The rewound server did not receive from ${from.id} what it needs to be consistent within ${consistencyTimeoutMs / 1000} s.`;
   throw new EngineError('ENGINE_START_FAILED', `${text} It is copied anew.`, 'safe');
-}
-
-function notStartable(dataDir: string, disk: { kind: string; problem?: string }): EngineError {
-  const problem =
-    disk.kind === 'refused'
-      ? disk.problem
-      : disk.kind === 'absent'
-        ? `There is no data directory ${dataDir} yet.`
-        : `The data directory ${dataDir} is an unfinished copy and must be made anew.`;
-  return new EngineError('ENGINE_DATA_REFUSED', problem ?? 'The data directory cannot be used.', 'unsafe');
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {

@@ -1,5 +1,4 @@
-import { EngineError } from '@understudy/engine';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
+import { monotonicMs, pollUntil, refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { isForeignAcker, memberOfStream, sendersQuery } from '../observe/senders.ts';
 import { FailingArchiver } from '../process/archiver.ts';
@@ -33,7 +32,8 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
     return instance.config.sealAtRest();
   }
   facts.life = 'serving';
-  if (mode === 'handover') throw tooLate(instance);
+  if (mode === 'handover')
+    throw stoppedTooLate(instance.options.stopTimeoutMs, 'a replica or the archiver', instance.paths.log);
   instance.postmaster.signal('SIGQUIT');
   if ((await instance.postmaster.waitForExit(immediateTimeoutMs)) === 'running') await instance.postmaster.kill();
 }
@@ -64,10 +64,7 @@ const unarchivedNotice =
 export async function stopReplica(instance: Instance): Promise<void> {
   const running = instance.postmaster.running;
   if (running === null) return;
-  const state = await instance.observe();
-  if (state.kind === 'primary' || (state.kind === 'unresponsive' && state.was === 'primary')) {
-    throw new EngineError('ENGINE_BUSY', 'The server is a primary; its data is not replaced while it runs.', 'safe');
-  }
+  refuseToReplacePrimary(await instance.observe());
   await stopInOrder(instance, 'orderly');
 }
 
@@ -79,9 +76,4 @@ async function cutForeignReaders(instance: Instance): Promise<void> {
     (row) => memberOfStream(membership, row) === null || isForeignAcker(membership, row, ''),
   );
   for (const { pid } of foreign) await monitor.rows(`select pg_terminate_backend(${pid})`, queryTimeoutMs);
-}
-
-function tooLate(instance: Instance): EngineError {
-  const text = `The server has not stopped within ${instance.options.stopTimeoutMs} ms; probably a replica or the archiver keeps it waiting.`;
-  return new EngineError('ENGINE_STOP_TIMEOUT', text, 'safe');
 }
