@@ -66,9 +66,10 @@ function layOut(root: string, folder: string, compiled: string, target: string):
   return { name: manifest.name, folder: target, hasCommand: manifest.bin !== undefined };
 }
 
-/** `./src/index.ts` of the checkout is `./index.js` of the published package. */
-function published(manifest: Manifest): Record<string, unknown> {
-  const exports = Object.entries(manifest.exports ?? {}).map(([name, path]) => {
+/** `./src/index.ts` of the checkout is `./index.js` of the published package. What a package has for the tests of others stays here. */
+export function published(manifest: Manifest): Record<string, unknown> {
+  const shipped = Object.entries(manifest.exports ?? {}).filter(([, path]) => path.startsWith('./src/'));
+  const exports = shipped.map(([name, path]) => {
     const base = path.replace(/^\.\/src\//, './').replace(/\.ts$/, '');
     return [name, { types: `${base}.d.ts`, default: `${base}.js` }];
   });

@@ -75,6 +75,12 @@ const forbidden: readonly (readonly [string, string, string, RegExp])[] = [
   ],
   ['relative into another package', 'packages/store/src/a.ts', "import '../../core/src/x.ts';", /outside its package/],
   ['a source imports from tests', 'packages/store/src/a.ts', "import '../test/help.ts';", /must not import from tests/],
+  [
+    'a source uses what is for tests',
+    'packages/postgres/src/a.ts',
+    "import '@understudy/engine/conformance';",
+    /is for tests and not published/,
+  ],
   ['a package without a rule', 'packages/new/src/a.ts', '', /has no rule/],
 ];
 
@@ -105,7 +111,7 @@ test('files of a server are reached through one place only', () => {
   const files = {
     'packages/postgres/src/maintain.ts': "import { truncate } from 'node:fs/promises';",
     'packages/mysql/src/clone/clone.ts': "const { rm } = await import('fs');",
-    'packages/postgres/src/process/proc.ts': "import { readFile } from 'node:fs/promises';",
+    'packages/postgres/src/index.ts': "import { access } from 'node:fs/promises';",
     'packages/postgres/test/a.test.ts': "import { readFile } from 'node:fs/promises';",
   };
   const problems = problemsOf(files);

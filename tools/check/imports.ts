@@ -90,6 +90,9 @@ function packageProblem(source: Source, rule: PackageRule, name: string): string
   if (sub === 'src' || sub === 'test' || sub === 'dist') {
     return [`imports "${name}". Import what ${scope}${target} exports, or export it there.`];
   }
+  if (!source.isTest && rules[target]?.forTests?.includes(sub ?? '') === true) {
+    return [`imports "${name}", which is for tests and not published.`];
+  }
   const allowed = [...rule.may, ...(source.isTest ? (testsMayAlso[source.package ?? ''] ?? []) : [])];
   if (allowed.includes(target)) return [];
   const may = allowed.length === 0 ? 'nothing of ours' : allowed.join(', ');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ALONE, ackRule, contains, KEEP_END, ms, relation } from '@understudy/core';
-import { EngineError } from '../index.ts';
+import { EngineError } from '../../src/index.ts';
 import type { ConformanceHarness } from './harness.ts';
 import { eventually, monotonicMs, onStage } from './steps.ts';
 

@@ -16,7 +16,7 @@ import {
   type Position,
   timelineOf,
 } from '@understudy/core';
-import { type ClusterContext, type Engine, EngineError, type MemberReport } from '../index.ts';
+import { type ClusterContext, type Engine, EngineError, type MemberReport } from '../../src/index.ts';
 import type { ConformanceClient, ConformanceCluster, ConformanceHarness, ConformanceNode } from './harness.ts';
 
 const waitMs = 60_000;

@@ -1,5 +1,5 @@
 import type { MemberId } from '@understudy/core';
-import type { Engine } from '../index.ts';
+import type { Engine } from '../../src/index.ts';
 
 /** How a write ended, as its client may conclude: `unknown` when the answer was lost or the wait for replicas was broken off. */
 export type WriteOutcome = 'acknowledged' | 'refused' | 'unknown';
