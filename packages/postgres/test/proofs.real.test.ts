@@ -295,7 +295,7 @@ async function brokenOff(
   const stepping: Instance = {
     ...instance,
     sql: watched(instance.sql, ['rows', 'row'], step),
-    postmaster: watched(instance.postmaster, ['signal'], step),
+    postmaster: watched(instance.postmaster, ['signal', 'terminate'], step),
   };
   try {
     await instance.observe();

@@ -27,14 +27,14 @@ export async function stopInOrder(instance: Instance, mode: 'handover' | 'orderl
   const endMs = monotonicMs() + instance.options.stopTimeoutMs;
   if (mode === 'handover') await cutForeignReaders(instance);
   facts.life = 'ending';
-  instance.postmaster.signal('SIGINT');
+  instance.postmaster.terminate('SIGINT');
   if ((await waitForEnd(instance, running.pid, Math.max(0, endMs - monotonicMs()))) === 'gone') {
     return instance.config.sealAtRest();
   }
   facts.life = 'serving';
   if (mode === 'handover')
     throw stoppedTooLate(instance.options.stopTimeoutMs, 'a replica or the archiver', instance.paths.log);
-  instance.postmaster.signal('SIGQUIT');
+  instance.postmaster.terminate('SIGQUIT');
   if ((await instance.postmaster.waitForExit(immediateTimeoutMs)) === 'running') await instance.postmaster.kill();
 }
 
