@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -78,11 +78,26 @@ describe('folders of an agent', () => {
       await chown(runDir, 54_321, 54_321);
       await assert.rejects(lockRunDir(runDir, who), { code: 'RUN_DIR_UNUSABLE', message: /belongs to user 54321/ });
       const logs = { level: 'info', decisionsBytes: 1, maxBytes: 1, file: join(runDir, 'agent.log') } as const;
-      assert.throws(() => requireOwnPlaces({ logs }), /logs\.file/);
+      const engine = { dataDir: join(folder, 'data') };
+      assert.throws(() => requireOwnPlaces({ logs, engine }), /logs\.file/);
       assert.throws(
-        () => requireOwnPlaces({ logs: { ...logs, file: join(folder, 'agent.log') }, stateDir: runDir }),
+        () => requireOwnPlaces({ logs: { ...logs, file: join(folder, 'agent.log') }, stateDir: runDir, engine }),
         /stateDir/,
       );
+      const shared = join(folder, 'shared');
+      await mkdir(shared);
+      const inShared = {
+        logs: { ...logs, file: join(folder, 'agent.log') },
+        engine: { dataDir: join(shared, 'data') },
+      };
+      requireOwnPlaces(inShared);
+      for (const mode of [0o775, 0o2775, 0o1777]) {
+        await chmod(shared, mode);
+        assert.throws(() => requireOwnPlaces(inShared), {
+          code: 'RUN_DIR_UNUSABLE',
+          message: /Give engine\.dataDir a folder/,
+        });
+      }
     } finally {
       await rm(folder, { recursive: true });
     }

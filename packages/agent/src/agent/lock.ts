@@ -83,10 +83,28 @@ function requireOwnFolder(setting: string, folder: string): void {
 }
 
 /** As for the run directory, for the other folders in which an agent that is root keeps files. @throws AgentError `RUN_DIR_UNUSABLE` */
-export function requireOwnPlaces({ stateDir, logs }: Pick<NodeConfig, 'stateDir' | 'logs'>): void {
+export function requireOwnPlaces({
+  stateDir,
+  logs,
+  engine,
+}: Pick<NodeConfig, 'stateDir' | 'logs'> & { readonly engine: Pick<NodeConfig['engine'], 'dataDir'> }): void {
   if (process.geteuid?.() !== 0) return;
+  requireClosedAbove(engine.dataDir);
   if (stateDir !== undefined) requireOwnFolder('stateDir', stateDir);
   if (logs.file !== undefined) requireOwnFolder('logs.file', dirname(logs.file));
+}
+
+/**
+ * A copy is made beside `dataDir`, and put in its place by root: nobody else may change names there. The server's own user may, as whose
+ * files are reached with that user's rights.
+ */
+function requireClosedAbove(dataDir: string): void {
+  const above = dirname(dataDir);
+  const found = statSync(above, { throwIfNoEntry: false });
+  if (found === undefined || (found.mode & 0o022) === 0) return;
+  const text = `The folder ${above} is open for other users to write to, and data is put in place there by this agent, which is root.`;
+  const next = `Give engine.dataDir a folder of its own: ${join(above, 'understudy', 'data')}; or run: chmod go-w ${above}`;
+  throw new AgentError('RUN_DIR_UNUSABLE', 'unsafe', `${text} ${next}`);
 }
 
 async function takeLock(runDir: string, who: { readonly member: string; readonly apiUrl: string }): Promise<void> {
