@@ -6,6 +6,7 @@ import {
   lstat,
   mkdir,
   readdir,
+  readFile,
   readlink,
   realpath,
   rename,
@@ -65,9 +66,42 @@ async function installationRoot(binDir: string): Promise<string> {
     }
   }
   const root = dirname(real);
-  if (!['/', '/usr', '/usr/local', '/opt'].includes(root)) return root;
-  const text = `Some programs in ${binDir} cannot be run by everybody, and a folder of the system is not copied.`;
-  throw new ServersError('UNREACHABLE', text, { next: 'Give them read and execute permission for others.' });
+  if (['/', '/usr', '/usr/local', '/opt'].includes(root)) {
+    const text = `Some programs in ${binDir} cannot be run by everybody, and a folder of the system is not copied.`;
+    throw new ServersError('UNREACHABLE', text, { next: 'Give them read and execute permission for others.' });
+  }
+  await requireOnlyServer(root, basename(real));
+  return root;
+}
+
+/** What lies in the folder of a server that was unpacked or built, beside its programs. */
+const partsOfServers = new Set(
+  'bin sbin scripts lib lib32 lib64 libexec share include etc man doc docs support-files mysql-test mariadb-test sql-bench'.split(
+    ' ',
+  ),
+);
+const aboutServers = /^(README|LICENSE|COPYING|COPYRIGHT|INSTALL|CREDITS|NOTICE|THIRDPARTY|EXCEPTIONS|VERSION)/;
+
+/**
+ * The copy can be read by everybody: only a server goes into it, and nothing that its user has closed to others beside it.
+ *
+ * @throws ServersError `UNREACHABLE` that names what is no part of a server
+ */
+async function requireOnlyServer(root: string, binFolder: string): Promise<void> {
+  const strange = (await readdir(root)).find(
+    (name) => name !== binFolder && !partsOfServers.has(name) && !aboutServers.test(name),
+  );
+  const isHome = (await homes()).has(root);
+  if (strange === undefined && !isHome) return;
+  const why = isHome ? 'it is the home of a user' : `"${strange}" there is no part of a server`;
+  const text = `The server's user can run nothing in ${root}, and it is not copied for it, as everybody could read the copy: ${why}.`;
+  const next = 'Name a folder that holds a server and nothing else, or let others read and run it.';
+  throw new ServersError('UNREACHABLE', text, { next });
+}
+
+async function homes(): Promise<ReadonlySet<string>> {
+  const users = await readFile('/etc/passwd', 'utf8').catch(() => '');
+  return new Set(users.split('\n').flatMap((line) => line.split(':')[5] ?? []));
 }
 
 async function fingerprint(root: string, binDir: string): Promise<string> {
