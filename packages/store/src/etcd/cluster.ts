@@ -27,6 +27,12 @@ const LONGEST_PAUSE_MS = 100;
  * endpoint must not use up the time in which the living ones have elected a leader; a slow one is waited for in the end.
  */
 const FIRST_ATTEMPT_MS = 400;
+/**
+ * The same two for a login. etcd checks a password slowly on purpose (bcrypt, a tenth of a second of a processor that is free): asking again
+ * soon would only add work.
+ */
+const LOGIN_STAGGER_MS = 1_000;
+const LOGIN_ATTEMPT_MS = 1_600;
 /** How long a transaction waits for its answer where other endpoints can say what became of it. */
 const SENT_ONCE_MS = 600;
 /** A fresh token can be refused once more when users change at that moment, not for ever. */
@@ -47,6 +53,7 @@ export interface Call<Response extends z.ZodType> {
   readonly path: string;
   readonly body: object;
   readonly response: Response;
+  readonly kind?: 'login';
 }
 
 type Attempt<T> = Outcome<T> | { readonly kind: 'untrusted' };
@@ -134,7 +141,8 @@ export class EtcdCluster {
       path: '/v3/auth/authenticate',
       body: { name: credentials.username, password: credentials.readPassword() },
       response: authenticateResponse,
-    };
+      kind: 'login',
+    } as const;
     try {
       return (await this.#repeat(call, deadline, signal, async () => null)).token;
     } catch (error) {
@@ -151,9 +159,13 @@ export class EtcdCluster {
     getToken: (signal: AbortSignal) => Promise<string | null>,
   ): Promise<z.infer<R>> {
     const backoff = new Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
-    const staggerMs = Math.min(STAGGER_MS, deadline.totalMs / (this.#connections.length + 1));
+    const isLogin = call.kind === 'login';
+    const staggerMs = Math.min(
+      isLogin ? LOGIN_STAGGER_MS : STAGGER_MS,
+      deadline.totalMs / (this.#connections.length + 1),
+    );
     let failures: readonly Failure[] = [];
-    let limitMs = this.#connections.length === 1 ? deadline.totalMs : FIRST_ATTEMPT_MS;
+    let limitMs = this.#connections.length === 1 ? deadline.totalMs : isLogin ? LOGIN_ATTEMPT_MS : FIRST_ATTEMPT_MS;
     for (let tokens = 0; !signal.aborted; limitMs *= 2) {
       const token = await getToken(signal);
       const order = this.#connections;
