@@ -43,6 +43,8 @@ export const mysqlOptionsSchema = z.strictObject({
       key: absolutePath,
       /** `full`: a certificate must name the address by which a member is reached. `ca`: any certificate of the authority does. */
       verify: z.enum(['ca', 'full']).default('full'),
+      /** `authority`: names of members in certificates are not relied on, as long as not all have them. */
+      identity: z.enum(['name', 'authority']).optional(),
     })
     .nullable()
     .default(null),

@@ -36,6 +36,11 @@ describe('the certificate of a member', () => {
     assert.match(anybody ?? '', /engine\.tls\.verify is "ca"/);
     assert.match(unnamed ?? '', /does not name 10\.0\.0\.9/);
     assert.match(other ?? '', /acknowledge in the name of another/);
+    const heldBack = ownCertificate(pem, 'n1', 'authority');
+    assert.equal(heldBack.identity, 'authority');
+    const [until = '', ...rest] = certificateWarnings(heldBack, 'full', '10.0.0.1');
+    assert.match(until, /^engine\.tls\.identity is "authority".* Remove the setting once/);
+    assert.deepEqual(rest, []);
   });
 });
 

@@ -75,6 +75,8 @@ const serverShape = {
       key: path,
       /** `full`: a server's certificate must name the address by which it is reached. `ca`: any certificate of the authority will do. */
       verify: z.enum(['full', 'ca']).default('full'),
+      /** `authority`: that certificates name their members is not relied on yet (docs/config.md, Certificates). */
+      identity: z.enum(['name', 'authority']).optional(),
     })
     .optional(),
 };

@@ -9,12 +9,21 @@ export interface OwnCertificate {
    * Then those of the others are, and a member cannot show itself as another. `authority`: it only says who signed it.
    */
   readonly identity: 'name' | 'authority';
+  /** Whether it is, and the configuration says that this is not to be relied on yet (`engine.tls.identity: authority`). */
+  readonly isHeldBack: boolean;
   /** Whether it is a certificate for this address. */
   covers(host: string): boolean;
 }
 
-/** @throws EngineError `ENGINE_DATA_REFUSED` when it is no certificate. */
-export function ownCertificate(pem: Buffer | string, member: string): OwnCertificate {
+/**
+ * @param wanted `authority`: names of certificates are not relied on, whatever this one says; for as long as members are given new ones
+ * @throws EngineError `ENGINE_DATA_REFUSED` when it is no certificate.
+ */
+export function ownCertificate(
+  pem: Buffer | string,
+  member: string,
+  wanted: OwnCertificate['identity'] = 'name',
+): OwnCertificate {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(pem);
@@ -22,8 +31,10 @@ export function ownCertificate(pem: Buffer | string, member: string): OwnCertifi
     const text = 'The file of engine.tls.cert is not a certificate in PEM form. Correct the path, or make it anew.';
     throw new EngineError('ENGINE_DATA_REFUSED', text, 'safe', { cause: error });
   }
+  const isNamed = certificate.subject === `CN=${member}`;
   return {
-    identity: certificate.subject === `CN=${member}` ? 'name' : 'authority',
+    identity: isNamed ? wanted : 'authority',
+    isHeldBack: isNamed && wanted === 'authority',
     covers: (host) => (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined,
   };
 }
@@ -43,7 +54,13 @@ export function certificateWarnings(
     const text = `The certificate of this member does not name ${host}, by which the others reach it: they refuse it as their source.`;
     warnings.push(`${text} Make one that does (\`understudy cert node --renew\` with --host or --ip).`);
   }
-  if (own.identity === 'authority') {
+  if (own.isHeldBack) {
+    const text =
+      'engine.tls.identity is "authority": a member that has the replication password could acknowledge in the name of another.';
+    warnings.push(
+      `${text} Remove the setting once the certificate of every member names it (CN=name and nothing else).`,
+    );
+  } else if (own.identity === 'authority') {
     const text = 'The subject of the certificate of this member is not its name (CN=name and nothing else).';
     warnings.push(`${text} So a member that has the replication password could acknowledge in the name of another.`);
   }

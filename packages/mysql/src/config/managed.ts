@@ -161,7 +161,7 @@ export class ManagedConfig {
   }
 
   #learnCertificate(pem: Buffer): void {
-    this.#certificate = ownCertificate(pem, this.#options.member);
+    this.#certificate = ownCertificate(pem, this.#options.member, this.#options.tls?.identity);
   }
 
   /**

@@ -175,7 +175,7 @@ export class ManagedConfig {
   }
 
   #learnCertificate(pem: Buffer): void {
-    this.#certificate = ownCertificate(pem, this.#options.member);
+    this.#certificate = ownCertificate(pem, this.#options.member, this.#options.tls?.identity);
   }
 
   /** How the streams of members are told from others. */
