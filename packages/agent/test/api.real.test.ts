@@ -210,12 +210,20 @@ describe('HTTP API', { timeout: 180_000 }, () => {
     assert.equal((await cluster.status(node)).paused, false);
     const check = await raw('GET', '/primary', { host: 'load-balancer.example' }, '');
     assert.equal(check.status, 200, 'a check by any name is answered');
+    const page = await raw('GET', '/health', { host: 'rebound.evil.example' }, '');
+    const load = await raw('GET', '/health', {}, '');
+    assert.equal(page.status, 200);
+    assert.ok(
+      load.text.includes('"server_version"') && !page.text.includes('"server_version"'),
+      'with the state alone',
+    );
   });
 
   it('records who asked for which change, from where, and how it ended; strangers are not recorded', async () => {
     await change('PATCH', '/config', { parameters: { archive_command: 'scp me:hunter2 %p', wrok_mem: '1' } });
     await call('POST', '/understudy/pause');
-    const { json } = await call('GET', '/understudy/changes');
+    assert.equal((await call('GET', '/understudy/changes')).json.code, 'TOKEN_MISSING');
+    const { json } = await call('GET', '/understudy/changes', undefined, { authorization: `Bearer ${TOKEN}` });
     const { member, changes } = changesViewSchema.parse(json);
     assert.equal(member, 'n1');
     assert.ok(changes.every(({ who }) => /^token (token|ops|deploy|grafana)$/.test(who)));
@@ -292,11 +300,13 @@ describe('HTTP API', { timeout: 180_000 }, () => {
   it('changes the configuration, and gives it back', async () => {
     const patched = await change('PATCH', '/config', { switchoverTimeoutMs: 7_000, parameters: { work_mem: '8MB' } });
     assert.equal(patched.status, 200, patched.text);
-    const { json } = await call('GET', '/config');
+    assert.equal((await call('GET', '/config')).json.code, 'TOKEN_MISSING', 'parameters may hold secrets');
+    const { json } = await call('GET', '/config', undefined, { authorization: `Bearer ${TOKEN}` });
     assert.equal(json.switchoverTimeoutMs, 7_000);
     assert.deepEqual(json.parameters, { work_mem: '8MB' });
     await change('PUT', '/config', {});
-    assert.equal((await call('GET', '/config')).json.switchoverTimeoutMs, 10_000);
+    const after = await call('GET', '/config', undefined, { authorization: `Bearer ${TOKEN}` });
+    assert.equal(after.json.switchoverTimeoutMs, 10_000);
   });
 
   it('pauses and resumes, in its own words and in those of Patroni', async () => {

@@ -19,6 +19,7 @@ import { effectiveNeed } from '../src/api/auth.ts';
 import { isLoopback } from '../src/config/address.ts';
 import { parseNodeConfig } from '../src/config/node-file.ts';
 import { introduction, memberSecretOf, provenMember } from '../src/peers/introduction.ts';
+import { UnprovenMembers } from '../src/peers/unproven.ts';
 
 const [n1, n2, n3] = [memberId('n1'), memberId('n2'), memberId('n3')];
 const at = (id: typeof n1, host: string): [typeof n1, Member] => [
@@ -143,6 +144,20 @@ describe('what shows membership', () => {
     assert.notEqual(headerOf(own), headerOf());
     assert.equal(provenMember(headerOf(own), 'stream', own, n1), n2);
     assert.doesNotMatch(String(headerOf(own)), /sixteen|password/);
+  });
+});
+
+describe('members that do not show that they are', () => {
+  it('are named, with what to do, as long as they ask', () => {
+    const unproven = new UnprovenMembers();
+    unproven.refused('10.9.9.9', POLICY.members, 0);
+    assert.deepEqual(unproven.warnings(n2, 0), [], 'strangers are nobody');
+    unproven.refused('::ffff:10.0.0.1', POLICY.members, 1_000);
+    const [text = '', ...others] = unproven.warnings(n2, 2_000);
+    assert.match(text, /agent of n1 asks .* is told nothing: its version is from before 2026-12, or its secrets file/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(unproven.warnings(n1, 2_000), [], 'not of oneself');
+    assert.deepEqual(unproven.warnings(n2, 20_000), []);
   });
 });
 

@@ -39,6 +39,7 @@ import type { MemberSecret } from '../peers/introduction.ts';
 import { PeerSet } from '../peers/peer-set.ts';
 import type { PeerReport, StreamMessage } from '../peers/report.ts';
 import type { PeerTls } from '../peers/stream.ts';
+import { UnprovenMembers } from '../peers/unproven.ts';
 import { DecisionRing, decisionShape } from '../ring/ring.ts';
 import { Session } from '../session/session.ts';
 import { StoreLink } from '../store/link.ts';
@@ -85,6 +86,8 @@ export class Agent {
   readonly link: StoreLink;
   readonly session: Session;
   readonly peers: PeerSet;
+  /** Members that were refused a stream. */
+  readonly unproven = new UnprovenMembers();
   readonly hub = new EventHub();
   #tokens: readonly Token[];
   /** Who changed what through this agent. */
@@ -379,6 +382,7 @@ export class Agent {
       ...this.certificates.warnings(Date.now()),
       ...plainWarnings(this.config),
       ...this.peers.warnings(),
+      ...this.unproven.warnings(this.self, monotonicMs()),
       ...(problem === null ? [] : [problem]),
     ];
     const details = { ...observed.details, warnings };

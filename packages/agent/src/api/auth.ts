@@ -19,6 +19,15 @@ export function authorize(caller: Caller, need: Need, api: NodeConfig['api'], to
   if (!allows(caller, effective)) throw refusal(caller, effective, tokens);
 }
 
+/**
+ * Checks that a caller may see what may hold secrets: parameters such as archive_command, and what was changed by whom. Being on this machine
+ * is not enough where there are tokens, as all its users are.
+ * @throws HttpProblem 401 or 403
+ */
+export function authorizeSettings(caller: Caller, tokens: 'some' | 'none'): void {
+  if (tokens === 'some' && !allows(caller, 'view')) throw refusal(caller, 'view', tokens);
+}
+
 function refusal(caller: Caller, need: Need, tokens: 'some' | 'none'): HttpProblem {
   const { who, role, member, wrongToken, by } = caller;
   if (wrongToken) {

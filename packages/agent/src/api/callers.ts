@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
-import { objectionTo, type RequestHead } from '../access/request.ts';
+import { isOwnHost, objectionTo, type RequestHead } from '../access/request.ts';
 import type { Agent } from '../agent/agent.ts';
 import { bareHost } from '../config/address.ts';
 import { advertisedUrl } from '../config/node-file.ts';
@@ -42,6 +42,10 @@ export function refuseForeign(server: FastifyInstance, agent: Agent, callers: Ca
     throw problem(status, code, objection.message, next);
   });
 }
+
+/** Whether a request names this agent as its configuration does, or by an address. */
+export const isCalledByOwnName = ({ headers }: FastifyRequest, agent: Agent): boolean =>
+  isOwnHost(headers.host ?? null, namesOf(agent));
 
 function headOf({ method, headers }: FastifyRequest): RequestHead {
   const { origin = null, host = null, 'content-type': contentType = null } = headers;

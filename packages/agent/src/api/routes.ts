@@ -66,8 +66,11 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly summary: string;
-  /** Whom it is for, by the body where that decides; default: who may view, or administer for what is no GET. */
-  readonly needs?: Need | ((body: unknown) => Need);
+  /**
+   * Whom it is for, by the body where that decides; default: who may view, or administer for what is no GET. `settings`: who may view, and
+   * being on this machine is not enough for it.
+   */
+  readonly needs?: Need | 'settings' | ((body: unknown) => Need);
   readonly body?: z.ZodType;
   readonly answer?: z.ZodType;
   readonly handle: (call: Call) => Answer | Promise<Answer>;
@@ -158,6 +161,7 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/config',
     summary: "The cluster's configuration; send its ETag back as If-Match to change nothing that you have not seen.",
+    needs: 'settings',
     handle: ({ agent }) => ({ ...ok(agent.clusterConfig), headers: { etag: configTag(agent) } }),
   },
   {
@@ -266,6 +270,7 @@ export const ROUTES: readonly Route[] = [
     path: '/understudy/changes',
     summary: 'What was changed through this agent: who, from where, when, what.',
     answer: changesViewSchema,
+    needs: 'settings',
     handle: async ({ agent }) => ok(await changesView(agent)),
   },
   {

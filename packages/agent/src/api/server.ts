@@ -7,8 +7,8 @@ import type { Logger } from '../agent/logger.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import { subscriberOf } from '../peers/hub.ts';
 import { monotonicMs } from '../time/clock.ts';
-import { authorize, effectiveNeed } from './auth.ts';
-import { Callers, refuseForeign } from './callers.ts';
+import { authorize, authorizeSettings, effectiveNeed } from './auth.ts';
+import { Callers, isCalledByOwnName, refuseForeign } from './callers.ts';
 import { addCopyRoute } from './copy.ts';
 import { HttpProblem, problem } from './errors.ts';
 import type { Listener } from './listener.ts';
@@ -103,7 +103,9 @@ function addHealthChecks(server: FastifyInstance, { agent, callers }: Wiring): v
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       const status = holds(agent, queryOf(request)) ? 200 : 503;
       if (request.method !== 'GET') return reply.code(status).send();
-      const mayView = allows(callers.of(request), effectiveNeed('view', agent.config.api));
+      // Load balancers call by any name, and so does a page that lets a name of its own point here: that sees the state alone.
+      const mayView =
+        isCalledByOwnName(request, agent) && allows(callers.of(request), effectiveNeed('view', agent.config.api));
       return reply.code(status).send(mayView ? nodeStatus(agent) : briefStatus(agent));
     };
     server.route({ method: ['GET', 'HEAD', 'OPTIONS'], url: path, handler });
@@ -128,7 +130,12 @@ function addRoutes(server: FastifyInstance, wiring: Wiring): void {
   server.get('/openapi.json', (_request, reply) => reply.send(openApiDocument()));
   server.get('/events', (request, reply) => {
     const caller = callers.of(request);
-    check(agent, caller, 'watch');
+    try {
+      check(agent, caller, 'watch');
+    } catch (refusal) {
+      agent.unproven.refused(request.ip, agent.link.decoded?.content.members ?? new Map(), monotonicMs());
+      throw refusal;
+    }
     reply.hijack();
     const subscriber = subscriberOf(caller, request.ip);
     if (!agent.hub.subscribe(reply.raw, monotonicMs(), subscriber)) reply.raw.writeHead(503).end();
@@ -144,7 +151,11 @@ function addRoute(server: FastifyInstance, route: Route, { agent, callers, detac
     method: route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : route.method,
     url: route.path,
     // Before the body is read: who may not change anything is not listened to.
-    onRequest: async (request) => check(agent, callers.of(request), typeof needs === 'function' ? 'operate' : needs),
+    onRequest: async (request) => {
+      const caller = callers.of(request);
+      if (needs === 'settings') authorizeSettings(caller, agent.tokens.length > 0 ? 'some' : 'none');
+      else check(agent, caller, typeof needs === 'function' ? 'operate' : needs);
+    },
     handler: async (request, reply) => {
       const ifMatch = request.headers['if-match'] ?? null;
       const { body } = request;
