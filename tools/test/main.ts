@@ -22,6 +22,7 @@ const testServers = [
   'pg-tools-17',
   'etcd-3.4',
   'etcd-3.5',
+  'etcdctl',
   'haproxy',
   'mysql-9.7',
   'mariadb-10.11',

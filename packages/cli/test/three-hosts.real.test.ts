@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { findEtcd, findHaproxy, findPostgres } from '@understudy/servers';
+import { findEtcd, findEtcdctl, findHaproxy, findPostgres } from '@understudy/servers';
 import pg from 'pg';
 import { ownCommand } from '../src/invocation.ts';
 import { cleanEnvironment, cli, type Ran } from './support/cli.ts';
@@ -23,6 +23,7 @@ let root = '';
 let remove: () => Promise<void> = async () => undefined;
 let blocks: readonly CodeBlock[] = [];
 let binDir = '';
+let command: Awaited<ReturnType<typeof findEtcdctl>>;
 
 /** The text of the one block that contains `sign`, with this test's addresses and folders. */
 function block(sign: string, name = 'n1'): string {
@@ -33,9 +34,8 @@ function block(sign: string, name = 'n1'): string {
     .replace(/(listen|advertise|LISTEN|ADVERTISE)(.*)10\.0\.0\.1:/g, `$1$2${own}:`)
     .replaceAll('10.0.0.', network)
     .replaceAll(/member: n1|NAME=n1/g, (match) => match.replace('n1', name))
-    .replaceAll(/\bn1\.(pem|key)/g, `${name}.$1`)
-    .replaceAll('/etc/etcd/', join(root, 'pki/'))
-    .replaceAll('/etc/understudy/', join(root, 'pki/'))
+    .replaceAll('/etc/etcd/', join(root, 'pki', name, '/'))
+    .replaceAll('/etc/understudy/', join(root, 'pki', name, '/'))
     .replaceAll('/var/lib/etcd/shop', join(root, name, 'etcd'))
     .replaceAll('/var/lib/understudy', join(root, name))
     .replaceAll('/run/understudy', join(root, name, 'run'))
@@ -44,10 +44,15 @@ function block(sign: string, name = 'n1'): string {
 }
 
 function start(program: string, args: readonly string[], env: Readonly<Record<string, string>>): void {
-  started.push(spawn(program, args, { env: cleanEnvironment(env), stdio: 'ignore' }));
+  started.push(
+    spawn(program, args, {
+      env: cleanEnvironment(env),
+      stdio: 'ignore',
+    }),
+  );
 }
 
-const configOf = (name: string): string => join(root, 'pki', `${name}.yaml`);
+const configOf = (name: string): string => join(root, 'pki', name, 'node.yaml');
 const understudy = (...args: readonly string[]): Promise<Ran> =>
   cli(args, { env: { UNDERSTUDY_CONFIG: configOf('n1') } });
 
@@ -57,6 +62,7 @@ before(async () => {
   root = scratch.folder;
   blocks = await codeBlocks('docs/three-hosts.md');
   binDir = (await findPostgres({ version: '17' })).binDir;
+  command = await findEtcdctl();
 });
 
 after(async () => {
@@ -71,13 +77,14 @@ after(async () => {
 
 test('certificates and secrets: the commands of the page make files that the agents accept', async () => {
   const [node = '', main = ''] = ownCommand;
-  const command = `understudy() { '${node}' '${main}' "$@"; }\n`;
-  const script = `${command}${block('understudy cert ca')}`;
-  const ran = spawnSync('sh', ['-euc', script], { cwd: root, encoding: 'utf8', timeout: 30_000 });
+  const shell = `understudy() { '${node}' '${main}' "$@"; }\n`;
+  const script = `${shell}${block('understudy cert ca')}`;
+  const ran = spawnSync('sh', ['-euc', script], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(ran.status, 0, ran.stderr);
   // The servers run as another user here; on a real host the agents run as that user.
   await chmod(join(root, 'pki'), 0o755);
   for (const name of names) {
+    await chmod(join(root, 'pki', name), 0o755);
     await mkdir(join(root, name), { mode: 0o755 });
     await writeFile(configOf(name), block('cluster: shop', name));
   }
@@ -95,10 +102,26 @@ test('etcd with client certificates, and agent --check says that all is right', 
     ]);
     start(etcd.program, [], { ...etcd.env, ...Object.fromEntries(settings) });
   }
+  await eventually('etcd is healthy', () => (etcdctl(block('endpoint health')).status === 0 ? true : null));
+  const users = etcdctl(block('etcdctl auth enable'));
+  assert.equal(users.status, 0, users.stderr);
+  let said = '';
   await eventually('agent --check', async () => {
     const ran = await cli(['agent', '--config', configOf('n3'), '--check']);
+    said = ran.stdout + ran.stderr;
     return ran.code === 0 && /store +.*the cluster is new/.test(ran.stdout) ? true : null;
-  });
+  }).catch((error: unknown) => assert.fail(`${String(error)}: ${said}`));
+});
+
+test('a certificate alone writes nothing to etcd, and the user of one cluster nothing of another', async () => {
+  const put = (key: string, as = ''): string => etcdctl(`${as}\netcdctl put ${key} x`).stderr;
+  assert.match(put('understudy/shop/record'), /user name is empty|permission denied/);
+  const asShop = 'export ETCDCTL_USER=understudy-shop ETCDCTL_PASSWORD="$(cat etcd.pass)"';
+  assert.equal(put('understudy/shop/try', asShop), '');
+  assert.equal(etcdctl(`${asShop}\netcdctl del understudy/shop/try`).status, 0);
+  for (const key of ['understudy/shop2/record', 'understudy/other/record', 'health']) {
+    assert.match(put(key, asShop), /permission denied/, key);
+  }
 });
 
 test('three agents found a cluster in which nothing is lost and everything is encrypted', async () => {
@@ -132,7 +155,7 @@ test('three agents found a cluster in which nothing is lost and everything is en
 
 test('looking needs the authority, changing needs the token; the certificate of a member changes nothing', async () => {
   const api = `https://${network}1:8008,https://${network}2:8008`;
-  const ca = join(root, 'pki', 'ca.pem');
+  const ca = join(root, 'pki', 'n1', 'api-ca.pem');
   const stranger = await cli(['status', '--api', api]);
   assert.equal(stranger.code, 4);
   assert.match(stranger.stderr, /certificate is signed by nobody known here\.\nnext: {2}.*--ca/);
@@ -142,7 +165,7 @@ test('looking needs the authority, changing needs the token; the certificate of 
     (await cli(['pause', '--api', api, '--ca', ca, '--token-file', join(root, 'pki', 'api.token')])).code,
     0,
   );
-  const pair = ['--cert', join(root, 'pki', 'n2.pem'), '--key', join(root, 'pki', 'n2.key')];
+  const pair = ['--cert', join(root, 'pki', 'n2', 'api.pem'), '--key', join(root, 'pki', 'n2', 'api.key')];
   const member = await cli(['resume', '--api', api, '--ca', ca, ...pair]);
   assert.equal(member.code, 3);
   assert.match(member.stderr, /n2 is an agent and changes nothing/);
@@ -150,6 +173,49 @@ test('looking needs the authority, changing needs the token; the certificate of 
     (await cli(['resume', '--api', api, '--ca', ca, '--token-file', join(root, 'pki', 'api.token')])).code,
     0,
   );
+});
+
+test("the database's key is no key to the API or to etcd, and its superuser reads no other one", async () => {
+  const folder = join(root, 'pki', 'n2');
+  const pair = ['--cert', join(folder, 'database.pem'), '--key', join(folder, 'database.key')];
+  const at = ['--api', `https://${network}1:8008`, '--ca', join(folder, 'api-ca.pem')];
+  const asked = await cli(['pause', ...at, ...pair]);
+  assert.equal(asked.code, 3);
+  assert.match(asked.stderr, /needs the bearer token/, 'it is the certificate of nobody');
+  const asAgent = 'export ETCDCTL_USER=understudy-shop ETCDCTL_PASSWORD="$(cat etcd.pass)"';
+  const asDatabase = `export ETCDCTL_CERT=${pair[1]} ETCDCTL_KEY=${pair[3]}`;
+  const put = 'etcdctl --dial-timeout=2s --command-timeout=2s put understudy/shop/try x';
+  assert.notEqual(
+    etcdctl(`${asAgent}\n${asDatabase}\n${put}`).status,
+    0,
+    'etcd takes no certificate of another authority',
+  );
+  const got = etcdctl(`${asAgent}\netcdctl get understudy/shop/try`);
+  assert.deepEqual([got.status, got.stdout], [0, ''], got.stderr);
+  // Agents of a user of their own keep their keys from the server's; here those of root.
+  if (process.getuid?.() !== 0) return;
+  const { ca, password } = await login();
+  const client = new pg.Client({
+    host: `${network}1`,
+    port: 5432,
+    user: 'postgres',
+    password,
+    database: 'postgres',
+    ssl: { ca },
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    for (const secret of ['api.key', 'etcd-client.key', 'etcd.pass', 'secrets.json']) {
+      await assert.rejects(
+        client.query('select pg_read_file($1)', [join(root, 'pki', 'n1', secret)]),
+        { code: '42501' },
+        secret,
+      );
+    }
+  } finally {
+    await client.end();
+  }
 });
 
 test('HAProxy, as the page configures it, follows the primary through a switchover', async () => {
@@ -171,8 +237,23 @@ test('HAProxy, as the page configures it, follows the primary through a switchov
   });
 });
 
+/** Runs lines of a shell beside the passwords of the page, with the page's environment for etcd's command. */
+function etcdctl(lines: string): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  const exports = block('endpoint health')
+    .split('\n')
+    .filter((line) => line.startsWith('export '));
+  const own = lines.split('\n').filter((line) => !line.startsWith('systemctl '));
+  const script = [`etcdctl() { "${command.program}" "$@"; }`, ...exports, ...own].join('\n');
+  return spawnSync('sh', ['-euc', script], {
+    cwd: join(root, 'pki'),
+    env: cleanEnvironment(command.env),
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+}
+
 async function login(): Promise<{ readonly ca: string; readonly password: string }> {
-  const ca = await readFile(join(root, 'pki', 'ca.pem'), 'utf8');
+  const ca = await readFile(join(root, 'pki', 'n1', 'database-ca.pem'), 'utf8');
   return { ca, password: JSON.parse(await readFile(join(root, 'pki', 'secrets.json'), 'utf8')).superuser };
 }
 

@@ -98,6 +98,7 @@ export const debianPins: Readonly<Record<DebianRecipe['suite'], Readonly<Record<
   },
   trixie: {
     'etcd-server': '3.5.16-4 0875921bb0d023f2af9b8e15cdfbe417a03e65731345fb832c40f9c2dd72967b',
+    'etcd-client': '3.5.16-4 7eb67e305ba2ce523a5a0b29bf88750ded3f724769c7111a83382b7909f9977b',
     'galera-4': '26.4.23-0+deb13u1 938e144b164824f26a4d97f17cb576301a9e7320d2f4b724df8ed0a23783d771',
     libacl1: '2.3.2-2+b1 08074f01e384bc07c0c2d79a58cf4a6523f71cf75d1808101c79617656c9a39d',
     libaio1t64: '0.3.113-8+b1 490c8a2d116001a5f3b0a6d7a7aabf6a7b629366590dc5c3f75b078e931dd129',

@@ -30,6 +30,17 @@ export async function findEtcd(options: { readonly version?: string } = {}): Pro
 }
 
 /**
+ * Finds etcd's command: the fetched one, otherwise on PATH.
+ *
+ * @throws ServersError `SERVER_NOT_FOUND` with the command that fetches it.
+ */
+export async function findEtcdctl(): Promise<FoundProgram> {
+  const found = (await fetchedProgram(['etcdctl'])) ?? (await programOnPath('etcdctl', recipes.etcdctl.probe.pattern));
+  if (found) return found;
+  throw notFound('etcdctl', 'etcdctl');
+}
+
+/**
  * Finds HAProxy: the fetched one, otherwise on PATH.
  *
  * @throws ServersError `SERVER_NOT_FOUND` with the command that fetches it.

@@ -7,7 +7,14 @@ export {
   type MysqlServer,
   reachableMysql,
 } from './find-mysql.ts';
-export { type FoundProgram, type FoundSysbench, findEtcd, findHaproxy, findSysbench } from './find-others.ts';
+export {
+  type FoundProgram,
+  type FoundSysbench,
+  findEtcd,
+  findEtcdctl,
+  findHaproxy,
+  findSysbench,
+} from './find-others.ts';
 export {
   type FindPostgresOptions,
   findPostgres,

@@ -17,6 +17,16 @@ function etcd(suite: DebianRecipe['suite'], downloadMb: number): DebianRecipe {
 const otherRecipes = {
   'etcd-3.4': etcd('bookworm', 18),
   'etcd-3.5': etcd('trixie', 21),
+  /** What an administrator of etcd types; the guide's commands are run with it. */
+  etcdctl: {
+    kind: 'debian',
+    suite: 'trixie',
+    packages: ['etcd-client'],
+    libraries: { kind: 'none' },
+    remove: [],
+    downloadMb: 6,
+    probe: { program: 'usr/bin/etcdctl', args: ['version'], pattern: /etcdctl version: (\S+)/ },
+  },
   haproxy: {
     kind: 'debian',
     suite: 'bookworm',
