@@ -1,6 +1,6 @@
 /**
- * Goal: a statement goes to a replica only if it is a confirmed read. Method: every known misclassification of other routers
- * (`reference/router-and-client.md` D1, D2; `reference/routing.md` C1), as text and expected class.
+ * Goal: a statement goes to a replica only if it is a confirmed read. Method: every known misclassification of other routers,
+ * as text and expected class.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

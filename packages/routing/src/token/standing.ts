@@ -66,7 +66,7 @@ function place(entry: TokenEntry, topology: RoutingTopology): Placed {
 /**
  * On the timeline that this epoch writes, everything counts. On an older one, what lies beyond the point where the history left it is
  * gone. But an LSN that was read after a commit may lie beyond the commit's own record, as others write too: an acknowledged commit
- * cannot be gone (`design.md` 1), so the point of leaving stands for it.
+ * cannot be gone (`docs/protocol.md`, the promise), so the point of leaving stands for it.
  */
 function placeWal(
   entry: TokenEntry,
