@@ -86,6 +86,26 @@ export class Conversation {
     return this.#count === 0 && !this.#isGroupOpen && this.#copy === 'none' && this.#status === STATUS.idle;
   }
 
+  /** Requests were sent that no Sync ended. */
+  get isGroupOpen(): boolean {
+    return this.#isGroupOpen || this.#isSkipping;
+  }
+
+  /** An error came: the server drops everything until a Sync is sent. */
+  get isSkipping(): boolean {
+    return this.#isSkipping;
+  }
+
+  /** How many of the outstanding requests end with a ReadyForQuery. */
+  get readiesOwed(): number {
+    let owed = 0;
+    for (let offset = 0; offset < this.#count; offset++) {
+      const kind = this.#kinds[this.#slot(offset)];
+      if (kind === REQUEST.query || kind === REQUEST.sync || kind === REQUEST.functionCall) owed++;
+    }
+    return owed;
+  }
+
   /** Nothing is outstanding and no group of requests is open; a transaction may be. */
   get isBetweenRequests(): boolean {
     return this.#count === 0 && !this.#isGroupOpen && this.#copy === 'none';
