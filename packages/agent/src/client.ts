@@ -24,5 +24,6 @@ export { ConfigError, type ConfigProblem, formatProblem } from './config/problem
 export { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets, secretsSchema } from './config/secrets.ts';
 export { AGENT_ERROR_CODES, AgentError, type AgentErrorCode } from './errors.ts';
 export { applyBeat, type Beat, type PeerReport, parseStreamMessage, type StreamMessage } from './peers/report.ts';
+export { SseParser } from './peers/sse.ts';
 export { type ReplayedDecision, replay } from './ring/replay.ts';
 export { OLD_RING_FILE, RING_FILE } from './ring/ring.ts';
