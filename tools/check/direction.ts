@@ -34,7 +34,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
     ownFiles: ['programs.ts', 'disk/template.ts'],
   },
   agent: { may: ['store', 'engine', 'core', 'base'] },
-  router: { may: ['routing', 'wire', 'core'] },
+  router: { may: ['routing', 'wire', 'agent', 'core', 'base'] },
   client: { may: ['routing', 'core'] },
   dashboard: { may: [] },
   pair: {
@@ -82,6 +82,6 @@ export const testsMayAlso: Readonly<Record<string, readonly string[]>> = {
   mysql: ['certs'],
   engine: ['servers'],
   agent: ['servers', 'certs', 'postgres', 'mysql'],
-  router: ['servers'],
+  router: ['servers', 'local'],
   client: ['servers'],
 };

@@ -1,0 +1,11 @@
+export {
+  checkRouterConfig,
+  type ListenAddress,
+  loadRouterConfig,
+  type RouterConfig,
+  type RouterConfigInput,
+} from './config/config.ts';
+export { ROUTER_ERROR_CODES, RouterError, type RouterErrorCode } from './errors.ts';
+export type { WorkerReport } from './supervisor/messages.ts';
+export { type RouterEvent, type RunningRouter, startRouter } from './supervisor/supervisor.ts';
+export type { ClusterView, MemberView } from './topology/view.ts';

@@ -1,0 +1,26 @@
+/** Who leads, from whatever the configuration names. */
+
+import type { RouterConfig } from '../config/config.ts';
+import { readText } from '../config/config.ts';
+import { followAgents } from './agents.ts';
+import { followServers } from './servers.ts';
+import type { ClusterView } from './view.ts';
+
+export interface Follower {
+  /** Something went wrong with a server: do not wait for the next turn. */
+  look(): void;
+  stop(): void;
+}
+
+/** @throws RouterError `FILE_UNREADABLE` */
+export async function followCluster(config: RouterConfig, onView: (view: ClusterView) => void): Promise<Follower> {
+  const { agents, servers, caFile, tokenFile } = config.cluster;
+  if (agents !== undefined) {
+    const ca = caFile === undefined ? null : await readText(caFile);
+    const token = tokenFile === undefined ? null : (await readText(tokenFile)).trim();
+    return followAgents({ urls: agents, ca, token, onView });
+  }
+  const { user, passwordFile, database } = config.auth;
+  const password = (await readText(passwordFile)).trimEnd();
+  return followServers({ servers: servers ?? [], login: { user, password, database }, onView });
+}

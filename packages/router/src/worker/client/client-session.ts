@@ -1,0 +1,716 @@
+/** One client after its login: reads its requests, gets it a server for each transaction, and stands by it when that server is lost. */
+
+import type { Socket } from 'node:net';
+import type { Classification, PinReason } from '@understudy/routing';
+import {
+  bindNames,
+  CLIENT,
+  clientFrames,
+  type ErrorFields,
+  FrameScanner,
+  type FrameSink,
+  REQUEST,
+  renameBind,
+  STATUS,
+  WireError,
+} from '@understudy/wire/postgres';
+import type { Wanted } from '../../topology/view.ts';
+import type { Batch } from '../batch.ts';
+import type { Pool, Waiter } from '../pool/pool.ts';
+import { cleanUp } from '../server/clean-up.ts';
+import type { Ended, ServerConnection, ServerUser } from '../server/server-connection.ts';
+import type { Prepared, PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
+import {
+  failedRequests,
+  fatal,
+  lossError,
+  readyForQuery,
+  STATUS_FAILED,
+  STATUS_IDLE,
+  type UnderWay,
+} from './answers.ts';
+import { SessionSettings, type Settings } from './session-settings.ts';
+import {
+  endsGroup,
+  type Frame,
+  FUNCTION_CALL,
+  owned,
+  ownedFrames,
+  queryText,
+  readParse,
+  readTarget,
+  type Work,
+} from './work.ts';
+
+/** What a session needs of its worker. */
+export interface SessionHost {
+  readonly batch: Batch;
+  readonly pool: Pool;
+  readonly registry: PreparedRegistry;
+  classify(text: string, session: SessionFacts): Classification;
+  classifyGroup(list: readonly Classification[]): Classification;
+  /** Stops what a server does for a client that went away. */
+  cancel(server: ServerConnection): void;
+  counted(what: 'replay' | { readonly lost: string }): void;
+  ended(session: ClientSession): void;
+}
+
+export interface SessionFacts {
+  readonly standardConformingStrings: boolean;
+  readonly isEncodingSafe: boolean;
+}
+
+export interface SessionOptions {
+  readonly host: SessionHost;
+  readonly socket: Socket;
+  readonly user: string;
+  readonly database: string;
+  readonly settings: Settings;
+  /** What the port that it came through gives. */
+  readonly wanted: Wanted;
+}
+
+const FRAMES = clientFrames();
+const HIGH_WATER_BYTES = 512 * 1024;
+/** A read that is not larger than this is kept until it is answered, so that it can be asked again. */
+const REPLAY_MAX_BYTES = 64 * 1024;
+/** More requests than this are passed on before their Sync has come. */
+const GROUP_MAX = 4_096;
+/** A client that does not close its side after our last word is cut off. */
+const LAST_WORDS_MS = 2_000;
+const GROUP_MAX_BYTES = 16 * 1024 * 1024;
+
+interface Statement {
+  readonly prepared: Prepared;
+  readonly class: Classification;
+}
+
+export class ClientSession implements ServerUser, FrameSink {
+  readonly socket: Socket;
+  readonly user: string;
+  readonly database: string;
+  readonly #host: SessionHost;
+  readonly #wanted: Wanted;
+  readonly #scanner = new FrameScanner(FRAMES);
+  readonly settings: SessionSettings;
+  #server: ServerConnection | null = null;
+  /** Bytes that came while the client has to wait. */
+  #rest: Buffer | null = null;
+  /** Work that waits for a server. */
+  #waiting: { readonly work: Work; readonly waiter: Waiter } | null = null;
+  /** Requests of a group whose Sync has not come. */
+  #group: Frame[] = [];
+  #groupBytes = 0;
+  readonly #statements = new Map<string, Statement>();
+  /** Names of Parse messages that are not answered yet, in order. */
+  #parsing: { readonly name: string; readonly before: Statement | undefined }[] = [];
+  /** The last work, as long as it could be asked again; null when not. */
+  #replayable: Work | null = null;
+  #underWay: UnderWay = 'read';
+  #hasFailed = false;
+  /** The transaction that the client thinks it is in was lost with its server. */
+  #isTransactionLost = false;
+  /** To be said with the next request: the server was lost while nothing was asked. */
+  #owedError: ErrorFields | null = null;
+  #skipsToSync = false;
+  readonly #pins = new Set<PinReason>();
+  #lastTag = '';
+  #closed = false;
+  isForwarded = false;
+  facts: SessionFacts = { standardConformingStrings: true, isEncodingSafe: true };
+
+  constructor({ host, socket, user, database, settings, wanted }: SessionOptions) {
+    this.user = user;
+    this.database = database;
+    this.#host = host;
+    this.socket = socket;
+    this.#wanted = wanted;
+    this.settings = new SessionSettings(settings);
+    socket.on('error', () => this.close());
+    socket.on('end', () => this.close());
+    socket.on('close', () => this.close());
+  }
+
+  /** What it does, for `SHOW`. */
+  get state(): 'active' | 'waiting' | 'idle' {
+    return this.#waiting !== null ? 'waiting' : this.#server !== null ? 'active' : 'idle';
+  }
+
+  get server(): ServerConnection | null {
+    return this.#server;
+  }
+
+  get pins(): ReadonlySet<PinReason> {
+    return this.#pins;
+  }
+
+  get wantsTags(): boolean {
+    return this.settings.hasPending;
+  }
+
+  // ---- reading from the client
+
+  /** @returns whether to go on reading */
+  read(bytes: Buffer, length: number): boolean {
+    if (this.#closed) return false;
+    if (this.#isBlocked || this.#rest !== null) {
+      this.#keep(bytes, 0, length);
+      return false;
+    }
+    this.#scan(bytes, 0, length);
+    this.#host.batch.flush();
+    return this.#mayRead();
+  }
+
+  get #isBlocked(): boolean {
+    return this.#waiting !== null;
+  }
+
+  #keep(bytes: Buffer, start: number, end: number): void {
+    const more = bytes.subarray(start, end);
+    this.#rest = this.#rest === null ? Buffer.from(more) : Buffer.concat([this.#rest, more]);
+  }
+
+  #scan(bytes: Buffer, start: number, end: number): void {
+    try {
+      const read = this.#scanner.scan(bytes, start, end, this);
+      if (read < end && !this.#closed) this.#keep(bytes, read, end);
+      if (this.#group.length > 0) this.#group = ownedFrames(this.#group);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#refuse('08P01', error.message);
+    }
+  }
+
+  #mayRead(): boolean {
+    if (this.#closed) return false;
+    if (this.#isBlocked) {
+      this.socket.pause();
+      return false;
+    }
+    const target = this.#server?.socket;
+    if (target === undefined || target.writableLength < HIGH_WATER_BYTES) return true;
+    this.socket.pause();
+    target.once('drain', () => this.#goOn());
+    target.once('close', () => this.#goOn());
+    return false;
+  }
+
+  /** Takes up what had to wait. */
+  #goOn(): void {
+    if (this.#closed || this.#isBlocked) return;
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.#scan(rest, 0, rest.length);
+    this.#host.batch.flush();
+    if (!this.#isBlocked && !this.#closed) this.socket.resume();
+  }
+
+  frame(type: number, bytes: Buffer, start: number, end: number): boolean {
+    switch (type) {
+      case CLIENT.query:
+        return this.#query(bytes.subarray(start, end));
+      case CLIENT.terminate:
+        this.close();
+        return false;
+      case CLIENT.functionCall:
+        return this.#start(this.#single('function-call', FUNCTION_CALL, bytes.subarray(start, end)));
+      case CLIENT.copyData:
+        this.piece(type, bytes, start, end);
+        return true;
+      case CLIENT.copyDone:
+      case CLIENT.copyFail:
+        this.#server?.send(REQUEST.copyEnd, bytes, start, end);
+        return true;
+      default:
+        return this.#gather(type, bytes.subarray(start, end));
+    }
+  }
+
+  piece(_type: number, bytes: Buffer, start: number, end: number): boolean {
+    if (this.#server?.talk.copyData() === true) this.#server.pass(bytes, start, end);
+    return true;
+  }
+
+  #query(frame: Buffer): boolean {
+    const found = this.#host.classify(queryText(frame), this.facts);
+    return this.#start(this.#single('query', found, frame));
+  }
+
+  #single(kind: 'query' | 'function-call', found: Classification, bytes: Buffer): Work {
+    const type = kind === 'query' ? CLIENT.query : CLIENT.functionCall;
+    return { kind, class: found, frames: [{ type, bytes }], bytes: bytes.length, isWhole: true };
+  }
+
+  /** A request of the extended protocol. They are passed on by groups: where a group goes, all of it decides. */
+  #gather(type: number, bytes: Buffer): boolean {
+    if (this.#skipsToSync) {
+      if (type !== CLIENT.sync) return true;
+      this.#skipsToSync = false;
+      this.#say(readyForQuery(this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
+      return true;
+    }
+    this.#group.push({ type, bytes });
+    this.#groupBytes += bytes.length;
+    const isFull = this.#group.length >= GROUP_MAX || this.#groupBytes >= GROUP_MAX_BYTES;
+    if (!endsGroup(type) && !isFull) return true;
+    const frames = this.#group;
+    const size = this.#groupBytes;
+    this.#group = [];
+    this.#groupBytes = 0;
+    return this.#start(this.#groupOf(frames, size, type === CLIENT.sync));
+  }
+
+  /** Reads the names and texts of a group, so that its class is known before anything of it is sent. */
+  #groupOf(frames: readonly Frame[], size: number, isWhole: boolean): Work {
+    const classes: Classification[] = [];
+    const own = new Map<string, Classification>();
+    const read = frames.map((frame): Frame => {
+      if (frame.type === CLIENT.parse) {
+        const { name, text, types } = readParse(frame.bytes);
+        const prepared = this.#host.registry.get(text, types);
+        const found = this.#host.classify(text, this.facts);
+        own.set(name, found);
+        return { ...frame, prepared };
+      }
+      if (frame.type === CLIENT.bind) {
+        const { statement } = bindNames(frame.bytes);
+        const found = own.get(statement) ?? this.#statements.get(statement)?.class;
+        if (found !== undefined) classes.push(found);
+      }
+      return frame;
+    });
+    return { kind: 'group', frames: read, class: this.#host.classifyGroup(classes), bytes: size, isWhole };
+  }
+
+  // ---- running
+
+  /** @returns false when the client has to wait for a server */
+  #start(work: Work): boolean {
+    if (this.#owedError !== null) {
+      const error = this.#owedError;
+      this.#owedError = null;
+      this.#fail(work, error);
+      return true;
+    }
+    if (this.#server === null) {
+      if (work.frames.length === 1 && work.frames[0]?.type === CLIENT.sync) {
+        this.#say(readyForQuery(this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
+        return true;
+      }
+      const server = this.#host.pool.acquire(this.#wanted);
+      if (server === null || !this.#link(server, work)) {
+        if (server === null) this.#queue(owned(work));
+        return false;
+      }
+    }
+    this.#execute(work);
+    return !this.#closed;
+  }
+
+  #queue(work: Work): void {
+    const waiter: Waiter = {
+      wanted: this.#wanted,
+      sinceMs: performance.now(),
+      bytes: work.bytes,
+      take: (server) => {
+        this.#waiting = null;
+        if (this.#link(server, work)) this.#begin(work);
+      },
+      refuse: (error) => {
+        this.#waiting = null;
+        this.#fail(work, { ...error, severity: 'ERROR' });
+        this.#goOn();
+      },
+    };
+    this.#waiting = { work, waiter };
+    this.#host.pool.wait(waiter);
+  }
+
+  #begin(work: Work): void {
+    this.#execute(work);
+    this.#host.batch.flush();
+    this.#goOn();
+  }
+
+  /** Makes a connection this session's. @returns false when it has to be prepared first; the work goes on by itself then */
+  #link(server: ServerConnection, work: Work): boolean {
+    this.#server = server;
+    server.user = this;
+    const text = preparation(server, this.settings.text, this.#isTransactionLost);
+    if (text === null) return true;
+    const kept = owned(work);
+    const waiter: Waiter = {
+      wanted: this.#wanted,
+      sinceMs: 0,
+      bytes: 0,
+      take: () => undefined,
+      refuse: () => undefined,
+    };
+    this.#waiting = { work: kept, waiter };
+    this.#prepare(server, text, kept);
+    return false;
+  }
+
+  /** Statements of the router's own, one after another, before the client's first one. */
+  #prepare(server: ServerConnection, steps: readonly Step[], work: Work): void {
+    const [step, ...rest] = steps;
+    if (step === undefined) {
+      server.settings = this.settings.text;
+      this.#waiting = null;
+      this.#isTransactionLost = false;
+      if (!this.#closed) this.#begin(work);
+      return;
+    }
+    server.run(step.text, (error) => {
+      if (this.#server !== server) return;
+      if (error !== null && step.mustSucceed) {
+        server.settings = null;
+        this.#waiting = null;
+        this.#unlink(server);
+        this.#fail(work, { ...error, detail: 'The settings of the session could not be restored on its server.' });
+        this.#goOn();
+        return;
+      }
+      if (step.forgetsStatements) server.statements.forgetAll();
+      this.#prepare(server, rest, work);
+    });
+  }
+
+  #execute(work: Work): void {
+    const server = this.#server;
+    if (server === null) return;
+    if (server.talk.outstanding === 0) this.isForwarded = false;
+    this.#hasFailed = false;
+    this.#note(work, server);
+    for (const frame of work.frames) this.#send(server, frame);
+    if (!work.isWhole || server.talk.outstanding > 0) return;
+    // All of it was answered here: there was nothing for the server in it.
+    if (server.talk.isIdle) this.#released(server);
+  }
+
+  /** What has to be known of the work when its server is lost, and what it does to the session. */
+  #note(work: Work, { talk, statements }: ServerConnection): void {
+    const found = work.class;
+    const isAlone = talk.outstanding === 0;
+    const underWay = underWayOf(found, talk.status !== STATUS.idle);
+    this.#underWay = isAlone ? underWay : worse(this.#underWay, underWay);
+    const mayRepeat = isAlone && underWay === 'read' && work.isWhole && work.bytes <= REPLAY_MAX_BYTES;
+    this.#replayable = mayRepeat ? owned(work) : null;
+    if (found.effects.length > 0 || found.transaction !== null) this.#noteEffects(found, statements);
+    for (const pin of found.pins) this.#pins.add(pin);
+  }
+
+  #noteEffects(found: Classification, statements: ServerStatements): void {
+    if (!this.settings.note(found)) this.#pins.add('untracked-setting');
+    for (const effect of found.effects) {
+      if (effect.kind === 'deallocate' || (effect.kind === 'discard' && effect.what === 'all')) {
+        statements.forgetAll();
+        if (effect.kind === 'discard' || effect.name === null) this.#statements.clear();
+      }
+    }
+  }
+
+  #send(server: ServerConnection, { type, bytes, prepared }: Frame): void {
+    if (server.talk.isSkipping && type !== CLIENT.sync) return;
+    switch (type) {
+      case CLIENT.query:
+        server.send(REQUEST.query, bytes, 0, bytes.length);
+        return;
+      case CLIENT.functionCall:
+        server.send(REQUEST.functionCall, bytes, 0, bytes.length);
+        return;
+      case CLIENT.parse:
+        if (prepared !== undefined) this.#sendParse(server, bytes, prepared);
+        return;
+      case CLIENT.bind:
+        this.#sendBind(server, bytes);
+        return;
+      case CLIENT.describe:
+        this.#sendDescribe(server, bytes);
+        return;
+      case CLIENT.close:
+        this.#sendClose(server, bytes);
+        return;
+      case CLIENT.execute:
+        server.send(REQUEST.execute, bytes, 0, bytes.length);
+        return;
+      case CLIENT.sync:
+        server.send(REQUEST.sync, bytes, 0, bytes.length);
+        return;
+      case CLIENT.flush:
+        if (server.talk.flush()) server.pass(bytes, 0, bytes.length);
+        return;
+      default:
+        throw new WireError('unexpected', `a message of type ${type} cannot be passed on`);
+    }
+  }
+
+  #sendParse(server: ServerConnection, bytes: Buffer, prepared: Prepared): void {
+    const { name, text } = readParse(bytes);
+    const before = this.#statements.get(name);
+    if (name !== '' && before !== undefined) {
+      // The server's own refusal of a name that is taken: its Parse of that name again.
+      const taken = server.prepare(before.prepared);
+      const again = Buffer.concat([Buffer.from([CLIENT.parse, 0, 0, 0, 0]), Buffer.from(`${taken}\0select 1\0\0\0`)]);
+      again.writeInt32BE(again.length - 1, 1);
+      this.#parsing.push({ name, before });
+      server.send(REQUEST.parse, again, 0, again.length, NO_STATEMENT);
+      return;
+    }
+    this.#parsing.push({ name, before });
+    this.#statements.set(name, { prepared, class: this.#host.classify(text, this.facts) });
+    server.parse(prepared);
+  }
+
+  #sendBind(server: ServerConnection, bytes: Buffer): void {
+    const { statement } = bindNames(bytes);
+    const known = this.#statements.get(statement);
+    const renamed = renameBind(bytes, known === undefined ? unknownName(statement) : server.prepare(known.prepared));
+    server.send(REQUEST.bind, renamed, 0, renamed.length);
+  }
+
+  #sendDescribe(server: ServerConnection, bytes: Buffer): void {
+    const { isStatement, name } = readTarget(bytes);
+    if (!isStatement) {
+      server.send(REQUEST.describePortal, bytes, 0, bytes.length);
+      return;
+    }
+    const known = this.#statements.get(name);
+    const wanted = known === undefined ? unknownName(name) : server.prepare(known.prepared);
+    const renamed = Buffer.concat([bytes.subarray(0, 6), Buffer.from(`${wanted}\0`)]);
+    renamed.writeInt32BE(renamed.length - 1, 1);
+    server.send(REQUEST.describeStatement, renamed, 0, renamed.length);
+  }
+
+  #sendClose(server: ServerConnection, bytes: Buffer): void {
+    const { isStatement, name } = readTarget(bytes);
+    if (!isStatement) {
+      server.send(REQUEST.close, bytes, 0, bytes.length);
+      return;
+    }
+    this.#statements.delete(name);
+    server.standInFor(REQUEST.close, 0);
+  }
+
+  // ---- what the server says
+
+  parsed(isAccepted: boolean): void {
+    const parse = this.#parsing.shift();
+    if (parse === undefined || isAccepted) return;
+    if (parse.before !== undefined && parse.name !== '') this.#statements.set(parse.name, parse.before);
+    else this.#statements.delete(parse.name);
+  }
+
+  completed(tag: string): void {
+    this.#lastTag = tag;
+  }
+
+  parameter(name: string, value: string): void {
+    if (name === 'standard_conforming_strings') {
+      this.facts = { ...this.facts, standardConformingStrings: value === 'on' };
+    } else if (name === 'client_encoding') {
+      this.facts = { ...this.facts, isEncodingSafe: !UNSAFE_ENCODINGS.has(value) };
+    }
+  }
+
+  failed(): 'pass' | 'swallow' {
+    this.#hasFailed = true;
+    return 'pass';
+  }
+
+  ready(server: ServerConnection): void {
+    if (this.settings.hasPending && server.talk.status === STATUS.idle) {
+      const isUndone = this.#hasFailed || this.#lastTag === 'ROLLBACK';
+      this.settings.settle(isUndone ? 'undone' : 'kept');
+      // What the server has now is what the session has, unless something went wrong on the way.
+      server.settings = isUndone ? null : this.settings.text;
+    }
+    this.#lastTag = '';
+    if (!server.talk.isIdle) return;
+    this.#replayable = null;
+    this.#released(server);
+  }
+
+  /** Nothing is under way any more: the connection may serve others, unless the session has to keep it. */
+  #released(server: ServerConnection): void {
+    if (this.#pins.size > 0 || this.#group.length > 0) return;
+    this.#unlink(server);
+  }
+
+  #unlink(server: ServerConnection): void {
+    this.#server = null;
+    server.detach();
+    this.#host.pool.release(server);
+  }
+
+  lost(server: ServerConnection, ended: Ended): void {
+    this.#server = null;
+    if (this.#closed) return;
+    const { talk } = server;
+    const work = this.#waiting?.work ?? null;
+    this.#waiting = null;
+    const replay = work ?? (this.isForwarded || talk.status !== STATUS.idle ? null : this.#replayable);
+    this.#replayable = null;
+    if (replay !== null && this.#pins.size === 0) {
+      this.#parsing = [];
+      this.#host.counted('replay');
+      this.#queue(replay);
+      return;
+    }
+    this.#reportLoss(server, ended);
+    this.#parsing = [];
+    this.settings.settle('undone');
+    this.#host.batch.flush();
+    this.#goOn();
+  }
+
+  #reportLoss({ talk }: ServerConnection, ended: Ended): void {
+    const cause = describe(ended);
+    const isInTransaction = talk.status !== STATUS.idle;
+    if (this.#pins.size > 0) {
+      const kept = [...this.#pins].join(', ');
+      const error = `the server was lost, and with it the state of the session (${kept})`;
+      this.#end(fatal('57P01', error, 'Connect again.'));
+      return;
+    }
+    const isCommit = this.#underWay === 'commit' && talk.outstanding > 0;
+    this.#isTransactionLost = isInTransaction && !isCommit;
+    const error = lossError(this.#isTransactionLost ? 'transaction' : this.#underWay, cause);
+    this.#host.counted({ lost: error.code });
+    if (talk.outstanding === 0 && !talk.isGroupOpen) {
+      // The client waits for nothing: it hears of it with its next request.
+      if (isInTransaction) this.#owedError = lossError('transaction', cause);
+      return;
+    }
+    const owed = talk.readiesOwed;
+    this.#skipsToSync = talk.isGroupOpen;
+    this.#say(failedRequests(error, owed, this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
+  }
+
+  // ---- ending
+
+  #fail(work: Work, error: ErrorFields): void {
+    this.#say(failedRequests(error, work.isWhole ? 1 : 0, this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
+    this.#skipsToSync = !work.isWhole;
+    this.#host.batch.flush();
+  }
+
+  #say(bytes: Buffer): void {
+    if (!this.#closed) this.#host.batch.add(this.socket, bytes);
+  }
+
+  #refuse(code: string, message: string): void {
+    this.#end(fatal(code, message));
+  }
+
+  #end(last: Buffer): void {
+    this.#host.batch.add(this.socket, last);
+    this.#host.batch.flush();
+    this.socket.setTimeout(LAST_WORDS_MS, () => this.socket.destroy());
+    this.socket.end();
+    this.close();
+  }
+
+  /** Stops what it does or waits for. */
+  cancel(): void {
+    const waiting = this.#waiting;
+    const server = this.#server;
+    if (server !== null && waiting === null) {
+      if (!server.talk.isBetweenRequests) this.#host.cancel(server);
+      return;
+    }
+    if (waiting === null || server !== null) return;
+    this.#waiting = null;
+    this.#host.pool.leave(waiting.waiter);
+    this.#fail(waiting.work, { severity: 'ERROR', code: '57014', message: 'canceling statement due to user request' });
+    this.#goOn();
+  }
+
+  /** Says why before it closes; for the end of the router. */
+  endWith(code: string, message: string): void {
+    if (!this.#closed) this.#end(fatal(code, message));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) this.#host.pool.leave(waiting.waiter);
+    const server = this.#server;
+    this.#server = null;
+    if (server !== null) this.#leave(server);
+    if (!this.socket.writableEnded) this.socket.destroy();
+    this.#host.ended(this);
+  }
+
+  /** A connection is given back clean, or not at all. */
+  #leave(server: ServerConnection): void {
+    server.detach();
+    if (!server.isOpen) return;
+    if (!server.talk.isBetweenRequests) {
+      this.#host.cancel(server);
+      server.close();
+      return;
+    }
+    const steps: string[] = [];
+    if (server.talk.status !== STATUS.idle) steps.push('ROLLBACK');
+    if (this.#pins.size > 0 || this.settings.hasPending || server.settings === null) steps.push('DISCARD ALL');
+    cleanUp(server, steps, (error) => {
+      if (error === null) this.#host.pool.release(server);
+      else server.close();
+    });
+  }
+}
+
+/** What the loss of the server would mean for a statement. `BEGIN` alone can be sent again. */
+function underWayOf({ transaction, mayWrite, statements }: Classification, isInTransaction: boolean): UnderWay {
+  const kind = transaction?.kind;
+  if (kind === 'commit' || kind === 'prepare' || kind === 'commit-prepared' || kind === 'several') return 'commit';
+  if (isInTransaction) return 'transaction';
+  if (kind === 'begin' && statements === 1) return 'read';
+  return mayWrite ? 'write' : kind === undefined ? 'read' : 'transaction';
+}
+
+const RANK: readonly UnderWay[] = ['read', 'transaction', 'write', 'commit'];
+const worse = (a: UnderWay, b: UnderWay): UnderWay => (RANK.indexOf(a) > RANK.indexOf(b) ? a : b);
+
+const NO_STATEMENT = -1;
+/** Encodings in which a quote or a backslash may be the second byte of a character. */
+const UNSAFE_ENCODINGS = new Set(['SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004']);
+
+/** A name that no server connection has. */
+const unknownName = (name: string): string => (name.startsWith('understudy_') ? `${name}?` : name);
+
+interface Step {
+  readonly text: string;
+  readonly mustSucceed: boolean;
+  readonly forgetsStatements: boolean;
+}
+
+const step = (text: string): Step => ({ text, mustSucceed: true, forgetsStatements: false });
+
+/** What a connection needs before it can serve a session; null: nothing. */
+function preparation(server: ServerConnection, settings: string, isTransactionLost: boolean): readonly Step[] | null {
+  if (server.settings === settings && !isTransactionLost) return null;
+  const steps: Step[] = [];
+  if (server.settings !== settings) {
+    if (server.settings !== '') steps.push({ text: 'DISCARD ALL', mustSucceed: true, forgetsStatements: true });
+    if (settings !== '') steps.push(step(settings));
+  }
+  // The client is in a transaction that is lost: a real one that has failed answers it as PostgreSQL would.
+  if (isTransactionLost) steps.push({ text: 'BEGIN; SELECT 1/0', mustSucceed: false, forgetsStatements: false });
+  return steps;
+}
+
+function describe(ended: Ended): string {
+  switch (ended.kind) {
+    case 'told':
+      return `${ended.error.code}: ${ended.error.message}`;
+    case 'lost':
+      return `${ended.code}: ${ended.message}`;
+    case 'closed':
+      return 'the router closed the connection';
+  }
+}
