@@ -52,16 +52,10 @@ export const routerConfigSchema = z
     auth: z.strictObject({
       /** Who may read pg_authid: the router asks it for the verifiers of its clients. */
       user: z.string().min(1),
-      passwordFile: z.string().min(1),
+      passwordFile: z.string().min(1).optional(),
       database: z.string().min(1).default('postgres'),
     }),
     tls: z.strictObject({ cert: z.string(), key: z.string(), required: z.boolean().default(false) }).optional(),
-    serverTls: z
-      .strictObject({
-        mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).default('disable'),
-        caFile: z.string().optional(),
-      })
-      .prefault({}),
     workers: z
       .number()
       .int()
@@ -122,6 +116,17 @@ export async function readText(file: string): Promise<string> {
   });
 }
 
+/** @throws RouterError `FILE_UNREADABLE`, `CONFIG_INVALID` when no file is named */
+export async function passwordOf({ auth }: RouterConfig): Promise<string> {
+  if (auth.passwordFile === undefined) {
+    throw new RouterError(
+      'CONFIG_INVALID',
+      'auth.passwordFile is missing. Name the file with the password of auth.user.',
+    );
+  }
+  return (await readText(auth.passwordFile)).trimEnd();
+}
+
 /** What a worker has to know: contents instead of files. */
 export interface WorkerConfig {
   /** Its number, from 0: a part of the keys that it gives out. */
@@ -139,12 +144,17 @@ export interface WorkerConfig {
 }
 
 /** @throws RouterError `FILE_UNREADABLE` */
-export async function workerConfig(config: RouterConfig, index: number, secret: string): Promise<WorkerConfig> {
+export async function workerConfig(
+  config: RouterConfig,
+  index: number,
+  secret: string,
+  password: string,
+): Promise<WorkerConfig> {
   const { auth, tls, pool, hold, workers, loginMs } = config;
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / workers));
   return {
     index,
-    auth: { user: auth.user, password: (await readText(auth.passwordFile)).trimEnd(), database: auth.database },
+    auth: { user: auth.user, password, database: auth.database },
     tls:
       tls === undefined
         ? null

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type ListenAddress, type RouterConfig, workerConfig } from '../config/config.ts';
+import { type ListenAddress, passwordOf, type RouterConfig, workerConfig } from '../config/config.ts';
 import { RouterError, reasonOf } from '../errors.ts';
 import { type Follower, followCluster } from '../topology/follow.ts';
 import { type ClusterView, NOTHING_KNOWN, sameView, type Wanted } from '../topology/view.ts';
@@ -32,9 +32,19 @@ const REPORT_MS = 1_000;
 const RESTART_MS = 200;
 const BACKLOG = 1_024;
 
-/** @throws RouterError */
-export async function startRouter(config: RouterConfig, onEvent: (event: RouterEvent) => void): Promise<RunningRouter> {
-  const supervisor = new Supervisor(config, onEvent);
+export interface RouterOptions {
+  readonly onEvent: (event: RouterEvent) => void;
+  /** Of `auth.user`, where it stands in no file of its own. */
+  readonly password?: string;
+}
+
+/**
+ * Starts a router: it listens when this resolves.
+ *
+ * @throws RouterError
+ */
+export async function startRouter(config: RouterConfig, { onEvent, password }: RouterOptions): Promise<RunningRouter> {
+  const supervisor = new Supervisor(config, password ?? (await passwordOf(config)), onEvent);
   try {
     await supervisor.start();
   } catch (error) {
@@ -46,6 +56,7 @@ export async function startRouter(config: RouterConfig, onEvent: (event: RouterE
 
 class Supervisor implements RunningRouter {
   readonly #config: RouterConfig;
+  readonly #password: string;
   readonly #onEvent: (event: RouterEvent) => void;
   readonly #secret = randomBytes(32).toString('hex');
   readonly #servers: Server[] = [];
@@ -62,8 +73,9 @@ class Supervisor implements RunningRouter {
     primary: null,
   };
 
-  constructor(config: RouterConfig, onEvent: (event: RouterEvent) => void) {
+  constructor(config: RouterConfig, password: string, onEvent: (event: RouterEvent) => void) {
     this.#config = config;
+    this.#password = password;
     this.#onEvent = onEvent;
   }
 
@@ -72,7 +84,7 @@ class Supervisor implements RunningRouter {
   }
 
   async start(): Promise<void> {
-    this.#follower = await followCluster(this.#config, (view) => this.#changed(view));
+    this.#follower = await followCluster(this.#config, this.#password, (view) => this.#changed(view));
     for (let index = 0; index < this.#config.workers; index++) this.#workers.push(await this.#startWorker(index));
     await this.#allReady();
     for (const [name, wanted] of PORTS) {
@@ -93,7 +105,7 @@ class Supervisor implements RunningRouter {
   }
 
   async #startWorker(index: number): Promise<WorkerProcess> {
-    const config = await workerConfig(this.#config, index, this.#secret);
+    const config = await workerConfig(this.#config, index, this.#secret, this.#password);
     return new WorkerProcess({
       config,
       view: () => this.#view,

@@ -13,14 +13,17 @@ export interface Follower {
 }
 
 /** @throws RouterError `FILE_UNREADABLE` */
-export async function followCluster(config: RouterConfig, onView: (view: ClusterView) => void): Promise<Follower> {
+export async function followCluster(
+  config: RouterConfig,
+  password: string,
+  onView: (view: ClusterView) => void,
+): Promise<Follower> {
   const { agents, servers, caFile, tokenFile } = config.cluster;
   if (agents !== undefined) {
     const ca = caFile === undefined ? null : await readText(caFile);
     const token = tokenFile === undefined ? null : (await readText(tokenFile)).trim();
     return followAgents({ urls: agents, ca, token, onView });
   }
-  const { user, passwordFile, database } = config.auth;
-  const password = (await readText(passwordFile)).trimEnd();
+  const { user, database } = config.auth;
   return followServers({ servers: servers ?? [], login: { user, password, database }, onView });
 }

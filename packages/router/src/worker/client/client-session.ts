@@ -10,7 +10,6 @@ import {
   FrameScanner,
   type FrameSink,
   REQUEST,
-  renameBind,
   STATUS,
   WireError,
 } from '@understudy/wire/postgres';
@@ -19,7 +18,7 @@ import type { Batch } from '../batch.ts';
 import type { Pool, Waiter } from '../pool/pool.ts';
 import { cleanUp } from '../server/clean-up.ts';
 import type { Ended, ServerConnection, ServerUser } from '../server/server-connection.ts';
-import type { Prepared, PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
+import type { PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
 import {
   failedRequests,
   fatal,
@@ -29,18 +28,11 @@ import {
   STATUS_IDLE,
   type UnderWay,
 } from './answers.ts';
+import { ClientRequests } from './client-requests.ts';
+import { describe, underWayOf, worse } from './loss.ts';
+import { preparation, type Step } from './preparation.ts';
 import { SessionSettings, type Settings } from './session-settings.ts';
-import {
-  endsGroup,
-  type Frame,
-  FUNCTION_CALL,
-  owned,
-  ownedFrames,
-  queryText,
-  readParse,
-  readTarget,
-  type Work,
-} from './work.ts';
+import { endsGroup, type Frame, FUNCTION_CALL, owned, ownedFrames, queryText, readParse, type Work } from './work.ts';
 
 /** What a session needs of its worker. */
 export interface SessionHost {
@@ -80,11 +72,6 @@ const GROUP_MAX = 4_096;
 const LAST_WORDS_MS = 2_000;
 const GROUP_MAX_BYTES = 16 * 1024 * 1024;
 
-interface Statement {
-  readonly prepared: Prepared;
-  readonly class: Classification;
-}
-
 export class ClientSession implements ServerUser, FrameSink {
   readonly socket: Socket;
   readonly user: string;
@@ -101,9 +88,7 @@ export class ClientSession implements ServerUser, FrameSink {
   /** Requests of a group whose Sync has not come. */
   #group: Frame[] = [];
   #groupBytes = 0;
-  readonly #statements = new Map<string, Statement>();
-  /** Names of Parse messages that are not answered yet, in order. */
-  #parsing: { readonly name: string; readonly before: Statement | undefined }[] = [];
+  readonly #requests = new ClientRequests();
   /** The last work, as long as it could be asked again; null when not. */
   #replayable: Work | null = null;
   #underWay: UnderWay = 'read';
@@ -271,11 +256,11 @@ export class ClientSession implements ServerUser, FrameSink {
         const prepared = this.#host.registry.get(text, types);
         const found = this.#host.classify(text, this.facts);
         own.set(name, found);
-        return { ...frame, prepared };
+        return { ...frame, prepared, class: found };
       }
       if (frame.type === CLIENT.bind) {
         const { statement } = bindNames(frame.bytes);
-        const found = own.get(statement) ?? this.#statements.get(statement)?.class;
+        const found = own.get(statement) ?? this.#requests.classOf(statement);
         if (found !== undefined) classes.push(found);
       }
       return frame;
@@ -383,7 +368,7 @@ export class ClientSession implements ServerUser, FrameSink {
     if (server.talk.outstanding === 0) this.isForwarded = false;
     this.#hasFailed = false;
     this.#note(work, server);
-    for (const frame of work.frames) this.#send(server, frame);
+    for (const frame of work.frames) this.#requests.send(server, frame);
     if (!work.isWhole || server.talk.outstanding > 0) return;
     // All of it was answered here: there was nothing for the server in it.
     if (server.talk.isIdle) this.#released(server);
@@ -406,100 +391,15 @@ export class ClientSession implements ServerUser, FrameSink {
     for (const effect of found.effects) {
       if (effect.kind === 'deallocate' || (effect.kind === 'discard' && effect.what === 'all')) {
         statements.forgetAll();
-        if (effect.kind === 'discard' || effect.name === null) this.#statements.clear();
+        if (effect.kind === 'discard' || effect.name === null) this.#requests.forgetStatements();
       }
     }
-  }
-
-  #send(server: ServerConnection, { type, bytes, prepared }: Frame): void {
-    if (server.talk.isSkipping && type !== CLIENT.sync) return;
-    switch (type) {
-      case CLIENT.query:
-        server.send(REQUEST.query, bytes, 0, bytes.length);
-        return;
-      case CLIENT.functionCall:
-        server.send(REQUEST.functionCall, bytes, 0, bytes.length);
-        return;
-      case CLIENT.parse:
-        if (prepared !== undefined) this.#sendParse(server, bytes, prepared);
-        return;
-      case CLIENT.bind:
-        this.#sendBind(server, bytes);
-        return;
-      case CLIENT.describe:
-        this.#sendDescribe(server, bytes);
-        return;
-      case CLIENT.close:
-        this.#sendClose(server, bytes);
-        return;
-      case CLIENT.execute:
-        server.send(REQUEST.execute, bytes, 0, bytes.length);
-        return;
-      case CLIENT.sync:
-        server.send(REQUEST.sync, bytes, 0, bytes.length);
-        return;
-      case CLIENT.flush:
-        if (server.talk.flush()) server.pass(bytes, 0, bytes.length);
-        return;
-      default:
-        throw new WireError('unexpected', `a message of type ${type} cannot be passed on`);
-    }
-  }
-
-  #sendParse(server: ServerConnection, bytes: Buffer, prepared: Prepared): void {
-    const { name, text } = readParse(bytes);
-    const before = this.#statements.get(name);
-    if (name !== '' && before !== undefined) {
-      // The server's own refusal of a name that is taken: its Parse of that name again.
-      const taken = server.prepare(before.prepared);
-      const again = Buffer.concat([Buffer.from([CLIENT.parse, 0, 0, 0, 0]), Buffer.from(`${taken}\0select 1\0\0\0`)]);
-      again.writeInt32BE(again.length - 1, 1);
-      this.#parsing.push({ name, before });
-      server.send(REQUEST.parse, again, 0, again.length, NO_STATEMENT);
-      return;
-    }
-    this.#parsing.push({ name, before });
-    this.#statements.set(name, { prepared, class: this.#host.classify(text, this.facts) });
-    server.parse(prepared);
-  }
-
-  #sendBind(server: ServerConnection, bytes: Buffer): void {
-    const { statement } = bindNames(bytes);
-    const known = this.#statements.get(statement);
-    const renamed = renameBind(bytes, known === undefined ? unknownName(statement) : server.prepare(known.prepared));
-    server.send(REQUEST.bind, renamed, 0, renamed.length);
-  }
-
-  #sendDescribe(server: ServerConnection, bytes: Buffer): void {
-    const { isStatement, name } = readTarget(bytes);
-    if (!isStatement) {
-      server.send(REQUEST.describePortal, bytes, 0, bytes.length);
-      return;
-    }
-    const known = this.#statements.get(name);
-    const wanted = known === undefined ? unknownName(name) : server.prepare(known.prepared);
-    const renamed = Buffer.concat([bytes.subarray(0, 6), Buffer.from(`${wanted}\0`)]);
-    renamed.writeInt32BE(renamed.length - 1, 1);
-    server.send(REQUEST.describeStatement, renamed, 0, renamed.length);
-  }
-
-  #sendClose(server: ServerConnection, bytes: Buffer): void {
-    const { isStatement, name } = readTarget(bytes);
-    if (!isStatement) {
-      server.send(REQUEST.close, bytes, 0, bytes.length);
-      return;
-    }
-    this.#statements.delete(name);
-    server.standInFor(REQUEST.close, 0);
   }
 
   // ---- what the server says
 
   parsed(isAccepted: boolean): void {
-    const parse = this.#parsing.shift();
-    if (parse === undefined || isAccepted) return;
-    if (parse.before !== undefined && parse.name !== '') this.#statements.set(parse.name, parse.before);
-    else this.#statements.delete(parse.name);
+    this.#requests.parsed(isAccepted);
   }
 
   completed(tag: string): void {
@@ -553,13 +453,13 @@ export class ClientSession implements ServerUser, FrameSink {
     const replay = work ?? (this.isForwarded || talk.status !== STATUS.idle ? null : this.#replayable);
     this.#replayable = null;
     if (replay !== null && this.#pins.size === 0) {
-      this.#parsing = [];
+      this.#requests.forgetUnanswered();
       this.#host.counted('replay');
       this.#queue(replay);
       return;
     }
     this.#reportLoss(server, ended);
-    this.#parsing = [];
+    this.#requests.forgetUnanswered();
     this.settings.settle('undone');
     this.#host.batch.flush();
     this.#goOn();
@@ -664,53 +564,5 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 }
 
-/** What the loss of the server would mean for a statement. `BEGIN` alone can be sent again. */
-function underWayOf({ transaction, mayWrite, statements }: Classification, isInTransaction: boolean): UnderWay {
-  const kind = transaction?.kind;
-  if (kind === 'commit' || kind === 'prepare' || kind === 'commit-prepared' || kind === 'several') return 'commit';
-  if (isInTransaction) return 'transaction';
-  if (kind === 'begin' && statements === 1) return 'read';
-  return mayWrite ? 'write' : kind === undefined ? 'read' : 'transaction';
-}
-
-const RANK: readonly UnderWay[] = ['read', 'transaction', 'write', 'commit'];
-const worse = (a: UnderWay, b: UnderWay): UnderWay => (RANK.indexOf(a) > RANK.indexOf(b) ? a : b);
-
-const NO_STATEMENT = -1;
 /** Encodings in which a quote or a backslash may be the second byte of a character. */
 const UNSAFE_ENCODINGS = new Set(['SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004']);
-
-/** A name that no server connection has. */
-const unknownName = (name: string): string => (name.startsWith('understudy_') ? `${name}?` : name);
-
-interface Step {
-  readonly text: string;
-  readonly mustSucceed: boolean;
-  readonly forgetsStatements: boolean;
-}
-
-const step = (text: string): Step => ({ text, mustSucceed: true, forgetsStatements: false });
-
-/** What a connection needs before it can serve a session; null: nothing. */
-function preparation(server: ServerConnection, settings: string, isTransactionLost: boolean): readonly Step[] | null {
-  if (server.settings === settings && !isTransactionLost) return null;
-  const steps: Step[] = [];
-  if (server.settings !== settings) {
-    if (server.settings !== '') steps.push({ text: 'DISCARD ALL', mustSucceed: true, forgetsStatements: true });
-    if (settings !== '') steps.push(step(settings));
-  }
-  // The client is in a transaction that is lost: a real one that has failed answers it as PostgreSQL would.
-  if (isTransactionLost) steps.push({ text: 'BEGIN; SELECT 1/0', mustSucceed: false, forgetsStatements: false });
-  return steps;
-}
-
-function describe(ended: Ended): string {
-  switch (ended.kind) {
-    case 'told':
-      return `${ended.error.code}: ${ended.error.message}`;
-    case 'lost':
-      return `${ended.code}: ${ended.message}`;
-    case 'closed':
-      return 'the router closed the connection';
-  }
-}

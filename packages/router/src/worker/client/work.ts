@@ -9,6 +9,7 @@ export interface Frame {
   readonly bytes: Buffer;
   /** For Parse. */
   readonly prepared?: Prepared;
+  readonly class?: Classification;
 }
 
 export interface Work {
