@@ -30,7 +30,7 @@ const freshness = (
   const found = freshnessOf(nodeOf('r1', { applied }), requirement, OPENED, clock, ms(nowMs));
   return found.kind === 'guard' ? 'guard' : `${found.kind}: ${found.why}`;
 };
-const needs = (position: Position): Requirement => ({ kind: 'position', position });
+const needs = (position: Position, canBeLost = false): Requirement => ({ kind: 'position', position, canBeLost });
 
 describe('what a replica shows', () => {
   test('is fresh when it has applied the position, on the same way', () => {
@@ -48,6 +48,11 @@ describe('what a replica shows', () => {
     assert.equal(freshness(at(1, 900), needs(at(2, 1500))), 'stale: behind');
   });
 
+  test('cannot be guarded for what a failover may have taken: the number may be that of another timeline', () => {
+    assert.equal(freshness(at(2, 1499), needs(at(2, 1500), true)), 'stale: behind');
+    assert.equal(freshness(at(2, 1500), needs(at(2, 1500), true)), 'fresh: applied');
+  });
+
   test('is unusable once it went beyond a fork, whatever its number', () => {
     for (const requirement of [needs(at(2, 1500)), needs(at(1, 900)), { kind: 'none' } as const]) {
       assert.equal(freshness(at(1, 2000), requirement), 'stale: diverged');
@@ -61,7 +66,12 @@ describe('what a replica shows', () => {
   test('is stale while it is not known, unless every commit waits for it', () => {
     assert.equal(freshness(null, needs(at(2, 1500))), 'stale: position-unknown');
     assert.equal(freshness(null, { kind: 'none' }), 'fresh: not-required');
-    const byRule: Requirement = { kind: 'position', position: at(2, 1500), appliedBy: new Set([memberId('r1')]) };
+    const byRule: Requirement = {
+      kind: 'position',
+      position: at(2, 1500),
+      canBeLost: false,
+      appliedBy: new Set([memberId('r1')]),
+    };
     assert.equal(freshness(null, byRule), 'fresh: applied-by-rule');
   });
 
@@ -139,6 +149,7 @@ test('each level asks for what it promises', () => {
   const valid = {
     kind: 'valid',
     position: at(2, 1500),
+    canBeLost: true,
     token: { cluster: '0' as never, issuedWallMs: 0, entries: [] },
   } as const;
   assert.deepEqual(requirementOf(level('strong'), { kind: 'empty' }), { kind: 'primary', why: 'strong' });
@@ -146,7 +157,7 @@ test('each level asks for what it promises', () => {
   assert.deepEqual(requirementOf(level('eventual'), valid), { kind: 'none' });
   for (const name of ['session', 'causal']) {
     assert.deepEqual(requirementOf(level(name), { kind: 'empty' }), { kind: 'none' });
-    assert.deepEqual(requirementOf(level(name), valid), { kind: 'position', position: at(2, 1500) });
+    assert.deepEqual(requirementOf(level(name), valid), { kind: 'position', position: at(2, 1500), canBeLost: true });
     assert.deepEqual(requirementOf(level(name), { kind: 'unknown' }), { kind: 'primary', why: 'history-unknown' });
   }
 });

@@ -12,6 +12,8 @@ export type Requirement =
   | {
       readonly kind: 'position';
       readonly position: Position;
+      /** As of `TokenStanding`: then a guard proves nothing. */
+      readonly canBeLost: boolean;
       /** Who had applied all of it when it was acknowledged: an ack rule of `remote_apply` that every one of them must meet. */
       readonly appliedBy?: ReadonlySet<MemberId>;
     }
@@ -33,7 +35,12 @@ export function requirementOf(level: Level, standing: UsableStanding, appliedBy?
     case 'causal':
       if (standing.kind === 'empty') return { kind: 'none' };
       if (standing.kind === 'unknown') return { kind: 'primary', why: 'history-unknown' };
-      return { kind: 'position', position: standing.position, ...(appliedBy === undefined ? {} : { appliedBy }) };
+      return {
+        kind: 'position',
+        position: standing.position,
+        canBeLost: standing.canBeLost,
+        ...(appliedBy === undefined ? {} : { appliedBy }),
+      };
   }
 }
 
@@ -77,18 +84,19 @@ export function freshnessOf(
     return isWithin ? { kind: 'fresh', why: 'within-bound' } : { kind: 'stale', why: 'too-old' };
   }
   if (contains(applied, requirement.position)) return { kind: 'fresh', why: 'applied' };
-  return canGuard(applied, requirement.position)
+  return canGuard(applied, requirement.position, requirement.canBeLost)
     ? { kind: 'guard', position: requirement.position }
     : { kind: 'stale', why: 'behind' };
 }
 
 /**
- * A guard compares an LSN and is blind for timelines: a server that went on beyond a fork has the number and not the data. So it is of
- * use only on a server that was seen on the required position's own timeline, as that is never left for an older one.
+ * A guard compares an LSN and is blind for timelines: a server that went on beyond a fork has the number and not the data. It must have
+ * been seen on the position's own timeline, which is never left for an older one. It may have gone to a newer one since, of which this
+ * router has not heard: an acknowledged commit is in that too, anything else perhaps not. Sets of transactions are exact.
  */
-function canGuard(applied: Position, position: Position): boolean {
+function canGuard(applied: Position, position: Position, canBeLost: boolean): boolean {
   if (applied.kind === 'gtid' || position.kind === 'gtid') return applied.kind === position.kind;
-  return applied.timeline === position.timeline && contains(position, applied);
+  return !canBeLost && applied.timeline === position.timeline && contains(position, applied);
 }
 
 /** Whether it holds what the present leader's history does not: rows of an old primary that nobody else has. Nobody reads there. */

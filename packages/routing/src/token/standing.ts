@@ -5,6 +5,7 @@ import {
   gtidContains,
   gtidSubtract,
   gtidUnion,
+  nextEpoch,
   type Position,
   upToTimeline,
   type WalPosition,
@@ -18,20 +19,22 @@ import { foreign, joinEntries, type Proof, type Token, type TokenEntry, type Tok
  *
  * - `empty`: it asks for nothing.
  * - `valid`: a node that shows everything up to `position` satisfies it. `token` says the same in the terms of this epoch, in few entries.
+ *   `canBeLost`: not all of it was acknowledged, so a failover that this router has not heard of may have taken it.
  * - `unknown`: nothing was lost that is known of, but the way of the present leader is not known yet: only the leader itself will do.
- * - `ahead`: it was made in an epoch that this router has not heard of. It must hear of it before it routes anything by this token.
+ * - `ahead`: it was made in an epoch (`epoch`, or a later one) that this router has not heard of. It must hear of it before it routes
+ *   anything by this token.
  * - `rejected`: lost, expired or foreign. Never a wait, never a stale answer.
  */
 export type TokenStanding =
   | { readonly kind: 'empty' }
-  | { readonly kind: 'valid'; readonly position: Position; readonly token: Token }
+  | { readonly kind: 'valid'; readonly position: Position; readonly canBeLost: boolean; readonly token: Token }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'ahead'; readonly epoch: Epoch }
   | { readonly kind: 'rejected'; readonly error: RoutingError };
 
 type Placed =
   | { readonly kind: 'at'; readonly entry: TokenEntry; readonly position: Position }
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'unknown' | 'ahead' }
   | { readonly kind: 'rejected'; readonly error: RoutingError };
 
 /**
@@ -45,13 +48,15 @@ export function resolveToken(token: Token, topology: RoutingTopology): TokenStan
   const newest = token.entries.reduce((max, entry) => (entry.epoch > max ? entry.epoch : max), topology.epoch);
   if (newest > topology.epoch) return { kind: 'ahead', epoch: newest };
   const placed = token.entries.map((entry) => place(entry, topology));
+  if (placed.some((each) => each.kind === 'ahead')) return { kind: 'ahead', epoch: nextEpoch(topology.epoch) };
   const bad = placed.find((each) => each.kind === 'rejected');
   if (bad !== undefined) return bad;
   const known = placed.filter((each) => each.kind === 'at');
   const position = highest(known.map((each) => each.position));
   if (known.length < placed.length || position === null) return { kind: 'unknown' };
   const entries = joinEntries(known.map((each) => inEpoch(each, topology.epoch)));
-  return { kind: 'valid', position, token: { ...token, entries: withoutRepeats(entries) } };
+  const canBeLost = entries.some(({ proof }) => proof !== 'acked');
+  return { kind: 'valid', position, canBeLost, token: { ...token, entries: withoutRepeats(entries) } };
 }
 
 function place(entry: TokenEntry, topology: RoutingTopology): Placed {
@@ -81,7 +86,9 @@ function placeWal(
   if (stretch === null || stretch.kind !== 'wal') {
     const firstTold = opened.history[0]?.timeline ?? opened.timeline;
     if (opened.before !== undefined && position.timeline < firstTold) return { kind: 'rejected', error: tooOld(entry) };
-    return isOfNow ? { kind: 'unknown' } : { kind: 'rejected', error: lost(entry, topology) };
+    // Somebody has seen a newer timeline than that of the leader known here: this router is behind, its leader perhaps an old one.
+    const isBehind = isOfNow && position.timeline > opened.timeline;
+    return isBehind ? { kind: 'ahead' } : { kind: 'rejected', error: lost(entry, topology) };
   }
   if (position.lsn <= stretch.lsn) return { kind: 'at', entry, position: { ...stretch, lsn: position.lsn } };
   return survives(entry, topology)

@@ -29,7 +29,7 @@ export interface RoutingNode {
   /** False for members tagged `noloadbalance`, or that are being taken away. */
   readonly takesReads: boolean;
   readonly tags: ReadonlySet<string>;
-  /** What it shows to readers, as last heard: it may hold more by now, never less. Null: unknown. */
+  /** What it shows to readers, as last heard: more by now, never less, as long as a connection to it lives. Null: unknown, as after its end. */
   readonly applied: Position | null;
   readonly health: NodeHealth;
   /** Smoothed time of a round trip; 0: not measured. */
