@@ -2,6 +2,7 @@ import {
   acknowledgesNow,
   type Command,
   type CommandFailure,
+  DEFAULT_CONFIG,
   type Decision,
   decide,
   EMPTY_MEMORY,
@@ -10,6 +11,9 @@ import {
   elapsedMs,
   type Incarnation,
   incarnation,
+  isToldAtOnce,
+  type KillOrder,
+  killOrderFor,
   type LiveState,
   type MemberId,
   type MemberTags,
@@ -18,11 +22,13 @@ import {
   mayBeNoted,
   needsNote,
   type Observation,
+  orderBeforeOpening,
   type PeerView,
   restsOn,
   type StorePut,
   type StoreSighting,
   sightingOf,
+  UNDECIDED,
 } from '@understudy/core';
 import type { Trace } from '../run/trace.ts';
 import type { Account, SimServer } from '../server/server.ts';
@@ -32,7 +38,7 @@ import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
 import { describeCommand } from './describe.ts';
 import { SimEngine } from './engine.ts';
-import type { SimGuard } from './guard.ts';
+import { isSameLife, lifeOf, type ServerLife, type SimGuard } from './guard.ts';
 import type { Ending } from './host.ts';
 import { nameOf } from './observe.ts';
 import type { SimPeers } from './peers.ts';
@@ -92,6 +98,8 @@ export class SimAgent {
   /** Told to end: called when nothing is left to hand over. */
   #left: (() => void) | null = null;
   #published: LiveState | null = null;
+  /** What the guard is to enforce. */
+  #order: KillOrder<ServerLife> = UNDECIDED;
 
   constructor(host: AgentHost) {
     this.#host = host;
@@ -127,6 +135,7 @@ export class SimAgent {
     this.#lastReason = '';
     this.#housekeptAtRun = 0;
     this.#left = null;
+    this.#order = UNDECIDED;
     this.#engine = this.#newEngine();
     this.#session = new StoreSession({
       store,
@@ -225,7 +234,7 @@ export class SimAgent {
   }
 
   #keepTicking(): void {
-    this.#host.guard.heartbeat();
+    this.#host.guard.beat(this.#order);
     this.#look();
     this.process.later(TICK_MS, () => this.#keepTicking());
   }
@@ -257,7 +266,7 @@ export class SimAgent {
     const observation = this.#observe(now);
     const decision = decide(observation, this.#memory);
     this.#memory = decision.memory;
-    this.#host.guard.authorize(decision.authority);
+    this.#orderKill(observation, decision);
     this.#host.onDecision(decision);
     this.#publish(observation.engine, decision, observation);
     this.#explain(decision);
@@ -268,6 +277,27 @@ export class SimAgent {
     if (this.#engine.job() === null) this.#noteNewest(observation.engine);
     if (decision.commands.length > 0) this.#run(decision.commands, 0);
     else if (this.#host.server.flavour !== 'postgres') this.#housekeep();
+  }
+
+  /** What a decision means for the server's life. */
+  #orderKill(observation: Observation, { authority }: Decision): void {
+    const { guard, server } = this.#host;
+    const { engine, now } = observation;
+    const before = this.#order;
+    const seen = { engine, authority, server: lifeOf(server), now, leaseTtlMs: this.#leaseTtlMs() };
+    this.#order = killOrderFor(seen, before, isSameLife);
+    if (isToldAtOnce(before, this.#order, isSameLife)) guard.beat(this.#order);
+  }
+
+  #tellGuardOfOpening(): void {
+    const leaseUntil = this.#session?.leaseUntil ?? null;
+    const now = this.process.localNow();
+    this.#order = orderBeforeOpening(lifeOf(this.#host.server), leaseUntil, now, this.#leaseTtlMs());
+    this.#host.guard.beat(this.#order);
+  }
+
+  #leaseTtlMs(): number {
+    return (this.#session?.content?.config?.value ?? DEFAULT_CONFIG).leaseTtlMs;
   }
 
   /** What the agent does for its engine about once a second, while nothing else is to be done. */
@@ -403,9 +433,7 @@ export class SimAgent {
       return;
     }
     // The guard must know of a primary before there is one: nobody might be left to tell it later.
-    if (command.kind === 'promote') {
-      this.#host.guard.authorize({ kind: 'primary', until: command.notAfter });
-    }
+    if (command.kind === 'promote') this.#tellGuardOfOpening();
     this.#engine.execute(command, this.#account(), done);
   }
 

@@ -1,4 +1,13 @@
-import { type Authority, addMs, type Ms } from '@understudy/core';
+import {
+  dueForKill,
+  excuseLateness,
+  judgeAgent,
+  type KillOrder,
+  type Ms,
+  NO_ORDER,
+  orderInForce,
+  wasStarved,
+} from '@understudy/core';
 import { kill } from '../server/lifecycle.ts';
 import type { SimServer } from '../server/server.ts';
 import type { HostClock } from '../time/clock.ts';
@@ -6,118 +15,126 @@ import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
 import { SimProcess } from './process.ts';
 
-const LOOK_MS = 400;
-const LATE_MS = 100;
+/** How often a guard looks at its agent at least: drawn, so that no two guards look in step. */
+const LOOK_MS = { least: 300, most: 500 } as const;
+/** A timer fires a little after its time. */
+const TIMER_MS = 1;
+/** What waits in the socket is read before anything is done about a deadline that was missed. */
 const READ_MS = 1;
-const FIRST_WORD_MS = 500;
+/** A process that the kernel does not let go is killed again. */
+const KILL_AGAIN_MS = 100;
 
-/**
- * The small process beside the agent that owns the server's life: it kills a primary whose time has run out, whether or not the agent
- * still runs, and replaces an agent that is dead or has not spoken for a while.
- */
+/** Which processes of the server: every start makes others. */
+export type ServerLife = number;
+
+export const isSameLife = (a: ServerLife | null, b: ServerLife | null): boolean => a !== null && a === b;
+
+/** The server's processes as its agent names them to the guard; null while there are none. */
+export const lifeOf = (server: SimServer): ServerLife | null => (server.running ? server.life : null);
+
+export interface GuardHost {
+  readonly scheduler: Scheduler;
+  readonly clock: HostClock;
+  readonly server: SimServer;
+  readonly random: Random;
+  readonly respawn: () => void;
+  /** The scheduler's letter for the agent's process; null: it is gone. */
+  readonly agentState: () => string | null;
+}
+
+/** The shell of a guard in virtual time: what it kills, and whom it replaces, the rules in `core` decide. */
 export class SimGuard {
   readonly process: SimProcess;
-  readonly #server: SimServer;
-  readonly #random: Random;
-  readonly #respawn: () => void;
-  readonly #agentLives: () => boolean;
-  #until: Ms | null = null;
+  readonly #host: GuardHost;
+  #order: KillOrder<ServerLife> = NO_ORDER;
   #planned: { readonly life: number; readonly until: Ms } | null = null;
-  #agentSpokeAt: Ms;
-  #patienceMs = 1500;
+  #lastBeat: Ms;
+  #lookMs: number = LOOK_MS.most;
+  #knows: 'nothing' | 'an order' = 'nothing';
   /** True time when this guard was last frozen or dead: its promises begin anew after that. */
   impairedAt = 0;
 
-  constructor(options: {
-    readonly scheduler: Scheduler;
-    readonly clock: HostClock;
-    readonly server: SimServer;
-    readonly random: Random;
-    readonly respawn: () => void;
-    readonly agentLives: () => boolean;
-  }) {
-    this.process = new SimProcess(options.scheduler, options.clock);
-    this.#server = options.server;
-    this.#random = options.random;
-    this.#respawn = options.respawn;
-    this.#agentLives = options.agentLives;
-    this.#agentSpokeAt = this.process.localNow();
+  constructor(host: GuardHost) {
+    this.process = new SimProcess(host.scheduler, host.clock);
+    this.#host = host;
+    this.#lastBeat = this.process.localNow();
   }
 
-  /** The deadline is kept in a file of the run directory: it outlives the guard, not the host. */
-  start(why: 'boot' | 'restart'): void {
+  /** Whether the agent has decided anything since this process began. A guard that was replaced knows nothing before. */
+  get isInformed(): boolean {
+    return this.#knows === 'an order';
+  }
+
+  start(): void {
     this.process.begin();
     this.process.unfreeze();
-    if (why === 'boot') this.#until = null;
-    // The agent has the first word, if it lives: the deadline in the file is from before.
-    if (this.#until !== null) this.process.later(FIRST_WORD_MS, () => this.#enforce());
-    this.#agentSpokeAt = this.process.localNow();
-    this.#patienceMs = this.#random.between(1200, 1800);
-    this.#look();
+    this.#order = NO_ORDER;
+    this.#knows = 'nothing';
+    this.#lastBeat = this.process.localNow();
+    this.#lookMs = this.#host.random.between(LOOK_MS.least, LOOK_MS.most);
+    this.#lookIn(this.#lookMs);
   }
 
-  /** What the agent decided about the server's authority. Nothing is renewed by `none`: what was granted before runs out by itself. */
-  authorize(authority: Authority): void {
+  /** The agent lives, and says what to enforce. */
+  beat(order: KillOrder<ServerLife>): void {
     const { process } = this;
-    const { life } = process;
-    process.runIn(life, () => {
+    process.runIn(process.life, () => {
       if (!process.alive) return;
-      this.#agentSpokeAt = process.localNow();
-      if (authority.kind === 'none') return;
-      this.#until = authority.until;
-      this.#planFence(authority.until);
+      this.#lastBeat = process.localNow();
+      this.#order = orderInForce(this.#order, order, isSameLife);
+      if (order.certainty === 'decided') this.#knows = 'an order';
+      this.#planKill();
     });
   }
 
-  /** The agent is alive. */
-  heartbeat(): void {
-    this.authorize({ kind: 'none' });
-  }
-
-  /** One planned look per deadline; a later deadline re-plans when the earlier one comes. */
-  #planFence(until: Ms): void {
+  /** One planned look per deadline; a later deadline plans again when the earlier one comes. */
+  #planKill(): void {
     const { process } = this;
+    const until = this.#order.untilMs as Ms | null;
+    if (until === null) return;
     if (this.#planned !== null && this.#planned.life === process.life && this.#planned.until <= until) return;
     const plan = { life: process.life, until };
     this.#planned = plan;
-    process.later(until - process.localNow() + 1, () => {
+    process.later(Math.max(0, until - process.localNow()) + TIMER_MS, () => {
       if (this.#planned !== plan) return;
       this.#planned = null;
       // After a pause of the guard itself, what the agent said meanwhile is read first.
-      const late = process.localNow() - until > LATE_MS;
-      if (late) process.later(READ_MS, () => this.#enforce());
+      if (wasStarved(process.localNow() - until)) process.later(READ_MS, () => this.#enforce());
       else this.#enforce();
     });
   }
 
   #enforce(): void {
-    if (this.#until === null) return;
-    if (this.#until > this.process.localNow()) this.#planFence(this.#until);
-    else this.#fence();
-  }
-
-  #fence(): void {
-    const { process } = this.#server;
-    if (process === 'primary' || process === 'stopping') {
-      this.#server.world.trace.note(`n${this.#server.index + 1}`, 'guard: time is up, killing the primary');
-      kill(this.#server);
+    const { server } = this.#host;
+    const due = dueForKill(this.#order, this.process.localNow());
+    if (due === null) {
+      this.#planKill();
+      return;
     }
-    this.#until = null;
+    if (isSameLife(due, lifeOf(server))) {
+      server.world.trace.note(`n${server.index + 1}`, 'guard: time is up, killing the server');
+      kill(server);
+    }
+    if (isSameLife(due, lifeOf(server))) this.process.later(KILL_AGAIN_MS, () => this.#enforce());
+    else this.#order = NO_ORDER;
   }
 
-  #look(): void {
-    const dueAt = this.process.localNow() + LOOK_MS;
-    this.process.later(LOOK_MS, () => {
+  #lookIn(delayMs: number): void {
+    const dueAt = this.process.localNow() + delayMs;
+    this.process.later(delayMs, () => {
       const now = this.process.localNow();
-      // While the guard itself did not run, the agent's silence is no sign.
-      this.#agentSpokeAt = addMs(this.#agentSpokeAt, Math.max(0, now - dueAt));
-      // The end of a child is seen at once; one that does not speak may only be slow.
-      const patienceMs = this.#agentLives() ? this.#patienceMs : LOOK_MS;
-      if (now - this.#agentSpokeAt > patienceMs) {
-        this.#agentSpokeAt = now;
-        this.#respawn();
-      }
-      this.#look();
+      const lateMs = now - dueAt;
+      this.#lastBeat = excuseLateness(this.#lastBeat, lateMs, now) as Ms;
+      this.#lookIn(wasStarved(lateMs) ? READ_MS : this.#look(now));
     });
+  }
+
+  /** Replaces an agent that is gone or frozen. Returns in how many ms to look again. */
+  #look(now: Ms): number {
+    const verdict = judgeAgent({ silentMs: now - this.#lastBeat, state: this.#host.agentState() });
+    if (verdict.kind === 'well') return Math.min(this.#lookMs, verdict.lookAgainInMs);
+    this.#lastBeat = now;
+    this.#host.respawn();
+    return this.#lookMs;
   }
 }

@@ -8,6 +8,8 @@ import type { FaultAction, Target } from './fault.ts';
 
 /** What an engine gives an orderly stop before it kills. */
 const ORDERLY_STOP_MS = 6000;
+/** By when a guard that runs must have replaced a frozen agent. */
+const FROZEN_AGENT_MS = 2500;
 
 /** What faults are made of: each begins something and, where it lasts, ends it after its time or when everything is healed. */
 export class Striker {
@@ -88,7 +90,7 @@ export class Striker {
     this.world.scheduler.after(this.#random.between(300, 5000), () => {
       if (guard.process.life !== life || !node.server.hostUp) return;
       guard.impairedAt = this.world.scheduler.now;
-      guard.start('restart');
+      guard.start();
     });
   }
 
@@ -125,6 +127,21 @@ export class Striker {
     process.freeze();
     this.during(forMs, () => {
       if (process.life === life) process.thaw();
+    });
+  }
+
+  /** The guard has to replace it, if it can. */
+  freezeAgent(node: SimNode, forMs: number): void {
+    const { agent, guard } = node;
+    const { life } = agent.process;
+    this.freezeProcess(agent.process, forMs);
+    const { checks, scheduler } = this.world;
+    scheduler.after(FROZEN_AGENT_MS, () => {
+      const { process } = agent;
+      const isWatched =
+        guard.process.alive && !guard.process.frozen && scheduler.now - guard.impairedAt > FROZEN_AGENT_MS;
+      if (process.life !== life || !process.frozen || !isWatched) return;
+      checks.fail('frozen-agent-replaced', `${nameOf(node.index)}'s agent has been frozen for ${FROZEN_AGENT_MS} ms.`);
     });
   }
 

@@ -1,4 +1,5 @@
 import { CORE_MUTANTS } from './core-mutants.ts';
+import { FENCING_MUTANTS } from './fencing-mutants.ts';
 import { GTID_MUTANTS } from './gtid-mutants.ts';
 import { LOG_END_MUTANTS } from './log-end-mutants.ts';
 import { MEDDLE_MUTANTS } from './meddle-mutants.ts';
@@ -11,6 +12,7 @@ import { TREE_MUTANTS } from './tree-mutants.ts';
 /** Every mutant that the simulator must find. */
 export const MUTANTS: readonly Mutant[] = [
   ...CORE_MUTANTS,
+  ...FENCING_MUTANTS,
   ...SHELL_MUTANTS,
   ...GTID_MUTANTS,
   ...LOG_END_MUTANTS,

@@ -48,8 +48,8 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sim/src/agent/agent.ts',
-        find: `    if (command.kind === 'promote') {`,
-        replace: `    if (command.kind === 'promote' && this.#runMs < 0) {`,
+        find: `    if (command.kind === 'promote') this`,
+        replace: `    if (command.kind === 'promote' && this.#runMs < 0) this`,
       },
     ],
     hunt: { withinSeeds: 400, durability: 'async' },

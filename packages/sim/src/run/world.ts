@@ -13,6 +13,7 @@ import { describeRecord } from '../agent/describe.ts';
 import { SimGuard } from '../agent/guard.ts';
 import { indexOf, nameOf } from '../agent/observe.ts';
 import { SimPeers } from '../agent/peers.ts';
+import type { SimProcess } from '../agent/process.ts';
 import { Checks } from '../checks/checks.ts';
 import { SimNet } from '../net/net.ts';
 import { loseHost } from '../server/lifecycle.ts';
@@ -35,6 +36,12 @@ export interface SimNode {
   readonly agent: SimAgent;
   readonly guard: SimGuard;
   tags: MemberTags;
+}
+
+/** As the scheduler of the host shows it: stopped, asleep between two events, or gone. */
+function stateOf(process: SimProcess | undefined): string | null {
+  if (process?.alive !== true) return null;
+  return process.frozen ? 'T' : 'S';
 }
 
 /** A whole cluster in virtual time, wired together. */
@@ -101,7 +108,7 @@ export class World {
   /** The host is there: its guard starts, and the agent. */
   bootHost(node: SimNode): void {
     node.server.hostUp = true;
-    node.guard.start('boot');
+    node.guard.start();
     node.agent.crash();
     node.agent.start();
   }
@@ -137,7 +144,7 @@ export class World {
       server,
       random: this.#latencies,
       respawn: () => this.#respawn(index),
-      agentLives: () => this.nodes[index]?.agent.process.alive === true,
+      agentState: () => stateOf(this.nodes[index]?.agent.process),
     });
     const agent = new SimAgent({
       index,
@@ -204,6 +211,7 @@ export class World {
   #guardIsSound(index: number): boolean {
     const node = this.nodes[index];
     if (node === undefined || !node.guard.process.alive || node.guard.process.frozen) return false;
+    if (!node.guard.isInformed) return false;
     return this.scheduler.now - node.guard.impairedAt > GUARD_SOUND_MS;
   }
 
