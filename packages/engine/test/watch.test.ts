@@ -21,7 +21,7 @@ function withClock(work: (forwardMs: (ms: number) => void) => Promise<void>): ()
 }
 
 const started: RunningServer = { pid: 7, sinceMs: 1_000_000, origin: 'started', startTicks: '1' };
-const position = { kind: 'gtid', set: EMPTY_GTID_SET, lineages: [1], bytesPerTransaction: 0 } as const;
+const position = { kind: 'gtid', set: EMPTY_GTID_SET, timelines: [1], bytesPerTransaction: 0 } as const;
 
 const replica = (receiver: Extract<EngineState, { kind: 'replica' }>['receiver']): EngineState => ({
   kind: 'replica',

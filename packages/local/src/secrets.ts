@@ -25,8 +25,12 @@ export async function ensureSecrets(paths: ClusterPaths): Promise<ClusterSecrets
     await putFile(paths.secrets, `${JSON.stringify(fresh, null, 2)}\n`);
   }
   await ensureMemberSecret(paths);
-  if ((await readText(paths.token)) === null) await putFile(paths.token, `${password()}
-`);
+  if ((await readText(paths.token)) === null)
+    await putFile(
+      paths.token,
+      `${password()}
+`,
+    );
   return readSecrets(paths);
 }
 

@@ -82,7 +82,7 @@ const checked = (input: RouterConfigInput): RouterConfig => checkRouterConfig(in
 function authOf({ authUser, passwordFile }: Options): { user: string; passwordFile: string } {
   if (passwordFile === undefined) {
     const next = 'Write it into a file that only you can read, and name that with --password-file FILE.';
-    throw new CliError('USAGE', 'The router needs the password of the user that reads the verifiers.', next);
+    throw new CliError('USAGE', 'The router needs the password of the user that reads the verifiers.', { next });
   }
   return { user: authUser ?? 'postgres', passwordFile: resolve(passwordFile) };
 }
@@ -93,14 +93,18 @@ async function caFileOf({ folder }: Target, { ca }: Options): Promise<string> {
   const { describeCluster } = await import('@understudy/local');
   const found = folder === null ? null : await describeCluster({ folder });
   if (found?.caFile != null) return found.caFile;
-  throw new CliError('USAGE', 'The authority of the agents is not known as a file.', 'Name it with --ca FILE.');
+  throw new CliError('USAGE', 'The authority of the agents is not known as a file.', {
+    next: 'Name it with --ca FILE.',
+  });
 }
 
 function serversIn(list: string): { name: string; host: string; port: number }[] {
   return list.split(',').map((each) => {
     const found = /^\s*([^=\s]+)=(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})\s*$/.exec(each);
     if (found === null) {
-      throw new CliError('USAGE', `"${each}" is not like n1=host:port.`, 'Example: --servers n1=db1:5432,n2=db2:5432');
+      throw new CliError('USAGE', `"${each}" is not like n1=host:port.`, {
+        next: 'Example: --servers n1=db1:5432,n2=db2:5432',
+      });
     }
     const [, name = '', v6, host = '', port] = found;
     return { name, host: v6 ?? host, port: Number(port) };
