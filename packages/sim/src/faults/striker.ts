@@ -136,6 +136,7 @@ export class Striker {
     const { life } = agent.process;
     this.freezeProcess(agent.process, forMs);
     const { checks, scheduler } = this.world;
+    if (forMs <= FROZEN_AGENT_MS) return;
     scheduler.after(FROZEN_AGENT_MS, () => {
       const { process } = agent;
       const isWatched =
