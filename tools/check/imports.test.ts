@@ -33,7 +33,7 @@ test('the allowed directions are allowed', () => {
     'packages/store/src/b.ts': "import type { X } from 'zod';",
     'packages/agent/src/a.ts': "import '@understudy/store'; import '@understudy/engine'; import '@understudy/core';",
     'packages/core/test/a.test.ts': "import test from 'node:test'; import '../src/a.ts';",
-    'packages/core/src/a.ts': '',
+    'packages/core/src/a.ts': "import type { Brand } from '@understudy/base/brands';",
     'packages/routing/src/runtime/load.ts':
       "import 'libpg-query'; import 'node:crypto'; import type { A } from '../a.ts';",
     'packages/routing/src/a.ts': '',
@@ -43,18 +43,14 @@ test('the allowed directions are allowed', () => {
 });
 
 const forbidden: readonly (readonly [string, string, string, RegExp])[] = [
-  [
-    'core imports another package',
-    'packages/core/src/a.ts',
-    "import '@understudy/store';",
-    /may import nothing of ours/,
-  ],
+  ['core imports another package', 'packages/core/src/a.ts', "import '@understudy/store';", /core may import base/],
   [
     'core imports a type of another package',
     'packages/core/src/a.ts',
     "import type { X } from '@understudy/engine';",
     /may import/,
   ],
+  ['core reads a clock', 'packages/core/src/a.ts', "import { monotonicMs } from '@understudy/base';", /reads clocks/],
   ['core does I/O', 'packages/core/src/a.ts', "import { readFile } from 'node:fs';", /does I\/O/],
   [
     'a pure package takes from its own impure folder',

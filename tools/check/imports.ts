@@ -93,6 +93,11 @@ function packageProblem(source: Source, rule: PackageRule, name: string): string
   if (!source.isTest && rules[target]?.forTests?.includes(sub ?? '') === true) {
     return [`imports "${name}", which is for tests and not published.`];
   }
+  if (rule.isPure && !source.isTest && target === 'base' && sub !== 'brands') {
+    return [
+      `imports "${name}", which reads clocks and does I/O. Of it, a package of values may import ${scope}base/brands.`,
+    ];
+  }
   const allowed = [...rule.may, ...(source.isTest ? (testsMayAlso[source.package ?? ''] ?? []) : [])];
   if (allowed.includes(target)) return [];
   const may = allowed.length === 0 ? 'nothing of ours' : allowed.join(', ');
