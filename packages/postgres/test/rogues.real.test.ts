@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { makeAuthority, makeCertificate, type Names } from '@understudy/certs';
-import { epoch } from '@understudy/core';
+import { DEFAULT_TAGS, epoch, memberId } from '@understudy/core';
 import { eventually, Stage } from '@understudy/engine/conformance';
 import {
   postgresRogue,
@@ -13,6 +15,9 @@ import {
   replayer,
   rogueHost,
 } from '@understudy/engine/rogue';
+import type { PostgresServer } from '@understudy/servers';
+import { passwordFileContent, receiverConninfo } from '../src/config/conninfo.ts';
+import { secureLink } from '../src/config/secure-link.ts';
 import { PgSession, type SessionTarget } from '../src/sql/session.ts';
 import { makeOwnFolder, postgresHarness, serversOf, type TestNode, testSecrets } from './harness.ts';
 
@@ -103,7 +108,51 @@ describe('a rogue in the place of a member of PostgreSQL, and a session of the a
   });
 });
 
+/** Lets a program of libpq copy from a rogue, with what a receiver demands of its source. */
+async function copyFrom(
+  t: TestContext,
+  rogue: Rogue,
+  { tools, major }: PostgresServer,
+  tls: Files | null,
+): Promise<void> {
+  assert.ok(tools.pgBasebackup);
+  const folder = await makeOwnFolder(t);
+  const passwords = join(folder, 'passwords');
+  await writeFile(passwords, passwordFileContent(testSecrets.replication), { mode: 0o600 });
+  const upstream = { id: memberId('n1'), apiUrl: '', host: rogue.host, port: rogue.port, tags: DEFAULT_TAGS };
+  const link = secureLink(tls === null ? null : { ...tls, verify: 'full' }, major);
+  const from = receiverConninfo(upstream, 'test', passwords, link);
+  const child = spawn(tools.pgBasebackup, ['-d', from, '-D', join(folder, 'copy'), '-X', 'none', '-w'], {
+    stdio: 'ignore',
+  });
+  const [code] = await once(child, 'exit');
+  assert.notEqual(code, 0);
+}
+
 for (const server of await serversOf([17, 15])) {
+  describe(`libpq of PostgreSQL ${server.version}, with the options of a receiver`, () => {
+    it('tells a stranger nothing, and answers by SCRAM alone', async (t) => {
+      const papers = await makePapers(t);
+      for (const shows of strangers) {
+        const rogue = await postgresRogue({ tls: papers.of[shows], asks: 'clear' });
+        await copyFrom(t, rogue, server, papers.ours);
+        assertNothingGiven(rogue, shows);
+        await rogue.close();
+      }
+      for (const shows of ['right', 'no TLS'] as const) {
+        // That of 15 cannot demand it without TLS.
+        for (const asks of shows === 'no TLS' && server.major < 16 ? [] : questions) {
+          const rogue = await postgresRogue({ tls: papers.of[shows], asks });
+          await copyFrom(t, rogue, server, shows === 'right' ? papers.ours : null);
+          assert.equal(rogue.loot.users.length, 1, `${shows} ${asks}`);
+          assert.deepEqual([rogue.loot.passwords, rogue.loot.commands], [[], []], `${shows} ${asks}`);
+          if (asks !== 'scram' || shows === 'right') assert.deepEqual(rogue.loot.answers, [], `${shows} ${asks}`);
+          await rogue.close();
+        }
+      }
+    });
+  });
+
   describe(`PostgreSQL ${server.version}: a rogue in the place of a member`, () => {
     it('gets nothing from a receiver, whatever it shows or asks, and nothing by saying again what the right one said', async (t) => {
       const papers = await makePapers(t);
