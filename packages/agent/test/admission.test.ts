@@ -133,6 +133,23 @@ describe('admission', () => {
     assert.deepEqual([asked('10.0.0.1', 0), asked('10.0.0.1', 1_000), asked('127.0.0.1', 0)], [6, 2, 60]);
   });
 
+  it('leaves the neighbours of a host of IPv6 that floods alone, and bounds what many addresses of its network take', () => {
+    const port = new Port();
+    const balancer = port.connect('2001:db8::2');
+    for (let i = 0; i < 40; i++) port.connect('2001:db8::1');
+    assert.ok(balancer !== null && port.open.has(balancer));
+    assert.equal(port.open.size, 1 + LIMITS.perAddress);
+    assert.ok(port.connect('2001:db8::2'), 'it may still connect');
+    const asked = (address: string): number =>
+      Array.from({ length: 20 }, () => port.admission.mayAsk(address, 0)).filter((may) => may).length;
+    assert.deepEqual([asked('2001:db8::1'), asked('2001:db8::2')], [6, 6]);
+    for (let i = 3; i < 30; i++) asked(`2001:db8::${i}`);
+    assert.deepEqual([asked('2001:db8::99'), asked('2001:db8:0:1::1')], [0, 6], 'four times one address, and no more');
+    const large = new Admission({ ...LIMITS, strangers: 100 });
+    for (let i = 0; i < 90; i++) large.arrive(`c${i}`, `2001:db8::${i}`, i * 1_000, never);
+    assert.equal(large.size.strangers, 4 * LIMITS.perAddress);
+  });
+
   it('takes the hosts of an IPv6 network for one, and an IPv4 address in IPv6 for what it is', () => {
     assert.equal(groupOf('2001:db8:0:7::1'), groupOf('2001:0db8:0000:0007:ffff::9'));
     assert.notEqual(groupOf('2001:db8:0:7::1'), groupOf('2001:db8:0:8::1'));

@@ -13,7 +13,7 @@ export interface AdmissionLimits {
   /** Connections of members and holders of tokens or certificates: in all, and of each. */
   readonly known: number;
   readonly perHolder: number;
-  /** New connections and requests of strangers of one address: at once, and each second after that. */
+  /** New connections and requests of strangers of one address: at once, and each second after that. A network of IPv6 has {@link NETWORK_FACTOR} times all that. */
   readonly connects: Rate;
   readonly requests: Rate;
 }
@@ -30,6 +30,8 @@ export type Arrival =
 
 /** This machine's own programs are given more requests: checks and dashboards of all kinds share its address. */
 const LOOPBACK_FACTOR = 10;
+/** Hosts of one network of IPv6 are apart as long as each has one address; together they have no more than this many. */
+const NETWORK_FACTOR = 4;
 const MAX_HOMES = 256;
 const MAX_BUCKETS = 4_096;
 
@@ -78,10 +80,12 @@ export class Admission {
     const group = groupOf(address);
     const isOwn = isLoopback(address);
     const isExempt = isOwn || this.#homes.has(address);
-    if (!isExempt && !this.#connects.take(group, nowMs) && !isMemberHost()) return { kind: 'refused' };
+    if (!isExempt && !takeBoth(this.#connects, address, group, nowMs, 1) && !isMemberHost()) return { kind: 'refused' };
     this.#addresses.set(id, address);
-    const perGroup = isOwn ? this.#limits.perLoopback : this.#limits.perAddress;
-    return { kind: 'admitted', evict: this.#gone(this.#strangers.add(id, group, perGroup)) };
+    const perHost = isOwn ? this.#limits.perLoopback : this.#limits.perAddress;
+    const perGroup = group === plainAddress(address) ? perHost : perHost * NETWORK_FACTOR;
+    const within = { host: address, perHost };
+    return { kind: 'admitted', evict: this.#gone(this.#strangers.add(id, group, perGroup, within)) };
   }
 
   /**
@@ -105,7 +109,8 @@ export class Admission {
 
   /** Whether a stranger's next request is looked at. */
   mayAsk(address: string, nowMs: number): boolean {
-    return this.#requests.take(groupOf(address), nowMs, isLoopback(address) ? LOOPBACK_FACTOR : 1);
+    const factor = isLoopback(address) ? LOOPBACK_FACTOR : 1;
+    return takeBoth(this.#requests, address, groupOf(address), nowMs, factor);
   }
 
   leave(id: string): void {
@@ -133,6 +138,7 @@ class Pool {
   readonly #limit: number;
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<string, string>();
+  readonly #hostOf = new Map<string, string>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -146,14 +152,26 @@ class Pool {
     return this.#groupOf.has(id);
   }
 
-  add(id: string, name: string, perGroup: number): readonly string[] {
+  /** @param within the host that it is of, where a group has several, and how many each may have */
+  add(
+    id: string,
+    name: string,
+    perGroup: number,
+    within: { readonly host: string; readonly perHost: number } | null = null,
+  ): readonly string[] {
     const own = this.#groups.get(name) ?? { idle: new Set(), busy: new Set() };
     const evicted: string[] = [];
-    if (sizeOf(own) >= perGroup) evicted.push(...this.#dropOldest(own));
+    const ofHost =
+      within === null ? [] : [...own.idle, ...own.busy].filter((each) => this.#hostOf.get(each) === within.host);
+    if (within !== null && ofHost.length >= within.perHost) {
+      const [oldest] = ofHost;
+      if (oldest !== undefined) evicted.push(...this.#drop(oldest));
+    } else if (sizeOf(own) >= perGroup) evicted.push(...this.#dropOldest(own));
     else if (this.size >= this.#limit) evicted.push(...this.#dropOldest(this.#largest()));
     this.#groups.set(name, own);
     own.idle.add(id);
     this.#groupOf.set(id, name);
+    if (within !== null) this.#hostOf.set(id, within.host);
     return evicted;
   }
 
@@ -171,6 +189,7 @@ class Pool {
     const group = name === undefined ? undefined : this.#groups.get(name);
     if (name === undefined || group === undefined) return;
     this.#groupOf.delete(id);
+    this.#hostOf.delete(id);
     group.idle.delete(id);
     group.busy.delete(id);
     if (sizeOf(group) === 0) this.#groups.delete(name);
@@ -178,9 +197,12 @@ class Pool {
 
   #dropOldest(group: Group): readonly string[] {
     const [oldest] = group.idle.size > 0 ? group.idle : group.busy;
-    if (oldest === undefined) return [];
-    this.remove(oldest);
-    return [oldest];
+    return oldest === undefined ? [] : this.#drop(oldest);
+  }
+
+  #drop(id: string): readonly string[] {
+    this.remove(id);
+    return [id];
   }
 
   #largest(): Group {
@@ -218,11 +240,21 @@ class Buckets {
   }
 }
 
+/** Of a host, and of the network in which a host may have as many addresses as it wants. */
+function takeBoth(buckets: Buckets, address: string, group: string, nowMs: number, factor: number): boolean {
+  const host = plainAddress(address);
+  if (!buckets.take(host, nowMs, factor)) return false;
+  return host === group || buckets.take(group, nowMs, factor * NETWORK_FACTOR);
+}
+
+function plainAddress(address: string): string {
+  const plain = address.replace(/%.*$/, '').toLowerCase();
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain;
+}
+
 /** What of an address one holder has: all of IPv4, and of IPv6 the network, in which every host may have as many as it wants. */
 export function groupOf(address: string): string {
-  const plain = address.replace(/%.*$/, '').toLowerCase();
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
-  if (mapped !== null) return mapped[1] ?? plain;
+  const plain = plainAddress(address);
   if (!plain.includes(':')) return plain;
   const [head = '', tail] = plain.split('::');
   const front = head === '' ? [] : head.split(':');
