@@ -8,7 +8,7 @@ export const CliError = defineErrors('CliError', {
     next: '',
   },
   NO_CLUSTER: {
-    meaning: 'There is no cluster where one was looked for.',
+    meaning: 'There is no cluster at the given place.',
     retry: 'unsafe',
     next: '',
   },
@@ -28,18 +28,17 @@ export const CliError = defineErrors('CliError', {
     next: '',
   },
   REQUEST_FAILED: {
-    meaning: 'The request was carried out and did not succeed; the message says what is true now.',
+    meaning: 'The request failed; the message says what is true now.',
     retry: 'unsafe',
     next: '',
   },
   STILL_PENDING: {
-    meaning:
-      'The request was not done in the time that the command waited; the message says whether it was taken back or goes on.',
+    meaning: 'The request was not done in time; the message says whether it was cancelled or goes on.',
     retry: 'unsafe',
     next: '',
   },
   NOT_CONFIRMED: {
-    meaning: 'The question was not answered as it has to be. Nothing was changed.',
+    meaning: 'The question was not confirmed. Nothing was changed.',
     retry: 'unsafe',
     next: '',
   },
@@ -49,7 +48,7 @@ export const CliError = defineErrors('CliError', {
     next: '',
   },
   FILE_UNREADABLE: {
-    meaning: 'A file that was named cannot be read or written.',
+    meaning: 'A named file cannot be read or written.',
     retry: 'unsafe',
     next: '',
   },
@@ -59,7 +58,7 @@ export const CliError = defineErrors('CliError', {
     next: '',
   },
   UNHEALTHY: {
-    meaning: '`status --check` found the cluster less than whole.',
+    meaning: '`status --check` found the cluster degraded.',
     retry: 'unsafe',
     next: '',
   },

@@ -24,8 +24,8 @@ export async function confirm(context: Context, question: string, flag: string):
 
 function refuseWithoutPerson(context: Context, text: string, flag: string): void {
   if (context.io.input.isTTY === true && context.format === 'text') return;
-  const message = `${text} Nobody can be asked here, so nothing was changed.`;
-  throw new CliError('NOT_CONFIRMED', message, { next: `Run it on a terminal, or say so beforehand with ${flag}.` });
+  const message = `${text} There is no terminal to ask on, so nothing was changed.`;
+  throw new CliError('NOT_CONFIRMED', message, { next: `Run it on a terminal, or confirm with ${flag}.` });
 }
 
 async function ask(context: Context, prompt: string): Promise<string> {

@@ -57,7 +57,7 @@ function usageError(error: CommanderError, argv: readonly string[]): CliError | 
   }
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = /^\(Did you mean (.*)\?\)$/.exec(rest.join(' '))?.[1];
-  const help = 'Add --help to see what there is, with examples.';
+  const help = 'Add --help to see the commands, with examples.';
   const next = suggestion === undefined ? help : `Did you mean "${suggestion.replace(/^one of /, '')}"?`;
   return new CliError('USAGE', sentence(first), { next });
 }

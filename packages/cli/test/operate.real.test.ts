@@ -538,7 +538,7 @@ test('with the leader and another host lost: no failover without proof; forced, 
   assert.match(failed.stderr, /did not take over; it may be down, behind, or without a quorum of seals/);
   const check = await here('status', '--check');
   assert.equal(check.code, 1);
-  assert.match(check.stderr, /The cluster is not whole/);
+  assert.match(check.stderr, /The cluster is not healthy/);
   const unasked = await here('failover', '--to', survivor, '--force');
   assert.equal(unasked.code, 1);
   assert.match(unasked.stderr, /may have written more than was seen/);

@@ -17,7 +17,7 @@ test('a healthy cluster, as it is printed into a pipe', () => {
     'RPO         zero (proven): any 1 of (n2, n3) hold it.',
     'Store       local store /x/store.db',
     '',
-    '  MEMBER  ROLE          STATE             LAG  TL  POSITION   ADDRESS         DOES, OR WAITS FOR',
+    '  MEMBER  ROLE          STATE             LAG  TL  POSITION   ADDRESS         ACTIVITY',
     '● n1      leader        primary             –   4  0/5000148  127.0.0.1:5433  Leading epoch 3.',
     '● n2      sync-standby  streaming  0 B / 0 ms   4  0/5000148  127.0.0.1:5434  Following n1.',
     '● n3      sync-standby  streaming  0 B / 0 ms   4  0/5000148  127.0.0.1:5435  Following n1.',

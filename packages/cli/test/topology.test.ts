@@ -113,5 +113,5 @@ test('the shapes of a new cluster', () => {
   assert.deepEqual(upstreamsOf('star', names), {});
   assert.deepEqual(upstreamsOf('chain', names.slice(0, 4)), { n1: 'n2', n3: 'n1', n4: 'n3' });
   assert.deepEqual(upstreamsOf('tree', names), { n1: 'n2', n3: 'n2', n4: 'n1', n5: 'n3', n6: 'n1' });
-  assert.throws(() => upstreamsOf('tree', ['n1', 'n2', 'n3']), /A tree of 3 nodes is none/);
+  assert.throws(() => upstreamsOf('tree', ['n1', 'n2', 'n3']), /A tree of 3 nodes is not possible/);
 });

@@ -171,7 +171,7 @@ test('Ctrl-C while it starts stops what was started', async () => {
 test('a second Ctrl-C ends everything at once, without orphans, with 130', async () => {
   const { child, ended, output } = await up();
   child.kill('SIGINT');
-  await eventually('stopping', () => (/Stopping everything in order/.test(output()) ? true : null));
+  await eventually('stopping', () => (/Stopping everything cleanly/.test(output()) ? true : null));
   child.kill('SIGINT');
   assert.equal(await ended, 130);
   await nothingIsLeft();

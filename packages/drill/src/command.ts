@@ -31,7 +31,7 @@ ${list.join('\n')}
   --hosts KIND         namespaces (a host for each node; root), loopback, or automatic (default)
   --writers N          clients that write at once (20); --every-ms N: time between two inserts of one (20)
   --deadline-ms N      how long a client waits for an answer (500)
-  --calm-ms N          writes before each fault (2000); --converge-ms N: time to be whole again (60000)
+  --calm-ms N          writes before each fault (2000); --converge-ms N: time to become healthy again (60000)
   --floor-runs N       how often the floor of this machine is measured first: a bare failover without agents (3; 0: not at all)
   --data-dir FOLDER    the cluster's folder; default: a new one, removed afterwards
   --keep               keep that folder

@@ -393,7 +393,7 @@ const etcdAddress = (network: Network | null, node: string | undefined): string 
 
 /** What somebody reads whose cluster goes on without a member. */
 const shortText = (why: string): string =>
-  `The cluster is not whole, and goes on without what is missing: ${why}. "understudy status" shows how it stands.`;
+  `The cluster is not healthy, and goes on without what is missing: ${why}. "understudy status" shows how it stands.`;
 
 /** Removes a cluster's folder, and the one for its sockets. */
 export async function removeFolder(folder: string): Promise<void> {

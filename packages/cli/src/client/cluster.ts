@@ -280,7 +280,7 @@ export class ClusterClient {
 
 function plainAddress(url: string): CliError {
   const { origin } = new URL(url);
-  const next = 'Use https with --ca FILE; or, if whoever listens on the way may have the token, --insecure.';
+  const next = 'Use https with --ca FILE. With --insecure it is sent all the same, and a listener on the way gets it.';
   return new CliError('USAGE', `The token is not sent to ${origin}, which is not encrypted.`, { next });
 }
 

@@ -26,7 +26,7 @@ export function reportOutcome(context: Context, state: RequestState, waitMs: num
     const when = formatInstant(request.notBeforeWallMs);
     if (context.format === 'text')
       print(context, [`Scheduled: ${request.text}, not before ${when} (request ${request.id}).`]);
-    note(context, 'Call it off with: understudy switchover --cancel');
+    note(context, 'Cancel it with: understudy switchover --cancel');
     return EXIT.done;
   }
   if (waitMs > 0) {

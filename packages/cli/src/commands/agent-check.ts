@@ -106,7 +106,7 @@ async function serverText({ engine }: NodeConfig): Promise<string> {
   }
   const { postgresFor } = await import('../engine/postgres.ts');
   const { version, binDir, tools } = await postgresFor(engine);
-  const rewind = tools.pgRewind === null ? 'no pg_rewind: diverged copies are made anew' : 'pg_rewind is there';
+  const rewind = tools.pgRewind === null ? 'no pg_rewind: diverged members are cloned' : 'pg_rewind is available';
   return `PostgreSQL ${version} in ${binDir}; ${rewind}`;
 }
 
@@ -146,7 +146,7 @@ async function dataText(config: NodeConfig): Promise<string> {
     await requireBeside(real);
     const links = await linksIn(real, config.engine.kind === 'postgres' ? ['pg_wal'] : []);
     if (links.length > 0) {
-      const text = `${links.join(', ')} in ${real} lead to other places: a copy would be refused, as it would put what is there on this disk.`;
+      const text = `${links.join(', ')} in ${real} are links to other places: a clone would be refused, as it would put their content on this disk.`;
       throw new CliError('FILE_UNREADABLE', text, { next: `Move it back into ${real}.` });
     }
     return real === dataDir ? `${dataDir} is there` : `${dataDir} is there, and leads to ${real}`;
@@ -158,7 +158,7 @@ async function dataText(config: NodeConfig): Promise<string> {
     const folder = dirname(dataDir);
     const text = `${dataDir} cannot be made: ${nearest} does not let this user write (${codeOf(error)}).`;
     const owner = process.getuid?.() ?? 0;
-    const next = `Make its folder for the agent's user, and leave ${nearest} as it is: install -d -o ${owner} -m 0700 ${folder}`;
+    const next = `Make its folder for the agent's user, and leave ${nearest} unchanged: install -d -o ${owner} -m 0700 ${folder}`;
     throw new CliError('FILE_UNREADABLE', text, { next, cause: error });
   });
   return `${dataDir} will be made`;

@@ -37,7 +37,7 @@ export async function remove(context: Context, args: readonly string[], given: u
   const folder = folderOf(views, member, name);
   const size = formatBytes(folder.bytes);
   const only = folder.history === 'unproven' ? ' It may be the only copy of what it holds.' : '';
-  const text = `${folder.path} (${size}): ${folder.why}.${only} It is removed for good.`;
+  const text = `${folder.path} (${size}): ${folder.why}.${only} It is removed permanently.`;
   if (options.yes !== true) await confirmByTyping(context, text, name, '--yes');
   const left = await client.removeKept(member, name);
   if (context.format === 'json') printJson(context, { removed: folder, ...left });

@@ -27,12 +27,12 @@ export async function reinit(context: Context, args: readonly string[], given: u
   const target = await findTarget(options, context.io.env);
   // On a terminal a person is asked; a script has decided already.
   if (options.yes !== true && context.io.input.isTTY === true && context.format === 'text') {
-    const question = `Replace the data of ${member} by a new copy of the leader's? Its old data is moved aside.`;
+    const question = `Replace the data of ${member} with a clone of the leader's? Its old data is moved aside.`;
     if ((await confirm(context, question, '--yes')) === 'no') {
       throw new CliError('NOT_CONFIRMED', 'Nothing was changed.');
     }
   }
-  note(context, `Asking for a new copy of ${member} …`);
+  note(context, `Asking for a clone of ${member} …`);
   const signal = context.interruption();
   const waitMs = options.wait === 0 ? 0 : beginMs;
   const state = await carryOut({ target, path: '/reinitialize', body: { member }, waitMs, signal });

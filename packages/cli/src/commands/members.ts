@@ -75,10 +75,10 @@ export async function forget(context: Context, args: readonly string[], given: u
   }
   await client.post('DELETE', `/understudy/members/${encodeURIComponent(member)}`);
   if (context.format === 'json') printJson(context, { forgotten: member });
-  else print(context, [`${member} is no member any more.`]);
+  else print(context, [`${member} is not a member any more.`]);
   note(
     context,
-    'If its host was a member of etcd, take it out there too: docs/members.md. It comes back when its agent is started.',
+    'If its host was a member of etcd, remove it there too: docs/members.md. It comes back when its agent is started.',
   );
   return EXIT.done;
 }

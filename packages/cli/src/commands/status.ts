@@ -32,7 +32,7 @@ export async function status(context: Context, _args: readonly string[], given: 
   const restarts = pendingRestarts(view.members).map((text) => `a restart is needed on ${text}`);
   const problems = options.check === true ? [...problemsOf(view), ...restarts] : [];
   if (problems.length > 0) {
-    throw new CliError('UNHEALTHY', `The cluster is not whole: ${problems.join('; ')}.`, {
+    throw new CliError('UNHEALTHY', `The cluster is not healthy: ${problems.join('; ')}.`, {
       next: 'Ask why: understudy explain',
       retry: 'safe',
     });
@@ -55,6 +55,6 @@ async function statusOfPair(
   else print(context, renderPair(status, context.style, context.io.out.columns()));
   if (check !== true || status.whole) return EXIT.done;
   const causes = [...status.problems.map(({ id }) => id), ...status.notes];
-  const text = `The pair is not whole: ${causes.join('; ') || 'a server is not where it should be'}.`;
+  const text = `The pair is not healthy: ${causes.join('; ') || 'a server is not where it should be'}.`;
   throw new CliError('UNHEALTHY', text, { next: 'See: understudy pair show', retry: 'safe' });
 }

@@ -129,9 +129,9 @@ async function undo(client: ClusterClient, { node, to, before }: Move): Promise<
     const now = await client.config();
     const wanted = settingsSchema.parse(now.config).upstreams[node] ?? null;
     if (wanted !== (to.kind === 'leader' ? null : to.id))
-      return 'Somebody else has moved it meanwhile, so nothing was put back.';
+      return 'Somebody else has moved it meanwhile, so nothing was restored.';
     await client.patchConfig({ upstreams: { [node]: before } }, now.version);
-    return `It is wanted under ${before ?? 'the leader'} again, as before.`;
+    return `Its configured upstream is ${before ?? 'the leader'} again, as before.`;
   } catch (error) {
     return `${failed} (${problemOf(error)})`;
   }

@@ -74,7 +74,7 @@ class TerminalProgress implements ProgressView {
   }
 
   stopping(): void {
-    this.#context.io.err.write('\nStopping everything in order. Ctrl-C again: at once.\n');
+    this.#context.io.err.write('\nStopping everything cleanly. Ctrl-C again: at once.\n');
   }
 
   stopped(folder: string): void {
@@ -136,7 +136,7 @@ class PlainProgress implements ProgressView {
   }
 
   stopping(): void {
-    this.line('Stopping everything in order.');
+    this.line('Stopping everything cleanly.');
   }
 
   stopped(folder: string): void {

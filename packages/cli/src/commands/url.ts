@@ -53,7 +53,7 @@ async function orderedFor(target: Target, wanted: 'read-write' | 'prefer-standby
 
 async function superuserPassword(target: Target, user: string, superuser: string): Promise<string> {
   if (target.folder === null || user !== superuser) {
-    const next = 'Ask whoever keeps the passwords of that cluster.';
+    const next = 'Ask the person who keeps the passwords of that cluster.';
     throw new CliError('USAGE', 'Only the superuser of a cluster of this machine has its password kept here.', {
       next,
     });

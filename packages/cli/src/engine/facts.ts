@@ -5,14 +5,12 @@ export interface EngineFacts {
   /** The account and the database that are meant when none are named. */
   readonly user: string;
   readonly database: string;
-  /** What one timeline is called in a table. */
-  readonly lineTitle: string;
 }
 
-const mysql = { user: 'admin', database: 'app', lineTitle: 'LINE' };
+const mysql = { user: 'admin', database: 'app' };
 
 const known = new Map<string, EngineFacts>([
-  ['postgres', { title: 'PostgreSQL', user: 'postgres', database: 'postgres', lineTitle: 'TL' }],
+  ['postgres', { title: 'PostgreSQL', user: 'postgres', database: 'postgres' }],
   ['mysql', { title: 'MySQL', ...mysql }],
   ['mariadb', { title: 'MariaDB', ...mysql }],
 ]);

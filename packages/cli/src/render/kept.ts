@@ -25,6 +25,6 @@ export function renderKept(
   const [title = '', ...lines] = table(columns, rows, width);
   const folders = rows.length === 0 ? ['Nothing is kept of replaced data.'] : [style.dim(title), ...lines];
   const held = views.flatMap(({ member, held: why }) => (why === null ? [] : [`${member}: ${why}`]));
-  const missing = silent.length === 0 ? [] : [`Not asked, as their agents do not answer: ${silent.join(', ')}.`];
+  const missing = silent.length === 0 ? [] : [`Not asked, because their agents do not answer: ${silent.join(', ')}.`];
   return [...folders, ...held, ...missing];
 }

@@ -81,7 +81,7 @@ function describe(
   }
   if (gapBytes === null)
     lines.push('The distance between them cannot be measured: they are not on one timeline, or one is unknown.');
-  else if (gapBytes === 0) lines.push(`${to.id} holds everything that is known of.`);
+  else if (gapBytes === 0) lines.push(`${to.id} holds everything that is known.`);
   else
     lines.push(
       `${gapBytes} bytes of log that ${furthest?.id ?? 'another'} holds are not on ${to.id} and would be lost.`,
@@ -89,12 +89,10 @@ function describe(
   if (certainty === 'at-least' && leader !== null) lines.push(unheard(leader));
   const missing = status.rule?.members.filter((id) => !answers(status, id)) ?? [];
   if (missing.length > 0) {
-    lines.push(
-      `${missing.join(' and ')} may hold acknowledged writes that ${to.id} does not have, and cannot be asked now.`,
-    );
+    lines.push(`${missing.join(' and ')} may hold acknowledged writes that ${to.id} lacks, and cannot be asked now.`);
   }
   lines.push(
-    'Writes that were acknowledged and are not on it are lost for good; the other nodes are made to match it.',
+    'Writes that were acknowledged and are not on it are lost permanently; the other nodes are made to match it.',
   );
   return lines;
 }
@@ -107,7 +105,7 @@ function unheard(leader: MemberView): string {
       : agent.kind === 'refusing'
         ? ` for ${formatDuration(agent.forMs)}`
         : '';
-  return `${leader.id}, which leads by the record, has not been heard${since}: it may have written more than was seen.`;
+  return `${leader.id}, which the record names as leader, has not been heard${since}. It may have written more than was seen.`;
 }
 
 function answers(status: StatusView, id: string): boolean {

@@ -82,8 +82,8 @@ function comparisonLines({ comparison, supervisorPid }: PairStatus, width: numbe
   const { lastPassAt, rows, tables, everyS, remarks } = comparison;
   const text =
     lastPassAt === null
-      ? `no whole pass yet (a part every ${everyS} s)`
-      : `${plural(rows, 'row')} of ${plural(tables, 'table')} compared, whole at ${lastPassAt.slice(0, 19)}Z; a part every ${everyS} s`;
+      ? `no complete pass yet (a part every ${everyS} s)`
+      : `${plural(rows, 'row')} of ${plural(tables, 'table')} compared, complete at ${lastPassAt.slice(0, 19)}Z; a part every ${everyS} s`;
   return [...hanging('Compared  ', text, width), ...remarks.flatMap((remark) => hanging('          ', remark, width))];
 }
 

@@ -1,5 +1,4 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
-import { engineFacts } from '../engine/facts.ts';
 import type { Style } from '../output/style.ts';
 import { type Column, table } from '../output/table.ts';
 import { formatDuration, formatInstant, hanging } from '../output/text.ts';
@@ -106,14 +105,14 @@ function memberTable(status: StatusView, style: Style, width: number): string[] 
     { title: 'STATE', dropOrder: 'never', cell: (member) => painter(style, healthOf(member))(stateText(member)) },
     { title: 'LAG', align: 'right', dropOrder: 1, cell: lagText },
     {
-      title: engineFacts(status.engine).lineTitle,
+      title: 'TL',
       align: 'right',
       dropOrder: 3,
       cell: ({ lineage }) => (lineage === null ? '–' : String(lineage)),
     },
     { title: 'POSITION', dropOrder: 5, cell: ({ position }) => position?.replace(/^.*@/, '') ?? '–' },
     { title: 'ADDRESS', dropOrder: 2, cell: addressText },
-    { title: 'DOES, OR WAITS FOR', dropOrder: 4, cell: waitText },
+    { title: 'ACTIVITY', dropOrder: 4, cell: waitText },
   ];
   const [title = '', ...lines] = table(columns, status.members, width);
   return [style.dim(title), ...lines];

@@ -50,7 +50,7 @@ export function renderWelcome(welcome: Welcome, style: Style, width: number): st
     style.bold('Try, in another terminal'),
     ...tries(welcome).map(([command, meaning]) => `  ${style.cyan(padEnd(command, tryWidth(welcome)))}  ${meaning}`),
     '',
-    `${style.bold('Ctrl-C')} stops all of it; the data is kept for the next time. What the cluster decides, from here on:`,
+    `${style.bold('Ctrl-C')} stops all of it; the data is kept for the next time. What the cluster decides from now on:`,
   ];
 }
 
@@ -108,7 +108,7 @@ function tries(welcome: Welcome): readonly (readonly [command: string, meaning: 
   return [
     [typed(welcome, 'status --watch'), 'see what happens, live'],
     [typed(welcome, 'probe'), 'write all the time: says how long each interruption was, and that nothing is missing'],
-    [typed(welcome, 'sql "select version()"'), 'SQL on the primary, whichever it is'],
+    [typed(welcome, 'sql "select version()"'), 'SQL on the current primary'],
     ...(leader?.serverPid == null || other === undefined
       ? []
       : ([

@@ -51,7 +51,7 @@ export function objectionToMove(
 const lookNext = 'See: understudy topology show';
 
 function objectionToCluster(status: StatusView): Objection | null {
-  if (status.paused) return { why: 'The cluster is paused.', next: 'Let it go on first: understudy resume' };
+  if (status.paused) return { why: 'The cluster is paused.', next: 'Resume it first: understudy resume' };
   if (status.phase !== 'open' || status.leader === null)
     return { why: 'There is no open leader now.', next: 'See why: understudy explain' };
   if (status.request !== null)
@@ -130,7 +130,7 @@ function objectionToAcks(status: StatusView, settings: TreeSettings, node: strin
   if (left.length >= settings.requiredAcks) return null;
   const names = left.map(({ id }) => id).join(', ') || 'nobody';
   return {
-    why: `Commits wait for ${settings.requiredAcks} (requiredAcks) of those who receive from the leader itself; without ${node} that would be ${names}.`,
+    why: `Commits wait for ${settings.requiredAcks} (requiredAcks) of the members that follow the leader directly; without ${node} that would be ${names}.`,
     next: `Move another node to the leader first (understudy topology move NODE --under leader), or ask for fewer: understudy config set requiredAcks=${Math.max(1, left.length)}`,
     passes: 'soon',
   };

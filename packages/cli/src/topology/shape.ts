@@ -24,5 +24,5 @@ export function upstreamsOf(shape: Shape, names: readonly string[]): Readonly<Re
 export function requireNodes(shape: Shape, nodes: number): void {
   if (shape !== 'tree' || nodes >= treeNodesMin) return;
   const next = `Write --nodes ${treeNodesMin} or more, or --topology chain.`;
-  throw new CliError('USAGE', `A tree of ${nodes} nodes is none.`, { next });
+  throw new CliError('USAGE', `A tree of ${nodes} nodes is not possible.`, { next });
 }

@@ -4,10 +4,10 @@ import { type Tree, withCommon, withExamples, withTarget } from './define.ts';
 export function addAsideCommands({ program, attach }: Tree): void {
   const aside = program
     .command('aside')
-    .summary('show, and let go of, what is kept of replaced data')
+    .summary('list or remove the kept copies of replaced data')
     .helpGroup('Acting:');
   aside.description(
-    'Data that a new copy or a rewind replaced is kept beside the data directory (docs/rejoin.md). What may be the only copy of something stays\nuntil it is removed here.',
+    'Data that a clone or a rewind replaced is kept beside the data directory (docs/rejoin.md). What may be the only copy of something\nstays until you remove it here.',
   );
   withExamples(aside.helpOption('-h, --help', 'show this help'), [
     ['understudy aside list', ''],
@@ -22,7 +22,7 @@ export function addAsideCommands({ program, attach }: Tree): void {
   ]);
   attach(list, async () => (await import('../commands/aside.ts')).list);
 
-  const remove = aside.command('remove').description('Removes one of them for good. Asks you to type its name.');
+  const remove = aside.command('remove').description('Removes one of them permanently. Asks you to type its name.');
   remove.argument('<member>', 'whose').argument('<name>', 'as "aside list" shows it').option('-y, --yes', 'do not ask');
   withExamples(withCommon(withTarget(remove)), [
     ['understudy aside remove n1 data.aside-2027-01-31-030000000-0001', ''],

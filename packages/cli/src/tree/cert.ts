@@ -5,7 +5,7 @@ import { integer, type Tree, withCommon, withExamples } from './define.ts';
 export function addCertCommands({ program, attach }: Tree): void {
   const cert = program
     .command('cert')
-    .summary('make, renew and look at the certificates of a cluster')
+    .summary('make, renew and inspect the certificates of a cluster')
     .helpGroup('On each host:');
   cert.description(
     'A small certificate authority for a cluster on several hosts: for its servers, agents and etcd (docs/three-hosts.md uses it).\n' +
@@ -20,8 +20,8 @@ export function addCertCommands({ program, attach }: Tree): void {
   const ca = cert
     .command('ca')
     .description(
-      'Makes an authority: DIR/ca.pem, which every host gets, and DIR/ca.key, which signs and stays where it is.\n' +
-        'A renewed one has the same key and name: what it signed stays good.',
+      'Makes an authority: DIR/ca.pem, which every host gets, and DIR/ca.key, which signs and stays in that folder.\n' +
+        'A renewed one has the same key and name: what it signed stays valid.',
     )
     .requiredOption('--dir <folder>', 'folder of the authority; made with mode 0700')
     .option('--name <name>', 'its name (default: understudy cluster authority)')
@@ -36,8 +36,8 @@ export function addCertCommands({ program, attach }: Tree): void {
     .command('node')
     .description(
       'Makes a certificate and its key, OUT.pem and OUT.key, for a host of the cluster: as server and as client.\n' +
-        'Others reach it by the names and addresses that are given here and by no others. A renewed one has the same key\n' +
-        'and, unless others are given, the same names; agents take it to their servers while they run.',
+        'Other hosts reach it by these names and addresses only. A renewed certificate has the same key\n' +
+        'and, without new ones here, the same names. Agents give it to their servers while they run.',
     )
     .option('--host <name...>', 'host name')
     .option('--ip <address...>', 'IPv4 or IPv6 address')
@@ -51,8 +51,8 @@ export function addCertCommands({ program, attach }: Tree): void {
   const client = cert
     .command('client')
     .description(
-      'Makes a certificate and its key, OUT.pem and OUT.key, for somebody who asks and changes things: an operator, a monitor.\n' +
-        'Agents with api.tls take it; what it may change says api.certificates of their files. With --etcd it is for store.tls:\n' +
+      'Makes a certificate and its key, OUT.pem and OUT.key, for an operator or a monitor.\n' +
+        'Agents with api.tls accept it; api.certificates in their files says what it may change. With --etcd it is for store.tls:\n' +
         'it has no common name, so that etcd with users asks for user and password.',
     )
     .option('--etcd', 'for an agent at an etcd with users: NAME is the organization, there is no common name');
@@ -65,8 +65,8 @@ export function addCertCommands({ program, attach }: Tree): void {
   const show = cert
     .command('show')
     .description(
-      'Shows what certificates say: whose they are, for which names, until when. Warns of those that end within 30 days;\n' +
-        'exit code 1 when one is expired or does not hold yet.',
+      'Shows the holder, names and end of certificates. Warns of those that end within 30 days.\n' +
+        'Exit code 1 when one is expired or not valid yet.',
     )
     .argument('<file...>', 'PEM files');
   withExamples(withCommon(show), [

@@ -21,10 +21,10 @@ export function addConfigCommands({ program, attach }: Tree): void {
 
   const set = config
     .command('set')
-    .description('Changes settings. Values are YAML; "default" puts a setting back. Shows the difference.')
+    .description('Changes settings. Values are YAML; "default" restores a default. Shows the difference.')
     .argument(
       '<name=value...>',
-      'settings; a parameter of the servers is parameters.NAME, a wanted upstream upstreams.MEMBER',
+      'settings; a server parameter is parameters.NAME, a configured upstream upstreams.MEMBER',
     )
     .option('-n, --dry-run', 'show the difference, change nothing');
   withExamples(withCommon(withTarget(set)), [
@@ -37,7 +37,7 @@ export function addConfigCommands({ program, attach }: Tree): void {
   const edit = config
     .command('edit')
     .description(
-      'Opens it in $VISUAL or $EDITOR, checks it, shows the difference, asks, and writes it unless somebody else has changed it meanwhile.',
+      'Opens it in $VISUAL or $EDITOR, checks it, shows the difference and asks. Nothing is written when somebody else has changed it meanwhile.',
     )
     .option('-y, --yes', 'do not ask after the editor has ended');
   withExamples(withCommon(withTarget(edit)), [

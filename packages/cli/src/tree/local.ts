@@ -8,9 +8,9 @@ const folderText = 'folder of the cluster (default: .understudy/NAME)';
 
 /** `up`, `down`, `destroy`: a whole cluster on this machine. */
 export function addLocalCommands({ program, attach }: Tree): void {
-  const up = program.command('up').summary('start a whole cluster on this machine, until Ctrl-C').helpGroup(group);
+  const up = program.command('up').summary('start a cluster on this machine, until Ctrl-C').helpGroup(group);
   up.description(
-    'Starts a cluster of real servers on this machine and keeps it running until Ctrl-C, which stops all of it.\n' +
+    'Starts a cluster of real servers on this machine and keeps it running until Ctrl-C, which stops everything.\n' +
       'Its data is kept: the next "understudy up" goes on with it. A new cluster takes the options below; an existing one keeps its own.',
   )
     .option('-n, --nodes <number>', 'number of nodes (default: 3)', integer(1, 9))
@@ -41,7 +41,7 @@ export function addLocalCommands({ program, attach }: Tree): void {
     .addOption(
       new Option(
         '--topology <shape>',
-        'who receives from whom: star, chain, tree (docs/topology.md), or circular: two MySQL or MariaDB servers that replicate from each other, without elections (docs/circular.md) (default: star)',
+        'which member follows which: star, chain, tree (docs/topology.md), or circular: two MySQL or MariaDB servers that replicate from each other, without elections (docs/circular.md) (default: star)',
       ).choices([...SHAPES, 'circular']),
     )
     .addOption(
@@ -74,7 +74,9 @@ export function addLocalCommands({ program, attach }: Tree): void {
 
   const down = program.command('down').summary('stop a cluster of this machine; its data is kept').helpGroup(group);
   down
-    .description('Stops a cluster that another terminal or "up --detach" runs, or what a killed one has left behind.')
+    .description(
+      'Stops a cluster that another terminal or "up --detach" runs, and the processes that a killed one left behind.',
+    )
     .option('--name <name>', 'name of the cluster (default: default)')
     .option('--data-dir <folder>', folderText)
     .addOption(

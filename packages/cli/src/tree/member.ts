@@ -4,9 +4,9 @@ import { integer, type Tree, withCommon, withExamples, withTarget } from './defi
 export function addMemberCommands({ program, attach }: Tree): void {
   const member = program
     .command('member')
-    .summary('list the members, prepare a further one, forget one that is gone')
+    .summary('list members, prepare a new one, forget one that is gone')
     .helpGroup('Acting:');
-  member.description('The members of the cluster (docs/members.md: a further host, a host less, a host that is lost).');
+  member.description('The members of the cluster (docs/members.md: adding, removing and replacing a host).');
   withExamples(member.helpOption('-h, --help', 'show this help'), [
     ['understudy member list', ''],
     ['understudy member forget n4', ''],

@@ -6,7 +6,7 @@ export function addNodeCommands({ program, attach }: Tree): void {
   agent
     .description(
       'Runs in the foreground; a service manager keeps it running (docs/systemd/understudy-agent.service).\n' +
-        'SIGTERM stops the server in order and then the agent; SIGUSR2 ends the agent and leaves the server running.',
+        'SIGTERM hands over, stops the server cleanly and ends the agent; SIGUSR2 ends the agent and leaves the server running.',
     )
     .requiredOption('-c, --config <file>', "the node's configuration (docs/config.md)")
     .option('--check', 'say everything that is wrong with the file and the files it names; start nothing');

@@ -47,7 +47,7 @@ function addLooking({ program, attach }: Tree): void {
     )
     .option(
       '--check',
-      'exit with 1 when the cluster is not whole (no open leader, a member that does not replicate or needs a restart)',
+      'exit with 1 when the cluster is not healthy (no open leader, a member that does not replicate or needs a restart)',
     );
   finish(status, [
     ['understudy status', ''],
@@ -108,10 +108,10 @@ function addPlanned({ program, attach }: Tree): void {
     .description(
       'Checks, stops writes, lets a replica that has all of them take over, and lets the old primary follow. Undone when it does not work in time.',
     )
-    .option('--to <member>', 'who takes over (default: the fittest)')
+    .option('--to <member>', 'the member to promote (default: the fittest)')
     .option('--from <member>', 'refuse unless this one leads now')
     .option('--at <time>', 'not before: 2027-01-31T03:00:00+01:00, 03:00 or +10min', moment(Date.now))
-    .option('--cancel', 'call off a scheduled switchover')
+    .option('--cancel', 'cancel a scheduled switchover')
     .option('--timeout <duration>', 'how long writes may be stopped before it is undone', duration(500, 3_600_000))
     .addOption(
       new Option('--wait <duration>', waitText).argParser(duration(0, 600_000)).default(60_000, formatDuration(60_000)),
@@ -125,16 +125,13 @@ function addPlanned({ program, attach }: Tree): void {
 }
 
 function addForced({ program, attach }: Tree): void {
-  const failover = program
-    .command('failover')
-    .summary('let another node lead although the leader is gone')
-    .helpGroup(acting);
+  const failover = program.command('failover').summary('promote another node').helpGroup(acting);
   failover
     .description(
-      'Without --force: a failover now, by the same proof as an automatic one; it loses nothing that was acknowledged, or is refused.\n' +
+      'Without --force: a failover now, with the same proof as an automatic one. It loses nothing that was acknowledged, or is refused.\n' +
         'With --force: without that proof. It says what would be lost, and asks you to type the name of the member.',
     )
-    .requiredOption('--to <member>', 'who is to lead')
+    .requiredOption('--to <member>', 'the member to promote')
     .option('--force', 'without proof; may lose acknowledged writes')
     .option('--yes-lose-data', 'with --force: do not ask (for scripts)')
     .option('--timeout <duration>', 'how long it may take', duration(500, 3_600_000))
@@ -149,12 +146,15 @@ function addForced({ program, attach }: Tree): void {
 }
 
 function addMemberWork({ program, attach }: Tree): void {
-  const reinit = program.command('reinit').summary("replace a replica's data by a new copy").helpGroup(acting);
+  const reinit = program
+    .command('reinit')
+    .summary("replace a replica's data with a clone of the leader's")
+    .helpGroup(acting);
   reinit
-    .description("Copies the leader's data to a replica. The old data directory is moved aside, not deleted.")
+    .description('Clones the leader to a replica. The old data directory is moved aside, not deleted.')
     .argument('<member>', 'a replica')
     .addOption(
-      new Option('--wait <duration>', 'how long to wait until it streams again (the copy goes on after that)')
+      new Option('--wait <duration>', 'how long to wait until it streams again (the clone goes on after that)')
         .argParser(duration(0, 86_400_000))
         .default(3_600_000, formatDuration(3_600_000)),
     )
@@ -169,8 +169,8 @@ function addMemberWork({ program, attach }: Tree): void {
   const restart = program.command('restart').summary("restart a replica's server, or all in turn").helpGroup(acting);
   restart
     .description(
-      "Restarts a replica's server, for parameters that need it, and waits until it streams and acknowledges again. Refused when all\n" +
-        'writes would wait meanwhile. With --rolling: all members, one after the other, the leader last through a switchover.',
+      "Restarts a replica's server, and waits until it streams and acknowledges again. Refused when all writes would wait meanwhile.\n" +
+        'With --rolling: all members, one after the other, the leader last through a switchover.',
     )
     .argument('[member]', 'a replica')
     .option('--rolling', 'all members in turn')
@@ -190,11 +190,8 @@ function addMemberWork({ program, attach }: Tree): void {
 }
 
 function addRequest({ program, attach }: Tree): void {
-  const request = program
-    .command('request')
-    .summary('show or take back what was asked of the cluster')
-    .helpGroup(acting);
-  request.description('A switchover, failover, reinit or restart that is pending; one at a time.');
+  const request = program.command('request').summary('show or cancel a pending request').helpGroup(acting);
+  request.description('The pending switchover, failover, reinit or restart. There is one at a time.');
   withExamples(request.helpOption('-h, --help', 'show this help'), [
     ['understudy request show', ''],
     ['understudy request cancel', 'whatever is pending'],
@@ -204,7 +201,7 @@ function addRequest({ program, attach }: Tree): void {
   attach(show, async () => (await import('../commands/request.ts')).show);
   const cancel = request
     .command('cancel')
-    .description('Takes a pending request back. What has begun of it (a server that is stopping) goes on.')
+    .description('Cancels a pending request. Steps that have begun (a server that is stopping) go on.')
     .argument('[id]', 'which one (default: whatever is pending)');
   finish(cancel, [['understudy request cancel', '']]);
   attach(cancel, async () => (await import('../commands/request.ts')).cancel);
@@ -212,7 +209,9 @@ function addRequest({ program, attach }: Tree): void {
 
 function addPause({ program, attach }: Tree): void {
   const pause = program.command('pause').summary('stop all failovers, for work on the servers').helpGroup(acting);
-  pause.description('Nobody is elected and nothing is repaired until "resume". Writes go on; fencing stays on.');
+  pause.description(
+    'Until "resume" no leader is elected and no server is started, stopped or repaired. Writes and fencing go on.',
+  );
   finish(pause, [
     ['understudy pause', ''],
     ['understudy pause && systemctl restart etcd && understudy resume', ''],
@@ -226,15 +225,16 @@ function addPause({ program, attach }: Tree): void {
 
   const restore = program
     .command('restore-store')
-    .summary('write the decisions back into a store that was emptied or put back')
+    .summary('write the decisions back into a store that was emptied or restored')
     .helpGroup(acting);
   restore
     .description(
-      'Without --from-members: the primary went on while the store was emptied or put back, and its agent writes back what it knows.\n' +
-        'With it: nobody is open any more (power was lost). The newest that the members have noted is written back. It says what could be lost, and asks.',
+      'Without --from-members: the primary went on while the store was emptied or restored, and its agent writes back what it knows.\n' +
+        'With it: no primary is open any more (power was lost). The newest decisions that the members have noted are written back. It says\n' +
+        'what could be lost, and asks.',
     )
-    .option('--from-members', 'no primary is open: take the newest that all members know')
-    .option('--force', 'with --from-members: although members do not answer, or something could be lost')
+    .option('--from-members', 'no primary is open: take the newest decisions that any member knows')
+    .option('--force', 'with --from-members: even if members do not answer, or something could be lost')
     .option('-y, --yes', 'do not ask (for scripts)');
   finish(restore, [
     ['understudy restore-store', 'the primary is open'],

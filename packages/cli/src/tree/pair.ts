@@ -10,7 +10,7 @@ export function addPairCommands({ program, attach }: Tree): void {
     .helpGroup('Acting:');
   pair.description(
     'A circular pair of MySQL or MariaDB servers, made with "understudy up --topology circular" (docs/circular.md).\n' +
-      'It is not the elected cluster, and does not promise what that promises; "show" says what it cannot.',
+      'It is not an elected cluster and promises less; "show" says what it does not promise.',
   );
   withExamples(pair.helpOption('-h, --help', 'show this help'), [
     ['understudy pair show', ''],
@@ -68,8 +68,8 @@ export function addPairCommands({ program, attach }: Tree): void {
   const repair = pair
     .command('repair')
     .description(
-      'Puts right what the servers disagree about: shows what it will do, keeps the rows of one server, and writes what it discards into a\n' +
-        'file. No transaction is ever skipped. Without an argument it lists what there is to repair.',
+      'Repairs what the servers disagree about: shows what it will do, keeps the rows of one server, and writes discarded rows into\n' +
+        'a file. No transaction is ever skipped. Without an argument it lists what there is to repair.',
     )
     .argument('[id]', 'what to repair, as "pair show" names it: apart, stop, row:SCHEMA.TABLE:KEY')
     .addOption(new Option('--keep <node>', 'whose rows are kept').choices(['n1', 'n2']))

@@ -54,12 +54,12 @@ function addServers({ program, attach }: Tree): void {
 function addTrying({ program, attach }: Tree): void {
   const probe = program
     .command('probe')
-    .summary('write all the time, and say how long each interruption was')
+    .summary('write continuously, and say how long each interruption was')
     .helpGroup(group);
   probe
     .description(
-      'Writes numbered rows to the primary, whichever it is, until Ctrl-C. Says how long each interruption was, and checks in the end that\n' +
-        'every row that was acknowledged is there. The rows are in a table of its own, understudy_probe, which is dropped again.',
+      'Writes numbered rows to the current primary until Ctrl-C. Says how long each interruption was, and checks at the end that\n' +
+        'no acknowledged row is missing. The rows are in a table of its own, understudy_probe, which is dropped again.',
     )
     .addOption(
       new Option('--every <duration>', 'time between two rows').argParser(duration(1, 60_000)).default(10, '10 ms'),
@@ -99,7 +99,7 @@ function addDrill({ program, attach }: Tree): void {
     .description(
       'Builds a cluster of its own, injects faults while many clients write, heals them, and checks every node for acknowledged writes\n' +
         'that were lost. Prints the write outage that clients saw. As root every node gets a host of its own (network namespaces).\n' +
-        'Exit codes of its own: 1 when something was lost or did not come together, 3 when it could not be carried out.',
+        'Exit codes of its own: 1 when something was lost or a node did not become healthy, 3 when it could not be carried out.',
     )
     .option(
       '--faults <list>',
@@ -121,7 +121,7 @@ function addDrill({ program, attach }: Tree): void {
     .option('--every-ms <number>', 'time between two inserts of one client (default: 20)')
     .option('--deadline-ms <number>', 'how long a client waits for an answer (default: 500)')
     .option('--calm-ms <number>', 'writes before each fault (default: 2000)')
-    .option('--converge-ms <number>', 'time to be whole again (default: 60000)')
+    .option('--converge-ms <number>', 'time to become healthy again (default: 60000)')
     .option('--load <number>', 'inject each as often again beside so many busy processes (default: 0, not at all)')
     .option(
       '--floor-runs <number>',

@@ -6,7 +6,7 @@ import { duration, type Tree, withCommon, withExamples, withTarget } from './def
 export function addTopologyCommands({ program, attach }: Tree): void {
   const topology = program
     .command('topology')
-    .summary('show who receives from whom, and let replicas feed replicas')
+    .summary('show which member follows which, and let replicas follow replicas')
     .helpGroup('Acting:');
   topology.description(
     'The tree of replicas: every replica below the leader, or some below other replicas (docs/topology.md).',
@@ -26,10 +26,10 @@ export function addTopologyCommands({ program, attach }: Tree): void {
   const move = topology
     .command('move')
     .description(
-      'Lets a replica receive from another replica, or from the leader. Checks first; waits until it has arrived and caught up;\nputs the old configuration back when that does not happen in time.',
+      'Lets a replica receive from another replica, or from the leader. Checks first, and waits until it has arrived and caught up.\nRestores the old configuration when that does not happen in time.',
     )
     .argument('<member>', 'a replica')
-    .requiredOption('--under <member>', 'whom it is to receive from: a replica, or "leader"')
+    .requiredOption('--under <member>', 'its new upstream: a replica, or "leader"')
     .option('-n, --dry-run', 'check, change nothing')
     .addOption(
       new Option('--timeout <duration>', 'how long it may take before it is undone')
