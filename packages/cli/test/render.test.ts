@@ -85,7 +85,7 @@ test('what a forced failover would lose: the exact gap, and who cannot be asked'
   assert.match(text, /n1 is known to have reached 4@0\/5000400/);
   assert.match(text, /696 bytes of log that n1 holds are not on n3 and would be lost/);
   assert.match(text, /n1, which the record names as leader, has not been heard for 4\.2 s\. It may have written more/);
-  assert.match(text, /n2 may hold acknowledged writes that n3 does not have/);
+  assert.match(text, /n2 may hold acknowledged writes that n3 lacks/);
 });
 
 test('positions on different timelines are not subtracted', () => {
