@@ -28,6 +28,7 @@ const READS: readonly string[] = [
   'SELECT * FROM t TABLESAMPLE system (1)',
   'SELECT * FROM generate_series(1, 10) AS g(n), LATERAL (SELECT a FROM t WHERE a = n) AS l',
   'SELECT price(1)',
+  'SELECT has_version()',
   'SELECT * FROM plain_view',
   'SELECT * FROM view_of_view',
   'SELECT * FROM mat',
@@ -83,6 +84,11 @@ const PRIMARY: readonly Case[] = [
   // Functions.
   ['SELECT bump()', 'function-volatile'],
   ['SELECT unheard_of()', 'function-unknown'],
+  // Marked as stable, and not to be believed.
+  ['SELECT sly_lock()', 'function-volatile'],
+  ['SELECT sly_bump()', 'function-volatile'],
+  ['SELECT slier()', 'function-volatile'],
+  ["SELECT table_to_xml('counting_view', true, true, '')", 'function-writes'],
   ['SELECT * FROM bump() AS x', 'function-volatile'],
   ['SELECT a FROM t WHERE bump() > 1', 'function-volatile'],
   ['SELECT a FROM t ORDER BY bump()', 'function-volatile'],

@@ -1,14 +1,16 @@
 import type { PinReason } from '../statement/classification.ts';
 import type { FunctionFact, PgCatalog, PgCatalogRows, PgRelationRow, RelationFact } from './catalog.ts';
-import { pinsByFunction } from './function-bodies.ts';
+import { pinsByFunction, volatileByBody } from './function-bodies.ts';
 
 /** The catalogue facts of a database from the rows of `PG_CATALOG_QUERIES`. */
 export function buildPgCatalog(rows: PgCatalogRows): PgCatalog {
   const pins = pinsByFunction(rows.functions);
+  const doubtful = volatileByBody(rows.functions);
   const functions = grouped(
     rows.functions.map(({ schema, name, volatility, source }): FunctionFact => {
       const own = source === null ? [] : [...(pins.get(name) ?? [])];
-      return { schema, name, volatility: volatilityOf(volatility), pins: own };
+      const isDoubtful = source !== null && doubtful.has(name);
+      return { schema, name, volatility: isDoubtful ? 'volatile' : volatilityOf(volatility), pins: own };
     }),
   );
   const relations = grouped(rows.relations.map((row) => relationOf(row, pins)));

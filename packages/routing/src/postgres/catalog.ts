@@ -4,7 +4,7 @@ import type { PinReason } from '../statement/classification.ts';
 export interface FunctionFact {
   readonly schema: string;
   readonly name: string;
-  /** Of an aggregate the worst of its support functions: its own mark says nothing. */
+  /** Of an aggregate the worst of its support functions: its own mark says nothing. Of an own function also what its body calls. */
   readonly volatility: 'immutable' | 'stable' | 'volatile';
   /** What a call may leave behind in its session: found in its body, and in what that calls. */
   readonly pins: readonly PinReason[];

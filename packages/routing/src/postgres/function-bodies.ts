@@ -1,5 +1,6 @@
 import type { PinReason } from '../statement/classification.ts';
 import type { PgFunctionRow } from './catalog.ts';
+import { builtinRule } from './functions.ts';
 
 /**
  * What calls of a database's own functions may leave behind in a session, found in their bodies and transitively in what those call.
@@ -36,6 +37,33 @@ function spread(pins: Map<string, Set<PinReason>>, calls: ReadonlyMap<string, Re
     }
   }
 }
+
+/**
+ * Names of own functions whose mark as stable or immutable is not to be believed: their body, or what that calls, calls a volatile function
+ * or one that belongs to the primary. PostgreSQL does not look; a replica would refuse some of it, and grant an advisory lock silently.
+ */
+export function volatileByBody(rows: readonly PgFunctionRow[]): ReadonlySet<string> {
+  const own = rows.filter(({ source, schema }) => source !== null && schema !== 'pg_catalog');
+  const found = new Set(own.filter(({ volatility }) => volatility === 'v').map(({ name }) => name));
+  const calls = own
+    .filter(({ language }) => language === 'sql' || language === 'plpgsql')
+    .map(({ name, source }) => ({ name, called: calledIn(source ?? '') }));
+  for (let isChanged = true; isChanged; ) {
+    isChanged = false;
+    for (const { name, called } of calls) {
+      if (found.has(name) || ![...called].some((each) => found.has(each) || isPrimaryOnly(each))) continue;
+      found.add(name);
+      isChanged = true;
+    }
+  }
+  return found;
+}
+
+const isPrimaryOnly = (name: string): boolean => name !== 'current_setting' && builtinRule(name)?.kind === 'primary';
+
+/** Words that a parenthesis follows. */
+const calledIn = (code: string): ReadonlySet<string> =>
+  new Set([...code.matchAll(/([\p{L}_][\p{L}\p{N}_$]*)"?\s*\(/gu)].map(([, name = '']) => name.toLowerCase()));
 
 /** Functions of extensions in C that keep no state of the session, though they are declared volatile. */
 const HARMLESS_IN_C = new Set([

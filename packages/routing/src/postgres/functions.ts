@@ -114,7 +114,15 @@ const BY_NAME: ReadonlyMap<string, BuiltinRule> = new Map([
     'pg_timezone_names',
     'pg_timezone_abbrevs',
   ),
-  ...all(node, 'pg_database_size', 'pg_tablespace_size', 'pg_get_shmem_allocations', 'pg_get_backend_memory_contexts'),
+  ...all(
+    node,
+    'pg_database_size',
+    'pg_tablespace_size',
+    'pg_tablespace_databases',
+    'txid_current_snapshot',
+    'pg_get_shmem_allocations',
+    'pg_get_backend_memory_contexts',
+  ),
   ...all(
     node,
     'pg_nextoid',
@@ -123,6 +131,9 @@ const BY_NAME: ReadonlyMap<string, BuiltinRule> = new Map([
     'pg_collation_actual_version',
   ),
 ]);
+
+/** They read what their argument names, whatever that is. */
+const READERS_BY_NAME = /^(?:table|schema|database)_to_xml/;
 
 /** Families whose members tell of the node they run on, or of its servers' links. */
 const NODE_FAMILIES =
@@ -134,7 +145,7 @@ export function builtinRule(name: string): BuiltinRule | null {
   const known = BY_NAME.get(name);
   if (known !== undefined) return known;
   if (NODE_FAMILIES.test(name)) return node;
-  return WRITE_FAMILIES.test(name) ? writes : null;
+  return WRITE_FAMILIES.test(name) || READERS_BY_NAME.test(name) ? writes : null;
 }
 
 /** Relations of `pg_catalog` that tell of the node or of the session; the others are the catalogue itself, which is replicated. */

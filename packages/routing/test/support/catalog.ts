@@ -52,6 +52,10 @@ const own = (name: string, volatility: string, source: string, language = 'plpgs
 
 export const OWN_FUNCTIONS: readonly PgFunctionRow[] = [
   own('price', 's', 'SELECT 1', 'sql'),
+  own('sly_lock', 's', 'SELECT pg_advisory_xact_lock(1)', 'sql'),
+  own('sly_bump', 's', 'BEGIN RETURN (SELECT public."bump" ()); END'),
+  own('slier', 'i', 'SELECT sly_bump()', 'sql'),
+  own('has_version', 's', 'SELECT version FROM t', 'sql'),
   own('bump', 'v', 'BEGIN UPDATE counters SET n = n + 1; RETURN 1; END'),
   own('set_work_mem', 'v', "BEGIN SET work_mem = '64MB'; END"),
   own('calls_set', 'v', 'BEGIN PERFORM set_work_mem(); END'),
