@@ -11,6 +11,7 @@ import type {
   Position,
 } from '@understudy/core';
 import type { CopyRequest } from './copy.ts';
+import type { LoginsSeen, OwnLogins } from './login.ts';
 
 /** What the agent knows of the cluster when it gives a command: an engine needs addresses, names and slots. */
 export interface ClusterContext {
@@ -22,6 +23,8 @@ export interface ClusterContext {
   readonly synchronousCommit: 'on' | 'remote_apply' | 'remote_write' | 'local';
   /** Whether this member's acknowledgements may count: the recorded rule, or the one that it is changing to, names it. For engines whose replicas have to ask for it. */
   readonly acknowledges: 'yes' | 'no';
+  /** This member's own logins; left out: it uses the account that all members share. */
+  readonly logins?: OwnLogins;
 }
 
 /** What another member's agent said last of its own server. */
@@ -66,6 +69,8 @@ export interface EngineDetails {
   readonly processId: number | null;
   /** What is kept of replaced data, as of the last look. */
   readonly kept: KeptSummary;
+  /** As of the last look; null before it. Left out by an engine whose members have no logins of their own. */
+  readonly logins?: LoginsSeen | null;
 }
 
 /**
@@ -116,6 +121,8 @@ export interface Engine {
   listKept(): Promise<readonly KeptListing[]>;
   /** Removes one of that, on an operator's word. @throws EngineError `ENGINE_DATA_REFUSED` when there is none of that name. */
   removeKept(name: string): Promise<KeptListing>;
+  /** What its servers store of a password for replication. Left out by an engine whose members have no logins of their own. */
+  verifierOf?(password: string): Promise<string>;
   /** Ends the observer's connections; `server` says what becomes of the server itself. */
   close(server: 'leave-running' | 'stop'): Promise<void>;
 }
@@ -166,4 +173,5 @@ export class EngineError extends Error {
 }
 
 export type { CopyRequest, OpenCopy } from './copy.ts';
+export { type LoginsSeen, loginKey, type OwnLogins } from './login.ts';
 export type { AckRule, Ms };

@@ -16,6 +16,8 @@ import type { Instance } from './instance.ts';
 import { Maintenance } from './maintain.ts';
 import type { Observer } from './observe/observer.ts';
 
+import { scramVerifier } from './sql/scram.ts';
+
 /** The verbs of PostgreSQL, each in a file of its own. */
 export function postgresAdapter(instance: Instance, observer: Observer, probe: Probe): ServerAdapter {
   const { options, postmaster, config, sql, facts, kept, log, version } = instance;
@@ -60,6 +62,7 @@ export function postgresAdapter(instance: Instance, observer: Observer, probe: P
     },
     setAckRule: (rule) => setAckRule(instance, rule),
     promote: (command, context) => promote(instance, command, context),
+    verifierOf: scramVerifier,
     configure: (context) => maintenance.configure(context),
     maintain: (context) => maintenance.run(context),
   };

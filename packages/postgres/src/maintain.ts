@@ -1,7 +1,8 @@
 import { memberId } from '@understudy/core';
-import type { ClusterContext, EngineDetails } from '@understudy/engine';
+import type { ClusterContext, EngineDetails, LoginsSeen } from '@understudy/engine';
 import { boundLog, monotonicMs, type Probe } from '@understudy/engine/host';
 import { conninfoOf, follow } from './commands/follow.ts';
+import { keepMemberLogins, lookAtLogins } from './commands/member-logins.ts';
 import { keepSendersForMembers } from './commands/member-senders.ts';
 import { keepStandbySignal } from './commands/promote.ts';
 import { waitForNobody } from './commands/provision.ts';
@@ -58,6 +59,7 @@ export class Maintenance {
   #unloggedMs = Number.NEGATIVE_INFINITY;
   #unlogged: readonly string[] = [];
   #pendingRestart: readonly string[] = [];
+  #logins: LoginsSeen | null = null;
 
   constructor(instance: Instance, probe: Pick<Probe, 'trouble'>) {
     this.#instance = instance;
@@ -65,12 +67,13 @@ export class Maintenance {
   }
 
   /** Facts as of the last look. */
-  details(): Pick<EngineDetails, 'retainedBytes' | 'warnings' | 'pendingRestart'> {
+  details(): Pick<EngineDetails, 'retainedBytes' | 'warnings' | 'pendingRestart' | 'logins'> {
     const now = [this.#instance.sql.refused, this.#probe.trouble].filter((text) => text !== null);
     return {
       retainedBytes: this.#retained,
       warnings: [...now, ...this.#warnings, ...this.#instance.notices.recent()],
       pendingRestart: this.#pendingRestart,
+      logins: this.#logins,
     };
   }
 
@@ -108,6 +111,7 @@ export class Maintenance {
     const [files] = await Promise.allSettled(isTimeToLook ? [this.#keepFiles()] : []);
     const session = await sql.worker(queryTimeoutMs);
     const [look] = await Promise.allSettled(isTimeToLook ? [this.#look(session, role, context)] : []);
+    await this.#keepLogins(session, role, context);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
@@ -115,6 +119,14 @@ export class Maintenance {
       else await dropStaleLogicalSlots(this.#instance, session, queryTimeoutMs);
     }
     for (const part of [files, look]) if (part?.status === 'rejected') throw part.reason;
+  }
+
+  async #keepLogins(session: PgSession, role: 'primary' | 'replica', context: ClusterContext): Promise<void> {
+    if (role === 'primary') {
+      await session.rows(waitForNobody, queryTimeoutMs);
+      await keepMemberLogins(session, this.#instance, context, queryTimeoutMs);
+    }
+    this.#logins = await lookAtLogins(session, context, queryTimeoutMs);
   }
 
   async #keepFiles(): Promise<void> {
@@ -138,7 +150,7 @@ export class Maintenance {
     await this.#lookAtUnlogged(session);
     const { paused } = await session.row(pausedQuery, queryTimeoutMs);
     // Last, and without an error: a repair that fails must not hide what else was seen.
-    const repairs = role === 'primary' ? await this.#keepRoles(session) : [];
+    const repairs = role === 'primary' ? await this.#keepRoles(session, context) : [];
     this.#warnings = [
       ...config.problems(),
       ...config.certificateWarnings(context.members.get(context.self)?.host),
@@ -157,10 +169,10 @@ export class Maintenance {
     ];
   }
 
-  async #keepRoles(session: PgSession): Promise<readonly string[]> {
+  async #keepRoles(session: PgSession, context: ClusterContext): Promise<readonly string[]> {
     try {
       await session.rows(waitForNobody, queryTimeoutMs);
-      const { repairs, warnings } = await keepRoles(session, this.#instance);
+      const { repairs, warnings } = await keepRoles(session, this.#instance, context);
       for (const message of repairs) this.#instance.log({ level: 'warn', message });
       return [...repairs, ...warnings];
     } catch (error) {

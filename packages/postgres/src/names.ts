@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AckRule, MemberId } from '@understudy/core';
+import type { AckRule, LoginSlot, MemberId } from '@understudy/core';
 import { memberId } from '@understudy/core';
 
 /** The roles that Understudy keeps in every cluster; each may do only what its name says. */
@@ -11,6 +11,22 @@ export const roles = {
   rewind: 'understudy_rewind',
   monitor: 'understudy_monitor',
 } as const;
+
+/** Whose members log in to replicate: `pg_hba.conf` names this one instead of each of them. */
+export const membersRole = 'understudy_members';
+
+export const memberRolePrefix = 'understudy_repl_';
+
+/** One of a member's two roles for replication, of which one is in use and the other takes the next password. */
+export function memberRole(member: MemberId, slot: LoginSlot): string {
+  return `${memberRolePrefix}${member}_${slot}`;
+}
+
+/** Which of the logins of `member` that role is; null: none. */
+export function loginOfRole(member: MemberId, role: string): LoginSlot | 'shared' | null {
+  if (role === roles.replication) return 'shared';
+  return (['a', 'b'] as const).find((slot) => memberRole(member, slot) === role) ?? null;
+}
 
 const slotPrefix = 'understudy_';
 

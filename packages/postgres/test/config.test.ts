@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ackRule, DEFAULT_TAGS, lsn, memberId } from '@understudy/core';
+import { ackRule, DEFAULT_TAGS, lsn, type MemberId, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs } from '@understudy/engine/host';
 import fc from 'fast-check';
@@ -17,6 +17,7 @@ import {
   blockingStandbyNames,
   formatStandbyNames,
   memberOfStandby,
+  memberRole,
   quoteSetting,
   slotName,
   standbyName,
@@ -53,7 +54,7 @@ describe('names', () => {
   });
 
   it('tell the stream of a member from one that only looks like it', () => {
-    const c = { cluster: 'c', identity: 'authority' } as const;
+    const c = { cluster: 'c', identity: 'authority', sharing: 'unknown' } as const;
     const name = standbyName('c', memberId('n2'));
     const listed = formatStandbyNames('c', ackRule([memberId('n2')], 1));
     const own = {
@@ -84,7 +85,7 @@ describe('names', () => {
   });
 
   it('and, where certificates have the names of members, from another member that took its name', () => {
-    const named = { cluster: 'c', identity: 'name' } as const;
+    const named = { cluster: 'c', identity: 'name', sharing: 'unknown' } as const;
     const member = memberId('n2');
     const listed = formatStandbyNames('c', ackRule([member], 1));
     const stream = {
@@ -101,6 +102,30 @@ describe('names', () => {
       assert.equal(memberOfStream(named, { ...stream, client_dn }), null, String(client_dn));
       assert(isForeignAcker(named, { ...stream, client_dn }, listed));
     }
+  });
+
+  it('and from one that logged in with another member’s role, or with the one that all shared', () => {
+    const member = memberId('n2');
+    const listed = formatStandbyNames('c', ackRule([member], 1));
+    const stream = {
+      pid: '7',
+      application_name: standbyName('c', member),
+      slot_name: slotName(member),
+      sync_priority: '1',
+      flush_lsn: '0/1',
+      replay_lsn: '0/1',
+    };
+    const left = { cluster: 'c', identity: 'authority', sharing: new Set<MemberId>() } as const;
+    for (const usename of [memberRole(member, 'a'), memberRole(member, 'b')]) {
+      assert.equal(memberOfStream(left, { ...stream, usename }), 'n2');
+      assert(!isForeignAcker(left, { ...stream, usename }, listed));
+    }
+    for (const usename of [memberRole(memberId('n3'), 'a'), 'understudy_replication', 'understudy_repl_N2_a', 'app']) {
+      assert.equal(memberOfStream(left, { ...stream, usename }), null, usename);
+      assert(isForeignAcker(left, { ...stream, usename }, listed), usename);
+    }
+    const upgraded = { ...left, sharing: new Set([member]) };
+    assert.equal(memberOfStream(upgraded, { ...stream, usename: 'understudy_replication' }), 'n2');
   });
 
   it('give every member a slot of its own that PostgreSQL takes', () => {
@@ -247,18 +272,24 @@ describe('access', () => {
 
   it('lets replicas read the list of slots where they copy them, and nowhere else', () => {
     const lines = (copies: 'yes' | 'no') => renderHba(['all'], 'plain', '', copies).split('\n');
-    const line = 'host postgres understudy_replication all scram-sha-256';
-    const { length } = lines('no');
+    const more = lines('yes').filter((each) => !lines('no').includes(each));
+    const who = ['understudy_replication', '+understudy_members'];
     assert.deepEqual(
-      lines('yes').filter((each) => !lines('no').includes(each)),
-      [line],
+      more,
+      who.map((name) => `host postgres ${name} all scram-sha-256`),
     );
-    assert.equal(lines('yes').length, length + 1);
-    assert(lines('yes').indexOf(line) < lines('yes').indexOf('host all understudy_replication all reject'));
+    assert.equal(lines('yes').length, lines('no').length + 2);
+    for (const name of who) {
+      const line = `host postgres ${name} all scram-sha-256`;
+      assert(lines('yes').indexOf(line) < lines('yes').indexOf(`host all ${name} all reject`));
+    }
   });
 
   it('keeps a password for libpq only while there is somebody to follow', () => {
-    assert.equal(passwordFileContent('a:b\\c'), '*:*:*:understudy_replication:a\\:b\\\\c\n');
+    assert.equal(
+      passwordFileContent([{ user: 'understudy_replication', password: 'a:b\\c' }]),
+      '*:*:*:understudy_replication:a\\:b\\\\c\n',
+    );
     assert.doesNotMatch(passwordFileContent(null), /^\*/m);
   });
 

@@ -27,6 +27,8 @@ import { plainWarnings } from '../config/plain.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { GuardClient } from '../guard/client.ts';
 import { LagMeter } from '../lag/meter.ts';
+import type { MemberLoginFile } from '../logins/own-logins.ts';
+import type { Taken } from '../logins/steps.ts';
 import { execute } from '../loop/execute.ts';
 import { Failures } from '../loop/failures.ts';
 import { type Observed, observe, type Sources } from '../loop/observe.ts';
@@ -63,6 +65,8 @@ export interface AgentParts {
   readonly tokens: readonly Token[];
   /** By which members know each other. */
   readonly memberSecret: MemberSecret;
+  /** Null: members share one account for replication. */
+  readonly logins: MemberLoginFile | null;
   /** Null when the configuration says `guard.mode: off`. */
   readonly makeGuard: ((runningMs: () => number) => GuardClient) | null;
   readonly log: Logger;
@@ -92,6 +96,7 @@ export class Agent {
   #tokens: readonly Token[];
   /** Who changed what through this agent. */
   readonly changes: ChangeRecord;
+  readonly logins: MemberLoginFile | null;
   readonly guard: GuardClient | null;
   readonly lag = new LagMeter();
   readonly certificates: CertificateWatch;
@@ -129,6 +134,7 @@ export class Agent {
     this.#log = parts.log;
     const stateDir = config.stateDir ?? config.runDir;
     this.#tokens = parts.tokens;
+    this.logins = parts.logins;
     this.changes = new ChangeRecord(stateDir);
     this.#ring = new DecisionRing(stateDir, config.logs.decisionsBytes);
     this.#memoryFile = new MemoryFile(`${stateDir}/store-memory.json`);
@@ -196,7 +202,8 @@ export class Agent {
   get member(): Member {
     const { config } = this;
     const { host, port } = config.engine.advertise ?? config.engine.listen;
-    return { id: this.self, apiUrl: advertisedUrl(config), host, port, tags: config.tags };
+    const logins = this.logins === null ? {} : { logins: this.logins.registered };
+    return { id: this.self, apiUrl: advertisedUrl(config), host, port, tags: config.tags, ...logins };
   }
 
   /** Calls back whenever the store's content changed or a decision was taken. Returns how to stop that. */
@@ -287,6 +294,8 @@ export class Agent {
     if (decoded !== null && decoded.content.members !== this.#followed) {
       this.#followed = decoded.content.members;
       this.peers.follow(decoded.content.members);
+      // A leader makes what a new member, or a new login, needs.
+      this.#upkeep.hasten();
     }
     if (this.#pulse !== null && tickMs(this.clusterConfig) !== this.#clock.tickMs) this.#setPulse();
     this.#runner.trigger();
@@ -383,7 +392,7 @@ export class Agent {
       ...plainWarnings(this.config),
       ...this.peers.warnings(),
       ...this.unproven.warnings(this.self, monotonicMs()),
-      ...(problem === null ? [] : [problem]),
+      ...[problem, this.logins?.problem ?? null].filter((text) => text !== null),
     ];
     const details = { ...observed.details, warnings };
     const lag = engine.kind === 'replica' ? this.lag.lag(engine.replayed, this.runningMs()) : null;
@@ -447,7 +456,28 @@ export class Agent {
     const positions: ReadonlyMap<MemberId, Position> = this.peers.positions();
     const { parameters, synchronousCommit } = config;
     const acknowledges = this.#acknowledges();
-    return { self: this.self, members, positions, parameters, synchronousCommit, acknowledges };
+    const logins = this.logins?.forEngine((upstream) => this.#loginsTakenAt(upstream));
+    const context = { self: this.self, members, positions, parameters, synchronousCommit, acknowledges };
+    return logins === undefined ? context : { ...context, logins };
+  }
+
+  #loginsTakenAt(member: MemberId): Taken {
+    const report = this.peers.reports().get(member);
+    if (report === undefined) return 'unknown';
+    return report.extra.logins ?? (report.extra.loginsKept === 'yes' ? 'unknown' : 'older');
+  }
+
+  /** Goes on with a change of this member's logins. */
+  async #advanceLogins({ observation, details }: Observed): Promise<void> {
+    const members = contentOf(observation)?.members;
+    if (this.logins === null || members === undefined) return;
+    const { engine } = observation;
+    const leads = engine.kind === 'primary';
+    const upstream = engine.kind === 'replica' ? engine.upstream : null;
+    const elsewhere = upstream === null ? 'unknown' : this.#loginsTakenAt(upstream);
+    const everybodyHas = [...members.values()].every(({ id, logins }) => id === this.self || logins !== undefined);
+    const taken = leads ? (details.logins?.accepted ?? 'unknown') : elsewhere;
+    await this.logins.advance({ taken, leads, streamsAs: details.logins?.streamsAs ?? null, everybodyHas });
   }
 
   #acknowledges(): 'yes' | 'no' {
@@ -467,6 +497,7 @@ export class Agent {
     await this.certificates.look(now);
     const config = configOf(observed.observation);
     try {
+      await this.#advanceLogins(observed);
       await this.#registerAndPrune(observed, config);
       const { engine, job } = observed.observation;
       const runs = engine.kind === 'primary' || engine.kind === 'replica';

@@ -14,6 +14,7 @@ import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecrets, refuseExposedKeys, type Secrets } from '../config/secrets.ts';
 import { AgentError, codeOf, messageOf } from '../errors.ts';
 import { GuardClient } from '../guard/client.ts';
+import { MemberLoginFile } from '../logins/own-logins.ts';
 import { copyOpener } from '../peers/copy.ts';
 import { type MemberSecret, memberSecretOf } from '../peers/introduction.ts';
 import type { PeerTls } from '../peers/stream.ts';
@@ -126,6 +127,8 @@ async function start(
   });
   const engine = await engineFactory({ config, secrets, log: log.logger, clock: monotonicMs, openCopy });
   undo.push(() => engine.close('leave-running'));
+  const folder = config.stateDir ?? config.runDir;
+  const logins = await MemberLoginFile.open(folder, memberId(config.member), engine, config.engine.dataDir);
   const agent = new Agent({
     config,
     incarnation: self,
@@ -134,6 +137,7 @@ async function start(
     store,
     tokens,
     memberSecret,
+    logins,
     peerTls: tls,
     makeGuard: config.guard.mode === 'off' ? null : (runningMs) => makeGuard(config, log.logger, runningMs),
     log: log.logger,

@@ -11,6 +11,7 @@ import {
   incarnation,
   type LeadershipRecord,
   type Member,
+  type MemberLogins,
   memberId,
   type OperatorRequest,
   type RequestOutcome,
@@ -94,12 +95,27 @@ export const tagsSchema = z.object({
   delayMs: z.number().min(0).default(0),
 });
 
+const loginsSchema: z.ZodType<MemberLogins> = z.object({
+  own: z
+    .array(
+      z.object({
+        id: z.string().regex(/^[0-9a-f]{8,32}$/),
+        slot: z.enum(['a', 'b']),
+        verifier: z.string().min(20).max(300),
+      }),
+    )
+    .max(2),
+  shared: z.enum(['in-use', 'left']),
+});
+
 export const memberSchema: z.ZodType<Member> = z.object({
   id: memberIdSchema,
   apiUrl: z.string().max(2048).refine(URL.canParse, 'is not a URL'),
   host: z.string().min(1).max(255),
   port: z.number().int().min(1).max(65_535),
   tags: tagsSchema,
+  /** Absent in what agents wrote before members had logins of their own. */
+  logins: loginsSchema.exactOptional(),
 });
 
 const requestId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/);

@@ -16,6 +16,7 @@ import type { PeerReport, ReportExtra } from '../peers/report.ts';
 
 const REASONS = 32;
 const PENDING = 256;
+const LOGINS = 512;
 
 export function contentOf(observation: Observation): StoreContent | null {
   return observation.store.kind === 'never' ? null : observation.store.content;
@@ -62,6 +63,8 @@ export function makeReport(
       retainedBytes: Object.fromEntries(Object.entries(details.retainedBytes).slice(0, SENTENCES)),
       serves: serves(observation, decision),
       replayLagMs,
+      ...(details.logins === undefined ? {} : { loginsKept: 'yes' as const }),
+      ...(details.logins == null ? {} : { logins: details.logins.accepted.slice(0, LOGINS) }),
     },
   };
 }

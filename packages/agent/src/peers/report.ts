@@ -32,6 +32,10 @@ export const reportExtraSchema = z.object({
   serves: z.enum(['primary', 'replica', 'nothing']),
   /** Replay lag of a replica in ms; null when it does not know. */
   replayLagMs: z.number().nullable(),
+  /** Members' own logins that its server takes, by `loginKey`. Absent before the first look, and of agents that know none. */
+  logins: z.array(z.string().max(100)).max(512).optional(),
+  /** Whether its server keeps such logins, seen or not. */
+  loginsKept: z.literal('yes').optional(),
 });
 export type ReportExtra = z.infer<typeof reportExtraSchema>;
 

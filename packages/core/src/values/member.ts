@@ -21,6 +21,25 @@ export const DEFAULT_TAGS: MemberTags = {
   delayMs: 0,
 };
 
+/** One login of a member's own, with what a server stores of its password: who reads that can check the password, and not log in. */
+export interface MemberLogin {
+  /** Of this password and no other. */
+  readonly id: string;
+  /** Which of the member's two accounts it is for: a new password goes to the one that is free, so that both count for a while. */
+  readonly slot: LoginSlot;
+  readonly verifier: string;
+}
+
+export type LoginSlot = 'a' | 'b';
+
+/** What a member replicates with. */
+export interface MemberLogins {
+  /** Oldest first; each is to be accepted wherever the member may replicate from. */
+  readonly own: readonly MemberLogin[];
+  /** Whether it may also use the account that all members share. */
+  readonly shared: 'in-use' | 'left';
+}
+
 /** A member as registered in the store. */
 export interface Member {
   readonly id: MemberId;
@@ -30,4 +49,6 @@ export interface Member {
   readonly host: string;
   readonly port: number;
   readonly tags: MemberTags;
+  /** Absent: its agent is of a version without, and uses the account that all members share. */
+  readonly logins?: MemberLogins;
 }

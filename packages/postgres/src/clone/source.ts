@@ -56,11 +56,14 @@ export async function openOnce(instance: Instance, from: Member, role: 'replicat
   const ssl = options.tls === null ? null : await certificatesOf(options.tls);
   const needs = { major: instance.expected.major, lockTimeoutMs: 0 };
   const enter = async (database: string, privileges: 'ordinary' | 'granted'): Promise<Entry> => {
+    const login =
+      role === 'replication'
+        ? instance.config.loginTo(from.id)
+        : { user: roles.rewind, password: options.secrets.rewind };
     const target = {
       host: from.host,
       port: from.port,
-      user: roles[role],
-      password: options.secrets[role],
+      ...login,
       database,
       replication: role === 'replication' ? ('physical' as const) : ('none' as const),
       applicationName: `understudy ${role} ${options.member}`,

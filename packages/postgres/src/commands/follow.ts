@@ -14,7 +14,8 @@ export function conninfoOf({ options, paths, config, expected }: Instance, from:
   const tls = options.tls === null ? null : { ...options.tls, ...paths.tls };
   const name = standbyName(options.cluster, memberId(options.member));
   const database = config.copiesSlots === 'yes' ? slotsDatabase : null;
-  return receiverConninfo(from, name, paths.passwordFile, secureLink(tls, expected.major), database);
+  const { user } = config.loginTo(from.id);
+  return receiverConninfo(from, user, name, paths.passwordFile, secureLink(tls, expected.major), database);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { ClusterContext } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
-import { roles } from '../names.ts';
+import { memberRolePrefix, roles } from '../names.ts';
 import { describeSender, memberOfStream } from '../observe/senders.ts';
 import type { PgSession, Row } from '../sql/session.ts';
 
@@ -36,6 +36,6 @@ export async function keepSendersForMembers(
 }
 
 function isOurs(row: Row): boolean {
-  if (row.usename === roles.replication) return true;
+  if (row.usename === roles.replication || row.usename?.startsWith(memberRolePrefix) === true) return true;
   return row.client_addr === null && row.application_name === 'understudy agent';
 }

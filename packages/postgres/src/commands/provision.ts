@@ -3,6 +3,7 @@ import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { usualDatabases } from '../sql/local.ts';
 import { checkpoint } from './checkpoint.ts';
+import { keepMemberLogins } from './member-logins.ts';
 import { keepRewindGrants, keepRoles } from './roles.ts';
 import { keepSlots } from './slots.ts';
 
@@ -18,7 +19,8 @@ export async function provision(instance: Instance, context: ClusterContext, sig
     async (session) => {
       await session.rows(waitForNobody, statementTimeoutMs);
       await keepSlots(instance, session, 'primary', context, statementTimeoutMs);
-      await keepRoles(session, instance);
+      await keepRoles(session, instance, context);
+      await keepMemberLogins(session, instance, context, statementTimeoutMs);
     },
     'ordinary',
   );

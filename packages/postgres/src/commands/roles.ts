@@ -1,20 +1,29 @@
+import type { ClusterContext } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
 import { quoteIdentifier, quoteLiteral, roles } from '../names.ts';
+import { sharesLogin } from '../observe/senders.ts';
 import { matchesVerifier, scramVerifier } from '../sql/scram.ts';
 import type { PgSession, Row } from '../sql/session.ts';
+import { endSessions } from './member-logins.ts';
 
 const statementTimeoutMs = 10_000;
 
 interface Wanted {
   readonly name: string;
   readonly attributes: readonly ('login' | 'superuser' | 'replication')[];
+  /** Of a role that nobody needs any more: whoever has its password gets in nowhere. */
+  readonly closed?: 'yes';
   /** Null: none, so that only the private socket lets it in. */
   readonly password: string | null;
 }
 
-function wantedRoles({ options: { secrets } }: Instance): readonly Wanted[] {
+function wantedRoles({ options: { secrets } }: Instance, { members }: Members): readonly Wanted[] {
+  const shared = { name: roles.replication, password: secrets.replication };
+  const isShared = members.size === 0 || [...members.values()].some(sharesLogin);
   return [
-    { name: roles.replication, attributes: ['login', 'replication'], password: secrets.replication },
+    isShared
+      ? { ...shared, attributes: ['login', 'replication'] }
+      : { ...shared, attributes: ['replication'], closed: 'yes' },
     { name: roles.rewind, attributes: ['login'], password: secrets.rewind },
     { name: roles.monitor, attributes: ['login'], password: secrets.monitor },
     { name: roles.agent, attributes: ['login', 'superuser', 'replication'], password: null },
@@ -36,19 +45,30 @@ export interface RolesKept {
 }
 
 /** Makes the roles that the members of the cluster log in with, and sets right what somebody changed of them. */
-export async function keepRoles(session: PgSession, instance: Instance): Promise<RolesKept> {
+export async function keepRoles(session: PgSession, instance: Instance, context: Members): Promise<RolesKept> {
   const present = new Map((await session.rows(rolesQuery, statementTimeoutMs)).map((row) => [row.rolname, row]));
   const repairs: string[] = [];
-  for (const role of wantedRoles(instance)) {
+  for (const role of wantedRoles(instance, context)) {
     const row = present.get(role.name);
+    if (role.closed === 'yes' && row?.login === 't') await closeRole(session, role.name);
     const wrong = row === undefined ? null : await whatIsWrong(instance, role, row);
     if (row !== undefined && wrong === null) continue;
+    // That a role is opened again for a member of an older version is nobody's doing.
+    const isReopened = role.name === roles.replication && wrong === 'had lost LOGIN';
     await writeRole(session, role, row === undefined ? 'create' : 'alter');
-    if (wrong !== null) repairs.push(`The role ${role.name} belongs to Understudy and ${wrong}: that was set right.`);
+    if (wrong !== null && !isReopened)
+      repairs.push(`The role ${role.name} belongs to Understudy and ${wrong}: that was set right.`);
   }
   const warnings = await keepSuperuser(session, instance, present.get(roles.superuser));
   await keepMembership(session);
   return { repairs, warnings };
+}
+
+type Members = Pick<ClusterContext, 'members'>;
+
+async function closeRole(session: PgSession, name: string): Promise<void> {
+  await session.rows(`alter role ${quoteIdentifier(name)} with nologin`, statementTimeoutMs);
+  await endSessions(session, name, statementTimeoutMs);
 }
 
 async function whatIsWrong(
@@ -75,9 +95,10 @@ async function hasPassword(instance: Instance, name: string, password: string | 
   return matches;
 }
 
-async function writeRole(session: PgSession, { name, attributes, password }: Wanted, verb: 'create' | 'alter') {
+async function writeRole(session: PgSession, { name, attributes, password, closed }: Wanted, verb: 'create' | 'alter') {
   const verifier = password === null ? 'null' : quoteLiteral(await scramVerifier(password));
-  const with_ = `${attributes.join(' ')} connection limit -1 valid until 'infinity' password ${verifier}`;
+  const words = closed === 'yes' ? ['nologin', ...attributes] : attributes;
+  const with_ = `${words.join(' ')} connection limit -1 valid until 'infinity' password ${verifier}`;
   await session.rows(`${verb} role ${quoteIdentifier(name)} with ${with_}`, statementTimeoutMs);
 }
 

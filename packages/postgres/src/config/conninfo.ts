@@ -1,5 +1,5 @@
 import type { Member } from '@understudy/core';
-import { quoteConninfo, roles } from '../names.ts';
+import { quoteConninfo } from '../names.ts';
 
 /**
  * The connection string of a replica's receiver. The password is in a file, which sealing empties: a receiver that is started
@@ -9,6 +9,7 @@ import { quoteConninfo, roles } from '../names.ts';
  */
 export function receiverConninfo(
   upstream: Member,
+  user: string,
   applicationName: string,
   passwordFile: string,
   link: Readonly<Record<string, string>>,
@@ -17,7 +18,7 @@ export function receiverConninfo(
   const settings: Record<string, string> = {
     host: upstream.host,
     port: String(upstream.port),
-    user: roles.replication,
+    user,
     // The receiver needs none; what copies logical slots asks there which there are.
     ...(database === null ? {} : { dbname: database }),
     application_name: applicationName,
@@ -40,8 +41,18 @@ export function formatConninfo(settings: Readonly<Record<string, string>>): stri
     .join(' ');
 }
 
-/** The content of a libpq password file that fits every server; empty when `password` is null. */
-export function passwordFileContent(password: string | null): string {
-  if (password === null) return '# sealed: no password, so that no receiver can log in\n';
-  return `*:*:*:${roles.replication}:${password.replaceAll('\\', '\\\\').replaceAll(':', '\\:')}\n`;
+/** A role with its password. */
+export interface RoleLogin {
+  readonly user: string;
+  readonly password: string;
+}
+
+/**
+ * The content of a libpq password file that fits every server; empty when `logins` is null. It has all that this member may use: a receiver
+ * that is started while the role changes finds the password of either.
+ */
+export function passwordFileContent(logins: readonly RoleLogin[] | null): string {
+  if (logins === null) return '# sealed: no password, so that no receiver can log in\n';
+  const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
+  return logins.map(({ user, password }) => `*:*:*:${user}:${escaped(password)}\n`).join('');
 }

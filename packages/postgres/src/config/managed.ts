@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { ClusterContext, ParameterProblem } from '@understudy/engine';
+import { type MemberId, memberId } from '@understudy/core';
+import type { ClusterContext, OwnLogins, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import {
   certificateWarnings,
@@ -17,12 +18,12 @@ import {
 import { z } from 'zod';
 import { type ControlFile, limitParameters, readControlFile } from '../disk/control-file.ts';
 import { engineError } from '../errors.ts';
-import { blockingStandbyNames } from '../names.ts';
-import type { Membership } from '../observe/senders.ts';
+import { blockingStandbyNames, memberRole, roles } from '../names.ts';
+import { type Membership, sharesLogin } from '../observe/senders.ts';
 import type { PostgresOptions } from '../options.ts';
 import { hbaName, includeName, type Paths } from '../paths.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems } from './catalog.ts';
-import { passwordFileContent } from './conninfo.ts';
+import { passwordFileContent, type RoleLogin } from './conninfo.ts';
 import { renderHba } from './hba.ts';
 import {
   fixedArguments,
@@ -60,6 +61,8 @@ export class ManagedConfig {
   readonly #leftOut = new Map<string, { readonly value: string; readonly why: string }>();
   #overruled: readonly { readonly name: string; readonly text: string; readonly used: string }[] = [];
   #certificate: OwnCertificate | null = null;
+  #logins: OwnLogins | null = null;
+  #sharing: Membership['sharing'] = 'unknown';
   readonly #catalog: ParameterCatalog;
 
   readonly #beforeWrite: (path: string) => void;
@@ -94,8 +97,29 @@ export class ManagedConfig {
   /** Takes over what the cluster wants; says whether the files on disk are behind it. */
   learn(context: ClusterContext): 'behind' | 'written' {
     const { parameters, synchronousCommit, members, self } = context;
+    this.#logins = context.logins ?? null;
+    this.#sharing = new Set([...members.values()].filter(sharesLogin).map(({ id }) => id));
     this.#cluster = { parameters, synchronousCommit, delayMs: members.get(self)?.tags.delayMs ?? 0 };
     return this.#written === JSON.stringify(this.#cluster) ? 'written' : 'behind';
+  }
+
+  /** With which role this member replicates from that one's server. */
+  loginTo(upstream: MemberId): RoleLogin {
+    const slot = this.#logins?.at(upstream) ?? 'shared';
+    const own = this.#logins?.passwords.find((login) => login.slot === slot);
+    const { replication } = this.#options.secrets;
+    if (own === undefined) return { user: roles.replication, password: replication };
+    return { user: memberRole(memberId(this.#options.member), own.slot), password: own.password };
+  }
+
+  /** All that may be in use, whatever was chosen meanwhile. */
+  #receiverLogins(): readonly RoleLogin[] {
+    const { member, secrets } = this.#options;
+    const own = (this.#logins?.passwords ?? []).map(({ slot, password }) => ({
+      user: memberRole(memberId(member), slot),
+      password,
+    }));
+    return [{ user: roles.replication, password: secrets.replication }, ...own];
   }
 
   /** Whether the server fetches log that is not here from an archive. */
@@ -180,7 +204,8 @@ export class ManagedConfig {
 
   /** How the streams of members are told from others. */
   get membership(): Membership {
-    return { cluster: this.#options.cluster, identity: this.#certificate?.identity ?? 'authority' };
+    const identity = this.#certificate?.identity ?? 'authority';
+    return { cluster: this.#options.cluster, identity, sharing: this.#sharing };
   }
 
   /** What stands about this node's certificate. @param host by which the others reach this member. */
@@ -194,9 +219,9 @@ export class ManagedConfig {
   async write(replication: ReplicationSettings): Promise<void> {
     const cached = { durability: 'cached' } as const;
     // Written first: from here on no new receiver of a sealed server can log in anywhere.
-    const password = replication.upstream === null ? null : this.#options.secrets.replication;
+    const logins = replication.upstream === null ? null : this.#receiverLogins();
     this.#beforeWrite(this.#paths.passwordFile);
-    await replaceFile(this.#paths.passwordFile, passwordFileContent(password), this.#owner, cached);
+    await replaceFile(this.#paths.passwordFile, passwordFileContent(logins), this.#owner, cached);
     // A wrong parameter of the cluster must never keep a node from being sealed: it is left out, and a warning says so.
     const parameters = this.merged();
     const tls = this.#tlsSettings();

@@ -1,5 +1,5 @@
-import type { MemberId } from '@understudy/core';
-import { memberOfStandby, roles, slotName } from '../names.ts';
+import type { Member, MemberId } from '@understudy/core';
+import { loginOfRole, memberOfStandby, slotName } from '../names.ts';
 import type { Row } from '../sql/session.ts';
 
 /** One connection that is sent the log, with the slot that it uses. */
@@ -13,17 +13,24 @@ export const sendersQuery = `select s.pid, s.usename, s.client_addr, c.client_dn
 export interface Membership {
   readonly cluster: string;
   readonly identity: 'name' | 'authority';
+  /** The members that may use the role that all share: those whose agents are of a version without roles of their own, or have just been upgraded. */
+  readonly sharing: ReadonlySet<MemberId> | 'unknown';
 }
 
+export const sharesLogin = ({ logins }: Pick<Member, 'logins'>): boolean =>
+  logins === undefined || logins.shared === 'in-use';
+
 /**
- * Whose stream it is. A member's own stream has its standby name, our role, and the slot of that member; a slot serves one connection at a
- * time, so nobody else can have all three while the member streams. Where certificates have names, it has that member's: another member,
- * which has the password and may choose the rest, does not. Null: not a member's.
+ * Whose stream it is. A member's own stream has its standby name, a role of that member, and its slot; a slot serves one connection at a
+ * time, so nobody else can have all three while the member streams. Another member may choose name and slot, but has not that role's password,
+ * and, where certificates have names, not that certificate. Null: not a member's.
  */
-export function memberOfStream({ cluster, identity }: Membership, row: Row): MemberId | null {
+export function memberOfStream({ cluster, identity, sharing }: Membership, row: Row): MemberId | null {
   const member = memberOfStandby(cluster, row.application_name ?? '');
+  if (member === null || row.slot_name !== slotName(member)) return null;
   if (identity === 'name' && row.client_dn !== `/CN=${member}`) return null;
-  if (member === null || row.usename !== roles.replication || row.slot_name !== slotName(member)) return null;
+  const login = loginOfRole(member, row.usename ?? '');
+  if (login === null || (login === 'shared' && sharing !== 'unknown' && !sharing.has(member))) return null;
   return member;
 }
 

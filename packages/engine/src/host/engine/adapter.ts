@@ -42,7 +42,8 @@ export interface OutgoingCopies {
  * each of these runs, and which of them may run at the same time. Each verb is idempotent and bounded by a deadline of its own. One that is
  * given a signal ends soon after it fires, and starts no server any more.
  */
-export interface ServerAdapter extends Pick<Engine, 'name' | 'requiredAcksMax' | 'commitDegrees' | 'progress'> {
+export interface ServerAdapter
+  extends Pick<Engine, 'name' | 'requiredAcksMax' | 'commitDegrees' | 'progress' | 'verifierOf'> {
   readonly member: string;
   readonly log: Log;
   readonly server: Pick<ServerProcess, 'running' | 'onExit' | 'check' | 'kill' | 'detach'>;
@@ -56,7 +57,7 @@ export interface ServerAdapter extends Pick<Engine, 'name' | 'requiredAcksMax' |
   readonly background: { end(): Promise<void> } | null;
 
   observe(reports: ReadonlyMap<MemberId, MemberReport> | undefined): Promise<EngineState>;
-  details(): Pick<EngineDetails, 'version' | 'pendingRestart' | 'warnings' | 'retainedBytes'>;
+  details(): Pick<EngineDetails, 'version' | 'pendingRestart' | 'warnings' | 'retainedBytes' | 'logins'>;
   canRewind(): 'yes' | 'no';
   checkParameters(parameters: Readonly<Record<string, string>>): Promise<readonly ParameterProblem[]>;
 

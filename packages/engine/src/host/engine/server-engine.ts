@@ -29,6 +29,7 @@ export class ServerEngine implements Engine {
   readonly commitDegrees: Engine['commitDegrees'];
   readonly progress: Engine['progress'];
   readonly sendCopy?: NonNullable<Engine['sendCopy']>;
+  readonly verifierOf?: NonNullable<Engine['verifierOf']>;
   readonly #adapter: ServerAdapter;
   readonly #jobs: Jobs<CommandKind>;
   readonly #listeners: (() => void)[] = [];
@@ -49,6 +50,7 @@ export class ServerEngine implements Engine {
     this.progress = adapter.progress;
     this.#adapter = adapter;
     if (adapter.outgoing !== null) this.sendCopy = (...args) => this.#sendCopy(...args);
+    if (adapter.verifierOf !== undefined) this.verifierOf = adapter.verifierOf;
     this.#jobs = new Jobs(
       () => this.#changed(),
       (command, error) => engineError('ENGINE_INTERNAL', command, error),
