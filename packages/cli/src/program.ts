@@ -12,6 +12,7 @@ import { addNodeCommands } from './tree/node.ts';
 import { addOffsetCommands } from './tree/offset.ts';
 import { addOperateCommands } from './tree/operate.ts';
 import { addPairCommands } from './tree/pair.ts';
+import { addSecretsCommands } from './tree/secrets.ts';
 import { addToolCommands } from './tree/tools.ts';
 import { addTopologyCommands } from './tree/topology.ts';
 import { versionOf } from './version.ts';
@@ -49,6 +50,7 @@ export function buildProgram(context: Context, onExit: (code: ExitCode) => void)
   addTopologyCommands(tree);
   addAsideCommands(tree);
   addConfigCommands(tree);
+  addSecretsCommands(tree);
   addNodeCommands(tree);
   addCertCommands(tree);
   addToolCommands(tree);

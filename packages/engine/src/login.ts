@@ -12,8 +12,8 @@ export interface OwnLogins {
 export interface LoginsSeen {
   /** Of those that members have registered: which this server takes, as `loginKey`. */
   readonly accepted: readonly string[];
-  /** What the stream of this replica has logged in with; null: nothing is streamed. */
-  readonly streamsAs: LoginSlot | 'shared' | null;
+  /** What the stream of this replica has logged in with; `other`: an account that such logins are not for; null: nothing is streamed. */
+  readonly streamsAs: LoginSlot | 'shared' | 'other' | null;
 }
 
 export const loginKey = (member: MemberId, id: string): string => `${member} ${id}`;

@@ -186,8 +186,7 @@ export class Agent {
     this.#tokens = tokens;
     this.#log.level = config.logs.level;
     // New tags are written to the store at the next turn.
-    this.#upkeep.hasten();
-    this.#runner.trigger();
+    this.hasten();
   }
 
   get clusterConfig(): ClusterConfig {
@@ -233,6 +232,12 @@ export class Agent {
   }
 
   trigger(): void {
+    this.#runner.trigger();
+  }
+
+  /** Standing things are looked after at once, such as what others have to know of this member. */
+  hasten(): void {
+    this.#upkeep.hasten();
     this.#runner.trigger();
   }
 
@@ -303,6 +308,8 @@ export class Agent {
   }
 
   #onPeerMessage(member: MemberId, message: StreamMessage, report: PeerReport): void {
+    // What it says may be that it takes a new login.
+    if (message.kind === 'report' && this.logins?.isChanging === true) this.hasten();
     const leader = this.link.decoded?.content.record?.value.leader;
     if (member !== leader || report.live.engine.kind !== 'primary') return;
     const atMs = message.kind === 'report' ? message.atMs : message.beat.atMs;

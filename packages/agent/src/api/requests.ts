@@ -59,6 +59,9 @@ export const restoreBodySchema = z.strictObject({
   force: z.boolean().default(false),
 });
 
+/** `POST /understudy/secrets/rotate` */
+export const rotateBodySchema = z.strictObject({ what: z.literal('replication') });
+
 /** `POST /understudy/detach`: end the agent and leave the server running. */
 export const detachBodySchema = z.strictObject({ reason: z.string().max(200).optional() });
 

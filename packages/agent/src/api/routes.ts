@@ -29,9 +29,11 @@ import {
   failoverBodySchema,
   memberBodySchema,
   restoreBodySchema,
+  rotateBodySchema,
   switchoverBodySchema,
 } from './requests.ts';
 import { restoreStore } from './restore.ts';
+import { rotateReplication, secretsView } from './secrets.ts';
 import { explainView, historyView, statusView } from './status.ts';
 import {
   changesViewSchema,
@@ -42,6 +44,7 @@ import {
   reloadViewSchema,
   requestStateSchema,
   restoreViewSchema,
+  secretsViewSchema,
   statusViewSchema,
 } from './views.ts';
 
@@ -272,6 +275,24 @@ export const ROUTES: readonly Route[] = [
     answer: changesViewSchema,
     needs: 'settings',
     handle: async ({ agent }) => ok(await changesView(agent)),
+  },
+  {
+    method: 'GET',
+    path: '/understudy/secrets',
+    summary: 'Which secrets this member has of its own, without the secrets.',
+    answer: secretsViewSchema,
+    handle: ({ agent }) => ok(secretsView(agent)),
+  },
+  {
+    method: 'POST',
+    path: '/understudy/secrets/rotate',
+    summary: "Change one of this member's own secrets; it goes on by itself.",
+    body: rotateBodySchema,
+    answer: secretsViewSchema,
+    handle: async ({ agent, body }) => {
+      parsed(rotateBodySchema, body);
+      return { status: 202, body: await rotateReplication(agent) };
+    },
   },
   {
     method: 'GET',

@@ -292,3 +292,20 @@ export type RestoreView = z.output<typeof restoreViewSchema>;
 /** `GET /understudy/changes`: what was changed through the agent of `member`, oldest first. */
 export const changesViewSchema = z.object({ member: z.string(), changes: z.array(changeSchema) });
 export type ChangesView = z.output<typeof changesViewSchema>;
+
+/** `GET /understudy/secrets`: what one member has of its own. Secrets have ids, by which one is told from the next. */
+export const secretsViewSchema = z.object({
+  member: z.string(),
+  /** Its login for replication; null: its engine's members share one. */
+  replication: z
+    .object({
+      login: z.string(),
+      /** `changing`: the one before is still accepted. */
+      state: z.enum(['settled', 'changing']),
+      /** Whether it may also use the account that all members share, as those of an older version do. */
+      shared: z.enum(['in-use', 'left']),
+      problem: z.string().nullable(),
+    })
+    .nullable(),
+});
+export type SecretsView = z.output<typeof secretsViewSchema>;

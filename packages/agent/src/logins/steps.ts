@@ -64,7 +64,7 @@ export function advanced(state: LoginState, facts: LoginFacts): LoginState {
   const newest = state.own.at(-1);
   const used = taken === 'unknown' ? state.used : loginAt(state, taken);
   const isTaken = newest !== undefined && typeof taken !== 'string' && taken.includes(newest.id);
-  const isThere = isTaken && (leads || streamsAs === newest.slot);
+  const isThere = isTaken && (leads || streamsAs === newest.slot || streamsAs === 'other');
   const shared = !everybodyHas ? 'in-use' : isThere ? 'left' : state.shared;
   return { own: isThere ? [newest] : state.own, shared, used };
 }

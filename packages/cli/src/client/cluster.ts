@@ -12,7 +12,9 @@ import {
   type RestoreView,
   requestStateSchema,
   restoreViewSchema,
+  type SecretsView,
   type StatusView,
+  secretsViewSchema,
   statusViewSchema,
 } from '@understudy/agent/client';
 import { z } from 'zod';
@@ -164,6 +166,17 @@ export class ClusterClient {
   /** What was changed through each agent that answers. */
   changes(): Promise<Answers<ChangesView>> {
     return this.#askAll('/understudy/changes', changesViewSchema);
+  }
+
+  /** Which secrets the member whose agent is at `url` has of its own. */
+  secrets(url: string): Promise<SecretsView> {
+    return this.#ask(url, '/understudy/secrets', secretsViewSchema);
+  }
+
+  /** Lets the agent at `url` begin to change one of its member's own secrets. */
+  async rotate(url: string, what: 'replication'): Promise<SecretsView> {
+    const call = { method: 'POST', url: `${url}/understudy/secrets/rotate`, body: { what } } as const;
+    return parse(await this.#change({ ...call, timeoutMs: askTimeoutMs }), secretsViewSchema, call.url);
   }
 
   async #askAll<T extends object>(path: string, schema: z.ZodType<T>): Promise<Answers<T>> {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkout } from './pages.ts';
@@ -39,6 +39,11 @@ export function cleanEnvironment(env: Readonly<Record<string, string>> = {}): Re
 /** Runs the real command to its end. */
 export function cli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   return runToEnd(process.execPath, [main, ...args], options);
+}
+
+/** Starts the real command, for a test that ends it. */
+export function startCli(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [main, ...args], { stdio: 'ignore', env: cleanEnvironment() });
 }
 
 /** Runs the real command on a terminal (of the program `script`); both outputs come as `stdout`. */
