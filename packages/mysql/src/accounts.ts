@@ -1,16 +1,31 @@
-import type { MemberId } from '@understudy/core';
-import { type ClusterContext, EngineError } from '@understudy/engine';
+import type { Member, MemberId } from '@understudy/core';
+import { type ClusterContext, type LoginsSeen, loginKey } from '@understudy/engine';
+import { monotonicMs } from '@understudy/engine/host';
+import { kill } from './commands/readers.ts';
 import type { Dialect } from './dialect/dialect.ts';
-import { reasonOf, serverErrorOf } from './errors.ts';
+import { serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
-import { accountOf, accounts, ackAccount, ackPrefix, anywhere, quoteLiteral } from './names.ts';
+import {
+  accountOf,
+  accounts,
+  ackAccount,
+  anywhere,
+  isAcknowledger,
+  knownAs,
+  loginOfAccount,
+  ownAccount,
+  quoteLiteral,
+} from './names.ts';
+import { readChannel } from './observe/channel.ts';
 import type { Session } from './sql/session.ts';
+import { matches, verifierOf } from './sql/verifier.ts';
 
 const queryTimeoutMs = 4000;
 
 interface WantedAccount {
   readonly user: string;
-  readonly password: string;
+  /** Of a member's own login only what a server stores of its password is known. */
+  readonly login: { readonly password: string } | { readonly verifier: string };
   readonly rights: string;
   /** An acknowledger's account is locked until a rule names its member. */
   readonly lock: 'locked' | 'open';
@@ -18,7 +33,7 @@ interface WantedAccount {
   readonly shows: { readonly kind: 'encryption' | 'certificate' } | { readonly kind: 'name'; readonly of: MemberId };
 }
 
-type Parts = Pick<Instance, 'options' | 'dialect' | 'config'>;
+type Parts = Pick<Instance, 'options' | 'dialect' | 'config' | 'programs'>;
 
 /** The accounts that the database of a cluster with these members has, besides the agent's own. */
 function wantedAccounts({ options, dialect, config }: Parts, members: Iterable<MemberId>) {
@@ -27,54 +42,172 @@ function wantedAccounts({ options, dialect, config }: Parts, members: Iterable<M
   const wanted: WantedAccount[] = [
     {
       user: accounts.copy,
-      password: secrets.replication,
+      login: { password: secrets.replication },
       rights: 'REPLICATION SLAVE',
       lock: 'open',
       shows: certificate,
     },
-    { user: accounts.clone, password: secrets.clone, rights: dialect.cloneRights, lock: 'open', shows: certificate },
+    {
+      user: accounts.clone,
+      login: { password: secrets.clone },
+      rights: dialect.cloneRights,
+      lock: 'open',
+      shows: certificate,
+    },
     {
       user: accounts.monitor,
-      password: secrets.monitor,
+      login: { password: secrets.monitor },
       rights: 'PROCESS, REPLICATION CLIENT',
       lock: 'open',
       shows: { kind: 'encryption' },
     },
   ];
   for (const member of members) {
-    wanted.push({
-      user: ackAccount(member),
-      password: secrets.replication,
-      rights: 'REPLICATION SLAVE',
-      lock: 'locked',
-      shows: config.identity === 'name' ? { kind: 'name', of: member } : certificate,
-    });
+    const shows = config.identity === 'name' ? ({ kind: 'name', of: member } as const) : certificate;
+    const acknowledger = { rights: 'REPLICATION SLAVE', lock: 'locked', shows } as const;
+    const logins = config.loginsOf(member);
+    for (const { slot, verifier } of logins?.own ?? []) {
+      wanted.push({ user: ownAccount(member, slot), login: { verifier }, ...acknowledger });
+    }
+    if (logins?.shared !== 'left') {
+      wanted.push({ user: ackAccount(member), login: { password: secrets.replication }, ...acknowledger });
+    }
   }
   return wanted;
 }
 
-/** Names of the accounts of ours that exist. */
-async function existing(session: Session): Promise<ReadonlySet<string>> {
+/** Those of an account that `members` acknowledge with. */
+const namesOf = (members: readonly MemberId[]): ReadonlySet<string> => new Set(members.map(ackAccount));
+
+/** The accounts of ours that exist, with what the server stores of their passwords. */
+async function existing(session: Session): Promise<ReadonlyMap<string, string>> {
   const rows = await session.query(
-    'SELECT User AS user FROM mysql.user WHERE User LIKE ? AND Host = ?',
+    'SELECT User AS user, authentication_string AS verifier FROM mysql.user WHERE User LIKE ? AND Host = ?',
     ['us\\_%', anywhere],
     queryTimeoutMs,
   );
-  return new Set(rows.map(({ user }) => user ?? ''));
+  return new Map(rows.map(({ user, verifier }) => [user ?? '', verifier ?? '']));
 }
 
-/** Makes on a leader the accounts that are missing. Members join at any time. */
+/**
+ * Makes on a leader the accounts that are missing: members join at any time. Gives members' own what their members have registered, and
+ * takes away what these do not use any more.
+ *
+ * @param counted who acknowledges by the rule in force; null: that is not known
+ */
 export async function keepAccounts(
   instance: Parts,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
+  counted: readonly MemberId[] | null = null,
 ): Promise<void> {
   const there = await existing(session);
-  const missing = wantedAccounts(instance, context.members.keys()).filter(({ user }) => !there.has(user));
-  if (missing.length === 0) return;
+  const wanted = wantedAccounts(instance, context.members.keys());
+  const open = namesOf(counted ?? []);
+  const wrong = wanted.filter(({ user, login }) => 'verifier' in login && isOther(there.get(user), login.verifier));
+  const missing = wanted.filter(({ user }) => !there.has(user));
+  const surplus = surplusOf(instance, context.members.values(), there);
+  if (missing.length + wrong.length + surplus.length > 0) {
+    await unlogged(session, async () => {
+      for (const account of missing) {
+        const lock = open.has(knownAs(account.user)) ? 'open' : account.lock;
+        await make(session, instance, { ...account, lock });
+      }
+      for (const account of wrong) await renew(session, instance, account);
+      for (const user of surplus) await takeAway(session, user);
+    });
+  }
+  await closeShared(instance, session, context.members.values());
+}
+
+const isOther = (stored: string | undefined, verifier: string): boolean => stored !== undefined && stored !== verifier;
+
+/** So long a member must have left a login out before its account goes: a store that was put back may say for a moment what was once true. */
+const droppedAfterMs = 3000;
+/** By account: since when its member has not registered it any more. */
+const leftOut = new WeakMap<Parts['options'], Map<string, number>>();
+
+function surplusOf({ options }: Parts, members: Iterable<Member>, there: ReadonlyMap<string, string>): string[] {
+  const since = leftOut.get(options) ?? new Map<string, number>();
+  leftOut.set(options, since);
+  const nowMs = monotonicMs();
+  const surplus: string[] = [];
+  for (const { id, logins } of members) {
+    for (const slot of ['a', 'b'] as const) {
+      const user = ownAccount(id, slot);
+      // Of a member whose agent has become one of an older version nothing is known.
+      const isLeftOut = logins !== undefined && there.has(user) && !logins.own.some((login) => login.slot === slot);
+      if (!isLeftOut) since.delete(user);
+      else if (nowMs - (since.get(user) ?? nowMs) >= droppedAfterMs) surplus.push(user);
+      else since.set(user, since.get(user) ?? nowMs);
+    }
+  }
+  return surplus;
+}
+
+/** An account of an acknowledger that its member has left for one of its own lets nobody in. */
+async function closeShared(instance: Parts, session: Session, members: Iterable<Member>): Promise<void> {
+  const left = [...members].filter(({ logins }) => logins?.shared === 'left').map(({ id }) => ackAccount(id));
+  if (left.length === 0) return;
+  const locked = await lockedAccounts(session, instance.dialect);
+  const there = await existing(session);
+  const open = left.filter((user) => there.has(user) && !locked.has(user));
+  if (open.length === 0) return;
   await unlogged(session, async () => {
-    for (const account of missing) await make(session, instance, account);
+    for (const user of open) {
+      await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
+      await endSessions(session, user);
+    }
   });
+}
+
+async function renew(session: Session, instance: Parts, { user, login }: WantedAccount): Promise<void> {
+  const statement = `ALTER USER ${accountOf(user)} ${identified(instance, login)}`;
+  await withoutChecks(instance, session, () => session.query(statement, [], queryTimeoutMs));
+  // Whoever logged in with what was there before.
+  await endSessions(session, user);
+}
+
+async function takeAway(session: Session, user: string): Promise<void> {
+  // Locked before its sessions end, so that none begins in between.
+  await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
+  await endSessions(session, user);
+  await session.query(`DROP USER IF EXISTS ${accountOf(user)}`, [], queryTimeoutMs);
+}
+
+async function endSessions(session: Session, user: string): Promise<void> {
+  const query = 'SELECT id AS id FROM information_schema.processlist WHERE user = ?';
+  for (const { id } of await session.query(query, [user], queryTimeoutMs)) await kill(session, id ?? '');
+}
+
+const identified = ({ dialect, programs }: Parts, login: WantedAccount['login']): string => {
+  const stored = 'verifier' in login ? login.verifier : verifierOf(programs.flavour, login.password);
+  return `${dialect.stored} ${quoteLiteral(stored)}`;
+};
+
+/** The server does not take what it cannot check. */
+const checkedOnly = 1290;
+
+/**
+ * A plugin of MariaDB that checks passwords refuses what a server stores of one. The passwords of our accounts are made by programs: the check
+ * is off for the moment of the statement.
+ */
+async function withoutChecks(
+  { programs }: Pick<Instance, 'programs'>,
+  session: Session,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (programs.flavour !== 'mariadb' || serverErrorOf(error) !== checkedOnly) throw error;
+    await session.query('SET GLOBAL strict_password_validation = OFF', [], queryTimeoutMs);
+    try {
+      await work();
+    } finally {
+      await session.query('SET GLOBAL strict_password_validation = ON', [], queryTimeoutMs);
+    }
+  }
 }
 
 /**
@@ -92,16 +225,16 @@ async function unlogged(session: Session, work: () => Promise<void>): Promise<vo
 
 async function make(session: Session, instance: Parts, account: WantedAccount): Promise<void> {
   const name = accountOf(account.user);
-  const login = `IDENTIFIED BY ${quoteLiteral(account.password)} ${requirement(instance, account)}`;
+  const login = `${identified(instance, account.login)} ${requirement(instance, account)}`;
   const lock = account.lock === 'locked' ? 'LOCK' : 'UNLOCK';
   const statement = `CREATE USER IF NOT EXISTS ${name} ${login} ${instance.dialect.unagedPassword} ACCOUNT ${lock}`;
-  await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, account.user));
+  await withoutChecks(instance, session, () => session.query(statement, [], queryTimeoutMs));
   await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
   await limitRights(instance, session, [account.user]);
 }
 
 /** Accounts that only receive the log; the others ask and copy, and try again where they cannot log in. */
-const isReplication = (user: string): boolean => user === accounts.copy || user.startsWith(ackPrefix);
+const isReplication = (user: string): boolean => user === accounts.copy || isAcknowledger(user);
 
 /**
  * Gives our accounts what they have besides: those of replication what lets them in whatever users set for all connections, where that is all
@@ -135,24 +268,10 @@ async function limitRights(
 
 /** The same for all accounts that there are; for a leader that an agent of another version opened. */
 export async function limitAllRights(instance: Pick<Instance, 'dialect'>, session: Session): Promise<void> {
-  const users = [...(await existing(session))].filter(
+  const users = [...(await existing(session)).keys()].filter(
     (user) => user === accounts.clone || user === accounts.monitor || isReplication(user),
   );
   await unlogged(session, () => limitRights(instance, session, users));
-}
-
-/** The plugin or component that checks passwords does not want this one. */
-const passwordRefused = 1819;
-
-/** Makes a refused password's error of a failed statement about `user`. MariaDB only says that the statement failed, and why beside it. */
-async function explain(session: Session, error: unknown, user: string): Promise<never> {
-  const number = serverErrorOf(error);
-  const notes = number === undefined ? [] : await session.query('SHOW WARNINGS', [], queryTimeoutMs).catch(() => []);
-  const note = notes.find(({ Code }) => Number(Code) === passwordRefused);
-  if (number !== passwordRefused && note === undefined) throw error;
-  const text = `The server's own check of passwords refuses the one of ${user} (${note?.Message ?? reasonOf(error)}).`;
-  const next = 'Put one into the secrets file of every member that passes it, or loosen the rule of that plugin.';
-  throw new EngineError('ENGINE_DATA_REFUSED', `${text} ${next}`, 'safe', { cause: error });
 }
 
 function requirement({ options }: Parts, { shows }: WantedAccount): string {
@@ -178,13 +297,11 @@ export async function renewAccounts(
 ): Promise<void> {
   await keepAccounts(instance, session, context);
   const wanted = wantedAccounts(instance, context.members.keys());
-  const list: string[] = [];
-  for (const { user, password } of wanted) {
-    const login = (await hasPassword(instance, session, user, password))
-      ? ''
-      : ` IDENTIFIED BY ${quoteLiteral(password)}`;
-    list.push(`${accountOf(user)}${login}`);
-  }
+  const there = await existing(session);
+  const other = wanted.filter(
+    ({ user, login }) =>
+      'password' in login && !matches(instance.programs.flavour, there.get(user) ?? '', login.password),
+  );
   await unlogged(session, async () => {
     const { unagedPassword } = instance.dialect;
     // One statement has one requirement for all that it names.
@@ -197,20 +314,8 @@ export async function renewAccounts(
       session,
       wanted.map(({ user }) => user),
     );
-    const statement = `ALTER USER ${list.join(', ')}`;
-    const users = wanted.map(({ user }) => user).join(', ');
-    await session.query(statement, [], queryTimeoutMs).catch((error: unknown) => explain(session, error, users));
+    for (const account of other) await renew(session, instance, account);
   });
-}
-
-async function hasPassword(
-  { dialect }: Pick<Instance, 'dialect'>,
-  session: Session,
-  user: string,
-  password: string,
-): Promise<boolean> {
-  if (dialect.hasPassword === null) return false;
-  return (await session.query(dialect.hasPassword, [user, anywhere, password], queryTimeoutMs)).length > 0;
 }
 
 /**
@@ -223,18 +328,23 @@ export async function setAcknowledgers(
   members: readonly MemberId[],
   change: 'lock' | 'unlock',
 ): Promise<void> {
-  const open = new Set(members.map(ackAccount));
-  const there = await ackAccounts(session);
+  const all = await existing(session);
+  const wanted = wantedAccounts(instance, members).filter(({ user }) => isAcknowledger(user));
+  const open = new Set(wanted.map(({ user }) => user));
   const locked = await lockedAccounts(session, instance.dialect);
   await unlogged(session, async () => {
     if (change === 'lock') {
-      const surplus = [...there].filter((user) => !open.has(user) && !locked.has(user));
+      const surplus = [...all.keys()].filter((user) => isAcknowledger(user) && !open.has(user) && !locked.has(user));
       for (const user of surplus) await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
       return;
     }
-    for (const account of wantedAccounts(instance, members).filter(({ user }) => open.has(user))) {
-      if (!there.has(account.user)) await make(session, instance, { ...account, lock: 'open' });
-      else if (locked.has(account.user)) {
+    for (const account of wanted) {
+      const stored = all.get(account.user);
+      if (stored === undefined) await make(session, instance, { ...account, lock: 'open' });
+      else if ('verifier' in account.login && isOther(stored, account.login.verifier)) {
+        await renew(session, instance, account);
+      }
+      if (locked.has(account.user)) {
         await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
       }
     }
@@ -242,15 +352,28 @@ export async function setAcknowledgers(
   });
 }
 
-async function ackAccounts(session: Session): Promise<ReadonlySet<string>> {
-  return new Set([...(await existing(session))].filter((user) => user.startsWith(ackPrefix)));
-}
-
 /** The acknowledgers' accounts that nobody can log in with. */
 export async function lockedAccounts(
   session: Session,
   { lockedAccounts: query }: Dialect,
 ): Promise<ReadonlySet<string>> {
-  const rows = await session.query(query, [`${ackPrefix.replaceAll('_', '\\_')}%`], queryTimeoutMs);
+  const rows = await session.query(query, [], queryTimeoutMs);
   return new Set(rows.map(({ user }) => user ?? ''));
+}
+
+/** What this server takes of what members have registered, and with what it receives itself. */
+export async function lookAtLogins(
+  { dialect }: Pick<Instance, 'dialect'>,
+  session: Session,
+  { self, members }: Pick<ClusterContext, 'self' | 'members'>,
+): Promise<LoginsSeen> {
+  const there = await existing(session);
+  const accepted = [...members.values()].flatMap(({ id, logins }) =>
+    (logins?.own ?? [])
+      .filter(({ slot, verifier }) => there.get(ownAccount(id, slot)) === verifier)
+      .map((login) => loginKey(id, login.id)),
+  );
+  const channel = await readChannel(session, dialect, queryTimeoutMs);
+  if (channel === null || channel.receiver !== 'running') return { accepted, streamsAs: null };
+  return { accepted, streamsAs: loginOfAccount(self, channel.user) ?? 'other' };
 }

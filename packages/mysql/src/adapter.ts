@@ -12,6 +12,7 @@ import { fence, stopInOrder } from './commands/stop.ts';
 import type { Instance } from './instance.ts';
 import { Maintenance } from './maintain.ts';
 import type { Observer } from './observe/observer.ts';
+import { verifierOf } from './sql/verifier.ts';
 
 /** The verbs of MySQL and MariaDB, each in a file of its own. */
 export function mysqlAdapter(instance: Instance, observer: Observer, probe: Probe): ServerAdapter {
@@ -38,6 +39,7 @@ export function mysqlAdapter(instance: Instance, observer: Observer, probe: Prob
       warnings: [...observer.warnings, ...outside.warnings(), ...maintenance.warnings],
       pendingRestart: maintenance.pendingRestart,
       retainedBytes: {},
+      logins: maintenance.logins,
     }),
     canRewind: () => 'no',
     checkParameters: async (parameters) => config.check(parameters),
@@ -55,6 +57,7 @@ export function mysqlAdapter(instance: Instance, observer: Observer, probe: Prob
     follow: (upstream, context) => follow(instance, upstream, context),
     setAckRule: (rule, context) => setAckRule(instance, rule, context),
     promote: async (command, context) => ({ finish: () => promote(instance, command, context) }),
+    verifierOf: async (password) => verifierOf(programs.flavour, password),
     configure: (context) => maintenance.configure(context),
     maintain: (context) => maintenance.run(context),
   };

@@ -1,6 +1,7 @@
-import type { ClusterContext } from '@understudy/engine';
+import type { ClusterContext, LoginsSeen } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
 import { boundLog, monotonicMs } from '@understudy/engine/host';
+import { lookAtLogins } from './accounts.ts';
 import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
 import { settleReceived } from './commands/settle.ts';
@@ -32,6 +33,7 @@ export class Maintenance {
   #given: { readonly pid: number; readonly parameters: Parameters } | null = null;
   #pending: readonly string[] = [];
   #refused: readonly string[] = [];
+  #logins: LoginsSeen | null = null;
   /** By which the others reach this member. */
   #host: string | undefined;
 
@@ -43,6 +45,11 @@ export class Maintenance {
   /** Parameters that take effect with the next start. */
   get pendingRestart(): readonly string[] {
     return this.#pending;
+  }
+
+  /** As of the last look. */
+  get logins(): LoginsSeen | null {
+    return this.#logins;
   }
 
   get warnings(): readonly string[] {
@@ -87,6 +94,9 @@ export class Maintenance {
     // First: they tell why the rest, and what was configured before, fails.
     await this.#checks.run(running.pid, context);
     await this.#lookForErrant(running, context);
+    this.#logins = await this.#instance.sql.fresh(connectTimeoutMs, (session) =>
+      lookAtLogins(this.#instance, session, context),
+    );
     await this.#applyParameters(running.pid);
     const nowMs = monotonicMs();
     if (nowMs - this.#rareMs < rareEveryMs) return;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { MemberId } from '@understudy/core';
+import type { LoginSlot, MemberId } from '@understudy/core';
 
 /** The schema that Understudy keeps in every database that it leads. */
 export const schemaName = 'understudy';
@@ -26,6 +26,26 @@ export function ackAccount(member: MemberId): string {
   if (plain.length <= accountLength) return plain;
   const digest = createHash('sha256').update(member).digest('hex').slice(0, 8);
   return `${plain.slice(0, accountLength - 9)}~${digest}`;
+}
+
+/** The account of a member's own login: as `ackAccount`, with a password that no other member has. Of the two one is in use. */
+export const ownAccount = (member: MemberId, slot: LoginSlot): string =>
+  `us_a${slot}_${ackAccount(member).slice(ackPrefix.length)}`;
+
+/** The account by which others know whoever has logged in as `user`: a member acknowledges as one, whichever login it has used. */
+export const knownAs = (user: string): string => user.replace(/^us_a[ab]_/, ackPrefix);
+
+/** Whether `user` is an account of members that acknowledge. */
+export const isAcknowledger = (user: string): boolean => knownAs(user).startsWith(ackPrefix);
+
+/** The same in SQL, of a column. */
+export const acknowledgersIn = (column: string): string =>
+  `(${column} LIKE 'us\\_ack\\_%' OR ${column} LIKE 'us\\_aa\\_%' OR ${column} LIKE 'us\\_ab\\_%')`;
+
+/** Which login of `member` that account is; null: it is another account. */
+export function loginOfAccount(member: MemberId, user: string): LoginSlot | 'shared' | null {
+  if (user === ackAccount(member)) return 'shared';
+  return (['a', 'b'] as const).find((slot) => ownAccount(member, slot) === user) ?? null;
 }
 
 /** Quotes a value for an SQL text whose session has the usual `sql_mode` (backslash is an escape). */

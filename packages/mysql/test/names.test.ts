@@ -3,7 +3,17 @@ import { describe, it } from 'node:test';
 import { memberId } from '@understudy/core';
 import fc from 'fast-check';
 import { accountStatements } from '../src/config/accounts.ts';
-import { ackAccount, quoteAccount, quoteIdentifier, quoteLiteral } from '../src/names.ts';
+import {
+  accounts,
+  ackAccount,
+  isAcknowledger,
+  knownAs,
+  loginOfAccount,
+  ownAccount,
+  quoteAccount,
+  quoteIdentifier,
+  quoteLiteral,
+} from '../src/names.ts';
 import { isNewer, readVersion } from '../src/programs.ts';
 
 describe('accounts', () => {
@@ -16,23 +26,51 @@ describe('accounts', () => {
       }),
     );
     assert.equal(ackAccount(memberId('n1')), 'us_ack_n1');
+    fc.assert(
+      fc.property(name, fc.constantFrom('a' as const, 'b' as const), (member, slot) => {
+        const own = ownAccount(memberId(member), slot);
+        assert(own.length <= 32);
+        assert.equal(knownAs(own), ackAccount(memberId(member)));
+        assert(isAcknowledger(own));
+        assert.equal(loginOfAccount(memberId(member), own), slot);
+      }),
+    );
+    for (const other of Object.values(accounts)) {
+      assert(!isAcknowledger(other), other);
+      assert.equal(knownAs(other), other);
+    }
   });
 
-  it('are made with one statement per line, the password quoted', () => {
-    const lines = accountStatements('mysql', "a'b\\c").trimEnd().split('\n');
+  it('are made with one statement per line, without the password', () => {
+    const password = "a'b\\c";
+    const lines = accountStatements('mysql', password).trimEnd().split('\n');
     assert.match(lines[0] ?? '', /^SET NAMES utf8mb4, sql_mode = .*, autocommit = 1, /);
     assert.equal(lines[2], 'SET SESSION sql_log_bin = 0;');
-    assert(lines.every((line) => line.endsWith(';')));
     assert.match(
       lines[3] ?? '',
-      /'us_admin'@'localhost' IDENTIFIED BY 'a''b\\\\c' WITH MAX_USER_CONNECTIONS \d+ PASSWORD EXPIRE NEVER/,
+      /'us_admin'@'localhost' IDENTIFIED WITH caching_sha2_password AS '\$A\$005\$[^']{63}' WITH MAX_USER_CONNECTIONS \d+ PASSWORD EXPIRE NEVER/,
     );
-    const others = accountStatements('mariadb', "a'b\\c").trimEnd().split('\n');
-    assert(others.every((line) => line.endsWith(';')));
+    const others = accountStatements('mariadb', password).trimEnd().split('\n');
     assert.match(
-      others[6] ?? '',
-      /IF\(@same > 0, 'DO 0', 'ALTER USER ''us_admin''@''localhost'' IDENTIFIED BY ''a''''b\\\\\\\\c'''\)/,
+      others[8] ?? '',
+      /IF\(@same > 0, 'DO 0', 'ALTER USER ''us_admin''@''localhost'' IDENTIFIED VIA mysql_native_password USING ''\*[0-9A-F]{40}'''\)/,
     );
+    for (const line of [...lines, ...others]) {
+      assert(line.endsWith(';'));
+      assert.doesNotMatch(line, /a'+b/);
+    }
+  });
+
+  it('of acknowledgers are opened at a start, but for one that its member has left', () => {
+    const own = [{ id: '1', slot: 'b', verifier: 'v' }] as const;
+    const members = [
+      { id: memberId('n1') },
+      { id: memberId('n2'), logins: { own, shared: 'in-use' } as const },
+      { id: memberId('n3'), logins: { own, shared: 'left' } as const },
+    ];
+    const last = accountStatements('mysql', 'password', members).trimEnd().split('\n').at(-1);
+    const opened = ['us_ack_n1', 'us_ack_n2', 'us_ab_n2', 'us_ab_n3'].map((user) => `'${user}'@'%'`).join(', ');
+    assert.equal(last, `ALTER USER IF EXISTS ${opened} ACCOUNT UNLOCK;`);
   });
 });
 

@@ -2,7 +2,7 @@ import type { PromiseVoid } from '@understudy/core';
 import { hindrances } from '../config/hindrances.ts';
 import { settingsProfiles } from '../config/settings.ts';
 import type { Instance } from '../instance.ts';
-import { ackPrefix } from '../names.ts';
+import { isAcknowledger } from '../names.ts';
 import { readChannel } from '../observe/channel.ts';
 import type { Session } from '../sql/session.ts';
 
@@ -149,7 +149,8 @@ async function filters({ dialect }: Parts, session: Session): Promise<readonly P
 async function unsyncedReceiver({ dialect }: Parts, session: Session): Promise<readonly PromiseVoid[]> {
   const [row] = await session.query('SELECT @@global.sync_relay_log AS period', [], queryTimeoutMs);
   const channel = await readChannel(session, dialect, queryTimeoutMs);
-  if (row?.period === '1' || channel?.user.startsWith(ackPrefix) !== true || channel.receiver !== 'running') return [];
+  if (row?.period === '1' || channel === null || !isAcknowledger(channel.user) || channel.receiver !== 'running')
+    return [];
   const text = `sync_relay_log was changed to ${row?.period}, but what this member acknowledges must survive a loss of power. Run SET GLOBAL sync_relay_log = 1, or restart this member.`;
   return [{ effect: 'assumed', text }];
 }

@@ -5,7 +5,7 @@ import { pollUntil } from '@understudy/engine/host';
 import { setAcknowledgers } from '../accounts.ts';
 import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
-import { ackAccount } from '../names.ts';
+import { ackAccount, knownAs } from '../names.ts';
 import { nobodySuffices } from '../observe/ack-count.ts';
 import { countsBy } from '../observe/acks.ts';
 import { readPosition } from '../observe/position.ts';
@@ -87,7 +87,7 @@ async function admitAcknowledgers(instance: Instance, session: ServerSession, ru
   const wanted = new Set(rule.members.map(ackAccount));
   const areThere = async (): Promise<true | null> => {
     const rows = await session.query(connectedReaders, [], queryTimeoutMs);
-    const there = new Set(rows.map(({ user }) => user ?? '').filter((user) => wanted.has(user)));
+    const there = new Set(rows.map(({ user }) => knownAs(user ?? '')).filter((user) => wanted.has(user)));
     return there.size >= rule.required ? true : null;
   };
   await pollUntil(areThere, { everyMs: 20, timeoutMs: admissionMs });

@@ -8,7 +8,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
-import { accounts, ackAccount } from '../names.ts';
+import { accounts } from '../names.ts';
 import { type Channel, type ChannelSecurity, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
 import { pauseAdvice } from '../observe/outside.ts';
 import { readPosition } from '../observe/position.ts';
@@ -33,6 +33,7 @@ const drainTimeoutMs = 1000;
 interface Target {
   readonly leader: Member;
   readonly user: string;
+  readonly password: string;
   readonly acknowledges: 'yes' | 'no';
   /** How much later to apply. Never while acknowledging: so nothing that is delayed was ever acknowledged. */
   readonly delayS: number;
@@ -61,14 +62,17 @@ export async function follow(instance: Instance, leader: MemberId, context: Clus
     throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
   }
   await instance.sql.fresh(connectTimeoutMs, (session) =>
-    connect(instance, running, session, targetOf(member, context)),
+    connect(instance, running, session, targetOf(instance, member, context)),
   );
 }
 
-function targetOf(leader: Member, { self, members, acknowledges }: ClusterContext): Target {
-  const user = acknowledges === 'yes' ? ackAccount(self) : accounts.copy;
+function targetOf({ config, options }: Instance, leader: Member, context: ClusterContext): Target {
+  const { self, members, acknowledges } = context;
+  config.learn(context);
+  const shared = { user: accounts.copy, password: options.secrets.replication };
+  const login = acknowledges === 'yes' ? config.loginTo(leader.id) : shared;
   const delayMs = acknowledges === 'yes' ? 0 : (members.get(self)?.tags.delayMs ?? 0);
-  return { leader, user, acknowledges, delayS: Math.ceil(delayMs / 1000) };
+  return { leader, ...login, acknowledges, delayS: Math.ceil(delayMs / 1000) };
 }
 
 async function connect(
@@ -108,7 +112,7 @@ async function connect(
   // What waits on purpose has to survive, as a new copy of it would take as long.
   if (target.acknowledges === 'no' && target.delayS === 0) await receiveUnsynced(instance, session, running);
   else await syncReceived(instance, session);
-  await session.query(startReceiver(dialect, target.user, instance.options.secrets.replication), [], queryTimeoutMs);
+  await session.query(startReceiver(dialect, target.user, target.password), [], queryTimeoutMs);
   if (stopped !== null) await keepDelay(session, dialect, stopped, target);
   await keepApplying(session, dialect);
 }
@@ -202,12 +206,11 @@ async function configure(
     // MySQL keeps the relay log as long as its applier runs; MariaDB takes changes only while nothing runs, and throws it away then.
     if (dialect.gtids === 'domains') await applyAll(instance, session);
   }
-  const { replication: password } = instance.options.secrets;
   const tls = instance.options.tls === null ? null : instance.paths.tls;
   const security = securityTo(target.leader, instance.options, dialect);
   if (dialect.gtids === 'domains') await adoptOwnPosition(session);
   const isNew = channel === null;
-  await session.query(changeStatement(dialect, { ...target, password, tls, security, isNew }), [], queryTimeoutMs);
+  await session.query(changeStatement(dialect, { ...target, tls, security, isNew }), [], queryTimeoutMs);
   if (isLate) return;
   const after = await readPosition(instance, session);
   const [held, holds] = [before.position, after.position ?? after.applied];
@@ -257,7 +260,7 @@ export async function keepReplication(instance: Instance, context: ClusterContex
     await instance.sql.fresh(connectTimeoutMs, async (session) => {
       await undoClosing(instance, session, running);
       await keepCounting(instance, session);
-      await keepAccounts(instance, session, context);
+      await keepAccounts(instance, session, context, instance.acks.wanted(running.pid)?.members ?? null);
       if (instance.facts.rights === 'limited') return;
       await limitAllRights(instance, session);
       instance.facts.of(running.pid).rights = 'limited';

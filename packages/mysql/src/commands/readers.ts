@@ -2,7 +2,7 @@ import type { MemberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { serverErrorOf } from '../errors.ts';
-import { ackAccount, ackPrefix } from '../names.ts';
+import { ackAccount, acknowledgersIn, isAcknowledger, knownAs } from '../names.ts';
 import type { Session } from '../sql/session.ts';
 
 const queryTimeoutMs = 4000;
@@ -27,14 +27,14 @@ export async function cutOthers(session: Session, members: readonly MemberId[]):
   const gone = await pollUntil(
     async () => {
       const rows = await session.query(
-        "SELECT id AS id, user AS user FROM information_schema.processlist WHERE user LIKE ? OR user = 'unauthenticated user'",
-        [`${ackPrefix.replaceAll('_', '\\_')}%`],
+        `SELECT id AS id, user AS user FROM information_schema.processlist WHERE ${acknowledgersIn('user')} OR user = 'unauthenticated user'`,
+        [],
         queryTimeoutMs,
       );
-      const strangers = new Set(rows.filter((row) => !row.user?.startsWith(ackPrefix)).map((row) => row.id ?? ''));
+      const strangers = new Set(rows.filter((row) => !isAcknowledger(row.user ?? '')).map((row) => row.id ?? ''));
       logins = logins === null ? strangers : logins.intersection(strangers);
       const others = rows
-        .filter((row) => row.user?.startsWith(ackPrefix) && !allowed.has(row.user))
+        .filter(({ user }) => isAcknowledger(user ?? '') && !allowed.has(knownAs(user ?? '')))
         .map((row) => row.id ?? '');
       if (others.length === 0 && logins.size === 0) return true;
       const late = monotonicMs() - beganMs > loginPatienceMs ? [...logins] : [];

@@ -1,5 +1,5 @@
-import type { MemberId } from '@understudy/core';
-import type { ClusterContext, ParameterProblem } from '@understudy/engine';
+import { type Member, type MemberId, type MemberLogins, memberId } from '@understudy/core';
+import type { ClusterContext, OwnLogins, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
 import {
   certificateWarnings,
@@ -13,6 +13,7 @@ import {
 } from '@understudy/engine/host';
 import { readIdentity } from '../disk/identity.ts';
 import { engineError, reasonOf } from '../errors.ts';
+import { ackAccount, ownAccount } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
 import type { Flavour, ServerPrograms } from '../programs.ts';
@@ -35,7 +36,8 @@ export class ManagedConfig {
   readonly #catalog: VariableCatalog;
   #cluster: Parameters = {};
   readonly #trial: ParameterTrial;
-  #members: readonly MemberId[] = [];
+  #members: readonly Member[] = [];
+  #logins: OwnLogins | null = null;
   #started: Parameters = {};
   /** What the present database was made with; null: there is none yet, or its identity was not read yet. */
   #made: Parameters | null = null;
@@ -51,9 +53,24 @@ export class ManagedConfig {
   }
 
   /** Takes over what the cluster wants. */
-  learn(context: Pick<ClusterContext, 'parameters' | 'members'>): void {
+  learn(context: Pick<ClusterContext, 'parameters' | 'members' | 'logins'>): void {
     this.#cluster = context.parameters;
-    this.#members = [...context.members.keys()];
+    this.#members = [...context.members.values()];
+    this.#logins = context.logins ?? null;
+  }
+
+  /** What a member has registered of its logins; undefined: its agent is of a version without. */
+  loginsOf(member: MemberId): MemberLogins | undefined {
+    return this.#members.find(({ id }) => id === member)?.logins;
+  }
+
+  /** With what this member acknowledges to that one's server. */
+  loginTo(upstream: MemberId): { readonly user: string; readonly password: string } {
+    const self = memberId(this.#options.member);
+    const slot = this.#logins?.at(upstream) ?? 'shared';
+    const own = this.#logins?.passwords.find((login) => login.slot === slot);
+    if (own === undefined) return { user: ackAccount(self), password: this.#options.secrets.replication };
+    return { user: ownAccount(self, own.slot), password: own.password };
   }
 
   /** Parameters of the cluster that this server would not take, with the reason; they are left out. */

@@ -1,4 +1,5 @@
 import type { VariableCatalog } from '../config/catalog.ts';
+import { acknowledgersIn } from '../names.ts';
 import { isNewer } from '../programs.ts';
 
 /** The names of the columns of the status of a replica's channel. */
@@ -48,7 +49,7 @@ export interface Dialect {
   readonly admitPrivileged: string | null;
   /** Reads how far the newest file of the log has come. */
   readonly logStatus: string;
-  /** Accounts that are locked, as `user`, of those whose name begins with the value of `?`. */
+  /** Accounts of acknowledgers that are locked, as `user`. */
   readonly lockedAccounts: string;
   /** Lists, as `id`, the threads that receive or try to connect, and none of those that apply. */
   readonly receiverThreads: string;
@@ -67,8 +68,8 @@ export interface Dialect {
   readonly preparedXa: string;
   /** Options of our own accounts, which no policy about the age or the reuse of passwords may lock out. */
   readonly unagedPassword: string;
-  /** Whether an account has a password already, as `same`: the values of `?` are its name, its host and the password; null where nobody can tell. */
-  readonly hasPassword: string | null;
+  /** Before a value as a server stores it of a password (`verifierOf`), in statements about accounts. */
+  readonly stored: string;
   readonly reloadCertificates: string;
   /** Rights that a copy is made with. */
   readonly cloneRights: string;
@@ -144,7 +145,7 @@ const mysql: Dialect = {
   close: { statement: 'SET GLOBAL super_read_only = ON', stops: 'everybody' },
   admitPrivileged: 'SET GLOBAL super_read_only = OFF',
   logStatus: 'SHOW BINARY LOG STATUS',
-  lockedAccounts: "SELECT User AS user FROM mysql.user WHERE User LIKE ? AND account_locked = 'Y'",
+  lockedAccounts: `SELECT User AS user FROM mysql.user WHERE ${acknowledgersIn('User')} AND account_locked = 'Y'`,
   receiverThreads: `${systemThreads} AND host = 'connecting host'`,
   heartbeats:
     'SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats, LAST_HEARTBEAT_TIMESTAMP AS newest FROM performance_schema.replication_connection_status',
@@ -156,7 +157,7 @@ const mysql: Dialect = {
   // A limit of its own takes the place of the server's `max_user_connections`; MySQL's counts even those who may pass the other limits.
   unagedPassword:
     'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY',
-  hasPassword: null,
+  stored: 'IDENTIFIED WITH caching_sha2_password AS',
   reloadCertificates: 'ALTER INSTANCE RELOAD TLS',
   cloneRights: 'BACKUP_ADMIN, SELECT, PROCESS',
   ownRights: ['SYSTEM_USER'],
@@ -187,8 +188,7 @@ const mariadb: Dialect = {
   close: { statement: 'SET GLOBAL read_only = ON', stops: 'unprivileged' },
   admitPrivileged: null,
   logStatus: 'SHOW MASTER STATUS',
-  lockedAccounts:
-    "SELECT User AS user FROM mysql.global_priv WHERE User LIKE ? AND JSON_VALUE(Priv, '$.account_locked') = 1",
+  lockedAccounts: `SELECT User AS user FROM mysql.global_priv WHERE ${acknowledgersIn('User')} AND JSON_VALUE(Priv, '$.account_locked') = 1`,
   receiverThreads: `${systemThreads} AND command IN ('Slave_IO', 'Connect')`,
   heartbeats: null,
   workerErrors: null,
@@ -197,8 +197,7 @@ const mariadb: Dialect = {
     "SELECT id AS id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK from %'",
   preparedXa: "XA RECOVER FORMAT = 'SQL'",
   unagedPassword: 'WITH MAX_USER_CONNECTIONS 1000 PASSWORD EXPIRE NEVER',
-  hasPassword:
-    "SELECT 1 AS same FROM mysql.global_priv WHERE User = ? AND Host = ? AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)",
+  stored: 'IDENTIFIED VIA mysql_native_password USING',
   reloadCertificates: 'FLUSH SSL',
   cloneRights: 'SELECT, RELOAD, PROCESS, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, BINLOG MONITOR, REPLICA MONITOR',
   ownRights: [],

@@ -28,6 +28,8 @@ export interface AckSample {
   /** Accounts of the connections that receive the log. */
   readonly readers: readonly string[];
   readonly connections: readonly Reader[];
+  /** Connections that members have besides, with their other login: one that goes on with a new login leaves the old one a moment later. */
+  readonly twins?: number;
   /** How many connections the server takes acknowledgements from, whoever they are. */
   readonly clients: number;
   /** Transactions that are written but not committed yet (MySQL). */
@@ -202,9 +204,12 @@ function otherwise({ enabled, status, required, waitPoint, readers }: AckSample,
  * How many acknowledge whom the rule does not name: those whom the server counts, less the members of the rule that are connected. An account
  * that is used twice counts once. A member that receives and does not acknowledge hides one; its own agent says that.
  */
-export function strangersOf({ clients, readers }: Pick<AckSample, 'clients' | 'readers'>, rule: AckRule): number {
+export function strangersOf(
+  { clients, readers, twins = 0 }: Pick<AckSample, 'clients' | 'readers' | 'twins'>,
+  rule: AckRule,
+): number {
   if (rule.required === 0) return 0;
-  return Math.max(0, clients - membersOf({ readers }, rule));
+  return Math.max(0, clients - membersOf({ readers }, rule) - twins);
 }
 
 /** How many members of the rule are connected as acknowledgers. */

@@ -2,6 +2,7 @@ import type { GtidPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import type { Dialect } from '../dialect/dialect.ts';
 import { parseOwnedGtids } from '../gtid/mysql.ts';
+import { isAcknowledger, knownAs } from '../names.ts';
 import type { Row, Session } from '../sql/session.ts';
 import type { AckSample } from './acks.ts';
 
@@ -37,14 +38,20 @@ export async function sampleAcks(session: Session, dialect: Dialect, position: G
     status: isOn(figures.get('status')),
     required: Number(first.required),
     waitPoint: first.wait_point ?? '',
-    readers: rows.map(({ reader }) => reader ?? '').filter((reader) => reader !== ''),
-    connections: rows.flatMap(({ reader, id }) => (reader && id ? [{ user: reader, id: Number(id) }] : [])),
+    readers: rows.map(({ reader }) => knownAs(reader ?? '')).filter((reader) => reader !== ''),
+    connections: rows.flatMap(({ reader, id }) => (reader && id ? [{ user: knownAs(reader), id: Number(id) }] : [])),
+    twins: twinsAmong(rows.map(({ reader }) => reader ?? '')),
     clients: Math.min(Number(before.get('clients') ?? 0), Number(figures.get('clients') ?? 0)),
     inFlight,
     position,
     waiting: Number(figures.get('wait_sessions') ?? 0),
     acknowledged: Number(figures.get('yes_tx') ?? 0),
   };
+}
+
+function twinsAmong(users: readonly string[]): number {
+  const used = new Set(users.filter(isAcknowledger));
+  return used.size - new Set([...used].map(knownAs)).size;
 }
 
 const isOn = (text: string | null | undefined): 'on' | 'off' => (text === '1' || text === 'ON' ? 'on' : 'off');
