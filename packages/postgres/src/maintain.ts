@@ -85,11 +85,13 @@ export class Maintenance {
     const { postmaster, facts, config } = this.#instance;
     const running = postmaster.running;
     if (running === null || facts.of(running.pid).role === 'unknown') return;
+    // First: what it logs in with is part of how it follows.
+    const written = config.learn(context);
     const { upstream } = config.replication;
     if (upstream !== null && facts.of(running.pid).role === 'replica' && isStale(this.#instance, upstream, context)) {
       await follow(this.#instance, memberId(upstream.member), context);
       this.#warningsMs = Number.NEGATIVE_INFINITY;
-    } else if (config.learn(context) === 'behind') {
+    } else if (written === 'behind') {
       await config.write(config.replication);
       await reload(this.#instance, { 'understudy.generation': config.generation }, reloadTimeoutMs);
       this.#warningsMs = Number.NEGATIVE_INFINITY;
