@@ -1,7 +1,7 @@
 /** What programs need that talk to agents, without what it takes to be one: a third of the loading time and of the memory. */
 
 export { nearest } from '@understudy/engine/host';
-export { loadTokens, strongestToken, type Token } from './access/tokens.ts';
+export { afterStep, formatTokens, loadTokens, strongestToken, type Token, type TokenStep } from './access/tokens.ts';
 export { lockHolder } from './agent/lock.ts';
 export * from './api/requests.ts';
 export * from './api/views.ts';

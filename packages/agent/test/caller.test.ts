@@ -1,6 +1,7 @@
 /** Who may do what, and which requests are refused whoever sent them. */
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { DEFAULT_TAGS, type Member, memberId } from '@understudy/core';
 import { bodyText } from '../src/access/audit.ts';
@@ -14,7 +15,14 @@ import {
   type Shown,
 } from '../src/access/caller.ts';
 import { objectionTo, type RequestHead } from '../src/access/request.ts';
-import { parseTokens, strongestToken } from '../src/access/tokens.ts';
+import {
+  afterStep,
+  formatTokens,
+  parseTokens,
+  strongestToken,
+  type Token,
+  type TokenStep,
+} from '../src/access/tokens.ts';
 import { effectiveNeed } from '../src/api/auth.ts';
 import { isLoopback } from '../src/config/address.ts';
 import { parseNodeConfig } from '../src/config/node-file.ts';
@@ -127,7 +135,7 @@ describe('callers', () => {
 
 describe('what shows membership', () => {
   const secrets = { superuser: 'password', replication: 'p', rewind: 'p', monitor: 'p' };
-  const secret = memberSecretOf('shop', secrets, null);
+  const secret = memberSecretOf('shop', secrets, () => []);
   const headerOf = (each = secret, purpose: 'stream' | 'copy' = 'stream', of = n1) =>
     introduction(each, purpose, n2, of)['x-understudy-member'];
 
@@ -135,12 +143,12 @@ describe('what shows membership', () => {
     assert.equal(provenMember(headerOf(), 'stream', secret, n1), n2);
     assert.equal(provenMember(headerOf(), 'copy', secret, n1), null);
     assert.equal(provenMember(headerOf(), 'stream', secret, n3), null);
-    assert.equal(provenMember(headerOf(memberSecretOf('other', secrets, null)), 'stream', secret, n1), null);
+    assert.equal(provenMember(headerOf(memberSecretOf('other', secrets, () => [])), 'stream', secret, n1), null);
     assert.equal(provenMember(headerOf()?.replace('n2', 'n3'), 'stream', secret, n1), null);
   });
 
   it('is another thing than the token, and can be set', () => {
-    const own = memberSecretOf('shop', { ...secrets, member: 'sixteen-characters' }, null);
+    const own = memberSecretOf('shop', { ...secrets, member: 'sixteen-characters' }, () => []);
     assert.notEqual(headerOf(own), headerOf());
     assert.equal(provenMember(headerOf(own), 'stream', own, n1), n2);
     assert.doesNotMatch(String(headerOf(own)), /sixteen|password/);
@@ -158,6 +166,63 @@ describe('members that do not show that they are', () => {
     assert.deepEqual(others, []);
     assert.deepEqual(unproven.warnings(n1, 2_000), [], 'not of oneself');
     assert.deepEqual(unproven.warnings(n2, 20_000), []);
+  });
+});
+
+describe('a token that agents of an earlier version show membership with', () => {
+  it('shows it only as long as it is accepted', () => {
+    const secrets = { superuser: 'password', replication: 'p', rewind: 'p', monitor: 'p' };
+    let tokens: readonly string[] = ['token-before-it-was-rotated', 'token-of-after-that'];
+    const secret = memberSecretOf('shop', secrets, () => tokens);
+    const proofBy = (token: string) =>
+      `n2 ${createHmac('sha256', token).update('understudy event stream for n2').digest('hex')}`;
+    for (const token of tokens) assert.equal(provenMember(proofBy(token), 'stream', secret, n1), n2);
+    tokens = ['token-of-after-that'];
+    assert.equal(provenMember(proofBy('token-before-it-was-rotated'), 'stream', secret, n1), null);
+    assert.equal(provenMember(proofBy('token-of-after-that'), 'stream', secret, n1), n2);
+    assert.equal(provenMember(proofBy('token-of-after-that'), 'copy', secret, n1), null);
+  });
+});
+
+describe('a token that is changed', () => {
+  const [old, next] = ['0123456789abcdef', 'fedcba9876543210'] as const;
+  const lines = (text: string) => parseTokens(text, 'f');
+  const accept = { step: 'accept', name: 'ops', secret: next } as const;
+  const [use, drop] = [{ step: 'use', name: 'ops' } as const, { step: 'drop', name: 'ops' } as const];
+  const through = (tokens: readonly Token[], ...steps: readonly TokenStep[]) =>
+    formatTokens(steps.reduce((each, step) => afterStep(each, step) ?? [], tokens));
+
+  it('is accepted beside the old one before and while it is used, and keeps its name, role and place', () => {
+    const before = lines(`admin ops ${old}\nview grafana abcdefabcdefabcd\n`);
+    const rest = 'view grafana abcdefabcdefabcd\n';
+    assert.equal(through(before, accept), `admin ops ${old}\nadmin ops.next ${next}\n${rest}`);
+    assert.equal(through(before, accept, use), `admin ops ${next}\nadmin ops.last ${old}\n${rest}`);
+    assert.equal(through(before, accept, use, drop), `admin ops ${next}\n${rest}`);
+  });
+
+  it('comes to the same when steps are said again, as after a run that was killed or by agents that share a file', () => {
+    const before = lines(`admin ops ${old}\n`);
+    assert.equal(
+      through(before, accept, accept, use, use, accept, use, drop, drop, accept, use, drop),
+      `admin ops ${next}\n`,
+    );
+    assert.equal(through(before, drop), `admin ops ${old}\n`);
+    assert.equal(
+      through(before, { ...accept, secret: 'another-one-of-a-run-before' }, accept, use, drop),
+      `admin ops ${next}\n`,
+    );
+    assert.equal(afterStep(before, { step: 'use', name: 'nobody' }), null);
+  });
+
+  it('stays one word where it was one', () => {
+    const named = { name: 'token' };
+    const steps = [
+      { ...accept, ...named },
+      { ...use, ...named },
+      { ...drop, ...named },
+    ] as const;
+    assert.equal(through(lines(`${old}\n`), ...steps), `${next}\n`);
+    assert.equal(lines(through(lines(`${old}\n`), steps[0]))[0]?.secret, old);
   });
 });
 

@@ -24,8 +24,8 @@ import { eventually } from './support/eventually.ts';
 
 const [n1, n2] = [memberId('n1'), memberId('n2')];
 const request = { member: n2, engine: 'mariadb', version: '11.8.6' };
-const secretOf = (superuser: string, olderToken: string | null = null) =>
-  memberSecretOf('c', { superuser, replication: 'p', rewind: 'p', monitor: 'p' }, olderToken);
+const secretOf = (superuser: string, ...olderTokens: readonly string[]) =>
+  memberSecretOf('c', { superuser, replication: 'p', rewind: 'p', monitor: 'p' }, () => olderTokens);
 const secret = secretOf('password-of-the-cluster');
 const token: Token = { role: 'admin', name: 'ops', secret: 'token-of-the-tests' };
 const never = new AbortController().signal;

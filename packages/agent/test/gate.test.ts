@@ -23,7 +23,7 @@ import { freePorts } from './support/ports.ts';
 import { report } from './support/report.ts';
 
 const [n1, n2] = [memberId('n1'), memberId('n2')];
-const secret = memberSecretOf('c', { superuser: 'password', replication: 'p', rewind: 'p', monitor: 'p' }, null);
+const secret = memberSecretOf('c', { superuser: 'password', replication: 'p', rewind: 'p', monitor: 'p' }, () => []);
 const policy = { tokens: [], certificates: [], members: new Map(), loopback: 'token' } as const;
 
 interface Served {

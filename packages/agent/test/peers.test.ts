@@ -87,7 +87,7 @@ const positionOf = (stream: PeerStream): Position | null => {
 };
 
 const passwords = { superuser: 'password-of-the-cluster', replication: 'p', rewind: 'p', monitor: 'p' };
-const SECRET = memberSecretOf('test', passwords, null);
+const SECRET = memberSecretOf('test', passwords, () => []);
 const POLICY = { tokens: [], certificates: [], members: new Map(), loopback: 'token' } as const;
 const IDENTITY = { self: N1, secret: SECRET, clientCert: 'none', policy: () => POLICY } as const;
 const introduced = introduction(SECRET, 'stream', memberId('n2'), N1);

@@ -184,6 +184,31 @@ test('a rotation under load fails no login and no write, and ends what was there
   assert.equal(streams.length, 2);
 });
 
+test('a token is changed on all agents, and the one before opens nothing', async () => {
+  const file = join(folder, 'token');
+  const before = (await readFile(file, 'utf8')).trim();
+  const urls = (cluster?.nodes ?? []).map(({ address }) => address.apiUrl);
+  const statusWith = async (url: string, token: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ step: 'drop', name: 'token' });
+    return (await fetch(`${url}/understudy/secrets/token`, { method: 'POST', headers, body })).status;
+  };
+  for (const url of urls) assert.equal(await statusWith(url, before), 200);
+  const ran = await cli(['secrets', 'rotate', 'token', '--data-dir', folder]);
+  assert.equal(ran.code, 0, ran.stderr);
+  const now = (await readFile(file, 'utf8')).trim();
+  assert.notEqual(now, before);
+  assert.match(now, /^\S{16,}$/);
+  for (const url of urls) {
+    assert.equal(await statusWith(url, before), 403, url);
+    assert.equal(await statusWith(url, now), 200, url);
+  }
+  const paused = await cli(['pause', '--data-dir', folder]);
+  assert.equal(paused.code, 0, paused.stderr);
+  await cli(['resume', '--data-dir', folder]);
+  for (const text of [ran.stdout, ran.stderr]) assert(!text.includes(now));
+});
+
 test('no password of a member is in a log, a statement or the store', async () => {
   const passwords = (await Promise.all(names.map(loginsOf))).flat().map(({ password }) => password);
   const files = [

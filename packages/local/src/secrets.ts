@@ -47,7 +47,9 @@ async function ensureMemberSecret(paths: ClusterPaths): Promise<void> {
 /** @throws LocalError `STATE_INVALID`; the message never quotes the file. */
 export async function readSecrets(paths: ClusterPaths): Promise<ClusterSecrets> {
   const parsed = secretsSchema.safeParse(parseJson((await readText(paths.secrets)) ?? ''));
-  const token = (await readText(paths.token))?.trim() ?? '';
+  // While it is changed there are two, each after its role and its name.
+  const [line = ''] = ((await readText(paths.token)) ?? '').trim().split('\n');
+  const token = line.split(/\s+/).at(-1) ?? '';
   if (parsed.success && token.length >= 16) return { ...parsed.data, token };
   throw new LocalError('STATE_INVALID', `${paths.secrets} or ${paths.token} is missing or damaged.`);
 }

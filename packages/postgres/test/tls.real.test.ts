@@ -85,6 +85,7 @@ describe('TLS between members', () => {
           [
             ['hostssl', 'scram-sha-256'],
             ['host', 'reject'],
+            ['host', 'reject'],
           ],
         );
         const { host, port } = leader;

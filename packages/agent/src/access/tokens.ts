@@ -50,6 +50,44 @@ export function parseTokens(text: string, file: string): readonly Token[] {
   return tokens;
 }
 
+/** A token that takes the place of another one carries the name of that one and this, until it has; then the other one does. */
+const NEXT = '.next';
+const LAST = '.last';
+
+/** `accept`: a new one beside the old; `use`: the new one has the name; `drop`: the old one is gone. Each may be said again. */
+export type TokenStep =
+  | { readonly step: 'accept'; readonly name: string; readonly secret: string }
+  | { readonly step: 'use'; readonly name: string }
+  | { readonly step: 'drop'; readonly name: string };
+
+/** The tokens after a step; null: there is none of that name. */
+export function afterStep(tokens: readonly Token[], step: TokenStep): readonly Token[] | null {
+  const { name } = step;
+  const own = tokens.find((token) => token.name === name);
+  if (own === undefined) return null;
+  const next = tokens.find((token) => token.name === `${name}${NEXT}`);
+  const without = (...names: readonly string[]) => tokens.filter((token) => !names.includes(token.name));
+  const replaced = (...by: readonly Token[]): readonly Token[] =>
+    without(`${name}${NEXT}`, `${name}${LAST}`).flatMap((token) => (token === own ? by : [token]));
+  switch (step.step) {
+    case 'accept':
+      // It has taken the place already: an earlier run came that far.
+      if (own.secret === step.secret) return tokens;
+      return replaced(own, { role: own.role, name: `${name}${NEXT}`, secret: step.secret });
+    case 'use':
+      return next === undefined ? tokens : replaced({ ...next, name }, { ...own, name: `${name}${LAST}` });
+    case 'drop':
+      return without(`${name}${LAST}`);
+  }
+}
+
+/** The text of a file of tokens, in the form that it had: one word alone where there is one without a name of its own. */
+export function formatTokens(tokens: readonly Token[]): string {
+  const [only] = tokens;
+  if (tokens.length === 1 && only?.name === 'token' && only.role === 'admin') return `${only.secret}\n`;
+  return tokens.map(({ role, name, secret }) => `${role} ${name} ${secret}\n`).join('');
+}
+
 /** The token that allows most; for programs on the host whose file it is. */
 export function strongestToken(tokens: readonly Token[]): string | null {
   const order = ['admin', 'operate', 'view'] as const;

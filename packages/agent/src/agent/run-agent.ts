@@ -6,7 +6,7 @@ import { incarnation, type Member, type MemberId, memberId } from '@understudy/c
 import type { Engine, OpenCopy } from '@understudy/engine';
 import { openStore, type Store, type StoreConfig } from '@understudy/store';
 import type { Identity } from '../access/identify.ts';
-import { loadTokens } from '../access/tokens.ts';
+import { loadTokens, type Token } from '../access/tokens.ts';
 import { type Listener, openListener } from '../api/listener.ts';
 import { unkeepable } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
@@ -108,8 +108,10 @@ async function start(
   const secrets = await loadSecrets(config.secretsFile);
   await refuseExposedKeys(config);
   const tokens = config.api.tokenFile === undefined ? [] : await loadTokens(config.api.tokenFile);
-  const olderToken = tokens.find(({ role }) => role === 'admin')?.secret ?? null;
-  const memberSecret = memberSecretOf(config.cluster, secrets, olderToken);
+  // Asked at each proof: a token that was dropped must not go on showing who is a member.
+  let tokensInForce = (): readonly Token[] => tokens;
+  const olderTokens = () => tokensInForce().flatMap(({ role, secret }) => (role === 'admin' ? [secret] : []));
+  const memberSecret = memberSecretOf(config.cluster, secrets, olderTokens);
   const tls = await loadTls(config);
   requireOwnPlaces(config);
   const log = openLog(config);
@@ -142,6 +144,7 @@ async function start(
     makeGuard: config.guard.mode === 'off' ? null : (runningMs) => makeGuard(config, log.logger, runningMs),
     log: log.logger,
   });
+  tokensInForce = () => agent.tokens;
   const listener = await openListener(config.api, tls, identityOf(agent, memberSecret));
   undo.push(() => listener.close());
   const lifetime = new Lifetime({ agent, store, engine, lock, log, listener });

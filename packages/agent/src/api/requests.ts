@@ -62,6 +62,15 @@ export const restoreBodySchema = z.strictObject({
 /** `POST /understudy/secrets/rotate` */
 export const rotateBodySchema = z.strictObject({ what: z.literal('replication') });
 
+const tokenName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,57}$/);
+
+/** `POST /understudy/secrets/token`: one step of the change of a token. */
+export const tokenStepSchema = z.discriminatedUnion('step', [
+  z.strictObject({ step: z.literal('accept'), name: tokenName, secret: z.string().regex(/^\S{16,200}$/) }),
+  z.strictObject({ step: z.literal('use'), name: tokenName }),
+  z.strictObject({ step: z.literal('drop'), name: tokenName }),
+]);
+
 /** `POST /understudy/detach`: end the agent and leave the server running. */
 export const detachBodySchema = z.strictObject({ reason: z.string().max(200).optional() });
 

@@ -31,9 +31,10 @@ import {
   restoreBodySchema,
   rotateBodySchema,
   switchoverBodySchema,
+  tokenStepSchema,
 } from './requests.ts';
 import { restoreStore } from './restore.ts';
-import { rotateReplication, secretsView } from './secrets.ts';
+import { changeToken, rotateReplication, secretsView } from './secrets.ts';
 import { explainView, historyView, statusView } from './status.ts';
 import {
   changesViewSchema,
@@ -293,6 +294,14 @@ export const ROUTES: readonly Route[] = [
       parsed(rotateBodySchema, body);
       return { status: 202, body: await rotateReplication(agent) };
     },
+  },
+  {
+    method: 'POST',
+    path: '/understudy/secrets/token',
+    summary: 'One step of the change of a token: accept a new one beside it, use that one, drop the old one.',
+    body: tokenStepSchema,
+    answer: secretsViewSchema,
+    handle: async ({ agent, body }) => ok(await changeToken(agent, parsed(tokenStepSchema, body))),
   },
   {
     method: 'GET',

@@ -296,6 +296,8 @@ export type ChangesView = z.output<typeof changesViewSchema>;
 /** `GET /understudy/secrets`: what one member has of its own. Secrets have ids, by which one is told from the next. */
 export const secretsViewSchema = z.object({
   member: z.string(),
+  /** Of the API; `NAME.next` and `NAME.last` while one is changed. */
+  tokens: z.array(z.object({ role: z.enum(['view', 'operate', 'admin']), name: z.string() })),
   /** Its login for replication; null: its engine's members share one. */
   replication: z
     .object({

@@ -14,8 +14,8 @@ export type Purpose = 'stream' | 'copy';
 /** What members have in common. */
 export interface MemberSecret {
   readonly key: Buffer;
-  /** The administrator's token, by which agents of an earlier version show who asks for a stream; null: there is none. */
-  readonly olderToken: string | null;
+  /** Administrators' tokens that count now, by which agents of an earlier version show who asks for a stream. */
+  readonly olderTokens: () => readonly string[];
 }
 
 export const MEMBER_HEADER = 'x-understudy-member';
@@ -23,10 +23,14 @@ export const MEMBER_HEADER = 'x-understudy-member';
 /**
  * `member` of the secrets where it is set; otherwise it follows from the superuser's password, which only members have and which goes over no wire.
  */
-export function memberSecretOf(cluster: string, secrets: Secrets, olderToken: string | null): MemberSecret {
+export function memberSecretOf(
+  cluster: string,
+  secrets: Secrets,
+  olderTokens: MemberSecret['olderTokens'],
+): MemberSecret {
   const root = secrets.member ?? secrets.superuser;
   const key = Buffer.from(hkdfSync('sha256', root, cluster, 'understudy member of the agents API', 32));
-  return { key, olderToken };
+  return { key, olderTokens };
 }
 
 const proofOf = ({ key }: MemberSecret, purpose: Purpose, self: string, of: string): string =>
@@ -58,7 +62,7 @@ export function provenMember(
   const member = memberNameSchema.safeParse(name);
   if (!member.success) return null;
   const isOlder =
-    purpose === 'stream' && secret.olderToken !== null && isProof(proof, olderProofOf(secret.olderToken, name));
+    purpose === 'stream' && secret.olderTokens().some((token) => isProof(proof, olderProofOf(token, name)));
   return isProof(proof, proofOf(secret, purpose, name, of)) || isOlder ? memberId(member.data) : null;
 }
 

@@ -16,6 +16,7 @@ import {
   type StatusView,
   secretsViewSchema,
   statusViewSchema,
+  type TokenStep,
 } from '@understudy/agent/client';
 import { z } from 'zod';
 import { CliError } from '../errors.ts';
@@ -176,6 +177,12 @@ export class ClusterClient {
   /** Lets the agent at `url` begin to change one of its member's own secrets. */
   async rotate(url: string, what: 'replication'): Promise<SecretsView> {
     const call = { method: 'POST', url: `${url}/understudy/secrets/rotate`, body: { what } } as const;
+    return parse(await this.#change({ ...call, timeoutMs: askTimeoutMs }), secretsViewSchema, call.url);
+  }
+
+  /** Lets the agent at `url` take one step of the change of a token. */
+  async stepToken(url: string, body: TokenStep): Promise<SecretsView> {
+    const call = { method: 'POST', url: `${url}/understudy/secrets/token`, body } as const;
     return parse(await this.#change({ ...call, timeoutMs: askTimeoutMs }), secretsViewSchema, call.url);
   }
 

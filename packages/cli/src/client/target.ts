@@ -28,6 +28,8 @@ export interface Target {
   readonly tls: TlsMaterial;
   /** Read only when a call needs it, so that looking works without the right to read it. */
   readonly token: () => Promise<string | null>;
+  /** Where that is read from; null: it is in the environment, or there is none. */
+  readonly tokenFile?: string | null;
   /** Folder of a cluster of this machine; null for any other. */
   readonly folder: string | null;
   /** The token may go over links that are not encrypted. */
@@ -65,6 +67,7 @@ async function byAddress(list: string, source: string, options: TargetOptions, e
     source,
     tls,
     token: tokenOf(options, env, null),
+    tokenFile: tokenFileOf(options, env, null),
     folder: null,
     insecure: options.insecure ?? false,
   };
@@ -91,6 +94,7 @@ async function byConfig(file: string, options: TargetOptions, env: Io['env']): P
     source: file,
     tls,
     token: tokenOf(options, env, config.api.tokenFile ?? null),
+    tokenFile: tokenFileOf(options, env, config.api.tokenFile ?? null),
     folder: null,
     insecure: options.insecure ?? config.insecure,
   };
@@ -110,6 +114,7 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
         source: pair.folder,
         tls: await readTls({}),
         token: async () => null,
+        tokenFile: null,
         folder: pair.folder,
         insecure: false,
       };
@@ -130,6 +135,7 @@ async function byFolder(options: TargetOptions, env: Io['env']): Promise<Target>
     source: found.folder,
     tls,
     token: tokenOf(options, env, found.tokenFile),
+    tokenFile: tokenFileOf(options, env, found.tokenFile),
     folder: found.folder,
     insecure: options.insecure ?? false,
   };
@@ -173,9 +179,16 @@ function tlsFiles(options: TargetOptions, env: Io['env']): { ca?: string; cert?:
 function tokenOf(options: TargetOptions, env: Io['env'], fallback: string | null): () => Promise<string | null> {
   return async () => {
     if (options.tokenFile === undefined && present(env.UNDERSTUDY_TOKEN)) return env.UNDERSTUDY_TOKEN;
-    const file = options.tokenFile ?? (present(env.UNDERSTUDY_TOKEN_FILE) ? env.UNDERSTUDY_TOKEN_FILE : fallback);
+    const file = tokenFileOf(options, env, fallback);
     if (file === null) return null;
     const { loadTokens, strongestToken } = await import('@understudy/agent/client');
-    return strongestToken(await loadTokens(resolve(file)));
+    return strongestToken(await loadTokens(file));
   };
+}
+
+function tokenFileOf(options: TargetOptions, env: Io['env'], fallback: string | null): string | null {
+  if (options.tokenFile === undefined && present(env.UNDERSTUDY_TOKEN)) return null;
+  const named = present(env.UNDERSTUDY_TOKEN_FILE) ? env.UNDERSTUDY_TOKEN_FILE : fallback;
+  const file = options.tokenFile ?? named;
+  return file === null ? null : resolve(file);
 }

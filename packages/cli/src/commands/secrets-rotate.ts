@@ -5,6 +5,7 @@ import { type Context, note, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { nowMs, pauseFor } from '../waiting.ts';
+import { rotateToken } from './secrets-rotate-token.ts';
 
 const optionsSchema = targetOptionsSchema.extend({ wait: z.number() });
 
@@ -22,15 +23,20 @@ interface Rotated {
   readonly detail: string | null;
 }
 
-/** `understudy secrets rotate replication` */
-export async function rotate(context: Context, _args: readonly string[], given: unknown): Promise<ExitCode> {
+/** `understudy secrets rotate WHAT` */
+export async function rotate(context: Context, args: readonly string[], given: unknown): Promise<ExitCode> {
   const options = optionsSchema.parse(given);
   const client = new ClusterClient(await findTarget(options, context.io.env), context.interruption());
+  const [what] = args;
+  return what === 'replication' ? rotateLogins(context, client, options.wait) : rotateToken(context, client);
+}
+
+async function rotateLogins(context: Context, client: ClusterClient, waitMs: number): Promise<ExitCode> {
   const members = await inOrder(client);
   const results: Rotated[] = [];
   // One after the other: a stream that changes its login begins anew, and commits may wait for it.
   for (const member of members) {
-    const rotated = await rotateOne(client, member, options.wait, context.interruption());
+    const rotated = await rotateOne(client, member, waitMs, context.interruption());
     results.push(rotated);
     note(
       context,

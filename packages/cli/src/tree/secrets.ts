@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Argument, Option } from 'commander';
 import { formatDuration } from '../output/text.ts';
 import { duration, type Tree, withCommon, withExamples, withTarget } from './define.ts';
 
@@ -20,7 +20,12 @@ export function addSecretsCommands({ program, attach }: Tree): void {
         'stream to begin anew. Killed in the middle it goes on by itself; run it again to see the end.',
     );
   rotate
-    .argument('<what>', 'replication: the login that each member replicates and copies with')
+    .addArgument(
+      new Argument(
+        '<what>',
+        'replication: the login that each member replicates with; token: the token that this command sends',
+      ).choices(['replication', 'token']),
+    )
     .addOption(
       new Option('--wait <duration>', 'how long each member may take')
         .argParser(duration(0, 3_600_000))
@@ -28,6 +33,7 @@ export function addSecretsCommands({ program, attach }: Tree): void {
     );
   withExamples(withCommon(withTarget(rotate)), [
     ['understudy secrets rotate replication', ''],
+    ['understudy secrets rotate token --token-file ops.token', 'in the agents’ files and in this one'],
     ['understudy secrets rotate replication --json', 'in a script: exit code 0 when every member has changed'],
   ]);
   attach(rotate, async () => (await import('../commands/secrets-rotate.ts')).rotate);
