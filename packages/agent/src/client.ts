@@ -22,7 +22,7 @@ export { advertisedUrl, loadNodeConfig, parseNodeConfig } from './config/node-fi
 export { type PlainLink, plainLinks } from './config/plain.ts';
 export { ConfigError, type ConfigProblem, formatProblem } from './config/problems.ts';
 export { loadSecretLine, loadSecrets, refuseExposedKeys, type Secrets, secretsSchema } from './config/secrets.ts';
-export { AGENT_ERROR_CODES, AgentError, type AgentErrorCode } from './errors.ts';
+export { AgentError, type AgentErrorCode } from './errors.ts';
 export { applyBeat, type Beat, type PeerReport, parseStreamMessage, type StreamMessage } from './peers/report.ts';
 export { SseParser } from './peers/sse.ts';
 export { type ReplayedDecision, replay } from './ring/replay.ts';

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /** A member that died while it was making the new database comes back after another one has finished the bootstrap. */
 
 import assert from 'node:assert/strict';
@@ -8,7 +9,6 @@ import { DEFAULT_CONFIG, memberId } from '@understudy/core';
 import pino from 'pino';
 import { loadSecrets } from '../src/config/secrets.ts';
 import { loadNodeConfig } from '../src/index.ts';
-import { monotonicMs } from '../src/time/clock.ts';
 import { engineFactory } from './support/engine.ts';
 import { eventually } from './support/eventually.ts';
 import { TestCluster, type TestNode } from './support/nodes.ts';

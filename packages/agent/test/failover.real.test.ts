@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import { isAlive, signalProcess } from '@understudy/base/processes';
 import { historyViewSchema } from '../src/api/views.ts';
-import { isAlive, killTree, signal } from '../src/guard/proc.ts';
+import { killTree } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
 import { Flood } from './support/flood.ts';
 import { TestCluster, type TestNode, TOKEN } from './support/nodes.ts';
@@ -135,7 +136,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     handOver(async (to) => {
       const agent = await cluster.agentProcess(to);
       assert.ok(agent !== null);
-      signal(agent, 'SIGKILL');
+      signalProcess(agent, 'SIGKILL');
       // One that does not speak in time is passed over, so the handover begins when the new agent answers, whoever has heard it by then.
       await eventually('another agent', async () => {
         const now = await cluster.agentProcess(to).catch(() => null);
@@ -149,7 +150,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     const agent = await cluster.agentProcess(old);
     assert.ok(agent !== null);
     const before = (await cluster.log(old)).length;
-    signal(agent, 'SIGTERM');
+    signalProcess(agent, 'SIGTERM');
     await eventually('its end', () => (isAlive(agent) ? null : true));
     const others = cluster.nodes.filter((node) => node !== old);
     const successor = await eventually('a successor', async () => {
@@ -172,7 +173,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     const agent = await cluster.agentProcess(node);
     assert.ok(agent !== null);
     await rename(node.logFile, `${node.logFile}.old`);
-    signal(agent, 'SIGHUP');
+    signalProcess(agent, 'SIGHUP');
     await eventually('the new file', async () => ((await cluster.log(node).catch(() => '')) === '' ? null : true));
     assert.ok(isAlive(agent));
   });
@@ -182,7 +183,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     const leader = cluster.node(status.leader ?? '');
     const agent = await cluster.agentProcess(leader);
     assert.ok(agent !== null);
-    signal(agent, 'SIGSTOP');
+    signalProcess(agent, 'SIGSTOP');
     await eventually('another agent', async () => {
       await eventually('a write', write);
       const now = await cluster.agentProcess(leader);
@@ -240,7 +241,7 @@ describe('three nodes', { timeout: 240_000 }, () => {
     assert.ok(mute !== undefined && heir !== undefined);
     for (const each of [await cluster.guardProcess(mute), await cluster.agentProcess(mute)]) {
       assert.ok(each !== null);
-      signal(each, 'SIGKILL');
+      signalProcess(each, 'SIGKILL');
     }
     await eventually('a rule without it', async () => {
       const seen = await cluster.status(leader);

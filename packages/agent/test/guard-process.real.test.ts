@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { machineNowMs } from '../src/guard/guard.ts';
-import { isAlive, type ProcessName, processName, stateOf } from '../src/guard/proc.ts';
+import { monotonicMs } from '@understudy/base';
+import { isAlive, type ProcessName, processName } from '@understudy/base/processes';
+import { stateOf } from '../src/guard/proc.ts';
 import { type FromGuard, Lines, line, parseFromGuard, type ToGuard } from '../src/guard/protocol.ts';
 import { eventually } from './support/eventually.ts';
 
@@ -80,13 +81,13 @@ async function sceneFor(context: TestContext): Promise<Scene> {
   return { guard, server, agent };
 }
 
-const passed = (untilMs: number) => eventually('time passed', () => (machineNowMs() > untilMs ? true : null));
+const passed = (untilMs: number) => eventually('time passed', () => (monotonicMs() > untilMs ? true : null));
 
 describe('a guard that was frozen', { timeout: 60_000 }, () => {
   it('reads what its agent has said meanwhile before it enforces a deadline', async (context) => {
     const { guard, server, agent } = await sceneFor(context);
     const voice = await agent();
-    const untilMs = machineNowMs() + 1_000;
+    const untilMs = monotonicMs() + 1_000;
     voice.say({ kind: 'beat', server, untilMs, certainty: 'decided', ask: 1 });
     await voice.answered(1);
     guard.kill('SIGSTOP');
@@ -103,7 +104,7 @@ describe('a guard that was frozen', { timeout: 60_000 }, () => {
   it('still kills a server whose time nobody has extended', async (context) => {
     const { guard, server, agent } = await sceneFor(context);
     const voice = await agent();
-    const untilMs = machineNowMs() + 300;
+    const untilMs = monotonicMs() + 300;
     voice.say({ kind: 'beat', server, untilMs, certainty: 'decided', ask: null });
     guard.kill('SIGSTOP');
     await passed(untilMs + 500);
@@ -116,7 +117,7 @@ describe('a new agent beside a running primary', { timeout: 60_000 }, () => {
   it('gives it no more time than the agent before had decided, until it has decided itself', async (context) => {
     const { server, agent } = await sceneFor(context);
     const first = await agent();
-    const untilMs = machineNowMs() + 1_500;
+    const untilMs = monotonicMs() + 1_500;
     first.say({ kind: 'beat', server, untilMs, certainty: 'decided', ask: 1 });
     await first.answered(1);
     const second = await agent();
@@ -124,13 +125,13 @@ describe('a new agent beside a running primary', { timeout: 60_000 }, () => {
     second.say({ kind: 'beat', server, untilMs: untilMs + 60_000, certainty: 'undecided', ask: 3 });
     await second.answered(3);
     await eventually('killed at the old end', () => (isAlive(server) ? null : true), 20_000);
-    assert.ok(machineNowMs() >= untilMs, 'and not before');
+    assert.ok(monotonicMs() >= untilMs, 'and not before');
   });
 
   it('gives it the time that it decides', async (context) => {
     const { server, agent } = await sceneFor(context);
     const first = await agent();
-    const untilMs = machineNowMs() + 1_000;
+    const untilMs = monotonicMs() + 1_000;
     first.say({ kind: 'beat', server, untilMs, certainty: 'decided', ask: 1 });
     await first.answered(1);
     const second = await agent();

@@ -8,7 +8,8 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { childrenOf, isAlive, killTree, type ProcessName, signal } from '../src/guard/proc.ts';
+import { childrenOf, isAlive, type ProcessName, signalProcess } from '@understudy/base/processes';
+import { killTree } from '../src/guard/proc.ts';
 import { eventually } from './support/eventually.ts';
 import { TestCluster, type TestNode } from './support/nodes.ts';
 
@@ -54,7 +55,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
 
   it('starts a killed agent again, which takes the running server over', async () => {
     const old = await agent();
-    signal(old, 'SIGKILL');
+    signalProcess(old, 'SIGKILL');
     await serverIsUntouched();
     await eventually('another agent', () => another(() => cluster.agentProcess(node), old));
     await cluster.ready(node, 0);
@@ -64,7 +65,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
 
   it('kills a frozen agent and starts another, without touching the server', async () => {
     const old = await agent();
-    signal(old, 'SIGSTOP');
+    signalProcess(old, 'SIGSTOP');
     await serverIsUntouched();
     await eventually('another agent', () => another(() => cluster.agentProcess(node), old));
     await cluster.ready(node, 0);
@@ -74,7 +75,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
 
   it('is itself started again when it is killed', async () => {
     const old = await guard();
-    signal(old, 'SIGKILL');
+    signalProcess(old, 'SIGKILL');
     await eventually('another guard', () => another(() => cluster.guardProcess(node), old));
     await serverIsUntouched();
     // The new one does its work, too.
@@ -82,7 +83,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
     await eventually('connected', async () =>
       (await cluster.status(node)).warnings.some((text) => text.startsWith('guard')) ? null : true,
     );
-    signal(oldAgent, 'SIGKILL');
+    signalProcess(oldAgent, 'SIGKILL');
     await eventually('another agent', () => another(() => cluster.agentProcess(node), oldAgent));
     await cluster.ready(node, 0);
     await serverIsUntouched();
@@ -90,7 +91,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
 
   it('is replaced when it is frozen', async () => {
     const old = await guard();
-    signal(old, 'SIGSTOP');
+    signalProcess(old, 'SIGSTOP');
     await eventually('another guard', () => another(() => cluster.guardProcess(node), old));
     assert.ok(!isAlive(old), 'the frozen one was killed');
     await serverIsUntouched();
@@ -99,8 +100,8 @@ describe('a guarded node', { timeout: 180_000 }, () => {
   it('dies with its agent: the next agent takes the server over all the same', async () => {
     const oldGuard = await guard();
     const oldAgent = await agent();
-    signal(oldGuard, 'SIGKILL');
-    signal(oldAgent, 'SIGKILL');
+    signalProcess(oldGuard, 'SIGKILL');
+    signalProcess(oldAgent, 'SIGKILL');
     await eventually('both gone', () => (isAlive(oldGuard) || isAlive(oldAgent) ? null : true));
     await serverIsUntouched();
     cluster.start(node);
@@ -111,7 +112,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
 
   it('lets an agent end without its server, and the next one take over', async () => {
     const old = await agent();
-    signal(old, 'SIGUSR2');
+    signalProcess(old, 'SIGUSR2');
     await eventually('ended', () => (isAlive(old) ? null : true));
     await serverIsUntouched();
     cluster.start(node);
@@ -122,7 +123,7 @@ describe('a guarded node', { timeout: 180_000 }, () => {
   it('ends with its agent and server at an orderly stop', async () => {
     const oldGuard = await guard();
     const oldAgent = await agent();
-    signal(oldAgent, 'SIGTERM');
+    signalProcess(oldAgent, 'SIGTERM');
     await eventually('all ended', () => ([oldGuard, oldAgent, server].some(isAlive) ? null : true));
     const log = await readFile(join(cluster.folder, 'n1', 'run', 'guard.log'), 'utf8');
     assert.match(log, /agent ends in order, guard: exit/);
@@ -143,7 +144,7 @@ describe('a node whose agent is never started again', { timeout: 120_000 }, () =
       const busy = client.query('select pg_sleep(600)').catch(() => 'ended');
       const family = childrenOf(server.pid);
       assert.ok(family.length > 3);
-      signal(agent, 'SIGKILL');
+      signalProcess(agent, 'SIGKILL');
       await eventually('server killed', () => ([server, ...family].some(isAlive) ? null : true));
       assert.equal(await busy, 'ended');
       assert.match(await guardLog(node), /authority ended \d+ ms ago: killed server/);
@@ -190,11 +191,11 @@ describe('a node with a watchdog', { timeout: 120_000 }, () => {
       await cluster.ready(node, 0);
       await eventually('fed', async () => (/^1{3,}$/.test(await fed()) ? true : null));
       const guard = await found('guard', () => cluster.guardProcess(node));
-      signal(guard, 'SIGKILL');
+      signalProcess(guard, 'SIGKILL');
       await eventually('another guard', () => another(() => cluster.guardProcess(node), guard));
       assert.doesNotMatch(await fed(), /V/, 'a killed guard leaves the watchdog armed');
       const agent = await found('agent', () => cluster.agentProcess(node));
-      signal(agent, 'SIGTERM');
+      signalProcess(agent, 'SIGTERM');
       await eventually('disarmed', async () => ((await fed()).endsWith('V') ? true : null));
     } finally {
       await cluster.destroy();

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /** Sessions on a real local store: one agent per name; a dead predecessor's session is taken over; a lost lease comes back. */
 
 import assert from 'node:assert/strict';
@@ -9,7 +10,6 @@ import { type Incarnation, incarnation, memberId } from '@understudy/core';
 import { openStore, type Store, StoreError } from '@understudy/store';
 import { Session } from '../src/session/session.ts';
 import { StoreLink } from '../src/store/link.ts';
-import { monotonicMs } from '../src/time/clock.ts';
 import { eventually } from './support/eventually.ts';
 
 const N1 = memberId('n1');

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { signalProcess } from '@understudy/base/processes';
 import { DEFAULT_CONFIG } from '@understudy/core';
-import { signal } from '../src/guard/proc.ts';
 import { Etcd } from './support/etcd.ts';
 import { eventually } from './support/eventually.ts';
 import { TestCluster, type TestNode } from './support/nodes.ts';
@@ -45,7 +45,7 @@ describe('a cluster whose store does not answer', { timeout: 240_000 }, () => {
     assert.ok(old !== null);
     const isStale = async () => (await cluster.status(leader)).store.kind === 'stale';
     await writesGoOnUntil(isStale);
-    signal(old, 'SIGKILL');
+    signalProcess(old, 'SIGKILL');
     await writesGoOnUntil(async () => {
       const now = await cluster.agentProcess(leader);
       return now !== null && now.pid !== old.pid && (await isStale());

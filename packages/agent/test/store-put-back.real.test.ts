@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { killTree, signal } from '../src/guard/proc.ts';
+import { signalProcess } from '@understudy/base/processes';
+import { killTree } from '../src/guard/proc.ts';
 import type { StatusView } from '../src/index.ts';
 import { Etcd } from './support/etcd.ts';
 import { eventually } from './support/eventually.ts';
@@ -89,7 +90,7 @@ describe('a store that people have put their hands on', { timeout: 400_000 }, ()
         await cluster.agentProcess(node),
         await cluster.serverProcess(node),
       ];
-      for (const each of found) if (each !== null) signal(each, 'SIGSTOP');
+      for (const each of found) if (each !== null) signalProcess(each, 'SIGSTOP');
       for (const each of found) if (each !== null) killTree(each);
     }
     // What a file system in memory held is gone.

@@ -1,10 +1,9 @@
+import { pause, reasonOf } from '@understudy/base';
 /** The record of changes: who asked for what, from where, when, and what came of it. One file for each agent, which only its user reads. */
 
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../errors.ts';
-import { pause } from '../time/deadline.ts';
 import { type Change, changesOf, type Line, newest, olderFile, textOf } from './audit-lines.ts';
 
 export const CHANGES_FILE = 'changes.log';
@@ -98,7 +97,7 @@ export class ChangeRecord {
       this.#bytes += Buffer.byteLength(text);
       this.#problem = null;
     } catch (error) {
-      this.#problem = `changes cannot be recorded in ${path}: ${messageOf(error)}`;
+      this.#problem = `changes cannot be recorded in ${path}: ${reasonOf(error)}`;
       await this.#file?.close().catch(() => undefined);
       this.#file = null;
     }

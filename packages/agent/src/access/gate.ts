@@ -1,10 +1,10 @@
+import { monotonicMs } from '@understudy/base';
 /** Applies `Admission` to a server's connections: ends those for which there is no room, and tells who is known. */
 
 import { readFileSync } from 'node:fs';
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { monotonicMs } from '../time/clock.ts';
 import { Admission, limitsFor } from './admission.ts';
 import { type Caller, holderOf, hostOf } from './caller.ts';
 import { type Identity, identify, identifyConnection } from './identify.ts';

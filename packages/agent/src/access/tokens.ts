@@ -25,7 +25,7 @@ export async function loadTokens(file: string): Promise<readonly Token[]> {
 
 /** @throws AgentError `CONFIG_INVALID` */
 export function parseTokens(text: string, file: string): readonly Token[] {
-  const wrong = (what: string) => new AgentError('CONFIG_INVALID', 'unsafe', `${file}: ${what}`);
+  const wrong = (what: string) => new AgentError('CONFIG_INVALID', `${file}: ${what}`);
   const lines = text.split('\n').map((line, index) => ({ words: line.trim().split(/\s+/), number: index + 1 }));
   const written = lines.filter(({ words }) => words[0] !== '' && !words[0]?.startsWith('#'));
   const [only] = written;

@@ -1,3 +1,4 @@
+import { codeOf, monotonicMs, reasonOf } from '@understudy/base';
 /** One agent: its parts wired together, its turns, and its pulse. */
 
 import { mkdir } from 'node:fs/promises';
@@ -24,7 +25,6 @@ import { renewIntervalMs, tickMs } from '../config/cluster-config.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { plainWarnings } from '../config/plain.ts';
-import { codeOf, messageOf } from '../errors.ts';
 import type { GuardClient } from '../guard/client.ts';
 import { LagMeter } from '../lag/meter.ts';
 import type { MemberLoginFile } from '../logins/own-logins.ts';
@@ -48,7 +48,7 @@ import { StoreLink } from '../store/link.ts';
 import { MemoryFile } from '../store/memory-file.ts';
 import { NoteFile } from '../store/note-file.ts';
 import { Noting } from '../store/noting.ts';
-import { monotonicMs, RunningClock } from '../time/clock.ts';
+import { RunningClock } from '../time/clock.ts';
 import { Guarding } from './guarding.ts';
 import type { Logger } from './logger.ts';
 import { prune, register } from './registration.ts';
@@ -510,7 +510,7 @@ export class Agent {
       const runs = engine.kind === 'primary' || engine.kind === 'replica';
       if (runs && job === null) await this.engine.maintain(this.#context(config));
     } catch (error) {
-      this.#log.warn({ code: codeOf(error, 'INTERNAL') }, `housekeeping: ${messageOf(error)}`);
+      this.#log.warn({ code: codeOf(error) ?? 'INTERNAL' }, `housekeeping: ${reasonOf(error)}`);
     }
   }
 

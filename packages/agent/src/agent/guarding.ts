@@ -1,5 +1,6 @@
 /** What this agent has its guard enforce: after every decision, before every promotion, and with every second pulse. */
 
+import { isSameProcess, type ProcessName, processName } from '@understudy/base/processes';
 import {
   type Decision,
   isToldAtOnce,
@@ -10,7 +11,6 @@ import {
 } from '@understudy/core';
 import { AgentError } from '../errors.ts';
 import type { GuardClient } from '../guard/client.ts';
-import { isSameProcess, type ProcessName, processName } from '../guard/proc.ts';
 import type { ServerKillOrder } from '../guard/protocol.ts';
 
 const CONFIRM_MS = 2_000;
@@ -61,8 +61,8 @@ export class Guarding {
   async arm(observation: Observation, processId: number | null, leaseTtlMs: number): Promise<void> {
     if (this.#guard === null) return;
     if (this.#watchdog === 'required' && this.#guard.watchdog !== 'armed') {
-      const text = `The configuration requires a watchdog, and it is not armed (guard: ${this.#guard.describe()}). See guard.log in the run directory.`;
-      throw new AgentError('GUARD_UNAVAILABLE', 'safe', text);
+      const text = `The configuration requires a watchdog, and it is not armed (guard: ${this.#guard.describe()}).`;
+      throw new AgentError('GUARD_UNAVAILABLE', text, { next: 'See guard.log in the run directory.' });
     }
     const { authority, now } = observation;
     this.#order = orderBeforeOpening(this.#nameOf(processId), authority.leaseUntil, now, leaseTtlMs);

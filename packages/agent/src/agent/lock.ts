@@ -1,13 +1,15 @@
+import { codeOf, reasonOf } from '@understudy/base';
 /** One agent per run directory, and what an agent leaves there for the next one. */
 
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { replaceFile } from '@understudy/base/files';
+import { bootId, isAlive, processName } from '@understudy/base/processes';
 import { type Incarnation, incarnation } from '@understudy/core';
 import { z } from 'zod';
 import type { NodeConfig } from '../config/node-config.ts';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
-import { isAlive, processName } from '../guard/proc.ts';
+import { AgentError } from '../errors.ts';
 
 const lockSchema = z.object({
   pid: z.number().int(),
@@ -59,12 +61,10 @@ export async function lockRunDir(
     return { predecessors, release: () => rmSync(lockPath(runDir), { force: true }) };
   } catch (cause) {
     if (cause instanceof AgentError) throw cause;
-    throw new AgentError(
-      'RUN_DIR_UNUSABLE',
-      'unsafe',
-      `The run directory ${runDir} cannot be used: ${messageOf(cause)}. Correct runDir, its permissions or the disk.`,
-      { cause },
-    );
+    throw new AgentError('RUN_DIR_UNUSABLE', `The run directory ${runDir} cannot be used: ${reasonOf(cause)}.`, {
+      next: 'Correct runDir, its permissions or the disk.',
+      cause,
+    });
   }
 }
 
@@ -79,7 +79,7 @@ function requireOwnFolder(setting: string, folder: string): void {
   const whose = found.uid === own ? 'is open for other users to write to' : `belongs to user ${found.uid}`;
   const text = `The folder ${folder} ${whose}, and this agent runs as user ${own}: files of the agent could be exchanged there.`;
   const next = `Run: chown ${own} ${folder} && chmod go-w ${folder}; or correct ${setting}; or run the agent as that user.`;
-  throw new AgentError('RUN_DIR_UNUSABLE', 'unsafe', `${text} ${next}`);
+  throw new AgentError('RUN_DIR_UNUSABLE', text, { next });
 }
 
 /** As for the run directory, for the other folders in which an agent that is root keeps files. @throws AgentError `RUN_DIR_UNUSABLE` */
@@ -104,13 +104,12 @@ function requireClosedAbove(dataDir: string): void {
   if (found === undefined || (found.mode & 0o022) === 0) return;
   const text = `The folder ${above} is open for other users to write to, and data is put in place there by this agent, which is root.`;
   const next = `Give engine.dataDir a folder of its own: ${join(above, 'understudy', 'data')}; or run: chmod go-w ${above}`;
-  throw new AgentError('RUN_DIR_UNUSABLE', 'unsafe', `${text} ${next}`);
+  throw new AgentError('RUN_DIR_UNUSABLE', text, { next });
 }
 
 async function takeLock(runDir: string, who: { readonly member: string; readonly apiUrl: string }): Promise<void> {
   const self = processName(process.pid);
-  if (self === null)
-    throw new AgentError('INTERNAL', 'unsafe', 'This process is not in /proc: Understudy needs Linux.');
+  if (self === null) throw new AgentError('INTERNAL', 'This process is not in /proc: Understudy needs Linux.');
   const content: LockContent = { ...self, bootId: bootId(), member: who.member, apiUrl: who.apiUrl };
   const own = `${lockPath(runDir)}.${process.pid}`;
   await writeFile(own, JSON.stringify(content), { mode: 0o600 });
@@ -124,7 +123,10 @@ async function takeLock(runDir: string, who: { readonly member: string; readonly
       await rename(lockPath(runDir), stale).catch(() => undefined);
       await rm(stale, { force: true });
     }
-    throw new AgentError('AGENT_ALREADY_RUNNING', 'safe', `Several agents start in ${runDir} at once. Start only one.`);
+    throw new AgentError('AGENT_ALREADY_RUNNING', `Several agents start in ${runDir} at once.`, {
+      retry: 'safe',
+      next: 'Start only one.',
+    });
   } finally {
     await rm(own, { force: true });
   }
@@ -135,7 +137,7 @@ async function linked(from: string, to: string): Promise<boolean> {
     await link(from, to);
     return true;
   } catch (error) {
-    if (codeOf(error, '') === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw error;
   }
 }
@@ -143,8 +145,8 @@ async function linked(from: string, to: string): Promise<boolean> {
 function alreadyRunning(runDir: string, holder: LockContent): AgentError {
   return new AgentError(
     'AGENT_ALREADY_RUNNING',
-    'unsafe',
-    `Process ${holder.pid} is already the agent of ${runDir} (member ${holder.member}, ${holder.apiUrl}). Stop it first, or give this member its own runDir.`,
+    `Process ${holder.pid} is already the agent of ${runDir} (member ${holder.member}, ${holder.apiUrl}).`,
+    { next: 'Stop it first, or give this member its own runDir.' },
   );
 }
 
@@ -158,13 +160,4 @@ async function readIncarnations(runDir: string): Promise<readonly Incarnation[]>
     // The first start, or a file cut short by a crash: then the predecessor's session has to run out first.
     return [];
   }
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
-  await rename(`${path}.new`, path);
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

@@ -2,7 +2,6 @@
 
 import type { Member, StoreContent } from '@understudy/core';
 import type { Compare, Write } from '@understudy/store';
-import { storeRevision } from '../codec/content.ts';
 import { encodeStoreValue } from '../codec/store-values.ts';
 import type { StoreLink } from '../store/link.ts';
 import { claimOf, serverIdTaken } from './server-id.ts';
@@ -33,9 +32,7 @@ export async function register(
   const value = encodeStoreValue(member);
   if (present?.value === value && claim.kind === 'held') return 'registered';
   const compare: Compare =
-    present === undefined
-      ? { kind: 'absent', key }
-      : { kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) };
+    present === undefined ? { kind: 'absent', key } : { kind: 'unchanged', key, modRevision: present.modRevision };
   const put: Write = { kind: 'put', key, value };
   const claimed =
     claim.kind === 'free' ? { compares: [claim.compare], writes: [claim.write] } : { compares: [], writes: [] };

@@ -1,3 +1,4 @@
+import { codeOf, monotonicMs, pause, reasonOf, withDeadline } from '@understudy/base';
 /** Starts an agent from its configuration, in an order in which nothing is touched before everything is known to be right. */
 
 import { randomUUID } from 'node:crypto';
@@ -12,14 +13,12 @@ import { unkeepable } from '../config/acks.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { advertisedUrl } from '../config/node-file.ts';
 import { loadSecrets, refuseExposedKeys, type Secrets } from '../config/secrets.ts';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { GuardClient } from '../guard/client.ts';
 import { MemberLoginFile } from '../logins/own-logins.ts';
 import { copyOpener } from '../peers/copy.ts';
 import { type MemberSecret, memberSecretOf } from '../peers/introduction.ts';
 import type { PeerTls } from '../peers/stream.ts';
-import { monotonicMs } from '../time/clock.ts';
-import { pause, withDeadline } from '../time/deadline.ts';
 import { Agent } from './agent.ts';
 import { lockRunDir, type RunDirLock, requireOwnPlaces } from './lock.ts';
 import { type AgentLog, type Logger, openLog } from './logger.ts';
@@ -214,7 +213,7 @@ function refuseUnfoundedRule(agent: Agent): void {
   const wrong = unkeepable(agent.engine, agent.clusterConfig);
   if (wrong.length === 0) return;
   const text = `The cluster's configuration in the store cannot be kept: ${wrong.join('; ')}.`;
-  throw new AgentError('CONFIG_INVALID', 'unsafe', `${text} Change it before the cluster is founded.`);
+  throw new AgentError('CONFIG_INVALID', text, { next: 'Change it before the cluster is founded.' });
 }
 
 function makeGuard(config: NodeConfig, log: Logger, runningMs: () => number): GuardClient {
@@ -255,9 +254,8 @@ function nameTaken(agent: Agent): AgentError {
   const other = agent.link.decoded?.content.members.get(agent.self)?.apiUrl;
   return new AgentError(
     'MEMBER_NAME_TAKEN',
-    'unsafe',
-    `Another live agent is registered as member "${agent.self}" of this cluster${other === undefined ? '' : ` (last known at ${other})`}. ` +
-      'Give each member its own name, or stop the other agent. Nothing was started here.',
+    `Another live agent is registered as member "${agent.self}" of this cluster${other === undefined ? '' : ` (last known at ${other})`}.`,
+    { next: 'Give each member its own name, or stop the other agent. Nothing was started here.' },
   );
 }
 
@@ -282,8 +280,9 @@ async function loadTls(config: NodeConfig): Promise<PeerTls | null> {
     try {
       return await readFile(path, 'utf8');
     } catch (cause) {
-      const code = codeOf(cause, messageOf(cause));
-      throw new AgentError('CONFIG_UNREADABLE', 'unsafe', `${path}: cannot be read (${code}). Correct api.tls.`, {
+      const code = codeOf(cause) ?? reasonOf(cause);
+      throw new AgentError('CONFIG_UNREADABLE', `${path}: cannot be read (${code}).`, {
+        next: 'Correct api.tls.',
         cause,
       });
     }
@@ -360,7 +359,7 @@ class Lifetime implements RunningAgent {
       try {
         await withDeadline(work(), limitMs, () => new Error(`not done within ${limitMs} ms`));
       } catch (failure) {
-        log.logger.warn({ code: codeOf(failure, 'INTERNAL') }, `${what}: ${messageOf(failure)}`);
+        log.logger.warn({ code: codeOf(failure) ?? 'INTERNAL' }, `${what}: ${reasonOf(failure)}`);
       }
     };
     // An agent that gives way to another of its name has nothing to hand over.

@@ -2,7 +2,6 @@
 
 import type { MemberId } from '@understudy/core';
 import type { Compare, Snapshot, Write } from '@understudy/store';
-import { storeRevision } from '../codec/content.ts';
 import { encodeStoreValue } from '../codec/store-values.ts';
 import type { NodeConfig } from '../config/node-config.ts';
 import { AgentError } from '../errors.ts';
@@ -31,7 +30,7 @@ export function claimOf(snapshot: Snapshot, self: MemberId, serverId: number): S
   if (present.value === write.value) return { kind: 'held' };
   const by = ownerOf(present.value);
   if (snapshot.entries.has(`members/${by}`)) return { kind: 'taken', by };
-  return { kind: 'free', compare: { kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) }, write };
+  return { kind: 'free', compare: { kind: 'unchanged', key, modRevision: present.modRevision }, write };
 }
 
 function ownerOf(value: string): string {
@@ -52,8 +51,7 @@ export function refuseTakenServerId(snapshot: Snapshot | null, self: MemberId, s
 export function serverIdTaken(serverId: number, by: string): AgentError {
   return new AgentError(
     'SERVER_ID_TAKEN',
-    'unsafe',
-    `engine.serverId ${serverId} is that of member "${by}", or 2147483648 away from it; servers with the same server_id ignore each other's transactions. ` +
-      'Give this member a number of its own.',
+    `engine.serverId ${serverId} is that of member "${by}", or 2147483648 away from it; servers with the same server_id ignore each other's transactions.`,
+    { next: 'Give this member a number of its own.' },
   );
 }

@@ -1,3 +1,4 @@
+import { codeOf, reasonOf } from '@understudy/base';
 /** What operators change through the API. Everything goes into the store by compare-and-swap; the outcome is read from there. */
 
 import { randomUUID } from 'node:crypto';
@@ -12,12 +13,10 @@ import { StoreError, type Write } from '@understudy/store';
 import type { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import { surplus } from '../agent/registration.ts';
-import { storeRevision } from '../codec/content.ts';
 import { encodeStoreValue } from '../codec/store-values.ts';
 import { unkeepable } from '../config/acks.ts';
 import { parseClusterConfig, patchClusterConfig } from '../config/cluster-config.ts';
 import { ConfigError } from '../config/problems.ts';
-import { codeOf, messageOf } from '../errors.ts';
 import { problem } from './errors.ts';
 import type { failoverBodySchema, memberBodySchema, switchoverBodySchema } from './requests.ts';
 import { requestView } from './status.ts';
@@ -144,7 +143,7 @@ function alreadyPending(request: OperatorRequest) {
 function withdrawal({ value, revision }: Versioned<OperatorRequest>, reason: string) {
   const { id, kind } = value;
   const outcome: RequestOutcome = { id, kind, result: 'refused', reason, wallMs: Date.now() };
-  const compare = { kind: 'unchanged', key: 'request', modRevision: storeRevision(revision) } as const;
+  const compare = { kind: 'unchanged', key: 'request', modRevision: revision } as const;
   const write: Write = { kind: 'put', key: `outcomes/${id}`, value: encodeStoreValue(outcome) };
   return [compare, [write], outcome] as const;
 }
@@ -222,7 +221,7 @@ export async function cancelSwitchover(agent: Agent): Promise<OutcomeView> {
 /** Names the configuration that is in force, for `If-Match`: whoever sends it back changes nothing that they have not seen. */
 export function configTag(agent: Agent): string {
   const present = agent.link.decoded?.content.config ?? null;
-  return present === null ? '"default"' : `"${storeRevision(present.revision)}"`;
+  return present === null ? '"default"' : `"${present.revision}"`;
 }
 
 /**
@@ -253,7 +252,7 @@ export async function changeConfig(
     const compare =
       present === null
         ? ({ kind: 'absent', key: 'config' } as const)
-        : ({ kind: 'unchanged', key: 'config', modRevision: storeRevision(present.revision) } as const);
+        : ({ kind: 'unchanged', key: 'config', modRevision: present.revision } as const);
     const put: Write = { kind: 'put', key: 'config', value: encodeStoreValue(wanted) };
     const result = await reachStore(() => agent.link.transact([compare], [put], STORE_DEADLINE_MS));
     if (result.kind === 'committed') return wanted;
@@ -279,8 +278,8 @@ async function refuseParameters(agent: Agent, { parameters }: ClusterConfig): Pr
   const found = await agent.engine.checkParameters(changed).catch((error: unknown) => {
     throw problem(
       503,
-      codeOf(error, 'INTERNAL'),
-      messageOf(error),
+      codeOf(error) ?? 'INTERNAL',
+      reasonOf(error),
       'Nothing was changed. Ask again, or ask another agent.',
     );
   });

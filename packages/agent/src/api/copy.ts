@@ -1,3 +1,4 @@
+import { reasonOf } from '@understudy/base';
 /** `POST /understudy/copy`: the files of this member's server, for the agent of another one. What is in the stream only the engines know. */
 
 import type { ServerResponse } from 'node:http';
@@ -12,7 +13,6 @@ import type { Logger } from '../agent/logger.ts';
 import { COPY_PATH, COPY_TRAILER, formatVerdict } from '../codec/copy-verdict.ts';
 import { isLoopback } from '../config/address.ts';
 import type { NodeConfig } from '../config/node-config.ts';
-import { messageOf } from '../errors.ts';
 import { authorize } from './auth.ts';
 import { type HttpProblem, problem } from './errors.ts';
 import { copyBodySchema } from './requests.ts';
@@ -103,7 +103,7 @@ export function requireSecrecy(
 
 function asEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  return new EngineError('ENGINE_CLONE_FAILED', messageOf(error), 'safe');
+  return new EngineError('ENGINE_CLONE_FAILED', reasonOf(error), 'safe');
 }
 
 function problemOf({ code, message }: EngineError): HttpProblem {

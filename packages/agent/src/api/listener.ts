@@ -1,3 +1,4 @@
+import { codeOf, reasonOf } from '@understudy/base';
 /**
  * The API's port, taken before the API is there: whether it can be had is known before anything else is touched, and what serves it
  * is loaded only after the first decision. Requests that come in between wait.
@@ -10,7 +11,7 @@ import { Gate } from '../access/gate.ts';
 import type { Identity } from '../access/identify.ts';
 import { formatAddress } from '../config/address.ts';
 import type { NodeConfig } from '../config/node-config.ts';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import type { PeerTls } from '../peers/stream.ts';
 
 /** Answers a request of somebody who was let in. */
@@ -95,11 +96,11 @@ async function listening(server: HttpServer | HttpsServer, at: NodeConfig['api']
     });
   } catch (cause) {
     const where = formatAddress(at);
-    if (codeOf(cause, '') === 'EADDRINUSE') {
-      const text = `${where} is taken by another process. Free it, or change api.listen.`;
-      throw new AgentError('API_PORT_IN_USE', 'unsafe', text, { cause });
+    if (codeOf(cause) === 'EADDRINUSE') {
+      const text = `${where} is taken by another process.`;
+      throw new AgentError('API_PORT_IN_USE', text, { next: 'Free it, or change api.listen.', cause });
     }
-    const text = `The API cannot listen on ${where}: ${messageOf(cause)}. Correct api.listen.`;
-    throw new AgentError('API_LISTEN_FAILED', 'unsafe', text, { cause });
+    const text = `The API cannot listen on ${where}: ${reasonOf(cause)}.`;
+    throw new AgentError('API_LISTEN_FAILED', text, { next: 'Correct api.listen.', cause });
   }
 }

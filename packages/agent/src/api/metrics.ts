@@ -1,9 +1,9 @@
+import { monotonicMs } from '@understudy/base';
 /** `GET /metrics` in Prometheus' text format: Patroni's names for what Patroni measures, `understudy_…` for the rest. See docs/metrics.md. */
 
 import { extentOf, timelineOf } from '@understudy/core';
 import type { Gate } from '../access/gate.ts';
 import type { Agent } from '../agent/agent.ts';
-import { monotonicMs } from '../time/clock.ts';
 import { serverVersionNumber } from './patroni.ts';
 import { hopLag, isSyncStandby, lagBytes, picture, servesNow } from './picture.ts';
 import { rpoOf } from './status.ts';

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /**
  * The answers that load balancers, exporters and dashboards made for Patroni expect: same paths, same codes, same fields
  * (Patroni's `docs/rest_api.rst`).
@@ -5,7 +6,6 @@
 
 import { extentOf, formatLsn, formatPosition, type Position, timelineOf } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
-import { monotonicMs } from '../time/clock.ts';
 import { hopLag, isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow, wantedBy } from './picture.ts';
 
 export type Query = Readonly<Record<string, string | undefined>>;

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /** One look at the whole cluster, as this agent sees it: what the HTTP answers are made of. */
 
 import {
@@ -14,7 +15,6 @@ import {
 import type { Agent } from '../agent/agent.ts';
 import { contentOf } from '../loop/report.ts';
 import type { PeerReport } from '../peers/report.ts';
-import { monotonicMs } from '../time/clock.ts';
 
 export interface Picture {
   readonly content: StoreContent | null;

@@ -1,11 +1,11 @@
 /** Every change is recorded, and `GET /understudy/changes` shows what was changed through this agent, and by whom. */
 
 import { randomUUID } from 'node:crypto';
+import { monotonicMs } from '@understudy/base';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { bodyText, type ChangeRecord } from '../access/audit.ts';
 import { Refusals } from '../access/refusals.ts';
 import type { Agent } from '../agent/agent.ts';
-import { monotonicMs } from '../time/clock.ts';
 import type { Callers } from './callers.ts';
 import type { ChangesView } from './views.ts';
 

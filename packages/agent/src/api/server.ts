@@ -1,12 +1,11 @@
+import { codeOf, monotonicMs, reasonOf } from '@understudy/base';
 /** What answers the agent's HTTP calls. Loaded when the first decision has been taken: with all it needs, it takes a third of a start. */
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { allows, type Caller, type Need } from '../access/caller.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { Logger } from '../agent/logger.ts';
-import { codeOf, messageOf } from '../errors.ts';
 import { subscriberOf } from '../peers/hub.ts';
-import { monotonicMs } from '../time/clock.ts';
 import { authorize, authorizeSettings, effectiveNeed } from './auth.ts';
 import { Callers, isCalledByOwnName, refuseForeign } from './callers.ts';
 import { addCopyRoute } from './copy.ts';
@@ -74,9 +73,7 @@ function answerErrors(server: FastifyInstance, { log }: ApiOptions): void {
     const known = error instanceof HttpProblem ? error : fastifyProblem(error);
     if (known !== null) return reply.code(known.status).send(known.body);
     log.error({ err: error, path: request.url }, 'an HTTP call failed; this is a mistake in Understudy');
-    return reply
-      .code(500)
-      .send({ code: 'INTERNAL', message: messageOf(error), next: 'Please report it with the log.' });
+    return reply.code(500).send({ code: 'INTERNAL', message: reasonOf(error), next: 'Please report it with the log.' });
   });
   server.setNotFoundHandler((request, reply) => {
     const next = 'GET /openapi.json lists the paths.';
@@ -87,7 +84,7 @@ function answerErrors(server: FastifyInstance, { log }: ApiOptions): void {
 }
 
 function fastifyProblem(error: unknown): HttpProblem | null {
-  switch (codeOf(error, '')) {
+  switch (codeOf(error)) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problem(413, 'BODY_TOO_LARGE', `The request body is larger than ${MAX_BODY_BYTES} bytes.`, 'Send less.');
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /** `GET /understudy/status`, `/explain` and `/history`. */
 
 import {
@@ -14,7 +15,6 @@ import {
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
 import { unkeepable } from '../config/acks.ts';
-import { monotonicMs } from '../time/clock.ts';
 import { hopLag, lagBytes, type Picture, picture, positionsOf, roleOf, wantedBy } from './picture.ts';
 import type {
   ExplainView,

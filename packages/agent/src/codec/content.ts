@@ -156,7 +156,7 @@ export function encodeCommit(commit: Commit): {
   return {
     compares: commit.expect.map(
       ({ key, is }): Compare =>
-        is === 'absent' ? { kind: 'absent', key } : { kind: 'unchanged', key, modRevision: storeRevision(is) },
+        is === 'absent' ? { kind: 'absent', key } : { kind: 'unchanged', key, modRevision: is },
     ),
     writes: commit.put.map(encodePut),
   };
@@ -166,9 +166,6 @@ function encodePut(put: StorePut): Write {
   if (put.value === 'delete') return { kind: 'delete', key: put.key };
   return { kind: 'put', key: put.key, value: encodeStoreValue(put.value) };
 }
-
-/** Core and store brand the same number apart. */
-export const storeRevision = (value: number): Revision => value as Revision;
 
 /** The snapshot as it is after `writes` were committed at `at`, without asking the store again. */
 export function applyWrites(snapshot: Snapshot, writes: readonly Write[], at: Revision): Snapshot {

@@ -25,9 +25,8 @@ export class StoreValueError extends AgentError {
   constructor(key: string, problem: string) {
     super(
       'STORE_VALUE_INVALID',
-      'unsafe',
-      `The store's key "${key}" holds a value that this version does not understand: ${problem}. ` +
-        'Upgrade this agent if another one is newer, or restore the key.',
+      `The store's key "${key}" holds a value that this version does not understand: ${problem}.`,
+      { next: 'Upgrade this agent if another one is newer, or restore the key.' },
     );
     this.key = key;
   }

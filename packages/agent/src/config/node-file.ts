@@ -1,9 +1,10 @@
+import { codeOf } from '@understudy/base';
 /** Reads a node's YAML file and says exactly what is wrong with it. */
 
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
-import { AgentError, codeOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { formatAddress } from './address.ts';
 import { type NodeConfig, nodeConfigSchema } from './node-config.ts';
 import { plainLinks } from './plain.ts';
@@ -20,13 +21,11 @@ export async function loadNodeConfig(file: string): Promise<NodeConfig> {
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    const code = codeOf(cause, 'unknown error');
-    throw new AgentError(
-      'CONFIG_UNREADABLE',
-      'unsafe',
-      `${file}: cannot be read (${code}). Correct the path or its permissions.`,
-      { cause },
-    );
+    const code = codeOf(cause) ?? 'unknown error';
+    throw new AgentError('CONFIG_UNREADABLE', `${file}: cannot be read (${code}).`, {
+      next: 'Correct the path or its permissions.',
+      cause,
+    });
   }
   return parseNodeConfig(text, resolve(file));
 }

@@ -25,7 +25,7 @@ export class ConfigError extends AgentError {
   readonly problems: readonly ConfigProblem[];
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
-    super('CONFIG_INVALID', 'unsafe', problems.map((problem) => formatProblem(file, problem)).join('\n'));
+    super('CONFIG_INVALID', problems.map((problem) => formatProblem(file, problem)).join('\n'));
     this.file = file;
     this.problems = problems;
   }

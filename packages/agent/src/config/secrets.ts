@@ -1,10 +1,11 @@
+import { codeOf } from '@understudy/base';
 /** The node's secrets: generated passwords of the database users. Never logged, never in messages. */
 
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { openToRead, PathError, readAt, withFile } from '@understudy/engine/host';
 import { z } from 'zod';
-import { AgentError, codeOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import type { NodeConfig } from './node-config.ts';
 
 type KeyFiles = Pick<NodeConfig, 'api' | 'engine' | 'store'>;
@@ -32,18 +33,14 @@ export async function loadSecrets(file: string): Promise<Secrets> {
   const parsed = secretsSchema.safeParse(parseJson(text, file));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole file)'}: ${issue.message}`);
-  throw new AgentError('CONFIG_INVALID', 'unsafe', `${file}: ${problems.join('; ')}. Correct the secrets file.`);
+  throw new AgentError('CONFIG_INVALID', `${file}: ${problems.join('; ')}.`, { next: 'Correct the secrets file.' });
 }
 
 /** Reads a file that holds one secret, such as the API's token; the final newline is not part of it. */
 export async function loadSecretLine(file: string): Promise<string> {
   const text = (await readSecretText(file)).trimEnd();
   if (text.length >= 16 && !/\s/.test(text)) return text;
-  throw new AgentError(
-    'CONFIG_INVALID',
-    'unsafe',
-    `${file}: must hold one word of at least 16 characters and nothing else.`,
-  );
+  throw new AgentError('CONFIG_INVALID', `${file}: must hold one word of at least 16 characters and nothing else.`);
 }
 
 const SECRET_BYTES_MAX = 64 * 1024;
@@ -58,20 +55,18 @@ export async function readSecretText(file: string): Promise<string> {
     });
   } catch (cause) {
     if (cause instanceof AgentError) throw cause;
-    const code = cause instanceof PathError ? cause.message : codeOf(cause, 'unknown error');
-    throw new AgentError(
-      'CONFIG_UNREADABLE',
-      'unsafe',
-      `${file}: cannot be read (${code}). Correct the path or its permissions.`,
-      { cause },
-    );
+    const code = cause instanceof PathError ? cause.message : (codeOf(cause) ?? 'unknown error');
+    throw new AgentError('CONFIG_UNREADABLE', `${file}: cannot be read (${code}).`, {
+      next: 'Correct the path or its permissions.',
+      cause,
+    });
   }
 }
 
 function exposed(file: string, mode: number): AgentError {
   const shown = (mode & 0o777).toString(8).padStart(4, '0');
-  const text = `${file}: mode ${shown} lets other users read it, or write to it. Run: chmod 0600 ${file}`;
-  return new AgentError('SECRETS_EXPOSED', 'unsafe', text);
+  const text = `${file}: mode ${shown} lets other users read it, or write to it.`;
+  return new AgentError('SECRETS_EXPOSED', text, { next: `Run: chmod 0600 ${file}` });
 }
 
 /** As PostgreSQL has it for its own key: of the owner alone, or of root and read by a group. */
@@ -94,10 +89,8 @@ function parseJson(text: string, file: string): unknown {
     return JSON.parse(text);
   } catch {
     // The parser's own message quotes the text, which is secret.
-    throw new AgentError(
-      'CONFIG_INVALID',
-      'unsafe',
-      `${file}: is not JSON. Write {"superuser": "…", "replication": "…", "rewind": "…", "monitor": "…"}.`,
-    );
+    throw new AgentError('CONFIG_INVALID', `${file}: is not JSON.`, {
+      next: 'Write {"superuser": "…", "replication": "…", "rewind": "…", "monitor": "…"}.',
+    });
   }
 }

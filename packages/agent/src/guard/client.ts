@@ -1,3 +1,4 @@
+import { Backoff, pause, withDeadline } from '@understudy/base';
 /** The agent's side of the guard: starts it, keeps it alive, tells it the deadline, and notices when it does not answer. */
 
 import { spawn } from 'node:child_process';
@@ -5,12 +6,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isAlive, type ProcessName, processName, signalProcess } from '@understudy/base/processes';
 import { UNDECIDED } from '@understudy/core';
 import { AgentError } from '../errors.ts';
-import { Backoff } from '../time/backoff.ts';
-import { pause, withDeadline } from '../time/deadline.ts';
 import { pidFileOf, socketPathOf } from './paths.ts';
-import { isAlive, type ProcessName, processName, signal } from './proc.ts';
 import { type FromGuard, Lines, line, parseFromGuard, type ServerKillOrder, type ToGuard } from './protocol.ts';
 
 export interface GuardClientOptions {
@@ -84,8 +83,8 @@ export class GuardClient {
     const late = () =>
       new AgentError(
         'GUARD_UNAVAILABLE',
-        'safe',
-        `The guard did not confirm the deadline within ${limitMs} ms (${this.describe()}). See guard.log in the run directory.`,
+        `The guard did not confirm the deadline within ${limitMs} ms (${this.describe()}).`,
+        { next: 'See guard.log in the run directory.' },
       );
     const endsAt = this.#options.runningMs() + limitMs;
     // One that was just started is there in a moment: a promotion that is given up costs an epoch.
@@ -190,7 +189,7 @@ export class GuardClient {
     const name = this.#guardProcess();
     this.#options.log(`guard: ${why}; killing ${name?.pid ?? 'nothing'} and starting another`);
     this.#problem = why;
-    if (name !== null && isAlive(name)) signal(name, 'SIGKILL');
+    if (name !== null && isAlive(name)) signalProcess(name, 'SIGKILL');
     this.#socket?.destroy();
   }
 

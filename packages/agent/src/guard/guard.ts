@@ -6,17 +6,10 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { monotonicMs } from '@understudy/base';
+import { isAlive, isSameProcess, type ProcessName, signalProcess } from '@understudy/base/processes';
 import { dueForKill, excuseLateness, judgeAgent, NO_ORDER, orderInForce, wasStarved } from '@understudy/core/guard';
-import {
-  isAlive,
-  isSameProcess,
-  killTree,
-  type ProcessName,
-  type StartedAs,
-  signal,
-  startedAs,
-  stateOf,
-} from './proc.ts';
+import { killTree, type StartedAs, startedAs, stateOf } from './proc.ts';
 import { Lines, line, parseToGuard, type ServerKillOrder, type ToGuard } from './protocol.ts';
 
 export interface GuardOptions {
@@ -46,15 +39,13 @@ const WELL_AFTER_MS = 3_000;
 /** A guard without agent and without anything to kill goes away after this. */
 const USELESS_AFTER_MS = 60_000;
 
-export const machineNowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
-
 export class Guard {
   readonly #options: GuardOptions;
   #agent: Agent | null = null;
   #order: ServerKillOrder = NO_ORDER;
-  #lastBeatMs = machineNowMs();
-  #helloMs = machineNowMs();
-  #agentGoneMs: number | null = machineNowMs();
+  #lastBeatMs: number = monotonicMs();
+  #helloMs = monotonicMs();
+  #agentGoneMs: number | null = monotonicMs();
   #restarts = 0;
   #restartAtMs: number | null = null;
   #lastStarted: StartedAs | null = null;
@@ -68,7 +59,7 @@ export class Guard {
 
   /** Whether the server is within its time: the kernel's watchdog is fed only then. */
   withinAuthority(): boolean {
-    return dueForKill(this.#order, machineNowMs()) === null;
+    return dueForKill(this.#order, monotonicMs()) === null;
   }
 
   /** A process connected. It becomes the agent with its `hello`. */
@@ -92,7 +83,7 @@ export class Guard {
   }
 
   #beat(socket: Socket, message: Extract<ToGuard, { kind: 'beat' }>): void {
-    this.#lastBeatMs = machineNowMs();
+    this.#lastBeatMs = monotonicMs();
     const { server, untilMs, certainty } = message;
     this.#order = orderInForce(this.#order, { server, untilMs, certainty }, isSameProcess);
     if (message.ask !== null) socket.write(line({ kind: 'answer', to: message.ask }));
@@ -102,7 +93,7 @@ export class Guard {
   #hello(socket: Socket, { agent, restart }: Extract<ToGuard, { kind: 'hello' }>): void {
     this.#options.log(`agent ${agent.pid} reports, restart: ${restart}`);
     this.#agent = { process: agent, restart, started: startedAs(agent.pid), socket };
-    this.#helloMs = machineNowMs();
+    this.#helloMs = monotonicMs();
     this.#lastBeatMs = this.#helloMs;
     this.#agentGoneMs = null;
     this.#restartAtMs = null;
@@ -113,7 +104,7 @@ export class Guard {
   #bye(what: 'exit' | 'stay'): void {
     this.#options.log(`agent ends in order, guard: ${what}`);
     this.#agent = null;
-    this.#agentGoneMs = machineNowMs();
+    this.#agentGoneMs = monotonicMs();
     if (what === 'exit') this.#options.exit();
     else this.#schedule();
   }
@@ -127,9 +118,9 @@ export class Guard {
 
   #agentDied(agent: Agent): void {
     this.#agent = null;
-    this.#agentGoneMs = machineNowMs();
+    this.#agentGoneMs = monotonicMs();
     this.#options.log(`agent ${agent.process.pid} died, restart: ${agent.restart}`);
-    if (machineNowMs() - this.#helloMs > WELL_AFTER_MS) this.#restarts = 0;
+    if (monotonicMs() - this.#helloMs > WELL_AFTER_MS) this.#restarts = 0;
     if (agent.restart === 'yes' && agent.started !== null) {
       this.#lastStarted = agent.started;
       this.#planRestart();
@@ -150,7 +141,7 @@ export class Guard {
     }
     const stepMs = Math.min(LAST_RESTART_PAUSE_MS, FIRST_RESTART_PAUSE_MS * 2 ** (this.#restarts - 1));
     const pauseMs = this.#restarts === 0 ? 0 : stepMs * (0.5 + Math.random() / 2);
-    this.#restartAtMs = machineNowMs() + pauseMs;
+    this.#restartAtMs = monotonicMs() + pauseMs;
   }
 
   #restart(): void {
@@ -181,7 +172,7 @@ export class Guard {
 
   /** Everything that depends on time. */
   #check(): void {
-    const now = machineNowMs();
+    const now = monotonicMs();
     this.#enforceDeadline(now);
     if (this.#restartAtMs !== null && now >= this.#restartAtMs) this.#restart();
     const agent = this.#agent;
@@ -230,12 +221,12 @@ export class Guard {
     if (verdict.kind === 'dead') this.#agentDied(agent);
     if (verdict.kind !== 'frozen') return;
     this.#options.log(`agent ${agent.process.pid} is frozen (${verdict.why}): killed`);
-    signal(agent.process, 'SIGKILL');
+    signalProcess(agent.process, 'SIGKILL');
   }
 
   #schedule(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const now = machineNowMs();
+    const now = monotonicMs();
     const dueMs = Math.max(now + 1, Math.min(...this.#wakeUps(now)));
     this.#timerDueMs = dueMs;
     this.#timer = setTimeout(() => this.#onTimer(), dueMs - now);
@@ -254,7 +245,7 @@ export class Guard {
   }
 
   #onTimer(): void {
-    const now = machineNowMs();
+    const now = monotonicMs();
     const lateMs = now - this.#timerDueMs;
     // Timers come before input: the beats that wait in the socket, of which one may move the deadline, are read first.
     if (!wasStarved(lateMs)) {
@@ -264,7 +255,7 @@ export class Guard {
     // The guard itself did not run: what the agent missed to say in that time is no sign.
     this.#lastBeatMs = excuseLateness(this.#lastBeatMs, lateMs, now);
     setImmediate(() => {
-      this.#enforceDeadline(machineNowMs());
+      this.#enforceDeadline(monotonicMs());
       this.#schedule();
     });
   }

@@ -6,9 +6,9 @@
 import { appendFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { processName } from '@understudy/base/processes';
 import { Guard } from './guard.ts';
 import { pidFileOf, socketPathOf } from './paths.ts';
-import { processName } from './proc.ts';
 import { Watchdog } from './watchdog.ts';
 
 const MAX_LOG_BYTES = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** What agent and guard say to each other: lines of JSON on a unix socket. No imports beyond types: the guard loads this. */
 
+import type { ProcessName } from '@understudy/base/processes';
 import type { KillOrder } from '@understudy/core/guard';
-import type { ProcessName } from './proc.ts';
 
 /** What the guard is to enforce; times are of CLOCK_MONOTONIC. */
 export type ServerKillOrder = KillOrder<ProcessName>;

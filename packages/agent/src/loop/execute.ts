@@ -1,11 +1,10 @@
+import { codeOf, monotonicMs, reasonOf, withDeadline } from '@understudy/base';
 /** Carries out what was decided: in order, up to the first failure, and only as long as the view it was decided on still holds. */
 
 import type { Command, EngineCommand, Ms } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import type { StoreLink } from '../store/link.ts';
-import { monotonicMs } from '../time/clock.ts';
-import { withDeadline } from '../time/deadline.ts';
 import type { TurnEnd } from './tempo.ts';
 
 /** A decision older than this is not acted on any more, unless it is its first command. */
@@ -44,7 +43,7 @@ export async function execute(execution: Execution): Promise<TurnEnd> {
         await runOnEngine(execution, command);
       }
     } catch (error) {
-      execution.onFailure(command.kind, codeOf(error, 'INTERNAL'), messageOf(error));
+      execution.onFailure(command.kind, codeOf(error) ?? 'INTERNAL', reasonOf(error));
       return { kind: 'failed' };
     }
     execution.onDone(command, monotonicMs() - startedAt);
@@ -60,10 +59,6 @@ async function runOnEngine(execution: Execution, command: EngineCommand): Promis
   await execution.before(command);
   if (command.kind === 'promote') await execution.beforePromotion();
   const late = () =>
-    new AgentError(
-      'COMMAND_TIMEOUT',
-      'unknown',
-      `The engine did not end "${command.kind}" within ${COMMAND_LIMIT_MS} ms.`,
-    );
+    new AgentError('COMMAND_TIMEOUT', `The engine did not end "${command.kind}" within ${COMMAND_LIMIT_MS} ms.`);
   await withDeadline(execution.engine.execute(command, execution.context()), COMMAND_LIMIT_MS, late);
 }

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 /** Puts together everything that one decision looks at. */
 
 import type { Incarnation, MemberId, MemberTags, Observation, PeerView, StoreSighting } from '@understudy/core';
@@ -5,7 +6,6 @@ import type { Engine, EngineDetails, MemberReport } from '@understudy/engine';
 import type { PeerSet } from '../peers/peer-set.ts';
 import type { Session } from '../session/session.ts';
 import type { StoreLink } from '../store/link.ts';
-import { monotonicMs } from '../time/clock.ts';
 import type { Failures } from './failures.ts';
 
 export interface Sources {

@@ -1,3 +1,4 @@
+import { reasonOf } from '@understudy/base';
 /** Asks another member's agent for a copy of its server's files, and believes that it is whole only when it is told so. */
 
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
@@ -7,7 +8,6 @@ import type { MemberId } from '@understudy/core';
 import { EngineError, type OpenCopy } from '@understudy/engine';
 import { apiErrorSchema } from '../api/views.ts';
 import { COPY_PATH, COPY_TRAILER, parseVerdict, refusalOf } from '../codec/copy-verdict.ts';
-import { messageOf } from '../errors.ts';
 import { introduction, type MemberSecret, mayIntroduce } from './introduction.ts';
 import type { PeerTls } from './stream.ts';
 
@@ -34,7 +34,7 @@ export function copyOpener(options: CopyOptions): OpenCopy {
     const headers = introduction(options.secret, 'copy', options.self, from.id);
     const response = await ask(url, JSON.stringify(request), headers, options.tls, signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw refusalOf('', `The agent of ${from.id} at ${from.apiUrl} does not answer (${messageOf(error)}).`);
+      throw refusalOf('', `The agent of ${from.id} at ${from.apiUrl} does not answer (${reasonOf(error)}).`);
     });
     if (response.statusCode !== 200) throw await refusal(response, from.id);
     return new WholeCopy(response, from.id);
@@ -103,7 +103,7 @@ class WholeCopy extends Transform {
     super({ highWaterMark: AHEAD_BYTES });
     this.#response = response;
     this.#from = from;
-    response.on('error', (error) => this.#cut(messageOf(error)));
+    response.on('error', (error) => this.#cut(reasonOf(error)));
     response.on('close', () => {
       if (!response.complete) this.#cut('the connection was closed');
     });

@@ -89,7 +89,7 @@ export function parseStreamMessage(event: string, data: string): StreamMessage |
   try {
     input = JSON.parse(data);
   } catch {
-    throw new AgentError('PEER_MESSAGE_INVALID', 'safe', `A "${event}" event is not JSON.`);
+    throw new AgentError('PEER_MESSAGE_INVALID', `A "${event}" event is not JSON.`);
   }
   if (event === 'beat') {
     const beat = beatMessageSchema.safeParse(input);
@@ -105,7 +105,7 @@ export function parseStreamMessage(event: string, data: string): StreamMessage |
 function invalid(event: string, error: z.ZodError): AgentError {
   const first = error.issues[0];
   const problem = first === undefined ? 'unknown' : `${first.path.join('.')}: ${first.message}`;
-  return new AgentError('PEER_MESSAGE_INVALID', 'safe', `A "${event}" event is not understood: ${problem}.`);
+  return new AgentError('PEER_MESSAGE_INVALID', `A "${event}" event is not understood: ${problem}.`);
 }
 
 function withoutUndefined(beat: z.infer<typeof beatMessageSchema>): Beat {

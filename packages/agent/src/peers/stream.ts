@@ -1,11 +1,10 @@
+import { Backoff, codeOf } from '@understudy/base';
 /** One peer's stream as this agent hears it: connects, reads, notices silence and refusal, and connects again. */
 
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LiveState, MemberId, PeerView } from '@understudy/core';
-import { codeOf } from '../errors.ts';
-import { Backoff } from '../time/backoff.ts';
 import { applyBeat, type PeerReport, parseStreamMessage, type StreamMessage } from './report.ts';
 import { SseParser } from './sse.ts';
 
@@ -186,7 +185,7 @@ export class PeerStream {
 
   #note(error: Error): void {
     const now = this.#options.runningMs();
-    if (codeOf(error, '') === 'ECONNREFUSED') {
+    if (codeOf(error) === 'ECONNREFUSED') {
       this.#refusals ??= { sinceMs: now, count: 0 };
       this.#refusals.count++;
     } else {

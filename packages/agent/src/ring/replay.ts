@@ -1,9 +1,10 @@
+import { codeOf, reasonOf } from '@understudy/base';
 /** Decides an incident again: reads a decision ring and compares what was decided then with what this version decides. */
 
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Decision, decide, EMPTY_MEMORY, type Observation } from '@understudy/core';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { fromText, toText } from './json.ts';
 import { decisionShape, RING_VERSION, type RingEntry } from './ring.ts';
 import { fromVersion1 } from './upgrade.ts';
@@ -42,8 +43,9 @@ export async function replay(
     }
   } catch (cause) {
     if (cause instanceof AgentError) throw cause;
-    const code = codeOf(cause, messageOf(cause));
-    throw new AgentError('CONFIG_UNREADABLE', 'unsafe', `${file}: cannot be read (${code}). Correct the path.`, {
+    const code = codeOf(cause) ?? reasonOf(cause);
+    throw new AgentError('CONFIG_UNREADABLE', `${file}: cannot be read (${code}).`, {
+      next: 'Correct the path.',
       cause,
     });
   }
@@ -68,10 +70,10 @@ function parseEntry(text: string, file: string, line: number): RingEntry {
   try {
     value = ofThisVersion(fromText(text));
   } catch {
-    throw new AgentError('RING_INVALID', 'unsafe', `${file}:${line}: is not a recorded decision (not JSON).`);
+    throw new AgentError('RING_INVALID', `${file}:${line}: is not a recorded decision (not JSON).`);
   }
   if (isEntry(value)) return value;
-  throw new AgentError('RING_INVALID', 'unsafe', `${file}:${line}: is not a decision that this version can read.`);
+  throw new AgentError('RING_INVALID', `${file}:${line}: is not a decision that this version can read.`);
 }
 
 /** Entries of the version before are read too: an incident is often looked at after the upgrade that should end it. */

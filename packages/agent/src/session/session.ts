@@ -1,14 +1,10 @@
+import { Backoff, monotonicMs, pause, reasonOf } from '@understudy/base';
 /** This agent's session: a lease in the store with the key `sessions/<member>` on it, renewed as long as the agent lives. */
 
 import { type Incarnation, leaseUntil, type MemberId, type Ms } from '@understudy/core';
 import { type KeyValue, type Lease, type Store, StoreError } from '@understudy/store';
-import { storeRevision } from '../codec/content.ts';
 import { decodeSession, encodeStoreValue, StoreValueError } from '../codec/store-values.ts';
-import { messageOf } from '../errors.ts';
 import type { StoreLink } from '../store/link.ts';
-import { Backoff } from '../time/backoff.ts';
-import { monotonicMs } from '../time/clock.ts';
-import { pause } from '../time/deadline.ts';
 
 export type SessionState =
   | { readonly kind: 'none'; readonly problem: string | null }
@@ -91,7 +87,7 @@ export class Session {
       return pauseMs;
     } catch (error) {
       this.#options.link.noteContact(error instanceof StoreError ? error : null);
-      const problem = messageOf(error);
+      const problem = reasonOf(error);
       if (error instanceof StoreError && error.code === 'lease-expired') this.#grant = null;
       const stillValid = this.#until !== null && this.#until > monotonicMs() && this.#grant !== null;
       if (!stillValid) this.#become({ kind: 'none', problem });
@@ -122,7 +118,7 @@ export class Session {
     const compare =
       present === undefined
         ? ({ kind: 'absent', key } as const)
-        : ({ kind: 'unchanged', key, modRevision: storeRevision(present.modRevision) } as const);
+        : ({ kind: 'unchanged', key, modRevision: present.modRevision } as const);
     const value = encodeStoreValue(incarnation);
     this.#contest(leaseUntil(sentAt, lease.ttlMs));
     const result = await link.transact([compare], [{ kind: 'put', key, value, lease: lease.id }], deadlineMs);

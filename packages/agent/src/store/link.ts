@@ -1,3 +1,4 @@
+import { reasonOf } from '@understudy/base';
 /** This agent's link to the consensus store: the last snapshot, how fresh it is, and transactions whose results show at once. */
 
 import {
@@ -14,16 +15,15 @@ import {
 import { type Snapshot, type Store, StoreError, type Watch, type Write } from '@understudy/store';
 import { applyWrites, type DecodedSnapshot, decodeSnapshot, encodeCommit } from '../codec/content.ts';
 import { encodeStoreValue, StoreValueError } from '../codec/store-values.ts';
-import { AgentError, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 
 type Compares = Parameters<Store['transact']>[0];
 
 function regression(store: string, seen: string): AgentError {
   return new AgentError(
     'STORE_REGRESSED',
-    'unsafe',
-    `${store} ${seen}, which this agent has seen: it was emptied, put back to an older state, or is another one. ` +
-      'Nothing is decided on it. Correct the address, restore the store, or run `understudy restore-store` (docs/store.md).',
+    `${store} ${seen}, which this agent has seen: it was emptied, put back to an older state, or is another one. Nothing is decided on it.`,
+    { next: 'Correct the address, restore the store, or run `understudy restore-store` (docs/store.md).' },
   );
 }
 
@@ -332,11 +332,7 @@ export class StoreLink {
   async restore(record: LeadershipRecord, history: HistoryEntry, deadlineMs: number): Promise<void> {
     const [lost, known] = [this.#regressed, this.#snapshot];
     if (lost === null || known === null) {
-      throw new AgentError(
-        'STORE_NOT_REGRESSED',
-        'unsafe',
-        'The store has not gone back; there is nothing to restore.',
-      );
+      throw new AgentError('STORE_NOT_REGRESSED', 'The store has not gone back; there is nothing to restore.');
     }
     if (lost.how === 'aside') await this.#adopt(lost.snapshot);
     this.#isRemembered = true;
@@ -346,7 +342,7 @@ export class StoreLink {
     });
     const result = await this.transact(compares, restoredWrites(known, record, history), deadlineMs);
     if (result.kind === 'rejected') {
-      throw new AgentError('STORE_MOVED', 'safe', 'Somebody else wrote to the store at the same time. Ask again.');
+      throw new AgentError('STORE_MOVED', 'Somebody else wrote to the store at the same time.', { next: 'Ask again.' });
     }
     await this.refresh(deadlineMs);
   }
@@ -388,7 +384,7 @@ export class StoreLink {
 
   #failed(error: unknown): void {
     const first = this.#trouble === null;
-    this.#trouble = error instanceof Error ? error : new Error(messageOf(error));
+    this.#trouble = error instanceof Error ? error : new Error(reasonOf(error));
     if (error instanceof StoreError && ANOTHER.has(error.code)) {
       this.#looking ??= this.#lookAnew().finally(() => {
         this.#looking = null;

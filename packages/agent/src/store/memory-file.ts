@@ -1,9 +1,10 @@
 /** The last snapshot of the store, kept in the run directory for an agent that starts while the store is down. */
 
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { revision } from '@understudy/base';
+import { replaceFile } from '@understudy/base/files';
 import type { KeyValue, Snapshot, StoreId } from '@understudy/store';
 import { z } from 'zod';
-import { storeRevision } from '../codec/content.ts';
 
 /** A snapshot as a file holds it. */
 export const fileSchema = z.object({
@@ -19,12 +20,12 @@ export function snapshotOf(parsed: z.output<typeof fileSchema>): Snapshot {
     entry.key,
     {
       ...entry,
-      createRevision: storeRevision(entry.createRevision),
-      modRevision: storeRevision(entry.modRevision),
+      createRevision: revision(entry.createRevision),
+      modRevision: revision(entry.modRevision),
       lease: null,
     },
   ]);
-  return { storeId: parsed.storeId as StoreId, revision: storeRevision(parsed.revision), entries: new Map(entries) };
+  return { storeId: parsed.storeId as StoreId, revision: revision(parsed.revision), entries: new Map(entries) };
 }
 
 export function fileOf(snapshot: Snapshot, isKept: (key: string) => boolean): z.input<typeof fileSchema> {
@@ -73,8 +74,7 @@ export class MemoryFile {
       this.#next = null;
       const text = JSON.stringify(fileOf(snapshot, () => true));
       try {
-        await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
-        await rename(`${this.#path}.new`, this.#path);
+        await replaceFile(this.#path, text);
       } catch {
         // It only helps in a rare case; a full disk must not stop the agent.
       }

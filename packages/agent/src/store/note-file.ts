@@ -1,3 +1,4 @@
+import { codeOf, reasonOf } from '@understudy/base';
 /**
  * The note in the server's data directory: the newest leadership that this member has seen, and in which store, synced. It goes
  * where the data goes, and survives a loss of power; with it a store that was put back is told from one that goes on.
@@ -9,7 +10,7 @@ import { type MemberId, type StoreMark, type StoreSighting, sightingOf } from '@
 import { entryAt, type Owner, readIfThere, replaceWith } from '@understudy/engine/host';
 import type { Snapshot } from '@understudy/store';
 import { z } from 'zod';
-import { AgentError, codeOf, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { fileOf, fileSchema, snapshotOf } from './memory-file.ts';
 
 /** A note is a small part of a store. */
@@ -94,8 +95,8 @@ export class NoteFile {
       });
       this.#noted = { sighting, file };
     } catch (cause) {
-      const text = `${this.path}: cannot be written (${codeOf(cause, messageOf(cause))}). What has to be noted first is not done.`;
-      throw new AgentError('NOTE_UNWRITABLE', 'safe', `${text} Free space, or correct the permissions.`, { cause });
+      const text = `${this.path}: cannot be written (${codeOf(cause) ?? reasonOf(cause)}). What has to be noted first is not done.`;
+      throw new AgentError('NOTE_UNWRITABLE', text, { next: 'Free space, or correct the permissions.', cause });
     }
   }
 }

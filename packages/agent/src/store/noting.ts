@@ -1,3 +1,4 @@
+import { reasonOf } from '@understudy/base';
 /** Keeps the note in the data directory as new as what this agent has seen, before anything rests on it. */
 
 import {
@@ -12,7 +13,7 @@ import {
 } from '@understudy/core';
 import type { Snapshot } from '@understudy/store';
 import { decodeSnapshot } from '../codec/content.ts';
-import { AgentError, messageOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { markOf, type StoreLink } from './link.ts';
 import type { NoteFile } from './note-file.ts';
 
@@ -71,7 +72,7 @@ export class Noting {
       this.#problem = null;
       return 'noted';
     } catch (error) {
-      this.#problem = messageOf(error);
+      this.#problem = reasonOf(error);
       throw error;
     }
   }
@@ -79,7 +80,7 @@ export class Noting {
 
 function unknown({ kind }: Command): AgentError {
   const text = `What "${kind}" rests on has not been read from the store yet, so it cannot be noted: "${kind}" is not done.`;
-  return new AgentError('NOTE_UNKNOWN', 'safe', `${text} It is decided again when the store answers.`);
+  return new AgentError('NOTE_UNKNOWN', text, { next: 'It is decided again when the store answers.' });
 }
 
 function markIn(snapshot: Snapshot): StoreMark | null {

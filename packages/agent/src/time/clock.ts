@@ -1,9 +1,4 @@
-/** Monotonic time, and the part of it in which this process was running. */
-
-import { type Ms, ms } from '@understudy/core';
-
-/** Now, on CLOCK_MONOTONIC in ms: the clock that all processes of one boot share, so that agent, guard and engine mean the same instant. */
-export const monotonicMs = (): Ms => ms(Number(process.hrtime.bigint()) / 1e6);
+import type { Ms } from '@understudy/base';
 
 /**
  * Counts only the time in which this process was running. Silences are measured on it, so that a process that was frozen, or starved

@@ -5,9 +5,10 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isAlive, type ProcessName, processName } from '@understudy/base/processes';
 import pg from 'pg';
 import { stringify } from 'yaml';
-import { isAlive, killTree, type ProcessName, processName } from '../../src/guard/proc.ts';
+import { killTree } from '../../src/guard/proc.ts';
 import {
   lockHolder,
   MEMORY_ENVIRONMENT,
