@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import {
   Backoff,
   Deadline,
+  InterruptedError,
   monotonicMs,
   pause,
   pauseUnlessInterrupted,
@@ -126,6 +127,12 @@ describe('pollUntil', () => {
     const polling = pollUntil(check, { everyMs: neverMs, timeoutMs: neverMs, signal: controller.signal });
     await assert.rejects(polling, { ...interrupted, cause: controller.signal.reason });
   });
+});
+
+test('an interrupted wait ends with the reason of the signal where that is an error of ours', async () => {
+  const reason = new InterruptedError('INTERRUPTED', 'The server was stopped.');
+  const wait = pauseUnlessInterrupted(neverMs, AbortSignal.abort(reason));
+  await assert.rejects(wait, (error) => error === reason);
 });
 
 test('pauses of a backoff grow to their limit, each by chance within the upper half of its step', () => {
