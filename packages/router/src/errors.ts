@@ -1,25 +1,28 @@
-/** Errors of the router as a program. What its clients get are PostgreSQL's own errors, with SQLSTATE. */
+import { defineErrors } from '@understudy/base';
 
-/** Every code with its meaning and what to do next. */
-export const ROUTER_ERROR_CODES = {
-  CONFIG_INVALID: 'The configuration is wrong. Correct the named setting.',
-  FILE_UNREADABLE: 'A file that the configuration names cannot be read.',
-  PORT_TAKEN: 'Another program listens on the address. Choose another one, or end that program.',
-  WORKER_LOST: 'A worker process ended by itself. It is started again; its clients lost their connections.',
-} as const;
+/** Errors of the router as a program; nothing was done in any of these cases. What its clients get are PostgreSQL's own, with SQLSTATE. */
+export const RouterError = defineErrors('RouterError', {
+  CONFIG_INVALID: {
+    meaning: 'The configuration is wrong.',
+    retry: 'safe',
+    next: 'Correct the named setting.',
+  },
+  FILE_UNREADABLE: {
+    meaning: 'A file that the configuration names cannot be read.',
+    retry: 'safe',
+    next: 'Correct the path or its permissions.',
+  },
+  PORT_TAKEN: {
+    meaning: 'Another program listens on the address.',
+    retry: 'safe',
+    next: 'Choose another one, or end that program.',
+  },
+  WORKER_LOST: {
+    meaning: 'A worker process ended by itself. It is started again; its clients lost their connections.',
+    retry: 'safe',
+    next: '',
+  },
+});
 
-export type RouterErrorCode = keyof typeof ROUTER_ERROR_CODES;
-
-export class RouterError extends Error {
-  override readonly name = 'RouterError';
-  readonly code: RouterErrorCode;
-  /** Nothing was done in any of these cases. */
-  readonly retry = 'safe' as const;
-
-  constructor(code: RouterErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options);
-    this.code = code;
-  }
-}
-
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export type RouterError = InstanceType<typeof RouterError>;
+export type RouterErrorCode = RouterError['code'];

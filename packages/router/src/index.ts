@@ -5,7 +5,7 @@ export {
   type RouterConfig,
   type RouterConfigInput,
 } from './config/config.ts';
-export { ROUTER_ERROR_CODES, RouterError, type RouterErrorCode } from './errors.ts';
+export { RouterError, type RouterErrorCode } from './errors.ts';
 export type { WorkerReport } from './supervisor/messages.ts';
 export { type RouterEvent, type RouterOptions, type RunningRouter, startRouter } from './supervisor/supervisor.ts';
 export type { ClusterView, MemberView } from './topology/view.ts';

@@ -2,9 +2,10 @@
 
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { reasonOf } from '@understudy/base';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { RouterError, reasonOf } from '../errors.ts';
+import { RouterError } from '../errors.ts';
 
 const port = z.number().int().min(1).max(65_535);
 /** `host:port`, `[address]:port`, or `:port` for the loopback address. */

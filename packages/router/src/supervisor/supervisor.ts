@@ -2,8 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import { reasonOf } from '@understudy/base';
 import { type ListenAddress, passwordOf, type RouterConfig, workerConfig } from '../config/config.ts';
-import { RouterError, reasonOf } from '../errors.ts';
+import { RouterError } from '../errors.ts';
 import { type Follower, followCluster } from '../topology/follow.ts';
 import { type ClusterView, NOTHING_KNOWN, sameView, type Wanted } from '../topology/view.ts';
 import type { FromWorker, WorkerReport } from './messages.ts';
