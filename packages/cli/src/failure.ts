@@ -52,35 +52,15 @@ const exitByCode: Readonly<Record<string, ExitCode>> = {
   INTERRUPTED: EXIT.interrupted,
 };
 
-const nextByCode: Readonly<Record<string, string>> = {
-  CONFIG_INVALID: 'Correct the file, then check it with: understudy agent --config FILE --check',
-  SERVER_NOT_FOUND: 'See what is here and what can be fetched: understudy servers list',
-};
-
 /** Turns whatever was thrown into what is shown. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof UnderstudyError) {
-    const { code, problem: message, next } = error;
-    return { code, message, next, exitCode: exitCodeOf(error, code) };
-  }
-  const code = codeOf(error);
-  if (!isOurs(error) || code === null) return internal(error);
-  const { cause, next } = splitAdvice(reasonOf(error));
-  return {
-    code,
-    message: cause,
-    next: next === '' ? (nextByCode[code] ?? '') : next,
-    exitCode: exitByCode[code] ?? EXIT.failed,
-  };
+  if (!(error instanceof UnderstudyError)) return internal(error);
+  const { code, problem: message, next } = error;
+  return { code, message, next, exitCode: exitCodeOf(error, code) };
 }
 
 function exitCodeOf(error: unknown, code: string): ExitCode {
   return error instanceof CliError ? exitOf[error.code] : (exitByCode[code] ?? EXIT.failed);
-}
-
-/** Typed errors of the other packages say how a repetition would go; nothing else does. */
-function isOurs(error: unknown): error is Error {
-  return error instanceof Error && 'retry' in error && typeof error.retry === 'string';
 }
 
 function internal(error: unknown): Failure {
@@ -91,14 +71,4 @@ function internal(error: unknown): Failure {
   }
   const next = 'This is a mistake in Understudy: run it again with --debug and report the output.';
   return { code: 'INTERNAL', message: reasonOf(error), next, exitCode: EXIT.failed };
-}
-
-/** Our messages end with what to do: the last sentence, when there is more than one. Several lines (one a setting) stay whole. */
-function splitAdvice(message: string): { readonly cause: string; readonly next: string } {
-  if (message.includes('\n')) return { cause: message, next: '' };
-  const ends = [...message.matchAll(/[.)!?:] (?=[A-Z])/g)];
-  const last = ends.at(-1);
-  if (last === undefined) return { cause: message, next: '' };
-  const cut = last.index + 1;
-  return { cause: message.slice(0, cut).replace(/:$/, '.'), next: message.slice(cut + 1) };
 }
