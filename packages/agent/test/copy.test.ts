@@ -102,7 +102,7 @@ it('arrives as it was sent, and says who asked', async (t) => {
 it('fails as the source says when it breaks off, whatever came before', async (t) => {
   const { from } = await source(t, async (output) => {
     output.write(randomBytes(100_000));
-    throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'commits wait: 100 % "sure"\n', 'safe');
+    throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'commits wait: 100 % "sure"\n');
   });
   const stream = await open(from, request, never);
   await assert.rejects(buffer(stream), failsWith('ENGINE_COPY_UNAVAILABLE', /^commits wait: 100 % "sure"\n$/));
@@ -175,7 +175,7 @@ it('is to be had in another way from an agent that is older, away, or of another
 
 it('passes on what the engine refuses before a byte has come', async (t) => {
   const { from } = await source(t, async () => {
-    throw new EngineError('ENGINE_BUSY', 'n1 sends a copy to n3', 'safe');
+    throw new EngineError('ENGINE_BUSY', 'n1 sends a copy to n3');
   });
   await assert.rejects(open(from, request, never), failsWith('ENGINE_BUSY', /n3/));
 });

@@ -11,6 +11,7 @@ import type {
   Position,
 } from '@understudy/core';
 import type { CopyRequest } from './copy.ts';
+import type { EngineError } from './errors.ts';
 import type { LoginsSeen, OwnLogins } from './login.ts';
 
 /** What the agent knows of the cluster when it gives a command: an engine needs addresses, names and slots. */
@@ -127,51 +128,7 @@ export interface Engine {
   close(server: 'leave-running' | 'stop'): Promise<void>;
 }
 
-/** Every failure of an engine, by code, with what to do next. The codes are stable; `docs/postgresql.md` lists them. */
-export const engineErrorCodes = {
-  ENGINE_BINARY_MISSING: "One of the server's programs is missing or does not run. Install it, or correct binDir.",
-  ENGINE_DATA_REFUSED:
-    'The data directory or the configuration is not what it must be. Nothing was touched; the message names the place.',
-  ENGINE_DISK_FULL: 'The disk is full. Make room; what was half done has been removed and is tried again.',
-  ENGINE_PORT_IN_USE: 'Another program listens on the port, or the address is not one of this host.',
-  ENGINE_START_FAILED: 'The server ended while it was starting. The message has the end of its log.',
-  ENGINE_STOP_TIMEOUT: 'The server did not stop within its deadline, or cannot even be killed.',
-  ENGINE_UNREACHABLE: 'The server, here or on another member, does not answer.',
-  ENGINE_TIMEOUT: 'The server did not answer a question within its deadline.',
-  ENGINE_SEAL_UNPROVEN:
-    'It could not be shown that nothing is received any more; the election must not count on this node.',
-  ENGINE_RULE_UNPROVEN:
-    'It could not be shown which acknowledgement rule the server uses; the stricter one must be assumed.',
-  ENGINE_PROMOTE_FAILED:
-    'The server was not opened for writes, or not on the wanted history line (it was stopped then).',
-  ENGINE_DECISION_STALE: 'The decision to promote was too old when it could be carried out; nothing was opened.',
-  ENGINE_CLONE_FAILED: 'The copy failed and was removed; what was there before is as it was.',
-  ENGINE_COPY_UNAVAILABLE: 'The files of that member cannot be copied; the copy is made in another way.',
-  ENGINE_REWIND_FAILED: 'The rewind failed; the data directory is copied anew.',
-  ENGINE_LOGIN_FAILED: 'A server refused our login. Are the secrets the same on every member?',
-  ENGINE_BUSY: 'Long work is under way; the command has to wait for it.',
-  ENGINE_INTERNAL: 'A mistake in the engine or an answer that it does not understand. Please report it.',
-} as const;
-
-export type EngineErrorCode = keyof typeof engineErrorCodes;
-
-/** A failure of an engine's command. `message` names the cause and the next step, and holds no secret. */
-export class EngineError extends Error {
-  override readonly name = 'EngineError';
-  readonly code: EngineErrorCode;
-  readonly retry: 'safe' | 'unsafe' | 'unknown';
-  constructor(
-    code: EngineErrorCode,
-    message: string,
-    retry: 'safe' | 'unsafe' | 'unknown',
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-    this.code = code;
-    this.retry = retry;
-  }
-}
-
 export type { CopyRequest, OpenCopy } from './copy.ts';
+export { EngineError, type EngineErrorCode } from './errors.ts';
 export { type LoginsSeen, loginKey, type OwnLogins } from './login.ts';
 export type { AckRule, Ms };

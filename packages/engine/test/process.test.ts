@@ -8,14 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
-import {
-  childrenOf,
-  killProcessesWith,
-  type ServerKind,
-  ServerProcess,
-  serverProcesses,
-  startTicks,
-} from '../src/host/index.ts';
+import { pollUntil } from '@understudy/base';
+import { startTicksOf } from '@understudy/base/processes';
+import { childrenOf, killProcessesWith, type ServerKind, ServerProcess, serverProcesses } from '../src/host/index.ts';
 import { lastWords, logSizes } from '../src/host/process/server-log.ts';
 
 const isServer: ServerKind['isServer'] = ({ name, args }) => name === 'sleep' || args.includes('a server of the tests');
@@ -56,11 +51,11 @@ describe('a process of somebody else', () => {
     context.after(() => child.kill('SIGKILL'));
     const { pid } = child;
     assert.ok(pid !== undefined);
-    assert.match(startTicks(pid) ?? '', /^\d+$/);
+    assert.match(startTicksOf(pid) ?? '', /^\d+$/);
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
-    assert.equal(startTicks(pid), null);
+    assert.equal(startTicksOf(pid), null);
   });
 
   it('is ended by an argument that no other has, whatever its letters', async () => {
@@ -89,7 +84,9 @@ describe('the process of a server', () => {
       assert.ok(steps.includes('prepared'));
       await server.kill();
       assert.equal(server.running, null);
-      assert.equal(server.lastExit, 'signal SIGKILL');
+      // The kernel's word for it comes after the process is gone.
+      const lastExit = await pollUntil(() => server.lastExit, { everyMs: 1, timeoutMs: 10_000 });
+      assert.equal(lastExit, 'signal SIGKILL');
       assert.deepEqual(await childrenOf(second.pid), []);
     }));
 

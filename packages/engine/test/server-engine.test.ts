@@ -221,7 +221,7 @@ describe('commands', () => {
       fake.end(job);
       await settle();
       assert.equal(engine.job()?.kind, 'promote', 'the end of what made way is not that of the opening');
-      fake.held.get('opening')?.fail(new EngineError('ENGINE_PROMOTE_FAILED', 'no', 'safe'));
+      fake.held.get('opening')?.fail(new EngineError('ENGINE_PROMOTE_FAILED', 'no', { retry: 'safe' }));
       await settle();
       assert.equal(engine.takeFailures()[0]?.error.code, 'ENGINE_PROMOTE_FAILED');
     }
@@ -234,7 +234,7 @@ describe('commands', () => {
     const seen = attempt(engine, 'promote');
     await settle();
     assert.equal(engine.job(), null);
-    fake.held.get('opening')?.fail(new EngineError('ENGINE_PROMOTE_FAILED', 'no', 'safe'));
+    fake.held.get('opening')?.fail(new EngineError('ENGINE_PROMOTE_FAILED', 'no', { retry: 'safe' }));
     await settle();
     assert.equal(seen.result, 'ENGINE_PROMOTE_FAILED');
     assert.deepEqual(engine.takeFailures(), []);
@@ -242,7 +242,7 @@ describe('commands', () => {
 
   it('restart what would start again, and leave the rest running', async () => {
     const { fake, engine } = await during('restart');
-    fake.held.get('rehearse')?.fail(new EngineError('ENGINE_START_FAILED', 'wrong parameter', 'safe'));
+    fake.held.get('rehearse')?.fail(new EngineError('ENGINE_START_FAILED', 'wrong parameter'));
     await settle();
     assert.equal(engine.takeFailures()[0]?.error.code, 'ENGINE_START_FAILED');
     assert.equal(times(fake, 'stop orderly'), 0);
@@ -301,7 +301,7 @@ describe('the end of the engine', () => {
         }
         await closed;
         assert.equal(first.result, ending === 'soon' ? 'done' : 'pending');
-        for (const held of fake.held.values()) held.fail(new EngineError('ENGINE_UNREACHABLE', 'cut', 'safe'));
+        for (const held of fake.held.values()) held.fail(new EngineError('ENGINE_UNREACHABLE', 'cut'));
         await settle();
         assert.equal(second.result, 'ENGINE_INTERNAL', 'a command that had to wait');
         assert.ok(!fake.calls.includes('start'));
@@ -322,7 +322,7 @@ describe('the end of the engine', () => {
     const fenced = attempt(engine, 'fence');
     assert.ok(fake.held.has('fence'));
     fake.end('fence');
-    fake.held.get('stop orderly')?.fail(new EngineError('ENGINE_STOP_TIMEOUT', 'it hangs', 'safe'));
+    fake.held.get('stop orderly')?.fail(new EngineError('ENGINE_STOP_TIMEOUT', 'it hangs'));
     await settle();
     assert.equal(fenced.result, 'done');
     fake.end('kill');
@@ -355,7 +355,7 @@ describe('the death of the server', () => {
       assert.equal(changes, 1);
       assert.ok(fake.calls.includes('probe.reset'));
       assert.notEqual(engine.job(), null, 'the job itself says how it ends');
-      fake.held.get(jobVerbOf(job))?.fail(new EngineError('ENGINE_UNREACHABLE', 'gone', 'safe'));
+      fake.held.get(jobVerbOf(job))?.fail(new EngineError('ENGINE_UNREACHABLE', 'gone'));
       await settle();
       assert.equal(engine.takeFailures()[0]?.error.code, 'ENGINE_UNREACHABLE');
       assert.equal(engine.job(), null);
@@ -370,7 +370,7 @@ describe('the death of the server', () => {
       const seen = attempt(engine, name);
       await settle();
       fake.die();
-      fake.held.get(verbOf(name))?.fail(new EngineError('ENGINE_UNREACHABLE', 'gone', 'safe'));
+      fake.held.get(verbOf(name))?.fail(new EngineError('ENGINE_UNREACHABLE', 'gone'));
       await settle();
       assert.equal(seen.result, 'ENGINE_UNREACHABLE');
       await engine.execute(commands.start, context);

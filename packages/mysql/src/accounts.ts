@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { Member, MemberId } from '@understudy/core';
 import { type ClusterContext, type LoginsSeen, loginKey } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import { kill } from './commands/readers.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import { serverErrorOf } from './errors.ts';

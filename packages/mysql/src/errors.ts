@@ -1,6 +1,6 @@
 import { EngineError } from '@understudy/engine';
 
-export { engineError, isDiskFull, isReadOnlyDisk, reasonOf } from '@understudy/engine/host';
+export { engineError, isDiskFull, isReadOnlyDisk } from '@understudy/engine/host';
 
 /** The number of a server's error (1045, …), also through the `EngineError` that carries it; undefined when no server answered. */
 export function serverErrorOf(error: unknown): number | undefined {

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
+import { monotonicMs } from '@understudy/base';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { KeptFolders, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
 import { mysqlAdapter } from './adapter.ts';
 import { OutgoingCopy } from './clone/outgoing.ts';
 import { Spared } from './commands/spared.ts';
@@ -114,11 +115,11 @@ function refuseAddress({ listen }: MysqlOptions, { flavour }: ServerPrograms): v
   if (flavour !== 'mysql' || !isIPv6(listen.host) || listen.host === '::') return;
   const text = `MySQL cannot be copied from the address ${listen.host}: its CLONE takes no IPv6 address.`;
   const next = 'Give a host name that resolves to it as the address of the server (every member must resolve it).';
-  throw new EngineError('ENGINE_DATA_REFUSED', `${text} ${next}`, 'unsafe');
+  throw new EngineError('ENGINE_DATA_REFUSED', text, { next });
 }
 
 /** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */
 function refuseParameters(options: MysqlOptions, catalog: VariableCatalog, { flavour }: ServerPrograms): void {
   const { problems } = checkParameters(options.parameters, 'this node', catalog, flavour);
-  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '), 'unsafe');
+  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '));
 }

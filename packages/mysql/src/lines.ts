@@ -135,5 +135,5 @@ export function requireNewLine(timelines: readonly number[], wanted: number): vo
   const newest = timelines.at(-1) ?? 0;
   if (wanted > newest) return;
   const text = `The promotion did not happen: line ${wanted} was asked for, but this history is on line ${newest} already.`;
-  throw new EngineError('ENGINE_PROMOTE_FAILED', text, 'unsafe');
+  throw new EngineError('ENGINE_PROMOTE_FAILED', text, { retry: 'unsafe' });
 }

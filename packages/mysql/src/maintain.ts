@@ -1,13 +1,14 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import type { ClusterContext, LoginsSeen } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
-import { boundLog, monotonicMs } from '@understudy/engine/host';
+import { boundLog } from '@understudy/engine/host';
 import { lookAtLogins } from './accounts.ts';
 import { Checks } from './checks/checks.ts';
 import { keepReplication } from './commands/follow.ts';
 import { settleReceived } from './commands/settle.ts';
 import { type Parameters, sqlValue } from './config/file.ts';
 import { canonicalName } from './config/settings.ts';
-import { reasonOf, serverErrorOf } from './errors.ts';
+import { serverErrorOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { quoteIdentifier } from './names.ts';
 import { askSource } from './observe/ask-source.ts';

@@ -92,5 +92,5 @@ export function parseOptions(input: z.input<typeof mysqlOptionsSchema>): MysqlOp
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`);
   const text = `Wrong options for the MySQL engine: ${problems.join('; ')}.`;
-  throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+  throw new EngineError('ENGINE_DATA_REFUSED', text);
 }

@@ -54,8 +54,8 @@ export async function findPrograms(options: Pick<MysqlOptions, 'binaries' | 'run
   const { baseDir, libraryPath } = options.binaries;
   const server = options.binaries.server ?? (await firstProgram(candidates(baseDir, ['mariadbd', 'mysqld'])));
   if (server === null) {
-    const text = `There is no program "mysqld" or "mariadbd" below ${baseDir}. Install MySQL or MariaDB, or correct baseDir.`;
-    throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+    const text = `There is no program "mysqld" or "mariadbd" below ${baseDir}.`;
+    throw new EngineError('ENGINE_BINARY_MISSING', text, { next: 'Install MySQL or MariaDB, or correct baseDir.' });
   }
   const { code, output } = await runProgram(server, ['--no-defaults', '--version'], {
     home: '/',
@@ -66,7 +66,7 @@ export async function findPrograms(options: Pick<MysqlOptions, 'binaries' | 'run
   });
   const found = readVersion(output);
   if (code !== 0 || found === null) {
-    throw new EngineError('ENGINE_BINARY_MISSING', `${server} does not run: ${tail(output)}`, 'safe');
+    throw new EngineError('ENGINE_BINARY_MISSING', `${server} does not run: ${tail(output)}`);
   }
   requireNewEnough(server, found);
   const own = found.flavour === 'mysql' ? 'mysql' : 'mariadb';
@@ -93,8 +93,10 @@ export function readVersion(output: string): { readonly flavour: Flavour; readon
 /** A program that is needed now. @throws EngineError `ENGINE_BINARY_MISSING` */
 export function programOf(program: string | null, name: string): string {
   if (program !== null) return program;
-  const text = `There is no program "${name}" beside the server. Install it (a package of the client programs has it).`;
-  throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+  const text = `There is no program "${name}" beside the server.`;
+  throw new EngineError('ENGINE_BINARY_MISSING', text, {
+    next: 'Install it (a package of the client programs has it).',
+  });
 }
 
 /** Whether version `a` is newer than `b`, by as many of their numbers as `places` says. */
@@ -111,5 +113,5 @@ function requireNewEnough(server: string, found: { readonly flavour: Flavour; re
   const wanted = oldest[found.flavour];
   if (!isNewer(wanted, found.version)) return;
   const text = `${server} is version ${found.version}, which is too old; use ${wanted} or newer.`;
-  throw new EngineError('ENGINE_BINARY_MISSING', text, 'unsafe');
+  throw new EngineError('ENGINE_BINARY_MISSING', text, { retry: 'unsafe' });
 }

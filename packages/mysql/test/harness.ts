@@ -264,7 +264,7 @@ export function nodeOf(node: ConformanceNode): TestNode {
 export function openCopyAmong(nodes: readonly TestNode[]): OpenCopy {
   return async (from, request, signal) => {
     const engine = nodes.find(({ id }) => id === from.id)?.engine();
-    if (engine?.sendCopy === undefined) throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'no such engine', 'safe');
+    if (engine?.sendCopy === undefined) throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'no such engine');
     const stream = new PassThrough();
     const gone = new AbortController();
     stream.once('close', () => gone.abort());

@@ -187,7 +187,7 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
 
 /** What a source without such a program says. */
 const noFiles: OpenCopy = async () => {
-  throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'files are not sent', 'safe');
+  throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'files are not sent');
 };
 
 /** Connects until the server takes no more. */

@@ -71,6 +71,6 @@ export function postgresAdapter(instance: Instance, observer: Observer, probe: P
 async function rehearse(instance: Instance): Promise<void> {
   const problem = await wouldStart(instance);
   if (problem === null) return;
-  const text = `The server is not stopped, because it would not start again: ${problem}. Correct that first.`;
-  throw new EngineError('ENGINE_START_FAILED', text, 'safe');
+  const text = `The server is not stopped, because it would not start again: ${problem}.`;
+  throw new EngineError('ENGINE_START_FAILED', text, { next: 'Correct that first.' });
 }

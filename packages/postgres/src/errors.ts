@@ -1,1 +1,1 @@
-export { engineError, isDiskFull, reasonOf } from '@understudy/engine/host';
+export { engineError, isDiskFull } from '@understudy/engine/host';

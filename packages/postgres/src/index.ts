@@ -1,7 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import { type Engine, EngineError, type ParameterProblem } from '@understudy/engine';
-import { KeptFolders, monotonicMs, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
+import { KeptFolders, Probe, realDataDir, ServerEngine, StartCount } from '@understudy/engine/host';
 import { postgresAdapter } from './adapter.ts';
 import { checkParameters, type ParameterCatalog, parameterProblems, readCatalog } from './config/catalog.ts';
 import { removeDryStarts } from './config/dry-start.ts';
@@ -106,7 +107,7 @@ export async function checkNodeParameters(
 /** Wrong parameters of the node's own configuration are an operator's mistake that can be mended before anything starts. */
 function refuseParameters(options: PostgresOptions, catalog: ParameterCatalog): void {
   const { problems } = checkParameters(options.parameters, 'this node', catalog);
-  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '), 'unsafe');
+  if (problems.length > 0) throw new EngineError('ENGINE_DATA_REFUSED', problems.join(' '));
 }
 
 const oldestMajor = 15;
@@ -116,8 +117,11 @@ async function readVersion(options: PostgresOptions): Promise<{ version: string;
   const { binDir, libraryPath } = options.binaries;
   for (const program of ['postgres', 'initdb']) {
     await access(join(binDir, program), constants.X_OK).catch((error: unknown) => {
-      const text = `There is no program "${program}" in ${binDir}. Install PostgreSQL, or correct binDir.`;
-      throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error });
+      const text = `There is no program "${program}" in ${binDir}.`;
+      throw new EngineError('ENGINE_BINARY_MISSING', text, {
+        next: 'Install PostgreSQL, or correct binDir.',
+        cause: error,
+      });
     });
   }
   const { code, output } = await runProgram(join(binDir, 'postgres'), ['--version'], {
@@ -129,12 +133,12 @@ async function readVersion(options: PostgresOptions): Promise<{ version: string;
   });
   const [, version, number] = /\(PostgreSQL\) ((\d+)\S*)/.exec(output) ?? [];
   if (code !== 0 || version === undefined) {
-    throw new EngineError('ENGINE_BINARY_MISSING', `${join(binDir, 'postgres')} does not run: ${tail(output)}`, 'safe');
+    throw new EngineError('ENGINE_BINARY_MISSING', `${join(binDir, 'postgres')} does not run: ${tail(output)}`);
   }
   const major = Number(number);
   if (major < oldestMajor || major > newestMajor) {
     const text = `PostgreSQL ${version} in ${binDir} is not supported; use ${oldestMajor} to ${newestMajor}.`;
-    throw new EngineError('ENGINE_BINARY_MISSING', text, 'unsafe');
+    throw new EngineError('ENGINE_BINARY_MISSING', text, { retry: 'unsafe' });
   }
   return { version, major };
 }

@@ -1,6 +1,7 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails, LoginsSeen } from '@understudy/engine';
-import { boundLog, monotonicMs, type Probe } from '@understudy/engine/host';
+import { boundLog, type Probe } from '@understudy/engine/host';
 import { conninfoOf, follow } from './commands/follow.ts';
 import { keepMemberLogins, lookAtLogins } from './commands/member-logins.ts';
 import { keepSendersForMembers } from './commands/member-senders.ts';
@@ -10,7 +11,6 @@ import { reload, takeBack } from './commands/reload.ts';
 import { keepRoles } from './commands/roles.ts';
 import { dropStaleLogicalSlots, keepSlots } from './commands/slots.ts';
 import { provenSettings } from './config/settings.ts';
-import { reasonOf } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { standingWarnings } from './observe/standing.ts';
 import { lookForVoids, unloggedWarnings } from './observe/voids.ts';

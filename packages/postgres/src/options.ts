@@ -82,9 +82,5 @@ export function parseOptions(input: z.input<typeof postgresOptionsSchema>): Post
   const parsed = postgresOptionsSchema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`);
-  throw new EngineError(
-    'ENGINE_DATA_REFUSED',
-    `Wrong options for the PostgreSQL engine: ${problems.join('; ')}.`,
-    'unsafe',
-  );
+  throw new EngineError('ENGINE_DATA_REFUSED', `Wrong options for the PostgreSQL engine: ${problems.join('; ')}.`);
 }

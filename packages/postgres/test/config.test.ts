@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { monotonicMs } from '@understudy/base';
 import { ackRule, DEFAULT_TAGS, lsn, type MemberId, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import fc from 'fast-check';
 import { checkParameters, parseCatalog } from '../src/config/catalog.ts';
 import { passwordFileContent } from '../src/config/conninfo.ts';
@@ -306,7 +306,10 @@ describe('why there is no stream', () => {
   it('is what the upstream answers to the agent, by its code when its language is another one', () => {
     const answer = (code: string, message: string) =>
       refusalOf(
-        new EngineError('ENGINE_INTERNAL', message, 'unknown', { cause: Object.assign(new Error(message), { code }) }),
+        new EngineError('ENGINE_INTERNAL', message, {
+          retry: 'unknown',
+          cause: Object.assign(new Error(message), { code }),
+        }),
       );
     assert.equal(answer('58P01', 'das angeforderte WAL-Segment wurde schon entfernt')?.cause, 'wal-removed');
     assert.equal(answer('28000', 'Rolle darf nicht anmelden')?.cause, 'login');
@@ -315,7 +318,7 @@ describe('why there is no stream', () => {
       'history',
     );
     assert.deepEqual(answer('53300', 'no senders'), { cause: 'refused', detail: 'no senders' });
-    assert.equal(refusalOf(new EngineError('ENGINE_TIMEOUT', 'no refusal within 1000 ms', 'unknown')), null);
+    assert.equal(refusalOf(new EngineError('ENGINE_TIMEOUT', 'no refusal within 1000 ms')), null);
   });
 
   it('is not forgotten when a stream shows for the moment in which it is refused', async () => {

@@ -118,7 +118,11 @@ async function copyFrom(
   assert.ok(tools.pgBasebackup);
   const folder = await makeOwnFolder(t);
   const passwords = join(folder, 'passwords');
-  await writeFile(passwords, passwordFileContent([{ user: 'understudy_replication', password: testSecrets.replication }]), { mode: 0o600 });
+  await writeFile(
+    passwords,
+    passwordFileContent([{ user: 'understudy_replication', password: testSecrets.replication }]),
+    { mode: 0o600 },
+  );
   const upstream = { id: memberId('n1'), apiUrl: '', host: rogue.host, port: rogue.port, tags: DEFAULT_TAGS };
   const link = secureLink(tls === null ? null : { ...tls, verify: 'full' }, major);
   const from = receiverConninfo(upstream, 'understudy_replication', 'test', passwords, link);

@@ -71,7 +71,7 @@ async function sendCopy(
   }
   const work =
     engine.sendCopy?.({ member: memberId(member), ...product }, body, gone.signal) ??
-    Promise.reject(new EngineError('ENGINE_COPY_UNAVAILABLE', `Files of ${engine.name} are not sent.`, 'safe'));
+    Promise.reject(new EngineError('ENGINE_COPY_UNAVAILABLE', `Files of ${engine.name} are not sent.`));
   const ended = work.then(
     () => null,
     (error: unknown) => asEngineError(error),
@@ -103,7 +103,7 @@ export function requireSecrecy(
 
 function asEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  return new EngineError('ENGINE_CLONE_FAILED', reasonOf(error), 'safe');
+  return new EngineError('ENGINE_CLONE_FAILED', reasonOf(error));
 }
 
 function problemOf({ code, message }: EngineError): HttpProblem {

@@ -1,9 +1,10 @@
 /** `GET /understudy/secrets` and `POST /understudy/secrets/rotate`: which secrets this member has of its own, and new ones. None is shown. */
 
+import { codeOf } from '@understudy/base';
 import { replaceFile } from '@understudy/engine/host';
 import { afterStep, formatTokens, loadTokens, type TokenStep } from '../access/tokens.ts';
 import type { Agent } from '../agent/agent.ts';
-import { AgentError, codeOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { problem } from './errors.ts';
 import type { SecretsView } from './views.ts';
 
@@ -64,7 +65,7 @@ export async function changeToken(agent: Agent, step: TokenStep): Promise<Secret
   }
   if (tokens !== before) {
     await replaceFile(tokenFile, formatTokens(tokens), null).catch((error: unknown) => {
-      const text = `${tokenFile} cannot be replaced (${codeOf(error, 'unknown error')}); no token was changed.`;
+      const text = `${tokenFile} cannot be replaced (${codeOf(error) ?? 'unknown error'}); no token was changed.`;
       throw problem(409, 'TOKEN_FILE_UNWRITABLE', text, 'Put it into a folder that belongs to the agent’s user.');
     });
   }

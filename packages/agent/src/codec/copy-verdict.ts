@@ -3,14 +3,12 @@
  * cut, whatever else it looks like.
  */
 
-import { EngineError, type EngineErrorCode, engineErrorCodes } from '@understudy/engine';
+import { EngineError } from '@understudy/engine';
 
 export const COPY_PATH = '/understudy/copy';
 export const COPY_TRAILER = 'understudy-copy';
 
 const WHOLE = 'whole';
-
-const isEngineCode = (code: string): code is EngineErrorCode => Object.hasOwn(engineErrorCodes, code);
 
 /** @param error why the copy is not whole; null: it is */
 export function formatVerdict(error: EngineError | null): string {
@@ -21,14 +19,13 @@ export function formatVerdict(error: EngineError | null): string {
 export function parseVerdict(text: string | undefined, from: string): EngineError | null {
   if (text === WHOLE) return null;
   const [, code = '', message = ''] = /^([A-Z_]+) (\S*)$/.exec(text ?? '') ?? [];
-  if (code === '')
-    return new EngineError('ENGINE_CLONE_FAILED', `The copy from ${from} ended before it was whole.`, 'safe');
+  if (code === '') return new EngineError('ENGINE_CLONE_FAILED', `The copy from ${from} ended before it was whole.`);
   return refusalOf(code, decoded(message));
 }
 
 /** The failure that an agent's answer tells of. What is not the engine's says that no copy is to be had there: another way is taken. */
 export function refusalOf(code: string, message: string): EngineError {
-  return new EngineError(isEngineCode(code) ? code : 'ENGINE_COPY_UNAVAILABLE', message, 'safe');
+  return new EngineError(EngineError.isCode(code) ? code : 'ENGINE_COPY_UNAVAILABLE', message, { retry: 'safe' });
 }
 
 function decoded(text: string): string {

@@ -3,12 +3,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import type { LoginSlot, MemberId, MemberLogins } from '@understudy/core';
 import { type Engine, loginKey, type OwnLogins } from '@understudy/engine';
 import { replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import { readSecretText } from '../config/secrets.ts';
-import { messageOf } from '../errors.ts';
 import {
   advanced,
   begun,
@@ -135,7 +135,7 @@ export class MemberLoginFile {
       await replaceFile(this.#file, `${JSON.stringify({ engine: this.#engine, ...next })}\n`, null);
       this.#problem = null;
     } catch (error) {
-      this.#problem = `${this.#file} cannot be written: ${messageOf(error)}`;
+      this.#problem = `${this.#file} cannot be written: ${reasonOf(error)}`;
     }
     this.#state = next;
   }

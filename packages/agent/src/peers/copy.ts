@@ -113,7 +113,7 @@ class WholeCopy extends Transform {
 
   #cut(why: string): void {
     const text = `The copy from ${this.#from} was cut off (${why}).`;
-    this.destroy(new EngineError('ENGINE_CLONE_FAILED', text, 'safe'));
+    this.destroy(new EngineError('ENGINE_CLONE_FAILED', text));
   }
 
   override _transform(chunk: Buffer, _: BufferEncoding, done: TransformCallback): void {

@@ -15,7 +15,7 @@ export async function rotateToken(context: Context, client: ClusterClient): Prom
   const file = client.target.tokenFile ?? null;
   if (file === null) {
     const next = 'Name it by --token-file FILE; a token in the environment cannot be replaced there.';
-    throw new CliError('USAGE', 'The token to change is in no file.', next);
+    throw new CliError('USAGE', 'The token to change is in no file.', { next });
   }
   const urls = await agentsOf(client);
   const own = strongest(await loadTokens(file));
@@ -50,13 +50,13 @@ async function agentsOf(client: ClusterClient): Promise<readonly string[]> {
   const silent = asked.filter(({ url }) => url === null).map(({ id }) => id);
   if (silent.length === 0) return asked.flatMap(({ url }) => url ?? []);
   const text = `The agent of ${silent.join(', ')} does not answer: it would know the old token alone. Nothing was changed.`;
-  throw new CliError('UNREACHABLE', text, 'Run this again when it does.', { retry: 'safe' });
+  throw new CliError('UNREACHABLE', text, { next: 'Run this again when it does.', retry: 'safe' });
 }
 
 function strongest(tokens: readonly Token[]): Token {
   const order = ['admin', 'operate', 'view'] as const;
   const found = order.flatMap((role) => tokens.filter((token) => token.role === role))[0];
-  if (found === undefined) throw new CliError('INTERNAL', 'A file of tokens holds none.', '');
+  if (found === undefined) throw new CliError('INTERNAL', 'A file of tokens holds none.');
   // In the middle of a change the one without an ending comes first.
   return found;
 }

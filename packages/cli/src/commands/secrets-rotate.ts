@@ -1,10 +1,10 @@
+import { monotonicMs, pause } from '@understudy/base';
 import { z } from 'zod';
 import { ClusterClient } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
 import { type Context, note, printJson } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { nowMs, pauseFor } from '../waiting.ts';
 import { rotateToken } from './secrets-rotate-token.ts';
 
 const optionsSchema = targetOptionsSchema.extend({ wait: z.number() });
@@ -48,14 +48,10 @@ async function rotateLogins(context: Context, client: ClusterClient, waitMs: num
   if (left.length === 0) return EXIT.done;
   const names = left.map(({ member }) => member).join(', ');
   const code = left.some(({ result }) => result === 'unreachable') ? 'UNREACHABLE' : 'STILL_PENDING';
-  throw new CliError(
-    code,
-    `Not rotated to the end: ${names}.`,
-    'Run the same command again when they answer and replicate.',
-    {
-      retry: 'safe',
-    },
-  );
+  throw new CliError(code, `Not rotated to the end: ${names}.`, {
+    next: 'Run the same command again when they answer and replicate.',
+    retry: 'safe',
+  });
 }
 
 const sentences: Readonly<Record<Rotated['result'], string>> = {
@@ -78,13 +74,13 @@ async function rotateOne(client: ClusterClient, member: Member, waitMs: number, 
   if (url === null) return { member: id, result: 'unreachable', detail: 'it is not registered' };
   const begun = await client.rotate(url, 'replication').catch((error: unknown) => unreachable(error));
   if (begun === null) return { member: id, result: 'unreachable', detail: null };
-  const endMs = nowMs() + waitMs;
+  const endMs = monotonicMs() + waitMs;
   for (;;) {
     const view = await client.secrets(url).catch((error: unknown) => unreachable(error));
     if (view?.replication?.state === 'settled') return { member: id, result: 'done', detail: view.replication.problem };
-    if (nowMs() >= endMs || signal.aborted)
+    if (monotonicMs() >= endMs || signal.aborted)
       return { member: id, result: 'pending', detail: view?.replication?.problem ?? null };
-    await pauseFor(lookEveryMs, signal);
+    await pause(lookEveryMs, signal);
   }
 }
 

@@ -76,8 +76,8 @@ export async function moveAside(dataDir: string, note: KeptNote): Promise<string
     return null;
   }
   if ((await readIfThere(join(dataDir, identityName))) === null) {
-    const text = `${dataDir} was not made by Understudy (no ${identityName}), so it is not touched. Move it away yourself.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+    const text = `${dataDir} was not made by Understudy (no ${identityName}), so it is not touched.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', text, { next: 'Move it away yourself.' });
   }
   const target = siblingPath(dataDir, 'aside');
   await renameTo(dataDir, target);

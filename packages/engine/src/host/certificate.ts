@@ -28,8 +28,12 @@ export function ownCertificate(
   try {
     certificate = new X509Certificate(pem);
   } catch (error) {
-    const text = 'The file of engine.tls.cert is not a certificate in PEM form. Correct the path, or make it anew.';
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'safe', { cause: error });
+    const text = 'The file of engine.tls.cert is not a certificate in PEM form.';
+    throw new EngineError('ENGINE_DATA_REFUSED', text, {
+      retry: 'safe',
+      next: 'Correct the path, or make it anew.',
+      cause: error,
+    });
   }
   const isNamed = certificate.subject === `CN=${member}`;
   return {

@@ -1,10 +1,5 @@
+import { codeOf, type Retry, reasonOf } from '@understudy/base';
 import { EngineError, type EngineErrorCode } from '../index.ts';
-
-/** The code of a system error (`ENOENT`) or of a driver's; undefined when there is none. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
 
 /**
  * Whether a code is an SQLSTATE, so that it is the server that spoke: five digits or capital letters, a digit among them. `EPIPE` and
@@ -12,12 +7,6 @@ export function codeOf(error: unknown): string | undefined {
  */
 export function isSqlState(code: string | null | undefined): code is string {
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
-}
-
-/** What anything that was thrown says, for use inside another message. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
 }
 
 const fullDiskCodes = new Set(['ENOSPC', 'EDQUOT', '53100']);
@@ -44,16 +33,16 @@ export function engineError(
   code: EngineErrorCode,
   doing: string,
   error: unknown,
-  retry: EngineError['retry'] = 'unknown',
+  retry: Retry = 'unknown',
 ): EngineError {
   if (error instanceof EngineError) return error;
   if (isReadOnlyDisk(error)) {
     const next = 'Mount it for writing (the log of the kernel says why it was mounted so); it is tried again then.';
-    const text = `${doing} failed because the file system is read-only (${reasonOf(error)}). ${next}`;
-    return new EngineError('ENGINE_DATA_REFUSED', text, 'safe', { cause: error });
+    const text = `${doing} failed because the file system is read-only (${reasonOf(error)}).`;
+    return new EngineError('ENGINE_DATA_REFUSED', text, { retry: 'safe', next, cause: error });
   }
-  if (!isDiskFull(error)) return new EngineError(code, `${doing} failed: ${reasonOf(error)}.`, retry, { cause: error });
+  if (!isDiskFull(error)) return new EngineError(code, `${doing} failed: ${reasonOf(error)}.`, { retry, cause: error });
   const next = 'Make room on that disk; it is tried again then.';
-  const text = `${doing} failed because the disk is full (${reasonOf(error)}). ${next}`;
-  return new EngineError('ENGINE_DISK_FULL', text, 'safe', { cause: error });
+  const text = `${doing} failed because the disk is full (${reasonOf(error)}).`;
+  return new EngineError('ENGINE_DISK_FULL', text, { next, cause: error });
 }

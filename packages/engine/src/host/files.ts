@@ -16,7 +16,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { codeOf } from './errors.ts';
+import { codeOf } from '@understudy/base';
 import {
   atPlace,
   ENTER,

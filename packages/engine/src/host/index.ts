@@ -18,7 +18,7 @@ export { certificateWarnings, type OwnCertificate, ownCertificate } from './cert
 export type { CommandOf, Log, LogEntry, Opening, OutgoingCopies, ServerAdapter } from './engine/adapter.ts';
 export { notStartable, refuseToReplacePrimary, requireRoom, stoppedTooLate } from './engine/refusals.ts';
 export { ServerEngine } from './engine/server-engine.ts';
-export { codeOf, engineError, isDiskFull, isReadOnlyDisk, isSqlState, reasonOf } from './errors.ts';
+export { engineError, isDiskFull, isReadOnlyDisk, isSqlState } from './errors.ts';
 export {
   boundLog,
   type CopyOptions,
@@ -63,10 +63,8 @@ export { requireFreePort } from './process/port.ts';
 export {
   childrenOf,
   killProcessesWith,
-  type ProcessInfo,
   serverProcesses,
-  signalProcess,
-  startTicks,
+  type TitledProcess,
   worksIn,
 } from './process/proc.ts';
 export {
@@ -83,4 +81,3 @@ export { type RunningServer, type ServerKind, ServerProcess } from './process/se
 export { exchangeableAbove, PathError, type Rights, realFolder } from './reach.ts';
 export { StartCount } from './starts.ts';
 export { copyFolder, folderBytes, removeTree, syncTree } from './tree.ts';
-export { monotonicMs, pollUntil, withDeadline } from './waiting.ts';

@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { EngineJob } from '@understudy/core';
 import { EngineError } from '../index.ts';
-import { monotonicMs } from './waiting.ts';
 
 export type Progress = (doneBytes: number, totalBytes: number | null) => void;
 
@@ -64,7 +64,7 @@ export class Jobs<Command extends string = string> {
     if (this.#running?.command === command) return;
     if (this.#running !== null) {
       const text = `The engine is busy with "${this.#running.command}"; "${command}" has to wait.`;
-      throw new EngineError('ENGINE_BUSY', text, 'safe');
+      throw new EngineError('ENGINE_BUSY', text);
     }
     const job: RunningJob<Command> = {
       kind,

@@ -1,11 +1,11 @@
 import { basename, dirname, join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import { type KeptBudget, type KeptFolder, planKept } from '@understudy/core';
 import { EngineError, type KeptListing, type KeptSummary } from '../index.ts';
 import { type KeptNote, keptNoteName, linkedLogOf, removeData, siblings } from './aside.ts';
 import { entryAt, readIfThere, syncFolder } from './files.ts';
 import { PathError } from './reach.ts';
 import { folderBytes } from './tree.ts';
-import { monotonicMs } from './waiting.ts';
 
 /** Nobody but an operator changes what is kept, and to measure a large folder takes a while. */
 const lookEveryMs = 60_000;
@@ -86,7 +86,7 @@ export class KeptFolders {
     if (found === undefined) {
       const names = folders.map((folder) => folder.name).join(', ');
       const text = `Nothing of the name ${name} is kept here (${names === '' ? 'nothing is' : names}).`;
-      throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+      throw new EngineError('ENGINE_DATA_REFUSED', text);
     }
     await removeData(found.path, this.#dataDir);
     await syncFolder(dirname(found.path));

@@ -1,8 +1,8 @@
 import { readFile, readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { codeOf } from '@understudy/base';
 import { EngineError } from '../index.ts';
 import { siblings } from './aside.ts';
-import { codeOf } from './errors.ts';
 import { entryAt, listFolder } from './files.ts';
 import { realFolder } from './reach.ts';
 
@@ -25,7 +25,7 @@ export async function realDataDir(dataDir: string): Promise<string> {
   throw refused(`${text} Configure a folder below it, such as ${join(real, 'data')}.`);
 }
 
-const refused = (text: string): EngineError => new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+const refused = (text: string): EngineError => new EngineError('ENGINE_DATA_REFUSED', text);
 
 /** As `realpath`, also of what is not there (yet). */
 async function resolved(path: string, left: number): Promise<string> {

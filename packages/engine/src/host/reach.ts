@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { codeOf } from './errors.ts';
+import { codeOf } from '@understudy/base';
 
 /** Whose rights count where something lies that another user can exchange. */
 export interface Rights {

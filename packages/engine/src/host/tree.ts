@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from './errors.ts';
+import { codeOf } from '@understudy/base';
 import {
   type CopyOptions,
   copyFile,

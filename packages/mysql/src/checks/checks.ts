@@ -1,8 +1,7 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import type { MemberId, PromiseVoid } from '@understudy/core';
 import type { ClusterContext } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import { hasRight } from '../commands/strangers.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { readChannel } from '../observe/channel.ts';
 import { LagWatch } from '../observe/lag.ts';

@@ -1,4 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Row, Session } from '../sql/session.ts';
 
@@ -36,7 +36,7 @@ export class PreparedWatch {
   #since = new Map<string, number>();
 
   /** @param all whether also those count that were prepared just now: after a promotion their coordinator may be lost. */
-  look(ids: readonly string[], all: 'all' | 'forgotten', nowMs = monotonicMs()): readonly string[] {
+  look(ids: readonly string[], all: 'all' | 'forgotten', nowMs: number = monotonicMs()): readonly string[] {
     const longAgo = all === 'all' ? Number.NEGATIVE_INFINITY : nowMs;
     this.#since = new Map(ids.map((id) => [id, this.#since.get(id) ?? longAgo]));
     return ids.filter((id) => nowMs - (this.#since.get(id) ?? nowMs) >= forgottenAfterMs);

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pollUntil, reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { listFolder, makeFolder, namesIn, pollUntil, readBytes, removeFile, syncTree } from '@understudy/engine/host';
+import { listFolder, makeFolder, namesIn, readBytes, removeFile, syncTree } from '@understudy/engine/host';
 import type { Settings } from '../config/settings.ts';
 import { writeBinlogState } from '../disk/binlog-files.ts';
-import { isDiskFull, reasonOf } from '../errors.ts';
+import { isDiskFull } from '../errors.ts';
 import { parseMariadbGtids } from '../gtid/mariadb.ts';
 import { feedProgram } from '../process/pipe.ts';
 import { runProgram, tail } from '../process/program.ts';
@@ -73,8 +74,8 @@ async function openWhenFree({ from, signal }: CopyJob, open: OpenStream): Promis
     { everyMs: busyEveryMs, timeoutMs: longestMs, signal },
   );
   if (stream !== null) return stream;
-  const text = `${from.id} was busy with other copies for days. Look at its log.`;
-  throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+  const text = `${from.id} was busy with other copies for days.`;
+  throw new EngineError('ENGINE_CLONE_FAILED', text, { next: 'Look at its log.' });
 }
 
 /** @returns the GTID at which the files stand. */

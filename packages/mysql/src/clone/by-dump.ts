@@ -50,8 +50,8 @@ export async function copyByDump(
     const [row] = await server.session.query('select @@global.gtid_slave_pos as position');
     const position = row?.position ?? '';
     if (position === '') {
-      const text = `The copy from ${from.id} does not say at which GTID it was made. Is its binary log on?`;
-      throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+      const text = `The copy from ${from.id} does not say at which GTID it was made.`;
+      throw new EngineError('ENGINE_CLONE_FAILED', text, { next: 'Is its binary log on?' });
     }
     // Set once more: the table that keeps it may have been loaded after it was set.
     await server.session.query('set global gtid_slave_pos = ?', [position]);
@@ -67,7 +67,7 @@ async function refusePrepared(instance: CopyHost, from: CopyJob['from']): Promis
     const warning = preparedWarning(await preparedTransactions(session, instance.dialect));
     if (warning === null) return;
     const text = `A copy of ${from.id} would lack what is prepared there. ${warning} The copy is tried again.`;
-    throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+    throw new EngineError('ENGINE_CLONE_FAILED', text);
   } finally {
     await session.end();
   }
@@ -108,7 +108,7 @@ async function historyOfRows(instance: CopyHost, from: CopyJob['from']): Promise
     if (!isNewer(historySince, instance.programs.version, 2)) return 'rows';
     const text = `${table.name} on ${from.id} is system-versioned, and a copy as statements by version ${instance.programs.version} would lose its history.`;
     const next = `Install mariadb-backup on both hosts, or version ${historySince} or newer.`;
-    throw new EngineError('ENGINE_CLONE_FAILED', `${text} ${next}`, 'unsafe');
+    throw new EngineError('ENGINE_CLONE_FAILED', text, { retry: 'unsafe', next });
   } finally {
     await session.end();
   }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { pollUntil, reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { folderBytes, makeFolder, pollUntil, removeTree, renameTo, syncTree } from '@understudy/engine/host';
+import { folderBytes, makeFolder, removeTree, renameTo, syncTree } from '@understudy/engine/host';
 import type { Settings } from '../config/settings.ts';
 import { copyTemplate, ensureTemplate } from '../disk/template.ts';
-import { reasonOf } from '../errors.ts';
 import { accounts, quoteAccount, quoteLiteral } from '../names.ts';
 import type { Session } from '../sql/session.ts';
 import type { CopyHost, CopyJob } from './copy-job.ts';
@@ -118,12 +118,12 @@ async function cloneInto(
         // A source gives one copy at a time.
         if (/too many concurrent clone/i.test(reasonOf(error))) return null;
         const text = `Copying the database from ${from.id} failed: ${reasonOf(error)}.`;
-        throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe', { cause: error });
+        throw new EngineError('ENGINE_CLONE_FAILED', text, { cause: error });
       }
     },
     { everyMs: busyEveryMs, timeoutMs: cloneTimeoutMs, signal },
   );
   if (done !== null) return;
   const text = `${from.id} was busy with other copies for days.`;
-  throw new EngineError('ENGINE_CLONE_FAILED', `${text} Look at its process list.`, 'safe');
+  throw new EngineError('ENGINE_CLONE_FAILED', text, { next: 'Look at its process list.' });
 }

@@ -109,12 +109,12 @@ async function requireReplaceable({ options, expected }: Instance): Promise<void
   const { dataDir } = options;
   const disk = await inspectDisk(dataDir, expected);
   if (disk.kind === 'refused' && disk.data !== 'damaged') {
-    throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
+    throw new EngineError('ENGINE_DATA_REFUSED', disk.problem);
   }
   const links = await linksIn(dataDir);
   if (links.length === 0) return;
   const text = `${links.join(', ')} in ${dataDir} lead to other places, and a copy would put what is there into ${dataDir} itself.`;
-  throw new EngineError('ENGINE_DATA_REFUSED', `${text} Move it back into ${dataDir}.`, 'unsafe');
+  throw new EngineError('ENGINE_DATA_REFUSED', text, { next: `Move it back into ${dataDir}.` });
 }
 
 /** Removes what an interrupted copy left, with the server that may still write it. */

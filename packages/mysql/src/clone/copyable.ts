@@ -1,5 +1,5 @@
+import { pollUntil } from '@understudy/base';
 import { type CopyRequest, EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import { isNewer } from '../programs.ts';
 import type { Session } from '../sql/session.ts';
@@ -26,7 +26,7 @@ const copiedEngines = [
 
 /** A copy of the files is of no use, or would do harm. `why` is a sentence. */
 export function unavailable(why: string, cause?: unknown): EngineError {
-  return new EngineError('ENGINE_COPY_UNAVAILABLE', why, 'safe', { cause });
+  return new EngineError('ENGINE_COPY_UNAVAILABLE', why, { cause });
 }
 
 /**
@@ -57,7 +57,7 @@ export async function refuseLimit(session: Session, member: string): Promise<voi
   if (row?.most === noLimit) return;
   const text = `sql_select_limit is ${row?.most} on ${member}, and a copy would hold no more rows of each table, or fail.`;
   const next = 'Run SET GLOBAL sql_select_limit = DEFAULT there. The copy is tried again.';
-  throw new EngineError('ENGINE_CLONE_FAILED', `${text} ${next}`, 'safe');
+  throw new EngineError('ENGINE_CLONE_FAILED', text, { next });
 }
 
 /**

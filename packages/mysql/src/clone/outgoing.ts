@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
+import { withDeadline } from '@understudy/base';
 import type { EngineCommand } from '@understudy/core';
 import { type CopyRequest, EngineError } from '@understudy/engine';
-import { killProcessesWith, removeFile, withDeadline } from '@understudy/engine/host';
+import { killProcessesWith, removeFile } from '@understudy/engine/host';
 import { kill } from '../commands/readers.ts';
 import { BackupStages } from './backup-stages.ts';
 import { requireCopyable, requireSameSeries } from './copyable.ts';
@@ -73,8 +74,7 @@ export class OutgoingCopy {
       this.#running === null
         ? [...this.#commands].map(({ kind }) => `carries out "${kind}"`)[0]
         : `sends a copy to ${this.#running.to}`;
-    if (reason !== undefined)
-      throw new EngineError('ENGINE_BUSY', `${member} ${reason}; the copy has to wait.`, 'safe');
+    if (reason !== undefined) throw new EngineError('ENGINE_BUSY', `${member} ${reason}; the copy has to wait.`);
   }
 
   async #send(request: CopyRequest, output: Writable, signal: AbortSignal, stages: BackupStages): Promise<void> {
@@ -131,7 +131,7 @@ export class OutgoingCopy {
     const running = this.#running;
     if (running === null) return;
     const text = `${this.#host.options.member} ended the copy, as its server had other things to do (${reason}).`;
-    running.abort.abort(new EngineError('ENGINE_CLONE_FAILED', text, 'safe'));
+    running.abort.abort(new EngineError('ENGINE_CLONE_FAILED', text));
     await withDeadline(running.done, endTimeoutMs, () => new Error('late')).catch(() => undefined);
   }
 }

@@ -2,10 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { monotonicMs, reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { endOf, makeFolder, monotonicMs, removeTree, replaceFile } from '@understudy/engine/host';
+import { endOf, makeFolder, removeTree, replaceFile } from '@understudy/engine/host';
 import { renderClientConfig } from '../config/file.ts';
-import { reasonOf } from '../errors.ts';
 import { accounts } from '../names.ts';
 import { Counter } from '../process/pipe.ts';
 import { spawnProgram, tail } from '../process/program.ts';
@@ -70,7 +70,7 @@ async function passOn(child: ChildProcess, job: BackupJob): Promise<void> {
     given.abort();
   });
   try {
-    if (child.stdout === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', 'unknown');
+    if (child.stdout === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', { retry: 'unknown' });
     const broken = await pipeline(child.stdout, new Counter(watch.moved), output, {
       end: false,
       signal: AbortSignal.any([signal, given.signal]),
@@ -95,8 +95,7 @@ async function passOn(child: ChildProcess, job: BackupJob): Promise<void> {
   }
 }
 
-const failed = (why: string): EngineError =>
-  new EngineError('ENGINE_CLONE_FAILED', `mariadb-backup failed: ${why}.`, 'safe');
+const failed = (why: string): EngineError => new EngineError('ENGINE_CLONE_FAILED', `mariadb-backup failed: ${why}.`);
 
 async function begin(host: SendingHost, { config }: BackupJob, temporary: string): Promise<ChildProcess> {
   const { options, paths, owner, programs } = host;

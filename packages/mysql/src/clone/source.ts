@@ -1,6 +1,6 @@
+import { pollUntil } from '@understudy/base';
 import type { Member } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
 import { z } from 'zod';
 import { makingNames, withoutDefaults } from '../config/at-making.ts';
 import type { Parameters } from '../config/file.ts';
@@ -117,5 +117,5 @@ async function clusterOf(session: Session, from: Member): Promise<string> {
   const id = z.uuid().safeParse(rows[0]?.cluster);
   if (id.success) return id.data;
   const text = `${from.id} was never opened as a leader: its database does not say of which cluster it is. Copy from the leader.`;
-  throw new NotOpenedYet('ENGINE_CLONE_FAILED', text, 'safe');
+  throw new NotOpenedYet('ENGINE_CLONE_FAILED', text);
 }

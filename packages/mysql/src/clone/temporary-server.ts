@@ -1,13 +1,7 @@
 import { join } from 'node:path';
+import { pollUntil } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import {
-  makeFolder,
-  pollUntil,
-  removeFile,
-  removeTree,
-  replaceFile,
-  type ServerProcess,
-} from '@understudy/engine/host';
+import { makeFolder, removeFile, removeTree, replaceFile, type ServerProcess } from '@understudy/engine/host';
 import { accountStatements } from '../config/accounts.ts';
 import { renderConfig } from '../config/file.ts';
 import type { Settings } from '../config/settings.ts';
@@ -73,11 +67,9 @@ export async function withTemporaryServer<T>(
     if (ending === 'kill') return result;
     server.terminate('SIGTERM');
     if ((await server.waitForExit(stopTimeoutMs)) === 'gone') return result;
-    throw new EngineError(
-      'ENGINE_CLONE_FAILED',
-      'The server of the new copy did not shut down. Look at the disk.',
-      'safe',
-    );
+    throw new EngineError('ENGINE_CLONE_FAILED', 'The server of the new copy did not shut down.', {
+      next: 'Look at the disk.',
+    });
   } finally {
     signal.removeEventListener('abort', kill);
     await server.kill();
@@ -92,7 +84,7 @@ async function firstSession(server: ServerProcess, password: string, path: strin
     async () => {
       if (server.running === null) {
         const text = `The server of the new copy ended (${server.lastExit ?? 'killed'}): ${await logTail(server, 4)}`;
-        throw new EngineError('ENGINE_CLONE_FAILED', text, 'safe');
+        throw new EngineError('ENGINE_CLONE_FAILED', text);
       }
       return ServerSession.open(target, 2000).catch(() => null);
     },
@@ -102,6 +94,5 @@ async function firstSession(server: ServerProcess, password: string, path: strin
   throw new EngineError(
     'ENGINE_CLONE_FAILED',
     `The server of the new copy did not answer: ${await logTail(server, 4)}`,
-    'safe',
   );
 }

@@ -1,9 +1,8 @@
+import { pollUntil, reasonOf } from '@understudy/base';
 import { type AckRule, formatRule, type GtidPosition, gtidUnion, type MemberId, sameRule } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
-import { pollUntil } from '@understudy/engine/host';
 import { setAcknowledgers } from '../accounts.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { ackAccount, knownAs } from '../names.ts';
 import { nobodySuffices } from '../observe/ack-count.ts';
@@ -56,7 +55,7 @@ export async function setAckRule(instance: Instance, rule: AckRule, _context: Cl
 
 function unproven(cause: string, error?: unknown): EngineError {
   const text = `It could not be shown by which rule the server counts: ${cause}. It is tried again.`;
-  return new EngineError('ENGINE_RULE_UNPROVEN', text, 'safe', { cause: error });
+  return new EngineError('ENGINE_RULE_UNPROVEN', text, { cause: error });
 }
 
 /** @throws EngineError `ENGINE_RULE_UNPROVEN` when the server cannot wait for that many. */
@@ -64,7 +63,10 @@ export function requireCountable({ dialect }: Pick<Instance, 'dialect'>, rule: A
   const { requiredAcksMax } = dialect;
   if (requiredAcksMax === null || rule.required <= requiredAcksMax) return;
   const text = `The rule "${formatRule(rule)}" asks for more acknowledgements than this server can wait for (${requiredAcksMax}).`;
-  throw new EngineError('ENGINE_RULE_UNPROVEN', `${text} Set requiredAcks to ${requiredAcksMax}.`, 'unsafe');
+  throw new EngineError('ENGINE_RULE_UNPROVEN', text, {
+    retry: 'unsafe',
+    next: `Set requiredAcks to ${requiredAcksMax}.`,
+  });
 }
 
 /** Nobody but `members` can acknowledge any more. */

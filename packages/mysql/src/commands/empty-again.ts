@@ -1,6 +1,6 @@
+import { reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { memoryTableNames } from '../observe/emptied.ts';
 

@@ -51,15 +51,15 @@ export async function follow(instance: Instance, leader: MemberId, context: Clus
   const member = context.members.get(leader);
   if (member === undefined) {
     const text = `The leader ${leader} is not among the members; its address is unknown.`;
-    throw new EngineError('ENGINE_INTERNAL', text, 'safe');
+    throw new EngineError('ENGINE_INTERNAL', text, { retry: 'safe' });
   }
   const running = instance.process.running;
   if (running === null) {
-    throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
+    throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`);
   }
   if (instance.facts.of(running.pid).role === 'primary') {
     const text = `The server is a primary; it cannot follow ${leader} before it has been stopped.`;
-    throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
+    throw new EngineError('ENGINE_INTERNAL', text);
   }
   await instance.sql.fresh(connectTimeoutMs, (session) =>
     connect(instance, running, session, targetOf(instance, member, context)),
@@ -144,7 +144,7 @@ async function requireCompared(instance: Instance, session: ServerSession): Prom
   const { position } = await readPosition(instance, session);
   if (seen === null || position === null || contains(seen, position)) return;
   const text = `${formatPosition(position)} was received from the old leader since histories were compared (${formatPosition(seen)}).`;
-  throw new EngineError('ENGINE_BUSY', `${text} They are compared again.`, 'safe');
+  throw new EngineError('ENGINE_BUSY', `${text} They are compared again.`);
 }
 
 async function upstreamIs(instance: Instance, running: RunningServer, wanted: Upstream) {
@@ -216,8 +216,8 @@ async function configure(
   const after = await readPosition(instance, session);
   const [held, holds] = [before.position, after.position ?? after.applied];
   if (held === null || ['equal', 'ahead'].includes(relation(holds, held))) return;
-  const text = `Changing the source lost received transactions: before ${formatPosition(held)}, after ${formatPosition(holds)}. Please report it.`;
-  throw new EngineError('ENGINE_INTERNAL', text, 'unsafe');
+  const text = `Changing the source lost received transactions: before ${formatPosition(held)}, after ${formatPosition(holds)}.`;
+  throw new EngineError('ENGINE_INTERNAL', text, { next: 'Please report it.' });
 }
 
 /** MariaDB has to be told the password, and writes such a statement into its general and its slow log as it is. */
@@ -251,7 +251,7 @@ async function goOnApplying({ dialect }: Instance, session: ServerSession): Prom
 
 function stillApplying(): EngineError {
   const text = 'What was received is still being applied; the source can be changed only after that.';
-  return new EngineError('ENGINE_BUSY', text, 'safe');
+  return new EngineError('ENGINE_BUSY', text);
 }
 
 /** MariaDB: what a server wrote as a leader is in its log, but not in the position that its replication begins at. */

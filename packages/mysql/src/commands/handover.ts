@@ -1,9 +1,8 @@
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
 import { type Position, relation } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { isOpen } from '../dialect/dialect.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts } from '../names.ts';
 import { readPosition } from '../observe/position.ts';
@@ -78,9 +77,7 @@ async function endOfPrimary(
   } catch (error) {
     if (mode === 'orderly') return null;
     if (wasOpen) await undoClosing(instance, session, running);
-    throw new EngineError('ENGINE_STOP_TIMEOUT', `The server was not stopped: ${reasonOf(error)}`, 'safe', {
-      cause: error,
-    });
+    throw new EngineError('ENGINE_STOP_TIMEOUT', `The server was not stopped: ${reasonOf(error)}`, { cause: error });
   }
 }
 

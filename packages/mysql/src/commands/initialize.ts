@@ -27,8 +27,8 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
   const { options, owner, paths, programs, expected } = instance;
   const disk = await inspectDisk(options.dataDir, expected);
   if (disk.kind !== 'absent' && disk.kind !== 'incomplete') {
-    const text = `${options.dataDir} is not empty, so no new database is made there. Configure another data directory.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+    const text = `${options.dataDir} is not empty, so no new database is made there.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', text, { next: 'Configure another data directory.' });
   }
   await removeLeftovers(options.dataDir, 'init');
   const target = siblingPath(options.dataDir, 'init');

@@ -1,6 +1,6 @@
+import { reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
 import { isOpen } from '../dialect/dialect.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { pauseAdvice } from '../observe/outside.ts';
 import type { ServerSession } from '../sql/session.ts';
@@ -65,5 +65,5 @@ async function endHeld(instance: Instance, why: string): Promise<never> {
   await fence(instance);
   const text = `The server could not be closed: ${why}. It was ended, and starts again closed.`;
   instance.outside.note('held', `${text} ${pauseAdvice}`);
-  throw new EngineError('ENGINE_BUSY', text, 'safe');
+  throw new EngineError('ENGINE_BUSY', text);
 }

@@ -1,4 +1,4 @@
-import { pollUntil } from '@understudy/engine/host';
+import { pollUntil } from '@understudy/base';
 import type { Dialect } from '../dialect/dialect.ts';
 import { serverErrorOf } from '../errors.ts';
 import type { Session } from '../sql/session.ts';

@@ -1,10 +1,10 @@
+import { reasonOf } from '@understudy/base';
 import type { EngineCommand } from '@understudy/core';
 import { relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
 import { preparedTransactions, preparedWarning } from '../checks/prepared.ts';
 import { changeIdentity, forgetOpened } from '../disk/identity.ts';
-import { reasonOf } from '../errors.ts';
 import { sequenceOf } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
 import { requireNewLine, writeMarker } from '../lines.ts';
@@ -55,7 +55,7 @@ export async function promote(instance: Instance, command: Promote, _context: Cl
 }
 
 function failed(cause: string, retry: EngineError['retry'], error?: unknown): EngineError {
-  return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, retry, { cause: error });
+  return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, { retry, cause: error });
 }
 
 async function isOpen(session: ServerSession): Promise<boolean> {
@@ -70,7 +70,7 @@ function requireSameLine({ applied }: Reading, { timeline }: Promote): void {
 
 function requireFresh(instance: Instance, { notAfter }: Promote): void {
   if (instance.clockMs() <= notAfter) return;
-  throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
+  throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.');
 }
 
 /** Only then may the channel go, and its relay log with it. */

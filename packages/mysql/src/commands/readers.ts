@@ -1,6 +1,6 @@
+import { monotonicMs, pollUntil } from '@understudy/base';
 import type { MemberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
 import { serverErrorOf } from '../errors.ts';
 import { ackAccount, acknowledgersIn, isAcknowledger, knownAs } from '../names.ts';
 import type { Session } from '../sql/session.ts';
@@ -45,7 +45,7 @@ export async function cutOthers(session: Session, members: readonly MemberId[]):
   );
   if (gone !== null) return;
   const text = `Replicas that must not acknowledge are still connected ${goneTimeoutMs} ms after they were told to go.`;
-  throw new EngineError('ENGINE_RULE_UNPROVEN', text, 'safe');
+  throw new EngineError('ENGINE_RULE_UNPROVEN', text);
 }
 
 /** Ends a connection; one that has gone meanwhile is as good. */

@@ -1,5 +1,5 @@
+import { pollUntil } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
 import { mariadbParallelMode } from '../config/settings.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { type Channel, readChannel } from '../observe/channel.ts';
@@ -78,8 +78,11 @@ async function applyByFile(
 export function requireApplier({ applier, applierError }: Channel): void {
   if (applier === 'running') return;
   const cause = applierError === null ? 'no error is given' : `error ${applierError.number}: ${applierError.text}`;
-  const text = `What was received cannot be applied: the applier has stopped (${cause}). Remove the cause, or make a new copy of this member.`;
-  throw new EngineError('ENGINE_INTERNAL', text, 'safe');
+  const text = `What was received cannot be applied: the applier has stopped (${cause}).`;
+  throw new EngineError('ENGINE_INTERNAL', text, {
+    retry: 'safe',
+    next: 'Remove the cause, or make a new copy of this member.',
+  });
 }
 
 /**

@@ -1,7 +1,6 @@
+import { pollUntil, reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { quoteLiteral } from '../names.ts';
 import { type Channel, type OtherChannel, readChannels } from '../observe/channel.ts';
@@ -88,5 +87,5 @@ export async function endReceiving(
 
 function unproven(cause: string, error?: unknown): EngineError {
   const text = `It could not be shown that nothing is received any more: ${cause}. It may still acknowledge writes of the old leader.`;
-  return new EngineError('ENGINE_SEAL_UNPROVEN', text, 'safe', { cause: error });
+  return new EngineError('ENGINE_SEAL_UNPROVEN', text, { cause: error });
 }

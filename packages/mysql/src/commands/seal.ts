@@ -20,7 +20,7 @@ export async function seal(instance: Instance): Promise<void> {
   // A stopped server receives nothing, and every start is sealed.
   if (running === null) return;
   if (facts.of(running.pid).answered === 'never') {
-    throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
+    throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.');
   }
   const silentMs = silenceOf(instance);
   await instance.sql.fresh(connectTimeoutMs, async (session) => {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
 import type { RunningServer } from '@understudy/engine/host';
 import { removeFile, replaceFile } from '@understudy/engine/host';
@@ -6,7 +7,7 @@ import { renderClientConfig } from '../config/file.ts';
 import { logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { changeIdentity, readIdentity } from '../disk/identity.ts';
 import { syncRelayLog } from '../disk/sync.ts';
-import { reasonOf, serverErrorOf } from '../errors.ts';
+import { serverErrorOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { accounts, quoteLiteral } from '../names.ts';
 import { readChannel, waitsOnPurpose } from '../observe/channel.ts';
@@ -109,7 +110,7 @@ async function applyRelayLog(instance: Instance, signal: AbortSignal): Promise<v
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     const text = `What was received before the start could not be applied: ${error.message}`;
-    throw new EngineError(error.code, `${text} Until it is, this member cannot lead.`, 'safe', { cause: error });
+    throw new EngineError(error.code, `${text} Until it is, this member cannot lead.`, { retry: 'safe', cause: error });
   } finally {
     await removeFile(clientFile);
   }

@@ -1,6 +1,7 @@
+import { pollUntil } from '@understudy/base';
 import { KEEP_END, type LogEnd } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { notStartable, pollUntil, removeFile, requireFreePort } from '@understudy/engine/host';
+import { notStartable, removeFile, requireFreePort } from '@understudy/engine/host';
 import { changeIdentity } from '../disk/identity.ts';
 import { inspectDisk } from '../disk/inspect.ts';
 import { serverIdOf } from '../disk/writer.ts';
@@ -74,11 +75,9 @@ async function awaitAnswer(instance: Instance, signal: AbortSignal, plan: StartP
     { everyMs: 10, timeoutMs: startTimeoutMs, signal },
   );
   if (answered === null) {
-    throw new EngineError(
-      'ENGINE_START_FAILED',
-      'The server was still recovering after a day. Look at its log.',
-      'safe',
-    );
+    throw new EngineError('ENGINE_START_FAILED', 'The server was still recovering after a day.', {
+      next: 'Look at its log.',
+    });
   }
   // It has read them: the password is on the disk no longer than needed.
   await removeFile(instance.paths.initFile);
@@ -148,5 +147,5 @@ async function startFailure(instance: Instance): Promise<EngineError> {
   if (isReadOnlyDisk(new Error(log))) return engineError('ENGINE_START_FAILED', 'The start', new Error(log), 'safe');
   const code = isDiskFull(new Error(log)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
   const text = `The server ended while starting (${how}). Its log (${instance.paths.log}) ends: ${log}`;
-  return new EngineError(code, text, 'safe');
+  return new EngineError(code, text, { retry: 'safe' });
 }

@@ -1,5 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import { type Position, relation } from '@understudy/core';
-import { monotonicMs, readIfThere, refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
+import { readIfThere, refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
 import { newestBinlog } from '../disk/binlog-files.ts';
 import { changeIdentity, encodeEnd } from '../disk/identity.ts';
 import type { Instance } from '../instance.ts';

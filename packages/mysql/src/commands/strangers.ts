@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
 import { type AckRule, formatRule } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, pollUntil } from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { ackAccount, ackPrefix, quoteAccount } from '../names.ts';
 import { type AckSample, type Reader, type Stranger, strangersOf } from '../observe/acks.ts';
@@ -54,7 +53,7 @@ export async function endStrangers(instance: Instance, session: Session, rule: A
   }
   const names = [...new Set(left.map(({ user }) => `"${user}"`))].join(', ');
   const text = `Somebody whom "${formatRule(rule)}" does not name acknowledges commits of this server; it receives the log as one of ${names}.`;
-  throw new EngineError('ENGINE_RULE_UNPROVEN', `${text} Switch semi-synchronous replication off there.`, 'safe');
+  throw new EngineError('ENGINE_RULE_UNPROVEN', text, { next: 'Switch semi-synchronous replication off there.' });
 }
 
 async function lookAtReaders(instance: Instance, session: Session): Promise<AckSample> {

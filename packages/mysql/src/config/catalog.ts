@@ -29,7 +29,7 @@ export async function readCatalog(
   const catalog = parseCatalog(output);
   if (code === 0 && catalog.size > 0) return catalog;
   const text = `${programs.server} did not list its variables: ${tail(output)}`;
-  throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+  throw new EngineError('ENGINE_BINARY_MISSING', text);
 }
 
 /** Reads the table at the end of the help: a name with hyphens and a value on every line, below a ruled heading. */

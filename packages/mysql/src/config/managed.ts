@@ -1,3 +1,4 @@
+import { reasonOf } from '@understudy/base';
 import { type Member, type MemberId, type MemberLogins, memberId } from '@understudy/core';
 import type { ClusterContext, OwnLogins, ParameterProblem } from '@understudy/engine';
 import { EngineError } from '@understudy/engine';
@@ -12,7 +13,7 @@ import {
   replaceFile,
 } from '@understudy/engine/host';
 import { readIdentity } from '../disk/identity.ts';
-import { engineError, reasonOf } from '../errors.ts';
+import { engineError } from '../errors.ts';
 import { ackAccount, ownAccount } from '../names.ts';
 import type { MysqlOptions } from '../options.ts';
 import type { Paths } from '../paths.ts';
@@ -312,8 +313,8 @@ async function refuseUserSettings(
   if (userConfig === null) return;
   const bytes = await readBytes(userConfig).catch((error: unknown) => {
     const next = 'Correct its path or its permissions.';
-    const problem = `The configuration file ${userConfig} cannot be read: ${reasonOf(error)}. ${next}`;
-    throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe', { cause: error });
+    const problem = `The configuration file ${userConfig} cannot be read: ${reasonOf(error)}.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', problem, { next, cause: error });
   });
   for (const { name, value, line } of serverSettings(bytes.toString('utf8'))) {
     const { flavour } = programs;
@@ -323,7 +324,7 @@ async function refuseUserSettings(
       transportReason(canonicalName(name), value, tls);
     if (reason === null) continue;
     const setting = value === null ? name : `${name} = ${value}`;
-    const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}). Remove that line.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', problem, 'unsafe');
+    const problem = `${userConfig}:${line} sets ${setting}, which Understudy sets itself (${reason}).`;
+    throw new EngineError('ENGINE_DATA_REFUSED', problem, { next: 'Remove that line.' });
   }
 }

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
+import { codeOf, reasonOf } from '@understudy/base';
 import type { EngineState } from '@understudy/core';
-import { codeOf, identityName, isMarkedIncomplete, namesIn, readIfThere } from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
+import { identityName, isMarkedIncomplete, namesIn, readIfThere } from '@understudy/engine/host';
 import { isNewer } from '../programs.ts';
 import { newestBinlog } from './binlog-files.ts';
 import { type DataIdentity, type ExpectedData, parseIdentity, positionOfEnd, systemIdOf } from './identity.ts';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { codeOf, syncFile, syncFolder } from '@understudy/engine/host';
+import { codeOf } from '@understudy/base';
+import { syncFile, syncFolder } from '@understudy/engine/host';
 import { logFiles, relayLogName } from './binlog-files.ts';
 
 /** Puts on the disk whatever the relay log of a data directory holds, also while its server writes it. */

@@ -79,8 +79,8 @@ const makers: Readonly<Record<Flavour, Maker>> = {
   },
   mariadb: async (programs, options, target, making, signal) => {
     if (programs.installDb === null) {
-      const text = `There is no program "mariadb-install-db" below ${programs.baseDir}. Install it; new databases are made with it.`;
-      throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+      const text = `There is no program "mariadb-install-db" below ${programs.baseDir}.`;
+      throw new EngineError('ENGINE_BINARY_MISSING', text, { next: 'Install it; new databases are made with it.' });
     }
     const lockFile = `${target}.sql`;
     await replaceFile(lockFile, lockRoot.mariadb, options.runAs);
@@ -129,7 +129,9 @@ export async function ensureTemplate(
     const { code, output } = await makers[programs.flavour](programs, options, partial, argumentsOf(made), signal);
     if (code !== 0) {
       const problem = isDiskFull(new Error(output)) ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED';
-      throw new EngineError(problem, `Making an empty database failed (exit code ${code}): ${tail(output)}`, 'safe');
+      throw new EngineError(problem, `Making an empty database failed (exit code ${code}): ${tail(output)}`, {
+        retry: 'safe',
+      });
     }
     for (const name of await namesIn(partial)) if (personal.test(name)) await removeTree(join(partial, name));
     // Another process may have been quicker: its template is as good.

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@understudy/base';
 import {
   type AckRule,
   contains,
@@ -7,7 +8,6 @@ import {
   type Position,
   sameRule,
 } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Session } from '../sql/session.ts';
 import { type AckSample, membersOf, strangersOf } from './acks.ts';
@@ -59,7 +59,7 @@ export class AckCount {
   }
 
   /** While a rule is being changed, never less than now: those whom only the old one names may come back and suffice alone. */
-  wanted(sample: AckSample, rule: AckRule, positions: Positions, proof: Proof, nowMs = monotonicMs()): number {
+  wanted(sample: AckSample, rule: AckRule, positions: Positions, proof: Proof, nowMs: number = monotonicMs()): number {
     const wanted = this.#safe(sample, rule, positions, nowMs);
     return proof === 'proven' ? wanted : Math.max(wanted, sample.required);
   }

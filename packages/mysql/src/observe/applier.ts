@@ -1,4 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
 import type { Channel, ThreadError } from './channel.ts';
 
 /** A stopped applier is started again every second and runs for a moment before it stops at the same place. */
@@ -37,7 +37,7 @@ export class ApplierWatch {
   #damagedSinceMs: number | null = null;
 
   /** Why what was received cannot be read, half a sentence; null unless that has been so for a while. */
-  damage(nowMs = monotonicMs()): string | null {
+  damage(nowMs: number = monotonicMs()): string | null {
     if (this.#error === null || this.#damagedSinceMs === null || nowMs - this.#damagedSinceMs < damagedAfterMs)
       return null;
     return `error ${this.#error.number}: ${shortText(this.#error.text)}`;
@@ -49,7 +49,7 @@ export class ApplierWatch {
   }
 
   /** @param rest what is left to apply, as of this look. */
-  look(channel: Channel | null, rest: 'nothing' | 'something', nowMs = monotonicMs()): ThreadError | null {
+  look(channel: Channel | null, rest: 'nothing' | 'something', nowMs: number = monotonicMs()): ThreadError | null {
     if (channel === null) return this.#forget();
     if (channel.applierError !== null) {
       this.#runningSinceMs = null;

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { contains, type Position } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
 
 /** For how long a replica has not applied something that it has received. Also a busy one catches up with where it was a moment ago. */
 export class LagWatch {
@@ -11,7 +11,7 @@ export class LagWatch {
     return this.#lagMs;
   }
 
-  look(position: Position | null, applied: Position, nowMs = monotonicMs()): void {
+  look(position: Position | null, applied: Position, nowMs: number = monotonicMs()): void {
     if (position === null) return;
     const goal = this.#goal;
     if (goal === null || contains(applied, goal.position) || isDropped(goal.position, position, applied)) {

@@ -1,4 +1,4 @@
-import { monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
 import { kill } from '../commands/readers.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { makeLines, writeBarrier } from '../lines.ts';

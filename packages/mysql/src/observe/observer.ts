@@ -1,3 +1,4 @@
+import { codeOf } from '@understudy/base';
 import {
   contains,
   type EngineState,
@@ -8,7 +9,7 @@ import {
   type SystemId,
 } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
-import { codeOf, type Probe, type RunningServer, ServerWatch } from '@understudy/engine/host';
+import { type Probe, type RunningServer, ServerWatch } from '@understudy/engine/host';
 import { noteCounting } from '../commands/keep-counting.ts';
 import { strangerWarning } from '../commands/strangers.ts';
 import { isOpen } from '../dialect/dialect.ts';

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import type { Log } from '@understudy/engine/host';
-import { monotonicMs } from '@understudy/engine/host';
 
 /** How long people are told of what was changed back: longer than it takes to look at a terminal. */
 const keptMs = 10 * 60_000;
@@ -17,7 +17,7 @@ export class OutsideChanges {
     this.#log = log;
   }
 
-  note(key: string, text: string, nowMs = monotonicMs()): void {
+  note(key: string, text: string, nowMs: number = monotonicMs()): void {
     const known = this.#seen.get(key);
     if (known === undefined || nowMs - known.atMs > keptMs) this.#log({ level: 'warn', message: text });
     this.#seen.delete(key);
@@ -25,7 +25,7 @@ export class OutsideChanges {
     if (this.#seen.size > changesMax) this.#seen.delete(this.#seen.keys().next().value ?? key);
   }
 
-  warnings(nowMs = monotonicMs()): readonly string[] {
+  warnings(nowMs: number = monotonicMs()): readonly string[] {
     for (const [key, { atMs }] of this.#seen) if (nowMs - atMs > keptMs) this.#seen.delete(key);
     return [...this.#seen.values()].map(({ text }) => text);
   }

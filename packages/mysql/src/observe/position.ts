@@ -76,8 +76,8 @@ async function readDomains(
   const applied =
     (await historyOf(instance, session, appliedText)) ?? (await historyOf(instance, session, row?.replicated ?? ''));
   if (applied === null) {
-    const text = `The table of history lines does not explain the position ${appliedText}. Make a new copy of this database.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+    const text = `The table of history lines does not explain the position ${appliedText}.`;
+    throw new EngineError('ENGINE_DATA_REFUSED', text, { next: 'Make a new copy of this database.' });
   }
   if (channel === null) return { position: applied, applied, received: applied, channel };
   if (channel.received !== '') {
@@ -104,5 +104,7 @@ async function historyOf(
 
 function readable<T>(parsed: T | null, text: string | null | undefined): T {
   if (parsed !== null) return parsed;
-  throw new EngineError('ENGINE_INTERNAL', `The server's position cannot be understood: "${text ?? ''}".`, 'unknown');
+  throw new EngineError('ENGINE_INTERNAL', `The server's position cannot be understood: "${text ?? ''}".`, {
+    retry: 'unknown',
+  });
 }

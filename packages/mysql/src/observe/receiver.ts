@@ -1,5 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { MemberId, Receiver } from '@understudy/core';
-import { monotonicMs, SilenceMeter } from '@understudy/engine/host';
+import { SilenceMeter } from '@understudy/engine/host';
 import { letGoConnection } from '../commands/let-go.ts';
 import type { Instance } from '../instance.ts';
 import type { Session } from '../sql/session.ts';

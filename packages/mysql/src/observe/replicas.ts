@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import { contains, type GtidPosition, type MemberId, type Position, type ReplicaProgress } from '@understudy/core';
 import type { MemberReport } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import type { Session } from '../sql/session.ts';

@@ -30,7 +30,7 @@ export async function sampleAcks(session: Session, dialect: Dialect, position: G
     throw new EngineError(
       'ENGINE_INTERNAL',
       `The server's list of GTIDs in use cannot be understood: "${first.owned}".`,
-      'unknown',
+      { retry: 'unknown' },
     );
   }
   return {

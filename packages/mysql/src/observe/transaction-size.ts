@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { type GtidPosition, gtidCount } from '@understudy/core';
-import { monotonicMs } from '@understudy/engine/host';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Session } from '../sql/session.ts';
 

@@ -36,7 +36,8 @@ export async function pipePrograms(from: Part, to: Part, options: PipeOptions): 
   ends.catch(() => undefined);
   const { stdout } = writer.child;
   const { stdin } = reader.child;
-  if (stdout === null || stdin === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', 'unknown');
+  if (stdout === null || stdin === null)
+    throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', { retry: 'unknown' });
   reader.child.stdout?.resume();
   writer.child.stdin?.end();
   // When one of the two dies, its exit code and words say more than the broken pipe; and the other must not wait for it.
@@ -46,7 +47,7 @@ export async function pipePrograms(from: Part, to: Part, options: PipeOptions): 
   });
   const [written, read] = await ends;
   const failures = [failureOf(reader, read), failureOf(writer, written)].filter((text) => text !== null);
-  if (failures.length > 0) throw new EngineError(options.failure, failures.join(' '), 'safe');
+  if (failures.length > 0) throw new EngineError(options.failure, failures.join(' '), { retry: 'safe' });
 }
 
 /**
@@ -66,10 +67,10 @@ export async function feedProgram(
   const ended = endOf(reader.child, to.program, options);
   ended.catch(() => undefined);
   const { stdin } = reader.child;
-  if (stdin === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', 'unknown');
+  if (stdin === null) throw new EngineError('ENGINE_INTERNAL', 'A program has no pipe.', { retry: 'unknown' });
   reader.child.stdout?.resume();
   const text = `For ${stalledAfterMs / 1000} s nothing went from ${from} to ${basename(to.program)}.`;
-  const timer = setTimeout(() => stream.destroy(new EngineError(failure, text, 'safe')), stalledAfterMs);
+  const timer = setTimeout(() => stream.destroy(new EngineError(failure, text, { retry: 'safe' })), stalledAfterMs);
   const count = (bytes: number): void => {
     timer.refresh();
     onBytes?.(bytes);

@@ -1,7 +1,8 @@
+import { codeOf, reasonOf, withDeadline } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { codeOf, isLoopback, withDeadline } from '@understudy/engine/host';
+import { isLoopback } from '@understudy/engine/host';
 import mysql from 'mysql2';
-import { reasonOf, serverErrorOf } from '../errors.ts';
+import { serverErrorOf } from '../errors.ts';
 import { passSeam, type Seam } from '../seam.ts';
 import { answersFor, type Reach, type SessionTls, takeHandshake } from './encryption.ts';
 import { sessionSetup } from './setup.ts';
@@ -128,7 +129,7 @@ export class ServerSession implements Session {
       const waitMs = fate === 'lose' ? 0 : deadlineMs;
       return await withDeadline(answer, waitMs, () => {
         const text = `The server at ${this.#where} did not answer a statement within ${deadlineMs} ms.`;
-        return new EngineError('ENGINE_TIMEOUT', text, 'unknown');
+        return new EngineError('ENGINE_TIMEOUT', text);
       });
     } catch (error) {
       if (error instanceof EngineError && error.code === 'ENGINE_TIMEOUT') this.destroy();
@@ -143,7 +144,7 @@ export class ServerSession implements Session {
     if (number === undefined) this.#closed();
     const kind = number === undefined ? 'ENGINE_UNREACHABLE' : 'ENGINE_INTERNAL';
     const cause = number === undefined ? error : withoutStatement(error);
-    return new EngineError(kind, `The server at ${this.#where}: ${reasonOf(error)}`, 'unknown', { cause });
+    return new EngineError(kind, `The server at ${this.#where}: ${reasonOf(error)}`, { retry: 'unknown', cause });
   }
 
   #run(statement: string, values: readonly (string | number | bigint | null)[]): Promise<readonly Row[]> {
@@ -197,7 +198,9 @@ function withoutStatement(error: unknown): Error {
 }
 
 function lost(where: string): EngineError {
-  return new EngineError('ENGINE_UNREACHABLE', `The connection to the server at ${where} has ended.`, 'unknown');
+  return new EngineError('ENGINE_UNREACHABLE', `The connection to the server at ${where} has ended.`, {
+    retry: 'unknown',
+  });
 }
 
 /** Access denied, no such account, account locked, password expired. */
@@ -208,5 +211,5 @@ function connectError(where: string, user: string, error: unknown): EngineError 
   const code = number !== undefined && loginErrors.has(number) ? 'ENGINE_LOGIN_FAILED' : 'ENGINE_UNREACHABLE';
   const inner = error instanceof EngineError ? error.cause : error;
   const text = `Cannot connect to ${where} as ${user}: ${reasonOf(inner ?? error)}.`;
-  return new EngineError(code, text, 'safe', { cause: inner ?? error });
+  return new EngineError(code, text, { retry: 'safe', cause: inner ?? error });
 }

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import type { LogEnd } from '@understudy/core';
 import {
   copyFile,
@@ -14,7 +15,6 @@ import { binlogName, logFiles } from '../disk/binlog-files.ts';
 import { filesToRecover } from '../disk/checkpoint.ts';
 import type { DataIdentity } from '../disk/identity.ts';
 import { otherWriter, serverIdOf, type Writer } from '../disk/writer.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { isNewer, type ServerPrograms } from '../programs.ts';
 import { type LogPlace, namesOf, tailFolder, writeOut } from './keep.ts';

@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { codeOf, reasonOf } from '@understudy/base';
 import type { Member, MemberId } from '@understudy/core';
 import {
-  codeOf,
   createFile,
   endOf,
   type KeptNote,
@@ -18,7 +18,6 @@ import {
 } from '@understudy/engine/host';
 import { binlogName, logFiles, relayLogName } from '../disk/binlog-files.ts';
 import { positionOfEnd, readIdentity } from '../disk/identity.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { tail as lastWords, spawnProgram } from '../process/program.ts';
 import { TransactionFilter } from './filter.ts';

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { pollUntil } from '@understudy/base';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
@@ -7,7 +8,6 @@ import {
   makeFolder,
   makeLink,
   moveAside,
-  pollUntil,
   removeData,
   removeLeftovers,
   renameTo,
@@ -124,7 +124,10 @@ async function requireSameMajor(instance: Instance, session: PgSession, from: Me
   const major = Math.trunc(number / 10_000);
   if (major === instance.expected.major) return;
   const text = `${from.id} runs PostgreSQL ${major}, the programs here are PostgreSQL ${instance.expected.major}.`;
-  throw new EngineError('ENGINE_CLONE_FAILED', `${text} Use the same major version on every member.`, 'unsafe');
+  throw new EngineError('ENGINE_CLONE_FAILED', text, {
+    retry: 'unsafe',
+    next: 'Use the same major version on every member.',
+  });
 }
 
 /** Makes our slot on the source anew, so that it keeps from now on what the copy will need when it begins to follow (P14). */

@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { reasonOf } from '@understudy/base';
 import { contains, type Position, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
@@ -15,7 +16,6 @@ import {
 import { seal } from '../commands/seal.ts';
 import { stopReplica } from '../commands/stop.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import type { PostgresOptions } from '../options.ts';
 
@@ -31,12 +31,12 @@ export async function requireReplaceable({ options, expected }: Instance): Promi
   const { dataDir } = options;
   const disk = await inspectDisk(dataDir, expected);
   if (disk.kind === 'refused' && disk.data !== 'damaged') {
-    throw new EngineError('ENGINE_DATA_REFUSED', disk.problem, 'unsafe');
+    throw new EngineError('ENGINE_DATA_REFUSED', disk.problem);
   }
   const links = await linksIn(dataDir, handledLinks);
   if (links.length === 0) return;
   const text = `${links.join(', ')} in ${dataDir} lead to other places, and a copy would put what is there into ${dataDir} itself.`;
-  throw new EngineError('ENGINE_DATA_REFUSED', `${text} Move it back, or use a link for ${linkedLog} only.`, 'unsafe');
+  throw new EngineError('ENGINE_DATA_REFUSED', text, { next: `Move it back, or use a link for ${linkedLog} only.` });
 }
 
 /**

@@ -38,5 +38,5 @@ export function refuseTablespaces(places: readonly string[]): void {
   if (places.length === 0) return;
   const text = `The database has tablespaces outside of its data directory (${places.join(', ')}), which cannot be copied yet.`;
   const next = 'Move their tables into the default tablespace and drop them.';
-  throw new EngineError('ENGINE_CLONE_FAILED', `${text} ${next}`, 'unsafe');
+  throw new EngineError('ENGINE_CLONE_FAILED', text, { retry: 'unsafe', next });
 }

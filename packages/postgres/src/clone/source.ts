@@ -1,6 +1,7 @@
+import { pollUntil } from '@understudy/base';
 import type { Member, TimelineSwitch, WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil, readBytes } from '@understudy/engine/host';
+import { readBytes } from '@understudy/engine/host';
 import { parseHistory } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';
@@ -41,7 +42,7 @@ export async function enterMember(instance: Instance, from: Member, role: 'repli
     { everyMs: 50, timeoutMs: rolesWithinMs },
   );
   if (session !== null) return session;
-  throw refusal ?? new EngineError('ENGINE_LOGIN_FAILED', `${from.id} refuses the login of ${roles[role]}.`, 'safe');
+  throw refusal ?? new EngineError('ENGINE_LOGIN_FAILED', `${from.id} refuses the login of ${roles[role]}.`);
 }
 
 export interface Entry {

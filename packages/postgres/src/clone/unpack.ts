@@ -36,11 +36,10 @@ export class Unpacker implements TarSink {
   begin(entry: TarEntry): void {
     if (entry.kind === 'link') {
       const text = `The database has a tablespace outside of its data directory (${entry.name}), which cannot be copied yet.`;
-      throw new EngineError(
-        'ENGINE_CLONE_FAILED',
-        `${text} Move its tables into the default tablespace and drop it.`,
-        'unsafe',
-      );
+      throw new EngineError('ENGINE_CLONE_FAILED', text, {
+        retry: 'unsafe',
+        next: 'Move its tables into the default tablespace and drop it.',
+      });
     }
     if (entry.kind === 'folder') {
       // Whoever needs it, and `finish`, meet its failure.

@@ -1,6 +1,6 @@
+import { pollUntil } from '@understudy/base';
 import { type AckRule, formatLsn, type Position, sameRule } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { pollUntil } from '@understudy/engine/host';
 import { positionOf } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
 import { blockingStandbyNames, formatStandbyNames } from '../names.ts';
@@ -24,7 +24,7 @@ export async function setAckRule(instance: Instance, rule: AckRule): Promise<voi
   const running = instance.postmaster.running;
   const state = await instance.observe();
   if (running === null || state.kind !== 'primary') {
-    throw new EngineError('ENGINE_RULE_UNPROVEN', `The server is not a running primary (it is ${state.kind}).`, 'safe');
+    throw new EngineError('ENGINE_RULE_UNPROVEN', `The server is not a running primary (it is ${state.kind}).`);
   }
   if (state.acks.running !== null && sameRule(state.acks.running, rule)) return;
   await endForeignAckers(instance, formatStandbyNames(instance.options.cluster, rule));
@@ -66,7 +66,7 @@ async function endForeignAckers(instance: Instance, listed: string): Promise<voi
     },
     { everyMs: 10, timeoutMs: proofTimeoutMs },
   );
-  if (ended === null) throw new EngineError('ENGINE_RULE_UNPROVEN', foreignText(await foreign()), 'safe');
+  if (ended === null) throw new EngineError('ENGINE_RULE_UNPROVEN', foreignText(await foreign()));
 }
 
 /** Whether the rule is in force already, and only what somebody else let through has still to reach the members. */
@@ -97,7 +97,7 @@ async function armWaiting(instance: Instance, installRule: () => Promise<void>):
   if (witness === null) {
     const text =
       'Commits still do not wait for replicas 2 s after the server was told to; its checkpointer does not reload.';
-    throw new EngineError('ENGINE_RULE_UNPROVEN', text, 'safe');
+    throw new EngineError('ENGINE_RULE_UNPROVEN', text);
   }
   try {
     await installRule();
@@ -157,7 +157,7 @@ export async function proveRule(instance: Instance, rule: AckRule): Promise<void
   );
   if (proven === null || running === null) {
     const text = `The log senders ${[...unproven.keys()].join(', ')} did not show within 2 s that they have loaded the rule.`;
-    throw new EngineError('ENGINE_RULE_UNPROVEN', text, 'safe');
+    throw new EngineError('ENGINE_RULE_UNPROVEN', text);
   }
   instance.acks.prove(running.pid, rule, await writeBarrier(instance, monitor));
 }

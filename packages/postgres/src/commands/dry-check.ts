@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import type { ParameterProblem } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import { type DryStart, dryStart } from '../config/dry-start.ts';
 import { readAutoConf } from '../config/managed.ts';
 import { inspectDisk } from '../disk/inspect.ts';

@@ -31,14 +31,12 @@ export async function follow(
 ): Promise<'changed' | 'same'> {
   const member = context.members.get(leader);
   if (member === undefined) {
-    throw new EngineError(
-      'ENGINE_INTERNAL',
-      `The leader ${leader} is not among the members; its address is unknown.`,
-      'safe',
-    );
+    throw new EngineError('ENGINE_INTERNAL', `The leader ${leader} is not among the members; its address is unknown.`, {
+      retry: 'safe',
+    });
   }
   if (instance.postmaster.running === null) {
-    throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`, 'safe');
+    throw new EngineError('ENGINE_UNREACHABLE', `The server is not running, so it cannot follow ${leader}.`);
   }
   const conninfo = conninfoOf(instance, member);
   const upstream = { member: leader, conninfo, slot: slotName(context.self) };

@@ -28,7 +28,7 @@ export async function initialize(instance: Instance, signal: AbortSignal): Promi
   const disk = await inspectDisk(options.dataDir, instance.expected);
   if (disk.kind !== 'absent' && disk.kind !== 'incomplete') {
     const text = `${options.dataDir} is not empty, so no new database is made there.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', text, 'unsafe');
+    throw new EngineError('ENGINE_DATA_REFUSED', text);
   }
   for (const leftover of await siblings(options.dataDir, 'init')) await removeTree(leftover);
   const target = siblingPath(options.dataDir, 'init');
@@ -87,5 +87,5 @@ async function runInitdb(instance: Instance, target: string, passwordFile: strin
   if (code === 0) return;
   const full = isDiskFull(new Error(output));
   const text = `initdb failed (exit code ${code}): ${tail(output)}`;
-  throw new EngineError(full ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED', text, 'safe');
+  throw new EngineError(full ? 'ENGINE_DISK_FULL' : 'ENGINE_START_FAILED', text, { retry: 'safe' });
 }

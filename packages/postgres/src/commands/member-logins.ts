@@ -1,6 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { Member, MemberId, MemberLogin } from '@understudy/core';
 import { type ClusterContext, type LoginsSeen, loginKey } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { loginOfRole, memberRole, membersRole, quoteIdentifier, quoteLiteral } from '../names.ts';
 import type { PgSession, Row } from '../sql/session.ts';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { pollUntil } from '@understudy/base';
 import type { EngineCommand } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
-import { isThere, pollUntil, removeFile, replaceFile } from '@understudy/engine/host';
+import { isThere, removeFile, replaceFile } from '@understudy/engine/host';
 import { noteInTime } from '../disk/opened.ts';
 import { historyFileName } from '../disk/wal.ts';
 import type { Instance } from '../instance.ts';
@@ -65,7 +66,7 @@ export async function promote(
   const isLate = (): boolean => instance.clockMs() > command.notAfter;
   if ((await noteInTime(dataDir, opened, instance.owner, isLate)) === 'late') {
     await Promise.all(placeholders.map((file) => removeFile(file)));
-    throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.', 'safe');
+    throw new EngineError('ENGINE_DECISION_STALE', 'The decision to promote is too old; nothing was opened.');
   }
   await monitor.rows('select pg_promote(false)', queryTimeoutMs);
   return {
@@ -77,7 +78,7 @@ export async function promote(
 }
 
 function failed(cause: string, retry: EngineError['retry']): EngineError {
-  return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, retry);
+  return new EngineError('ENGINE_PROMOTE_FAILED', `The promotion did not happen: ${cause}.`, { retry });
 }
 
 function requireSameTimeline(timeline: number, command: Promote): void {

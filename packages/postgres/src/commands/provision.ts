@@ -1,5 +1,5 @@
+import { reasonOf } from '@understudy/base';
 import type { ClusterContext } from '@understudy/engine';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { usualDatabases } from '../sql/local.ts';
 import { checkpoint } from './checkpoint.ts';

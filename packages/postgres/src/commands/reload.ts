@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import { provenSettings } from '../config/settings.ts';
 import type { Instance } from '../instance.ts';
 import { quoteLiteral } from '../names.ts';
@@ -104,5 +104,7 @@ export async function reloadOrThrow(
   if (result === 'proven') return undone;
   const wrong = Object.keys(expected).find((name) => result.running[name] !== expected[name]) ?? 'a setting';
   const who = await whoOverrides(instance, wrong);
-  throw new EngineError(code, `The server did not take the new value of ${wrong} within 1 s: ${who}.`, 'safe');
+  throw new EngineError(code, `The server did not take the new value of ${wrong} within 1 s: ${who}.`, {
+    retry: 'safe',
+  });
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { pollUntil } from '@understudy/base';
 import { formatLsn, type Lsn, type Member, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import {
@@ -7,7 +8,6 @@ import {
   markIncomplete,
   namesIn,
   noteKept,
-  pollUntil,
   removeFile,
   replaceFile,
   siblingPath,
@@ -70,7 +70,7 @@ export async function rewind(instance: Instance, from: Member, progress: Progres
 }
 
 function failure(cause: string, retry: EngineError['retry']): EngineError {
-  return new EngineError('ENGINE_REWIND_FAILED', `The rewind did not happen: ${cause}.`, retry);
+  return new EngineError('ENGINE_REWIND_FAILED', `The rewind did not happen: ${cause}.`, { retry });
 }
 
 /** `pg_rewind` wants a server that was shut down in order; a crashed one recovers as a fenced standby first, which archives nothing (C31). */

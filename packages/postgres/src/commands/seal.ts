@@ -1,5 +1,6 @@
+import { monotonicMs, pollUntil } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, pollUntil, signalProcess } from '@understudy/engine/host';
 import { fenced } from '../config/managed.ts';
 import { readControlFile } from '../disk/control-file.ts';
 import { unfinishedTimelines } from '../disk/unfinished-timeline.ts';
@@ -34,7 +35,7 @@ export async function seal(instance: Instance): Promise<void> {
   if (running === null) return synced;
   const facts = instance.facts.of(running.pid);
   if (facts.answered === 'never') {
-    throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.', 'safe');
+    throw new EngineError('ENGINE_SEAL_UNPROVEN', 'The server is still starting; it cannot be asked yet.');
   }
   const undone = await reloadWithoutUpstream(instance);
   await receiverGone(running.pid);
@@ -76,12 +77,12 @@ async function receiverGone(postmasterPid: number): Promise<void> {
       const receivers = await receiversOf(postmasterPid);
       if (receivers.length === 0) return true;
       // SIGTERM, never SIGKILL: the server takes a killed child for corrupted memory and stops.
-      if (monotonicMs() - startMs > askAfterMs) for (const { pid } of receivers) signalProcess(pid, 'SIGTERM');
+      if (monotonicMs() - startMs > askAfterMs) for (const { pid } of receivers) signalPid(pid, 'SIGTERM');
       return null;
     },
     { everyMs: 3, timeoutMs: receiverTimeoutMs },
   );
   if (gone !== null) return;
   const text = `The receiver process did not end within ${receiverTimeoutMs} ms, so it may still acknowledge writes of the old leader.`;
-  throw new EngineError('ENGINE_SEAL_UNPROVEN', text, 'safe');
+  throw new EngineError('ENGINE_SEAL_UNPROVEN', text);
 }

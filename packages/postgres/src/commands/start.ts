@@ -1,16 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs, pollUntil } from '@understudy/base';
 import { type Member, memberId } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import {
-  makeFolder,
-  monotonicMs,
-  notStartable,
-  pollUntil,
-  removeFile,
-  requireFreePort,
-  setFolderMode,
-} from '@understudy/engine/host';
+import { makeFolder, notStartable, removeFile, requireFreePort, setFolderMode } from '@understudy/engine/host';
 import { sentenceOf } from '../config/dry-start.ts';
 import { fenced } from '../config/managed.ts';
 import type { ReplicationSettings } from '../config/settings.ts';
@@ -54,7 +47,9 @@ async function startServer(instance: Instance, signal: AbortSignal): Promise<voi
   const running = instance.postmaster.running;
   if (running === null) throw await startFailure(instance);
   if ((await untilItAnswers(instance, startTimeoutMs, signal)) !== null) return;
-  throw new EngineError('ENGINE_START_FAILED', 'The server was still recovering after a day. Look at its log.', 'safe');
+  throw new EngineError('ENGINE_START_FAILED', 'The server was still recovering after a day.', {
+    next: 'Look at its log.',
+  });
 }
 
 /** A server that is quick is asked again at once; one that takes long writes a line into its log for each question. */
@@ -113,8 +108,8 @@ async function launch(instance: Instance, signal: AbortSignal): Promise<void> {
 /** Without it the server would wait for what nobody brings, for ever and without a word: it starts without an upstream. */
 async function requireLog({ options, config }: Instance, control: ControlFile): Promise<void> {
   if (await isLogUnmounted(options.dataDir)) {
-    const text = `${join(options.dataDir, 'pg_wal')} has nothing of a server in it: its disk is probably not mounted. Mount it; the start is tried again.`;
-    throw new EngineError('ENGINE_START_FAILED', text, 'safe');
+    const text = `${join(options.dataDir, 'pg_wal')} has nothing of a server in it: its disk is probably not mounted.`;
+    throw new EngineError('ENGINE_START_FAILED', text, { next: 'Mount it; the start is tried again.' });
   }
   if (config.restores === 'yes') return;
   const missing = await missingLog(options.dataDir, control);
@@ -122,7 +117,7 @@ async function requireLog({ options, config }: Instance, control: ControlFile): 
   const names =
     missing.length > 3 ? `${missing.slice(0, 3).join(', ')} and ${missing.length - 3} more` : missing.join(', ');
   const text = `pg_wal lacks the log file ${names}, which the server needs to be consistent.`;
-  throw new EngineError('ENGINE_START_FAILED', text, 'safe');
+  throw new EngineError('ENGINE_START_FAILED', text);
 }
 
 /** Writes the configuration and starts the process. */
@@ -185,7 +180,7 @@ export async function startRewound(instance: Instance, from: Member, signal: Abo
   }
   await postmaster.kill();
   const text = `The rewound server did not receive from ${from.id} what it needs to be consistent within ${consistencyTimeoutMs / 1000} s.`;
-  throw new EngineError('ENGINE_START_FAILED', `${text} It is copied anew.`, 'safe');
+  throw new EngineError('ENGINE_START_FAILED', `${text} It is copied anew.`);
 }
 
 async function startFailure(instance: Instance): Promise<EngineError> {
@@ -196,7 +191,7 @@ async function startFailure(instance: Instance): Promise<EngineError> {
   const blame = code === 'ENGINE_DISK_FULL' ? null : await blameSettings(instance).catch(() => null);
   const said = `The server ended while starting (${how}): ${sentenceOf(log)}`;
   const end = log.trim().split('\n').slice(-12).join(' / ');
-  return new EngineError(code, `${blame ?? said}${logAt}${paths.log}) ends: ${end}`, 'safe');
+  return new EngineError(code, `${blame ?? said}${logAt}${paths.log}) ends: ${end}`, { retry: 'safe' });
 }
 
 /** Between what is to be told of a failed start and what it is told by. */

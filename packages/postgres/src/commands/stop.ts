@@ -1,4 +1,5 @@
-import { monotonicMs, pollUntil, refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
+import { monotonicMs, pollUntil } from '@understudy/base';
+import { refuseToReplacePrimary, stoppedTooLate } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { isForeignAcker, memberOfStream, sendersQuery } from '../observe/senders.ts';
 import { FailingArchiver } from '../process/archiver.ts';

@@ -26,7 +26,7 @@ export async function readCatalog(options: Pick<PostgresOptions, 'binaries' | 'r
   const catalog = parseCatalog(output);
   if (code === 0 && catalog.size > 0) return catalog;
   const text = `${options.binaries.binDir}/postgres did not list its parameters: ${tail(output)}`;
-  throw new EngineError('ENGINE_BINARY_MISSING', text, 'safe');
+  throw new EngineError('ENGINE_BINARY_MISSING', text);
 }
 
 /** Reads lines of `--describe-config`: name, context, group, kind, … between tabs. */

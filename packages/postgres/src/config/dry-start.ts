@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
+import { monotonicMs } from '@understudy/base';
 import {
   makeFolder,
-  monotonicMs,
   namesIn,
   type Owner,
   readBytes,

@@ -364,6 +364,6 @@ async function refuseOverrides(dataDir: string): Promise<void> {
     const name = /^\s*([a-z_.]+)\s*=?/i.exec(line)?.[1]?.toLowerCase();
     if (!provenSettings.some((setting) => setting === name)) continue;
     const text = `${file}:${index + 1} sets ${name}, which Understudy must set itself; it would win over ours.`;
-    throw new EngineError('ENGINE_DATA_REFUSED', `${text} Remove that line (ALTER SYSTEM RESET ${name}).`, 'unsafe');
+    throw new EngineError('ENGINE_DATA_REFUSED', text, { next: `Remove that line (ALTER SYSTEM RESET ${name}).` });
   }
 }

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
+import { codeOf, reasonOf } from '@understudy/base';
 import { type EngineState, systemId } from '@understudy/core';
 import {
-  codeOf,
   identityName,
   isMarkedIncomplete,
   namesIn,
@@ -10,7 +10,6 @@ import {
   replaceFile,
 } from '@understudy/engine/host';
 import { z } from 'zod';
-import { reasonOf } from '../errors.ts';
 import { type ControlFile, ControlFileProblem, readControlFile } from './control-file.ts';
 import { checkpointEnd, positionOf } from './wal.ts';
 

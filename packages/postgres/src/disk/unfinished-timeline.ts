@@ -1,7 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '@understudy/base';
 import type { Lsn } from '@understudy/core';
-import { codeOf, namesIn, openToRead, removeFile, syncFolder, withFile } from '@understudy/engine/host';
+import { namesIn, openToRead, removeFile, syncFolder, withFile } from '@understudy/engine/host';
 import { historyFileName, readHistory, segmentName } from './wal.ts';
 
 /**

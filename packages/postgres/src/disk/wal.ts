@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { codeOf } from '@understudy/base';
 import { type Lsn, lsn, parseLsn, shortened, type TimelineSwitch, type WalPosition } from '@understudy/core';
-import { codeOf, namesIn, openToRead, readAt, readIfThere, withFile } from '@understudy/engine/host';
+import { namesIn, openToRead, readAt, readIfThere, withFile } from '@understudy/engine/host';
 import { type ControlFile, readControlFile } from './control-file.ts';
 
 const hex8 = (value: bigint | number): string => value.toString(16).toUpperCase().padStart(8, '0');

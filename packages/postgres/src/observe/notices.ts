@@ -1,4 +1,5 @@
-import { type Log, monotonicMs } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
+import type { Log } from '@understudy/engine/host';
 
 /** How long something that is over is still shown as a warning. */
 const shownForMs = 10 * 60_000;

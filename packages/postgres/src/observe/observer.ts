@@ -1,3 +1,4 @@
+import { codeOf, reasonOf } from '@understudy/base';
 import {
   contains,
   type EngineState,
@@ -13,12 +14,11 @@ import {
   type WalPosition,
 } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { codeOf, type Probe, type RunningServer, ServerWatch, SilenceMeter } from '@understudy/engine/host';
+import { type Probe, type RunningServer, ServerWatch, SilenceMeter } from '@understudy/engine/host';
 import { receiverMark } from '../config/settings.ts';
 import { inspectDisk, stoppedState } from '../disk/inspect.ts';
 import { readSpoiled } from '../disk/opened.ts';
 import { newestTimelineAt, readHistory } from '../disk/wal.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { receiversOf } from '../process/receivers.ts';
 import { missing } from '../sql/local.ts';
@@ -118,7 +118,7 @@ export class Observer {
     if (rows[0]?.privileged === 'f') {
       // Masked columns look like a server that nobody follows. The next look comes in by another door.
       this.#instance.sql.cut();
-      throw new EngineError('ENGINE_UNREACHABLE', "The agent's session is not a superuser's any more.", 'safe');
+      throw new EngineError('ENGINE_UNREACHABLE', "The agent's session is not a superuser's any more.");
     }
     facts.role = role;
     if (facts.localLog === 'unread' || facts.waiting === 'unknown') await this.#lookAtWaits(running, session);

@@ -1,14 +1,7 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import {
-  childrenOf,
-  monotonicMs,
-  type Probed,
-  type ProbeSubject,
-  pollUntil,
-  type RunningServer,
-} from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
+import { childrenOf, type Probed, type ProbeSubject, type RunningServer } from '@understudy/engine/host';
 import type { Instance } from '../instance.ts';
 import { type PgSession, sqlStateOf } from '../sql/session.ts';
 import { writeAndFlush } from '../sql/write.ts';

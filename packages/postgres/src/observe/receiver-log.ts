@@ -1,5 +1,6 @@
+import { monotonicMs } from '@understudy/base';
 import type { Receiver } from '@understudy/core';
-import { entryAt, monotonicMs, readEnd } from '@understudy/engine/host';
+import { entryAt, readEnd } from '@understudy/engine/host';
 
 export type BrokenCause = Extract<Receiver, { kind: 'broken' }>['cause'];
 

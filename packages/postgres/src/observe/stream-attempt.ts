@@ -1,9 +1,8 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import { formatLsn, lsn, type Member, type MemberId, type WalPosition } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs } from '@understudy/engine/host';
 import { openOnce } from '../clone/source.ts';
 import { readControlFile } from '../disk/control-file.ts';
-import { reasonOf } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { sqlStateOf } from '../sql/session.ts';
 import { type BrokenCause, causeInLog } from './receiver-log.ts';
@@ -35,7 +34,10 @@ export class StreamAttempt {
   #times = 0;
 
   /** @param ask see `askForStream` */
-  constructor(ask: (member: Member, from: WalPosition) => Promise<StreamRefusal | null>, nowMs = monotonicMs) {
+  constructor(
+    ask: (member: Member, from: WalPosition) => Promise<StreamRefusal | null>,
+    nowMs: () => number = monotonicMs,
+  ) {
     this.#ask = ask;
     this.#nowMs = nowMs;
   }

@@ -1,4 +1,6 @@
-import { childrenOf, monotonicMs, signalProcess } from '@understudy/engine/host';
+import { monotonicMs } from '@understudy/base';
+import { signalPid } from '@understudy/base/processes';
+import { childrenOf } from '@understudy/engine/host';
 import { ControlFileProblem, readControlFile } from '../disk/control-file.ts';
 
 const everyMs = 100;
@@ -35,7 +37,7 @@ export class FailingArchiver {
     if (!isSure) return null;
     this.#state = 'ended';
     // Each process of the server leads a group, with the commands that it runs.
-    signalProcess(-archiver.pid, 'SIGTERM');
+    signalPid(-archiver.pid, 'SIGTERM');
     return 'ended';
   }
 

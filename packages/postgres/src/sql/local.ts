@@ -1,6 +1,6 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { monotonicMs, readIfThere, replaceFile } from '@understudy/engine/host';
-import { reasonOf } from '../errors.ts';
+import { readIfThere, replaceFile } from '@understudy/engine/host';
 import { roles } from '../names.ts';
 import type { PostgresOptions } from '../options.ts';
 import { databasesFile } from '../paths.ts';
@@ -78,8 +78,7 @@ export class LocalSql {
   /** A second kept connection, for standing work: what makes it wait costs the observation nothing. */
   async worker(timeoutMs: number): Promise<PgSession> {
     if (this.#worker?.isOpen === true) return this.#worker;
-    if (monotonicMs() < this.#workerAfterMs)
-      throw new EngineError('ENGINE_UNREACHABLE', 'Logins hang; waiting.', 'safe');
+    if (monotonicMs() < this.#workerAfterMs) throw new EngineError('ENGINE_UNREACHABLE', 'Logins hang; waiting.');
     this.#workerAfterMs = monotonicMs() + workerEveryMs;
     this.#worker = await this.#open(timeoutMs, 'worker');
     this.#workerAfterMs = 0;
@@ -213,5 +212,5 @@ async function readDatabases(runDir: string): Promise<readonly string[]> {
 
 /** What a query that must return a value did not return. */
 export function missing(what: string): EngineError {
-  return new EngineError('ENGINE_INTERNAL', `The server did not say its ${what}.`, 'unknown');
+  return new EngineError('ENGINE_INTERNAL', `The server did not say its ${what}.`, { retry: 'unknown' });
 }

@@ -1,7 +1,7 @@
+import { codeOf, reasonOf, withDeadline } from '@understudy/base';
 import { EngineError } from '@understudy/engine';
-import { codeOf, isSqlState, withDeadline } from '@understudy/engine/host';
+import { isSqlState } from '@understudy/engine/host';
 import pg from 'pg';
-import { reasonOf } from '../errors.ts';
 import { ScramOnly } from './scram-only.ts';
 import { wideSocket } from './wide-socket.ts';
 
@@ -114,11 +114,7 @@ export class PgSession {
     try {
       const answer: unknown = await withDeadline(this.#client.query(sql), timeoutMs, () => {
         this.destroy();
-        return new EngineError(
-          'ENGINE_TIMEOUT',
-          `The server did not answer a query within ${timeoutMs} ms.`,
-          'unknown',
-        );
+        return new EngineError('ENGINE_TIMEOUT', `The server did not answer a query within ${timeoutMs} ms.`);
       });
       const results = Array.isArray(answer) ? answer : [answer];
       return results.map((result: pg.QueryResult<Row>) => result.rows);
@@ -126,7 +122,7 @@ export class PgSession {
       if (error instanceof EngineError) throw error;
       const code = codeOf(error);
       const kind = isSqlState(code) && !code.startsWith('57P') ? 'ENGINE_INTERNAL' : 'ENGINE_UNREACHABLE';
-      throw new EngineError(kind, `${this.#target.host}: ${reasonOf(error)}`, 'unknown', { cause: error });
+      throw new EngineError(kind, `${this.#target.host}: ${reasonOf(error)}`, { retry: 'unknown', cause: error });
     }
   }
 
@@ -161,7 +157,7 @@ function connectError(target: SessionTarget, error: unknown): EngineError {
   const where = target.host.startsWith('/') ? `the server's socket in ${target.host}` : `${target.host}:${target.port}`;
   const login = loginCodes.has(codeOf(error) ?? '');
   const text = `Cannot connect to ${where} as ${target.user}: ${reasonOf(error)}.`;
-  return new EngineError(login ? 'ENGINE_LOGIN_FAILED' : 'ENGINE_UNREACHABLE', text, 'safe', { cause: error });
+  return new EngineError(login ? 'ENGINE_LOGIN_FAILED' : 'ENGINE_UNREACHABLE', text, { retry: 'safe', cause: error });
 }
 
 /** The SQLSTATE with which a server refused a connection or a statement; undefined when it did not answer at all. */

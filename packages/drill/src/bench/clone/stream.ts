@@ -6,7 +6,7 @@ import { type Engine, EngineError, type OpenCopy } from '@understudy/engine';
 export function openCopyAmong(engines: ReadonlyMap<string, Engine>): OpenCopy {
   return async (from, request, signal) => {
     const engine = engines.get(from.id);
-    if (engine?.sendCopy === undefined) throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'no such engine', 'safe');
+    if (engine?.sendCopy === undefined) throw new EngineError('ENGINE_COPY_UNAVAILABLE', 'no such engine');
     const stream = new PassThrough({ highWaterMark: 1024 * 1024 });
     const gone = new AbortController();
     stream.once('close', () => gone.abort());

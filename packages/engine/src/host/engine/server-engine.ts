@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '@understudy/base';
 import { type EngineCommand, type EngineJob, type EngineState, KEEP_END, type Member } from '@understudy/core';
 import {
   type ClusterContext,
@@ -10,7 +11,6 @@ import {
 } from '../../index.ts';
 import { engineError } from '../errors.ts';
 import { type JobFailure, type JobHandle, Jobs } from '../jobs.ts';
-import { monotonicMs } from '../waiting.ts';
 import type { CommandOf, ServerAdapter } from './adapter.ts';
 import { type CommandKind, harmless, precedence } from './precedence.ts';
 
@@ -160,7 +160,7 @@ export class ServerEngine implements Engine {
         this.#jobs.abandon();
         return 'clear';
       case 'refused':
-        throw new EngineError('ENGINE_BUSY', `The engine is busy (${job}); "${command}" has to wait.`, 'safe');
+        throw new EngineError('ENGINE_BUSY', `The engine is busy (${job}); "${command}" has to wait.`);
     }
   }
 
@@ -263,10 +263,10 @@ export class ServerEngine implements Engine {
     const { member, server, outgoing } = this.#adapter;
     if (this.#isOccupied()) {
       const text = `${member} is busy (${this.#jobs.command}); the copy has to wait.`;
-      throw new EngineError('ENGINE_BUSY', text, 'safe');
+      throw new EngineError('ENGINE_BUSY', text);
     }
     if (this.#closing !== null || server.running === null) {
-      throw new EngineError('ENGINE_CLONE_FAILED', `The server of ${member} does not run.`, 'safe');
+      throw new EngineError('ENGINE_CLONE_FAILED', `The server of ${member} does not run.`);
     }
     await outgoing?.send(request, output, signal);
   }
@@ -307,7 +307,7 @@ export class ServerEngine implements Engine {
   /** A fence is carried out as long as there is a server to end; everything else only before the end of the engine has begun. */
   #requireOpen(command: EngineCommand): void {
     if (this.#closing === null || (isFence(command) && this.#life === 'open')) return;
-    throw new EngineError('ENGINE_INTERNAL', 'The engine has been closed.', 'unsafe');
+    throw new EngineError('ENGINE_INTERNAL', 'The engine has been closed.');
   }
 }
 
@@ -324,7 +324,7 @@ function jobKind(command: CommandKind): EngineJob['kind'] {
     case 'seal':
     case 'follow':
     case 'set-ack-rule':
-      throw new EngineError('ENGINE_INTERNAL', `The command "${command}" is no job.`, 'unsafe');
+      throw new EngineError('ENGINE_INTERNAL', `The command "${command}" is no job.`);
     default:
       return command;
   }
@@ -332,12 +332,12 @@ function jobKind(command: CommandKind): EngineJob['kind'] {
 
 function cannotRewind(): EngineError {
   const text = 'This engine cannot rewind; a new copy is made instead.';
-  return new EngineError('ENGINE_REWIND_FAILED', text, 'unsafe');
+  return new EngineError('ENGINE_REWIND_FAILED', text);
 }
 
 function source(command: CommandOf<'clone' | 'rewind'>, { members }: ClusterContext): Member {
   const from = members.get(command.from);
   if (from !== undefined) return from;
   const text = `${command.from} is not among the members; its address is unknown.`;
-  throw new EngineError('ENGINE_INTERNAL', text, 'safe');
+  throw new EngineError('ENGINE_INTERNAL', text, { retry: 'safe' });
 }

@@ -1,5 +1,5 @@
+import { monotonicMs } from '@understudy/base';
 import type { RunningServer, ServerProcess } from '../process/server-process.ts';
-import { monotonicMs } from '../waiting.ts';
 
 /**
  * What a new connection met. `failing`: no answer, and nothing else shows that the server is well. `waiting`: no answer, but the server is well

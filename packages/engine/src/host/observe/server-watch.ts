@@ -1,9 +1,8 @@
+import { monotonicMs, reasonOf } from '@understudy/base';
 import type { EngineState } from '@understudy/core';
 import type { Log } from '../engine/adapter.ts';
-import { reasonOf } from '../errors.ts';
 import type { RunningServer, ServerProcess } from '../process/server-process.ts';
 import type { StartCount } from '../starts.ts';
-import { monotonicMs } from '../waiting.ts';
 import type { Probe } from './probe.ts';
 
 /** How long a server may fail to answer before it counts as hung; shorter than that, the last sample stands. */

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../waiting.ts';
+import { monotonicMs } from '@understudy/base';
 
 /** A pause between two looks longer than this means that the observer itself stood still; it is not counted as silence. */
 const observerPauseMs = 1000;
@@ -10,7 +10,7 @@ export class SilenceMeter<Key> {
   #stepMs = 0;
 
   /** Begins one look; call it before `silentMs`. */
-  look(nowMs = monotonicMs()): void {
+  look(nowMs: number = monotonicMs()): void {
     const passed = this.#lastMs === null ? 0 : nowMs - this.#lastMs;
     this.#stepMs = passed > observerPauseMs ? 0 : passed;
     this.#lastMs = nowMs;

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
+import { codeOf, reasonOf } from '@understudy/base';
 import { EngineError } from '../../index.ts';
-import { codeOf, reasonOf } from '../errors.ts';
 
 /**
  * Tries to bind as the server will: its own message about a taken port is only in its log.
@@ -16,7 +16,7 @@ export async function requireFreePort(hosts: string, port: number): Promise<void
       codeOf(problem) === 'EADDRINUSE'
         ? `Port ${port} on ${host} is in use by another program. Stop it, or configure another port.`
         : `The server cannot listen on ${host}:${port}: ${reasonOf(problem)}. Correct the listen address.`;
-    throw new EngineError('ENGINE_PORT_IN_USE', text, 'safe');
+    throw new EngineError('ENGINE_PORT_IN_USE', text);
   }
 }
 

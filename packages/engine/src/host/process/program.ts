@@ -1,7 +1,7 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { reasonOf } from '@understudy/base';
 import { EngineError, type EngineErrorCode } from '../../index.ts';
-import { reasonOf } from '../errors.ts';
 import type { Owner } from '../files.ts';
 
 const outputBytesMax = 1024 * 1024;
@@ -84,7 +84,7 @@ export async function runProgram(
   const end = await endOf(child, program, options);
   if (end.kind === 'ended') return { code: end.code, output: output() };
   const text = `${program} did not end within ${options.timeoutMs / 1000} s and was stopped.`;
-  throw new EngineError(options.failure, text, 'unknown');
+  throw new EngineError(options.failure, text, { retry: 'unknown' });
 }
 
 /** How a program ended: by itself or by a signal (no exit code), or because it outlived its deadline. */
@@ -110,8 +110,13 @@ export function endOf(
     };
     child.once('error', (error) => {
       settle();
-      const text = `Cannot run ${program}: ${reasonOf(error)}. Is the server installed there, and may its user run it?`;
-      reject(new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error }));
+      const text = `Cannot run ${program}: ${reasonOf(error)}.`;
+      reject(
+        new EngineError('ENGINE_BINARY_MISSING', text, {
+          next: 'Is the server installed there, and may its user run it?',
+          cause: error,
+        }),
+      );
     });
     child.once('close', (code) => {
       settle();

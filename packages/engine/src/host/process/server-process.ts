@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { monotonicMs, pollUntil, reasonOf } from '@understudy/base';
+import { signalPid, startTicksOf } from '@understudy/base/processes';
 import { EngineError } from '../../index.ts';
-import { reasonOf } from '../errors.ts';
 import { type Owner, openLog } from '../files.ts';
-import { monotonicMs, pollUntil } from '../waiting.ts';
-import { type IsServer, killPatienceMs, serverProcesses, signalProcess, startTicks } from './proc.ts';
+import { type IsServer, killPatienceMs, serverProcesses } from './proc.ts';
 import { firstWords, type LogFile, lastWords, logSizes } from './server-log.ts';
 
 const logBytesMax = 16 * 1024 * 1024;
@@ -80,7 +80,7 @@ export class ServerProcess {
     if (pid === null) return null;
     // Something may have been started while it was looked for.
     if (this.#running !== null || this.#starting) return this.#running;
-    const running = { pid, sinceMs: monotonicMs(), origin: 'adopted', startTicks: startTicks(pid) } as const;
+    const running = { pid, sinceMs: monotonicMs(), origin: 'adopted', startTicks: startTicksOf(pid) } as const;
     this.#running = running;
     this.#poll = setInterval(() => this.check(), adoptedPollMs);
     this.#poll.unref();
@@ -122,7 +122,7 @@ export class ServerProcess {
       const { pid } = child;
       if (pid === undefined) throw await notSpawned(child, program);
       const origin = 'started';
-      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: startTicks(pid) };
+      const running: RunningServer = { pid, sinceMs: monotonicMs(), origin, startTicks: startTicksOf(pid) };
       this.#running = running;
       this.#exit = null;
       child.once('exit', () => this.#exited(running, child));
@@ -142,7 +142,7 @@ export class ServerProcess {
   check(): 'running' | 'gone' {
     const running = this.#running;
     if (running === null) return 'gone';
-    const ticks = startTicks(running.pid);
+    const ticks = startTicksOf(running.pid);
     if (ticks !== null && ticks === running.startTicks) return 'running';
     this.#gone(running);
     return 'gone';
@@ -162,8 +162,8 @@ export class ServerProcess {
    */
   signal(name: NodeJS.Signals): void {
     const running = this.#running;
-    if (running === null) throw new EngineError('ENGINE_UNREACHABLE', 'The server is not running.', 'safe');
-    signalProcess(running.pid, name);
+    if (running === null) throw new EngineError('ENGINE_UNREACHABLE', 'The server is not running.');
+    signalPid(running.pid, name);
   }
 
   /** As `signal`, for one that ends the server: when it is gone already, that is what was wanted. */
@@ -186,7 +186,7 @@ export class ServerProcess {
     this.#kills += 1;
     const running = this.#running;
     // The first process first: it would start others in place of those that die.
-    if (running !== null) signalProcess(running.pid, 'SIGKILL');
+    if (running !== null) signalPid(running.pid, 'SIGKILL');
     await this.killLeftovers();
     if (running !== null && (await this.waitForExit(killPatienceMs)) === 'running') throw unkillable([running.pid]);
   }
@@ -196,7 +196,7 @@ export class ServerProcess {
     const { dataDir, kind } = this.#options;
     const kill = async (): Promise<true | null> => {
       const left = await serverProcesses(dataDir, kind.isServer);
-      for (const pid of left) signalProcess(pid, 'SIGKILL');
+      for (const pid of left) signalPid(pid, 'SIGKILL');
       return left.length === 0 ? true : null;
     };
     if ((await pollUntil(kill, { everyMs: 5, timeoutMs: killPatienceMs })) !== null) return;
@@ -229,19 +229,24 @@ export class ServerProcess {
 
 function unkillable(pids: readonly number[]): EngineError {
   const text = `Server processes ${pids.join(', ')} do not end although they were killed; they are probably stuck on a disk.`;
-  return new EngineError('ENGINE_STOP_TIMEOUT', `${text} Repair the disk or reboot the host.`, 'safe');
+  return new EngineError('ENGINE_STOP_TIMEOUT', text, { next: 'Repair the disk or reboot the host.' });
 }
 
 function killedMeanwhile(): EngineError {
-  return new EngineError('ENGINE_START_FAILED', 'The server was to be killed while it was being started.', 'safe');
+  return new EngineError('ENGINE_START_FAILED', 'The server was to be killed while it was being started.');
 }
 
 /** Why there is no process: the error comes after the call has returned. */
 function notSpawned(child: ChildProcess, program: string): Promise<EngineError> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
-      const text = `Cannot run ${program}: ${reasonOf(error)}. Is the server installed there, and may its user run it?`;
-      resolve(new EngineError('ENGINE_BINARY_MISSING', text, 'safe', { cause: error }));
+      const text = `Cannot run ${program}: ${reasonOf(error)}.`;
+      resolve(
+        new EngineError('ENGINE_BINARY_MISSING', text, {
+          next: 'Is the server installed there, and may its user run it?',
+          cause: error,
+        }),
+      );
     });
   });
 }
