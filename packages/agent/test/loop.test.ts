@@ -86,14 +86,14 @@ describe('runner', () => {
 describe('tempo', () => {
   it('takes decisions that follow on one another at once, though not without end', () => {
     const tempo = new Tempo();
-    const delays = Array.from({ length: 100 }, () => tempo.next({ kind: 'done' }, 'yes', 0));
+    const delays = Array.from({ length: 100 }, () => tempo.next({ kind: 'done' }, true, 0));
     assert.equal(delays[0], 0);
     assert.ok((delays.at(-1) ?? 0) > 0);
   });
 
   it('backs off from failures, up to a second', () => {
     const tempo = new Tempo();
-    const delays = Array.from({ length: 30 }, () => tempo.next({ kind: 'failed' }, 'no', 0));
+    const delays = Array.from({ length: 30 }, () => tempo.next({ kind: 'failed' }, false, 0));
     assert.ok(delays.every((delay, index) => index === 0 || delay >= (delays[index - 1] ?? 0)));
     assert.equal(delays.at(-1), 1_000);
   });

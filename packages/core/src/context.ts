@@ -55,6 +55,11 @@ export function configOf(content: StoreContent): ClusterConfig {
   return content.config?.value ?? DEFAULT_CONFIG;
 }
 
+/** Whether an operator's request waits to be carried out; one that is scheduled for later does not yet. */
+export function hasDueRequest({ request }: StoreContent): boolean {
+  return request !== null && (request.value.kind !== 'switchover' || request.value.notBeforeWallMs === null);
+}
+
 export type Handover = Extract<OperatorRequest, { kind: 'switchover' | 'failover' }>;
 
 /** The operator's request for another leader, if there is one and its time has come: of a scheduled one the leader alone says so. */

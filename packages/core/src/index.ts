@@ -10,6 +10,7 @@ export {
 } from './bootstrap/store-past.ts';
 export { decide } from './decide.ts';
 export { standingWarnings } from './durability/ack-rule-change.ts';
+export { acknowledgesNow, isSyncStandby } from './durability/acknowledging.ts';
 export { type RecoveryPoint, recoveryPoint } from './durability/recovery-point.ts';
 export {
   type CandidateOutlook,
@@ -21,11 +22,14 @@ export { describeCommand, explainMember, type MemberExplanation } from './explai
 export { type LossOutlook, lossOutlook } from './explain/host-loss.ts';
 export { ackEvidenceAt, leaseUntil } from './fencing/authority.ts';
 export * from './fencing/guard-rules.ts';
+export { type Serves, servesAt } from './leader/serving.ts';
 export * from './position/gtid.ts';
 export * from './position/position.ts';
 export * from './position/wal.ts';
+export { isFedBy } from './replica/feeding.ts';
 export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './replica/kept.ts';
 export { circleAmong, wantedUpstream } from './replica/topology.ts';
+export { isUrgent } from './requests/urgency.ts';
 export * from './values/ack-rule.ts';
 export * from './values/brand.ts';
 export * from './values/command.ts';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { MemberView, StatusView } from '@understudy/agent/client';
 import { monotonicMs, pollUntil } from '@understudy/base';
+import { isFedBy } from '@understudy/core';
 import { LocalError } from './errors.ts';
 import { tailOf } from './files.ts';
 import type { LocalNode } from './node.ts';
@@ -65,14 +66,10 @@ export function usableLeader(status: StatusView | null): string | null {
 
 /** Whether a member gets a stream that begins at the leader, by way of however many others. */
 function isStreaming(member: MemberView, all: readonly MemberView[], leader: string): boolean {
-  let at: MemberView | undefined = member;
-  for (let hops = 0; at !== undefined && hops < all.length; hops++) {
-    if (at.state !== 'replica' || at.receiver?.kind !== 'streaming') return false;
-    if (at.upstream === leader) return true;
-    const { upstream }: MemberView = at;
-    at = all.find(({ id }) => id === upstream);
-  }
-  return false;
+  return isFedBy(leader, member.id, (id) => {
+    const found = all.find((each) => each.id === id);
+    return found?.state === 'replica' && found.receiver?.kind === 'streaming' ? found.upstream : null;
+  });
 }
 
 /** What a member is doing or waiting for, in words. */

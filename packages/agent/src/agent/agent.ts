@@ -9,6 +9,7 @@ import {
   decide,
   EMPTY_MEMORY,
   type Incarnation,
+  isUrgent,
   type Member,
   type MemberId,
   type Memory,
@@ -34,7 +35,7 @@ import { Failures } from '../loop/failures.ts';
 import { type Observed, observe, type Sources } from '../loop/observe.ts';
 import { configOf, contentOf, makeReport } from '../loop/report.ts';
 import { Runner } from '../loop/runner.ts';
-import { isBusy, Tempo } from '../loop/tempo.ts';
+import { Tempo } from '../loop/tempo.ts';
 import { Upkeep } from '../loop/upkeep.ts';
 import { EventHub } from '../peers/hub.ts';
 import type { MemberSecret } from '../peers/introduction.ts';
@@ -334,7 +335,7 @@ export class Agent {
       this.#waitsSince = this.runningMs();
       await this.#noting.after(observation.engine, observation.job);
       if (end.kind === 'nothing-to-do') await this.#housekeep(observed);
-      return this.#tempo.next(end, isBusy(observation, decision), this.runningMs());
+      return this.#tempo.next(end, isUrgent(observation, decision), this.runningMs());
     } catch (error) {
       this.#log.error({ err: error }, 'a turn failed; this is a mistake in Understudy');
       return 1_000;
@@ -489,11 +490,10 @@ export class Agent {
 
   #acknowledges(): 'yes' | 'no' {
     const content = this.link.decoded?.content;
-    const record = content?.record?.value ?? null;
-    // A sealed node that receives from another one acknowledges to nobody.
-    if (record !== null && content?.seals.get(this.self)?.value.epoch === record.epoch) return 'no';
-    const leader = record === null ? undefined : this.peers.views().get(record.leader);
-    return acknowledgesNow(record, this.self, leader?.kind === 'fresh' ? leader.live.engine : null);
+    const record = content?.record?.value;
+    const leader = record === undefined ? undefined : this.peers.views().get(record.leader);
+    const engine = leader?.kind === 'fresh' ? leader.live.engine : null;
+    return acknowledgesNow(content ?? null, this.self, engine) ? 'yes' : 'no';
   }
 
   /** Standing things, when nothing else is to be done. */

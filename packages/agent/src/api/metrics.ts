@@ -1,11 +1,11 @@
 import { monotonicMs } from '@understudy/base';
 /** `GET /metrics` in Prometheus' text format: Patroni's names for what Patroni measures, `understudy_…` for the rest. See docs/metrics.md. */
 
-import { extentOf, timelineOf } from '@understudy/core';
+import { extentOf, isSyncStandby, timelineOf } from '@understudy/core';
 import type { Gate } from '../access/gate.ts';
 import type { Agent } from '../agent/agent.ts';
 import { serverVersionNumber } from './patroni.ts';
-import { hopLag, isSyncStandby, lagBytes, picture, servesNow } from './picture.ts';
+import { hopLag, lagBytes, picture, servesNow } from './picture.ts';
 import { rpoOf } from './status.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -56,7 +56,7 @@ function patroniMetrics(page: Page, agent: Agent): void {
   const extra = agent.latest?.report.extra;
   const runs = engine?.kind === 'primary' || engine?.kind === 'replica';
   const isReplica = engine?.kind === 'replica';
-  const sync = isReplica && isSyncStandby(agent.self, seen.record);
+  const sync = isReplica && isSyncStandby(seen.record, agent.self);
   const silentMs = agent.link.silentMs;
   const position = engine?.kind === 'primary' || isReplica ? engine.position : null;
   page.gauge('patroni_version', 'Version of the Patroni API that is spoken.', 40_000);

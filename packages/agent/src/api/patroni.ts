@@ -4,9 +4,9 @@ import { monotonicMs } from '@understudy/base';
  * (Patroni's `docs/rest_api.rst`).
  */
 
-import { extentOf, formatLsn, formatPosition, type Position, timelineOf } from '@understudy/core';
+import { extentOf, formatLsn, formatPosition, isSyncStandby, type Position, timelineOf } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
-import { hopLag, isSyncStandby, lagBytes, type Picture, picture, positionsOf, servesNow, wantedBy } from './picture.ts';
+import { hopLag, lagBytes, type Picture, picture, positionsOf, servesNow, wantedBy } from './picture.ts';
 
 export type Query = Readonly<Record<string, string | undefined>>;
 
@@ -47,7 +47,7 @@ const replicationState = (receiver: 'none' | 'broken' | 'streaming'): string =>
   receiver === 'streaming' ? 'streaming' : 'in archive recovery';
 
 const isPrimary: Check = (agent, query) => servesNow(agent) === 'primary' && tagsMatch(agent, query);
-const isSync = (agent: Agent): boolean => isSyncStandby(agent.self, picture(agent).record);
+const isSync = (agent: Agent): boolean => isSyncStandby(picture(agent).record, agent.self);
 const runs = (agent: Agent): boolean => {
   const kind = agent.latest?.observation.engine.kind;
   return kind === 'primary' || kind === 'replica';
@@ -171,8 +171,8 @@ function replicationOf(seen: Picture, agent: Agent): readonly Record<string, unk
     application_name: replica.member,
     client_addr: seen.content?.members.get(replica.member)?.host ?? null,
     state: replica.kind === 'streaming' ? 'streaming' : 'catchup',
-    sync_state: isSyncStandby(replica.member, seen.record) ? 'quorum' : 'async',
-    sync_priority: isSyncStandby(replica.member, seen.record) ? 1 : 0,
+    sync_state: isSyncStandby(seen.record, replica.member) ? 'quorum' : 'async',
+    sync_priority: isSyncStandby(seen.record, replica.member) ? 1 : 0,
   }));
 }
 
@@ -201,7 +201,7 @@ export function clusterStatus(agent: Agent): Record<string, unknown> {
     const { position, replayed } = positionsOf(engine);
     const isStreaming = engine?.kind === 'replica' && engine.receiver.kind === 'streaming';
     const state = isStreaming ? 'streaming' : (STATES[engine?.kind ?? ''] ?? 'unknown');
-    const standby = isSyncStandby(member.id, seen.record) ? CLUSTER_ROLES.standby : CLUSTER_ROLES.replica;
+    const standby = isSyncStandby(seen.record, member.id) ? CLUSTER_ROLES.standby : CLUSTER_ROLES.replica;
     const wanted = wantedBy(seen, member.id);
     const shown = { ...visibleTags(member.tags), ...(wanted === null ? {} : { replicatefrom: wanted }) };
     const tags = Object.keys(shown).length === 0 ? {} : { tags: shown };

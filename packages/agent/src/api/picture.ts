@@ -5,15 +5,17 @@ import {
   type ClusterConfig,
   distanceBytes,
   type EngineState,
+  isSyncStandby,
   type LeadershipRecord,
   type MemberId,
   type PeerView,
   type Position,
+  type Serves,
   type StoreContent,
+  servesAt,
   wantedUpstream,
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
-import { contentOf } from '../loop/report.ts';
 import type { PeerReport } from '../peers/report.ts';
 
 export interface Picture {
@@ -49,16 +51,10 @@ export function picture(agent: Agent): Picture {
 }
 
 /** What this very server may be asked for now, at this instant and not only at the last decision. */
-export function servesNow(agent: Agent): 'primary' | 'replica' | 'nothing' {
-  const latest = agent.latest;
+export function servesNow(agent: Agent): Serves {
+  const { latest, link } = agent;
   if (latest === null) return 'nothing';
-  const { serves } = latest.report.extra;
-  if (serves !== 'primary') return serves;
-  const { authority } = latest.decision;
-  const record = contentOf(latest.observation)?.record;
-  const newest = agent.link.decoded?.content.record;
-  const isSuperseded = newest?.value.epoch !== record?.value.epoch;
-  return !isSuperseded && authority.kind === 'primary' && authority.until > monotonicMs() ? 'primary' : 'nothing';
+  return servesAt(latest.observation, latest.decision, link.decoded?.content.record?.value ?? null, monotonicMs());
 }
 
 export type RoleOf = 'leader' | 'sync-standby' | 'replica' | 'none';
@@ -66,14 +62,7 @@ export type RoleOf = 'leader' | 'sync-standby' | 'replica' | 'none';
 export function roleOf(member: MemberId, engine: EngineState | null, record: LeadershipRecord | null): RoleOf {
   if (record?.leader === member) return 'leader';
   if (engine?.kind !== 'replica') return 'none';
-  return isSyncStandby(member, record) ? 'sync-standby' : 'replica';
-}
-
-/** Whether this member's acknowledgement counts. While the rule moves, only what both rules count. */
-export function isSyncStandby(member: MemberId, record: LeadershipRecord | null): boolean {
-  if (record === null || record.durability !== 'sync' || record.rule.required === 0) return false;
-  const inNextRule = record.nextRule === null || record.nextRule.members.includes(member);
-  return record.rule.members.includes(member) && inNextRule;
+  return isSyncStandby(record, member) ? 'sync-standby' : 'replica';
 }
 
 export function positionsOf(engine: EngineState | null): {

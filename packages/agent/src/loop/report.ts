@@ -8,11 +8,12 @@ import {
   type Observation,
   type StoreContent,
   type StoreMark,
+  servesAt,
   sightingOf,
 } from '@understudy/core';
 import type { EngineDetails } from '@understudy/engine';
 import { clipped, fewEnough, SENTENCES } from '../codec/live.ts';
-import type { PeerReport, ReportExtra } from '../peers/report.ts';
+import type { PeerReport } from '../peers/report.ts';
 
 const REASONS = 32;
 const PENDING = 256;
@@ -61,21 +62,10 @@ export function makeReport(
       pendingRestart: details.pendingRestart.slice(0, PENDING),
       warnings: [...fewEnough(details.warnings.map(clipped), (left) => `There are ${left} more warnings.`)],
       retainedBytes: Object.fromEntries(Object.entries(details.retainedBytes).slice(0, SENTENCES)),
-      serves: serves(observation, decision),
+      serves: servesAt(observation, decision, contentOf(observation)?.record?.value ?? null, observation.now),
       replayLagMs,
       ...(details.logins === undefined ? {} : { loginsKept: 'yes' as const }),
       ...(details.logins == null ? {} : { logins: details.logins.accepted.slice(0, LOGINS) }),
     },
   };
-}
-
-/** What this member may be asked for: writes only by record, incarnation and deadline. */
-export function serves(observation: Observation, decision: Decision): ReportExtra['serves'] {
-  const { engine, self, incarnation, now } = observation;
-  if (engine.kind === 'replica') return 'replica';
-  if (engine.kind !== 'primary') return 'nothing';
-  const record = contentOf(observation)?.record?.value;
-  const isLeader = record?.leader === self && record.incarnation === incarnation && record.phase === 'open';
-  const { authority } = decision;
-  return isLeader && authority.kind === 'primary' && authority.until > now ? 'primary' : 'nothing';
 }

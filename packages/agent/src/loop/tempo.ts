@@ -1,7 +1,5 @@
 /** How soon the next turn comes when nothing triggers one; the pulse of the agent triggers one every tick anyway. */
 
-import type { Decision, Observation } from '@understudy/core';
-
 /** How a turn ended. */
 export type TurnEnd =
   | { readonly kind: 'nothing-to-do' }
@@ -24,11 +22,11 @@ export class Tempo {
   #failures = 0;
 
   /** In how many ms the next turn is due; 0 means at once, infinity: with the next pulse. */
-  next(end: TurnEnd, busy: 'yes' | 'no', nowMs: number): number {
-    this.#busySinceMs = busy === 'yes' ? (this.#busySinceMs ?? nowMs) : null;
+  next(end: TurnEnd, isUrgent: boolean, nowMs: number): number {
+    this.#busySinceMs = isUrgent ? (this.#busySinceMs ?? nowMs) : null;
     this.#failures = end.kind === 'failed' ? this.#failures + 1 : 0;
     if (end.kind === 'failed') {
-      const longestMs = busy === 'yes' ? LAST_BUSY_FAILURE_PAUSE_MS : LAST_FAILURE_PAUSE_MS;
+      const longestMs = isUrgent ? LAST_BUSY_FAILURE_PAUSE_MS : LAST_FAILURE_PAUSE_MS;
       return Math.min(longestMs, 20 * 2 ** Math.min(10, this.#failures));
     }
     if (end.kind !== 'nothing-to-do') {
@@ -40,17 +38,4 @@ export class Tempo {
     if (this.#busySinceMs === null) return Number.POSITIVE_INFINITY;
     return nowMs - this.#busySinceMs > LONG_BUSY_AFTER_MS ? LONG_BUSY_TURN_MS : BUSY_TURN_MS;
   }
-}
-
-/** Whether something is under way in which every millisecond of waiting is a millisecond of outage. */
-export function isBusy(observation: Observation, decision: Decision): 'yes' | 'no' {
-  if (observation.store.kind === 'never') return 'no';
-  const { record, request, seals } = observation.store.content;
-  const hasRequest =
-    request !== null && (request.value.kind !== 'switchover' || request.value.notBeforeWallMs === null);
-  const isElecting = record !== null && [...seals.values()].some((seal) => seal.value.epoch === record.value.epoch);
-  const isOpening = record?.value.phase === 'promoting' && record.value.leader === observation.self;
-  const isStarting = observation.engine.kind === 'starting';
-  const isLeaving = observation.leaving === 'yes';
-  return isLeaving || hasRequest || isElecting || isOpening || isStarting || decision.suspects !== null ? 'yes' : 'no';
 }

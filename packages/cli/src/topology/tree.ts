@@ -1,4 +1,5 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { isFedBy } from '@understudy/core';
 
 /** A member with those that receive from it. */
 export interface Branch {
@@ -36,5 +37,10 @@ export function receivesFrom(member: MemberView): string | null {
 
 /** Whether a member gets a stream that begins at the leader. */
 export function isFed(status: Pick<StatusView, 'leader' | 'members'>, member: string): boolean {
-  return !topologyOf(status).outside.some(({ id }) => id === member);
+  const { leader, members } = status;
+  if (leader === null) return false;
+  return isFedBy(leader, member, (id) => {
+    const found = members.find((each) => each.id === id);
+    return found === undefined ? null : receivesFrom(found);
+  });
 }

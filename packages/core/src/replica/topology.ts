@@ -1,10 +1,11 @@
 import { type ClusterContext, freshPeer } from '../context.ts';
+import { isCountedOn } from '../durability/acknowledging.ts';
 import { contains, distanceBytes, formatPosition, type Position, timelineOf } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { ClusterConfig } from '../values/config.ts';
 import type { Memory } from '../values/decision.ts';
 import type { EngineState } from '../values/engine-state.ts';
-import { acknowledgesNow } from '../values/record.ts';
+import { isFedBy } from './feeding.ts';
 
 /** How long a node does without a stream to get below its wanted upstream, before it goes to the leader. */
 const PATIENCE_MS = 5000;
@@ -68,7 +69,7 @@ export function followTargetOf(ctx: ClusterContext, engine: Replica): FollowTarg
   const stay = (why: string): FollowTarget => ({ kind: 'leader', why: `wanted under ${upstream}, but ${why}` });
   if (phase !== 'open') return stay(`${leader} has not opened yet`);
   const { rule } = record.value;
-  if (rule.members.includes(obs.self) || acknowledgesNow(record.value, obs.self, null) === 'yes') {
+  if (rule.members.includes(obs.self) || isCountedOn(record.value, obs.self, null)) {
     return stay('its acknowledgement counts, so it follows the leader');
   }
   if (!hasAcksWithout(ctx)) return stay(`too few others acknowledge for ${leader}`);
@@ -100,16 +101,10 @@ function hasAcksWithout(ctx: ClusterContext): boolean {
 
 /** Whether `member` gets a stream that begins at the leader, by what the members say now. Never by way of this node: that would be a circle. */
 export function isFed(ctx: ClusterContext, member: MemberId): boolean {
-  const { leader } = ctx.record.value;
-  const passed = new Set([ctx.obs.self]);
-  for (let at = member; ; ) {
-    const engine = freshPeer(ctx, at)?.engine;
-    if (passed.has(at) || engine?.kind !== 'replica' || engine.receiver.kind !== 'streaming') return false;
-    if (engine.upstream === leader) return true;
-    if (engine.upstream === null) return false;
-    passed.add(at);
-    at = engine.upstream;
-  }
+  return isFedBy(ctx.record.value.leader, member, (at) => {
+    const engine = at === ctx.obs.self ? undefined : freshPeer(ctx, at)?.engine;
+    return engine?.kind === 'replica' && engine.receiver.kind === 'streaming' ? engine.upstream : null;
+  });
 }
 
 /** Where a position stands to the history of the recorded leader; `unknown` while that has not opened. */

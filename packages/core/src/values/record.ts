@@ -1,7 +1,6 @@
 import type { Position } from '../position/position.ts';
 import { type AckRule, hasSealQuorum, weakestMixture } from './ack-rule.ts';
 import type { Epoch, Incarnation, MemberId, Revision, SystemId } from './brand.ts';
-import type { EngineState } from './engine-state.ts';
 
 /**
  * `promoting`: the leader is chosen but has not opened for writes. `open`: it has, on the history in `opened`.
@@ -50,22 +49,6 @@ export function sealsSuffice(record: LeadershipRecord, sealed: ReadonlySet<Membe
 /** What an election has to stop: the recorded rule; during a change the weakest mixture of both. */
 export function ruleToStop(record: LeadershipRecord): AckRule {
   return record.nextRule === null ? record.rule : weakestMixture(record.rule, record.nextRule);
-}
-
-/**
- * Whether `member` is to acknowledge under `record`: by the rule that is being moved to, else by the recorded one; and whenever the
- * server that it follows counts on it. A member that cannot read the store learns of a change that way, or commits would wait for it.
- * To acknowledge more than is asked for is always safe: what ends it is this member's own seal.
- *
- * @param leader what the recorded leader's agent said last of its server; null when that is not known.
- */
-export function acknowledgesNow(
-  record: LeadershipRecord | null,
-  member: MemberId,
-  leader: EngineState | null,
-): 'yes' | 'no' {
-  const counted = leader?.kind === 'primary' && leader.acks.running?.members.includes(member) === true;
-  return counted || (record?.nextRule ?? record?.rule)?.members.includes(member) === true ? 'yes' : 'no';
 }
 
 export type Durability = 'sync' | 'async';

@@ -311,11 +311,10 @@ export class SimAgent {
   /** As whom this member's server follows, as far as this agent knows: its view of the store may be old. */
   #account(): Account {
     const content = this.#session?.content;
-    const record = content?.record?.value ?? null;
-    if (record !== null && content?.seals.get(this.#host.member)?.value.epoch === record.epoch) return 'copy';
-    const leader = record === null ? undefined : this.#peers().get(record.leader);
+    const record = content?.record?.value;
+    const leader = record === undefined ? undefined : this.#peers().get(record.leader);
     const engine = leader?.kind === 'fresh' ? leader.live.engine : null;
-    return acknowledgesNow(record, this.#host.member, engine) === 'yes' ? 'ack' : 'copy';
+    return acknowledgesNow(content ?? null, this.#host.member, engine) ? 'ack' : 'copy';
   }
 
   #observe(now: Ms): Observation {
