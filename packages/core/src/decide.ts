@@ -19,7 +19,9 @@ import { elect } from './failover/election.ts';
 import { sealWhenSuspected, staySealed } from './failover/seal.ts';
 import { suspicion } from './failover/suspicion.ts';
 import { authorityOf, newestEvidence } from './fencing/authority.ts';
-import { failedPromotion, fence, lead, leaderDown, promotingSince } from './leader/leader.ts';
+import { fenceAlways } from './fencing/fence.ts';
+import { lead } from './leader/leader.ts';
+import { failedPromotion, leaderNotOpen, promotingSince } from './leader/leader-not-open.ts';
 import { noteLeading } from './leader/unrest.ts';
 import { contains, type Position } from './position/position.ts';
 import { follow, rememberRefusal, rememberStopped, replaceUnopened, unpark } from './replica/follow.ts';
@@ -65,12 +67,28 @@ export function decide(obs: Observation, memory: Memory): Decision {
   };
 }
 
+/**
+ * The handlers in the order in which they are asked; the first that applies decides. What is urgent comes first, and of several steps
+ * of one course the furthest: a node that could take the leadership (`replicaInElection`) must not be told to seal (`sealing`) first,
+ * so the list reads backwards, from the end of a failover to its beginning.
+ *
+ * 1. A primary that must not be one stops, whatever else is to be done.
+ * 2. An agent that was told to end hands over, and takes nothing on.
+ * 3. The open leader leads; no other handler concerns it.
+ * 4. An operator's word for this member.
+ * 5. The recorded leader whose server is not open: it opens, comes back, or gives its epoch up.
+ * 6. A server that has to be started again before anything can be asked of it.
+ * 7. A sealed node takes part in the election.
+ * 8. A node that suspects the leader seals.
+ *
+ * When none applies, the node is a replica and follows (`follow`).
+ */
 const HANDLERS: readonly Handler<ClusterContext>[] = [
   fenceAlways,
   leave,
   lead,
   memberRequests,
-  leaderDown,
+  leaderNotOpen,
   unpark,
   replicaInElection,
   sealing,
@@ -89,24 +107,6 @@ function asWrittenTo({ obs }: ClusterContext, action: Action): Action {
   if (refused === undefined || !action.commands.some(({ kind }) => kind === 'commit')) return action;
   const text = `The store takes no writes (${refused}). Not possible before it does: ${action.reason.text}`;
   return { ...action, reason: { code: 'store-takes-no-writes', text } };
-}
-
-/** A primary that must not be one, or whose time has run out. */
-function fenceAlways(ctx: ClusterContext): Action | null {
-  const superseded = fence(ctx);
-  if (superseded !== null) return superseded;
-  if (ctx.obs.engine.kind !== 'primary') return null;
-  const authority = authorityOf(ctx);
-  if (authority.kind === 'primary' && authority.until > ctx.obs.now) return null;
-  if (authority.kind === 'none' && isNewHere(ctx)) return null;
-  return act('fenced-authority', 'Neither the store nor enough ackers were heard in time: this primary stops.', [
-    { kind: 'stop', mode: 'fence' },
-  ]);
-}
-
-/** A new agent that finds a primary holds nothing yet: its predecessor's deadline, which the guard keeps, bounds the server until it does. */
-function isNewHere(ctx: ClusterContext): boolean {
-  return ctx.record.value.incarnation !== ctx.obs.incarnation && ctx.obs.authority.leaseUntil === null;
 }
 
 /** A sealed node, or one that the old leader's own seal lets in, takes part in the election. */

@@ -1,6 +1,7 @@
 import { type ClusterContext, configOf, freshPeer, tagsOf } from '../context.ts';
 import { type RecoveryPoint, recoveryPoint } from '../durability/recovery-point.ts';
-import { elect, lastKnownOfLeader } from '../failover/election.ts';
+import { elect } from '../failover/election.ts';
+import { lastKnownOfLeader } from '../failover/proof.ts';
 import { distanceBytes, formatPosition, type Position } from '../position/position.ts';
 import { formatRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';

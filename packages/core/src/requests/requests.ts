@@ -84,7 +84,7 @@ const begin = (ctx: ClusterContext, id: string, step: RequestStep) => ({
 /**
  * Planned switchover on the leader (C28): check, checkpoint so that the stop is short, stop in order. The next leader is chosen only
  * after the stop, among nodes that hold its very end; choosing it before loses writes. What remains is done by
- * `leaderDown` (publish the end) and by the election.
+ * `leaderNotOpen` (publish the end) and by the election.
  */
 function switchover(ctx: ClusterContext, request: Request, value: Switchover): Action | null {
   const { obs } = ctx;

@@ -1,6 +1,6 @@
 import { type Action, act, type ClusterContext, isPaused, ownSeal, wait } from '../context.ts';
 import { publishSeal } from '../failover/seal.ts';
-import { belongs } from '../leader/leader.ts';
+import { belongs } from '../leader/leader-not-open.ts';
 import { formatPosition } from '../position/position.ts';
 import { preflight } from '../requests/requests.ts';
 import { elapsedMs } from '../values/brand.ts';

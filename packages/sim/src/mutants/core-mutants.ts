@@ -223,12 +223,12 @@ export const CORE_MUTANTS: readonly Mutant[] = [
         replace: `  if (lacking !== undefined && obs.now < 0) {`,
       },
       {
-        file: 'core/src/failover/election.ts',
+        file: 'core/src/failover/ranking.ts',
         find: `  const ahead = relation(a.position, b.position);`,
         replace: `  const ahead: ReturnType<typeof relation> = 'equal';`,
       },
       {
-        file: 'core/src/failover/election.ts',
+        file: 'core/src/failover/ranking.ts',
         find: `    if (position === null || !proof.base.every((base) => contains(position, base))) continue;`,
         replace: `    if (position === null) continue;`,
       },
@@ -240,7 +240,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'An election forgets what the leadership it replaces was itself built on.',
     edits: [
       {
-        file: 'core/src/failover/election.ts',
+        file: 'core/src/failover/proof.ts',
         find: `  const built = chosenAt === null ? [] : [chosenAt];`,
         replace: `  const built: Position[] = [];`,
       },
@@ -252,7 +252,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'A server that opened and was stopped before that was recorded opens on the same timeline again.',
     edits: [
       {
-        file: 'core/src/leader/leader.ts',
+        file: 'core/src/leader/leader-not-open.ts',
         find: `timelineOf(engine.position) === ctx.record.value.timeline;`,
         replace: `ctx.obs.now < 0;`,
       },
@@ -436,7 +436,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     description: 'In the election after a planned stop the named target is a candidate as any other.',
     edits: [
       {
-        file: 'core/src/failover/election.ts',
+        file: 'core/src/failover/ranking.ts',
         find: `  return dueHandover(ctx)?.to ?? null;`,
         replace: `  return ctx.obs.now < 0 ? ctx.obs.self : null;`,
       },

@@ -8,7 +8,7 @@ export const LOG_END_MUTANTS: readonly Mutant[] = [
       'A fallen leader drops the end of its log although the record still names it: replicas acknowledged that.',
     edits: [
       {
-        file: 'core/src/leader/leader.ts',
+        file: 'core/src/leader/leader-not-open.ts',
         find: `[{ kind: 'start', end: KEEP_END }]`,
         replace: `[
     { kind: 'start', end: { kind: 'discard', before: (ctx.record.value.epoch + 1) as typeof ctx.record.value.epoch } },
