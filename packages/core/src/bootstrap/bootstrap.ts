@@ -1,7 +1,8 @@
 import { type Action, act, type Context, wait } from '../context.ts';
+import { promotionDeadline } from '../patience.ts';
 import { timelineOf } from '../position/position.ts';
 import { ALONE } from '../values/ack-rule.ts';
-import { addMs, epoch } from '../values/brand.ts';
+import { epoch } from '../values/brand.ts';
 import { KEEP_END } from '../values/command.ts';
 import type { LeadershipRecord } from '../values/record.ts';
 
@@ -143,7 +144,7 @@ function initialise(ctx: Context, sameProcess: boolean): Action {
       epoch: record.epoch,
       timeline: record.timeline,
       rule: ALONE,
-      notAfter: addMs(obs.now, ctx.config.leaseTtlMs / 2),
+      notAfter: promotionDeadline(obs.now, ctx.config),
     },
   ]);
 }

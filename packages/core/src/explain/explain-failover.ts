@@ -2,6 +2,7 @@ import { type ClusterContext, configOf, freshPeer, tagsOf } from '../context.ts'
 import { type RecoveryPoint, recoveryPoint } from '../durability/recovery-point.ts';
 import { elect } from '../failover/election.ts';
 import { lastKnownOfLeader } from '../failover/proof.ts';
+import { oldLeaseMs } from '../patience.ts';
 import { distanceBytes, formatPosition, type Position } from '../position/position.ts';
 import { formatRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';
@@ -205,7 +206,7 @@ function afterTheLoss(
     failures: [],
   };
   // Sealed for as long as any lease can last.
-  const sealedSince = { epoch: ctx.record.value.epoch, since: addMs(ctx.obs.now, -2 * ctx.config.leaseTtlMs) };
+  const sealedSince = { epoch: ctx.record.value.epoch, since: addMs(ctx.obs.now, -oldLeaseMs(ctx.config)) };
   const memory: Memory = { ...EMPTY_MEMORY, leaderPosition: leaderEnd(ctx), sealedSince };
   // Whoever is not first waits: also where the configuration leaves it no time for that.
   const config = { ...ctx.config, electionStaggerMs: Math.max(1, ctx.config.electionStaggerMs) };

@@ -13,9 +13,10 @@ import {
   wait,
 } from '../context.ts';
 import { firstRule } from '../durability/first-rule.ts';
+import { promotionDeadline } from '../patience.ts';
 import { contains, distanceBytes, formatPosition, type Position, relation } from '../position/position.ts';
 import { sealQuorum } from '../values/ack-rule.ts';
-import { addMs, elapsedMs } from '../values/brand.ts';
+import { elapsedMs } from '../values/brand.ts';
 import type { Commit } from '../values/command.ts';
 import type { LeadershipCause } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop } from '../values/record.ts';
@@ -158,7 +159,7 @@ export function takeLeadership(ctx: ClusterContext, own: Position, proof: Proof)
         epoch: next.epoch,
         timeline: next.timeline,
         rule,
-        notAfter: addMs(obs.now, ctx.config.leaseTtlMs / 2),
+        notAfter: promotionDeadline(obs.now, ctx.config),
       },
     ],
     { election: null, sealedSince: null, promotingSince: { epoch: next.epoch, since: obs.now } },

@@ -1,4 +1,5 @@
 import { type ClusterContext, currentSeals, freshPeer } from '../context.ts';
+import { oldLeaseMs } from '../patience.ts';
 import { contains, distanceBytes, furthest, type Position, relation, upToTimeline } from '../position/position.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Expectation } from '../values/command.ts';
@@ -112,7 +113,7 @@ function leaseProof(ctx: ClusterContext): Proof | null {
 export function mayHoldOldLease({ record, memory, obs, config }: ClusterContext): boolean {
   if (record.value.cause !== 'store-restored') return false;
   const since = memory.sealedSince?.epoch === record.value.epoch ? memory.sealedSince.since : null;
-  return since === null || elapsedMs(since, obs.now) < 2 * config.leaseTtlMs;
+  return since === null || elapsedMs(since, obs.now) < oldLeaseMs(config);
 }
 
 /** The leader's last position that anybody still running has seen. */

@@ -1,4 +1,5 @@
 import { type ClusterContext, currentSeals, dueHandover, freshPeer, tagsOf } from '../context.ts';
+import { namedTargetMs, pendingVotesMs, unheardTargetMs } from '../patience.ts';
 import { contains, distanceBytes, type Position, relation } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
 import type { Proof } from './proof.ts';
@@ -19,7 +20,7 @@ export function votesPendingMs(ctx: ClusterContext, proof: Proof): number {
   const pending = [...ctx.content.members.keys()].some(
     (member) => !seals.has(member) && freshPeer(ctx, member)?.engine.kind === 'replica',
   );
-  return pending ? 2 * ctx.config.electionStaggerMs : 0;
+  return pending ? pendingVotesMs(ctx.config) : 0;
 }
 
 interface Candidate {
@@ -40,10 +41,10 @@ export function rankOf(ctx: ClusterContext, own: Position, proof: Proof): Rank {
   const ahead = candidates.findIndex((candidate) => candidate.member === ctx.obs.self);
   const first = candidates[0]?.member ?? ctx.obs.self;
   if (wanted !== null && ahead > 0 && first === wanted) {
-    return { ahead, first, handoverMs: ctx.config.switchoverTimeoutMs / 2 };
+    return { ahead, first, handoverMs: namedTargetMs(ctx.config) };
   }
   if (wanted === null || !mayStillReport(ctx, proof, wanted, candidates)) return { ahead, first, handoverMs: 0 };
-  return { ahead, first: wanted, handoverMs: ctx.config.switchoverTimeoutMs / 4 };
+  return { ahead, first: wanted, handoverMs: unheardTargetMs(ctx.config) };
 }
 
 /** After a handover every connected replica holds the end, but the report that says so of the wanted one may still be on its way. */

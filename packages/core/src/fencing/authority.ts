@@ -1,4 +1,5 @@
 import type { ClusterContext } from '../context.ts';
+import { evidenceEnd } from '../patience.ts';
 import { type AckRule, sameRule } from '../values/ack-rule.ts';
 import { addMs, type Ms } from '../values/brand.ts';
 import type { Authority, Memory } from '../values/decision.ts';
@@ -48,7 +49,7 @@ export function authorityOf(ctx: ClusterContext): Authority {
     const evidence = presentEvidenceAt(ctx);
     if (evidence !== null) candidates.push(addMs(evidence, config.leaseTtlMs));
     const newest = newestEvidence(ctx);
-    if (newest !== null) candidates.push(addMs(newest.at, config.leaseTtlMs / 2));
+    if (newest !== null) candidates.push(evidenceEnd(newest.at, config));
   }
   const until = candidates.reduce<Ms | null>((best, each) => (best === null || each > best ? each : best), null);
   return until === null ? { kind: 'none' } : { kind: 'primary', until };
@@ -63,9 +64,8 @@ function presentEvidenceAt(ctx: ClusterContext): Ms | null {
 }
 
 /**
- * The newest moment at which enough ackers were heard, also if they have gone since: what was heard stays true. It counts for half of
- * the time, enough for ackers that connect anew while the store is down; a leader that is really alone must not stay open for long.
- * Bound to the epoch, and to the rule that an election would have to stop.
+ * The newest moment at which enough ackers were heard, also if they have gone since: what was heard stays true. See `evidenceEnd` for how long that
+ * counts. Bound to the epoch, and to the rule that an election would have to stop.
  */
 export function newestEvidence(ctx: ClusterContext): Memory['ackEvidence'] {
   const { obs, record, memory } = ctx;

@@ -14,8 +14,9 @@ import {
 import { elect } from '../failover/election.ts';
 import { publishSeal } from '../failover/seal.ts';
 import { isSealQuorum } from '../failover/suspicion.ts';
+import { promotionDeadline } from '../patience.ts';
 import { contains, formatPosition, timelineOf } from '../position/position.ts';
-import { addMs, elapsedMs } from '../values/brand.ts';
+import { elapsedMs } from '../values/brand.ts';
 import { type EngineCommand, KEEP_END } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
 import { commitRecord } from './commit-record.ts';
@@ -128,7 +129,7 @@ function finishPromotion(ctx: ClusterContext, engine: Replica): Action | null {
     );
   }
   if (heldSession(ctx) === null) return missingSession();
-  const notAfter = addMs(obs.now, ctx.config.leaseTtlMs / 2);
+  const notAfter = promotionDeadline(obs.now, ctx.config);
 
   const promote: EngineCommand = { kind: 'promote', epoch, timeline, rule, notAfter };
   const memoryAfter = { promotionEnded: null };

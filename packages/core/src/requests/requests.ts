@@ -29,8 +29,10 @@ import {
 
 type Switchover = Extract<OperatorRequest, { kind: 'switchover' }>;
 
-/** How long a switchover waits for a node that is alive by its session and not heard yet; at most half of its own time. */
+/** How long a switchover waits for a node that is alive by its session and not heard yet. */
 const FIRST_WORD_MS = 15_000;
+/** At most half of the switchover's own time: the other half is for the switchover. */
+const firstWordMs = ({ timeoutMs }: Switchover): number => Math.min(FIRST_WORD_MS, timeoutMs / 2);
 /** How long after its time a scheduled switchover is still begun, beyond its own limit: a change of leader may lie in between. */
 const MISSED_MS = 60_000;
 
@@ -109,7 +111,7 @@ function switchover(ctx: ClusterContext, request: Request, value: Switchover): A
   const objection = preflight(ctx, value.to);
   if (objection !== null) {
     const waitedMs = since === null ? 0 : elapsedMs(since, obs.now);
-    const isEarly = waitedMs <= Math.min(FIRST_WORD_MS, value.timeoutMs / 2);
+    const isEarly = waitedMs <= firstWordMs(value);
     if (!isEarly || !mayYetBeHeard(ctx, value.to)) return closeRequest(ctx, request, 'refused', objection);
     const text = `${objection} Its session is alive, so it may be connecting: waiting for its first word.`;
     return wait('request-seen', text, begin(ctx, value.id, step ?? 'seen'));
