@@ -1,7 +1,7 @@
 // Goal: the sentences about changes, losses and successors say what is so. Method: views as values.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ExplainView } from '@understudy/agent/client';
+import type { ExplainView, MemberView } from '@understudy/agent/client';
 import { PLAIN } from '../src/output/style.ts';
 import { changesBetween } from '../src/render/changes.ts';
 import { renderExplain, waitingWrites } from '../src/render/explain.ts';
@@ -88,11 +88,28 @@ test('what a forced failover would lose: the exact gap, and who cannot be asked'
   assert.match(text, /n2 may hold acknowledged writes that n3 lacks/);
 });
 
-test('positions on different timelines are not subtracted', () => {
-  const view = status({ members: [leading('n1', { position: '5@0/5000400' }), member('n2')] });
-  const loss = lossOf(view, member('n2', { position: '4@0/6000000', receiveLagBytes: null }));
+test('histories are compared, not timeline numbers', () => {
+  const parted = status({ members: [leading('n1', { position: '5@0/5000400' }), member('n2')] });
+  const loss = lossOf(parted, member('n2', { position: '4@0/6000000' }));
   assert.equal(loss.gapBytes, null);
-  assert.match(loss.lines.join(' '), /cannot be measured/);
+  assert.deepEqual(loss.furthest, { member: 'n1', position: '5@0/5000400' });
+  assert.match(loss.lines.join(' '), /cannot be measured: their histories have parted/);
+  const older = status({ members: [leading('n1', { position: '4@0/3000400' }), member('n2')] });
+  assert.equal(lossOf(older, member('n2', { position: '5@0/5000400' })).gapBytes, 0);
+});
+
+test('sets of GTIDs are measured too, and what nobody reports is not guessed', () => {
+  const set = (last: number): Partial<MemberView> => ({
+    position: `2@a:1-${last}`,
+    encodedPosition: { kind: 'gtid', set: { a: `1-${last}` }, lineages: [1, 2], bytesPerTransaction: 50 },
+  });
+  const view = status({ members: [leading('n1', set(9)), member('n2', set(4))] });
+  const loss = lossOf(view, member('n2', set(4)));
+  assert.equal(loss.gapBytes, 250);
+  assert.match(loss.lines.join(' '), /About 250 bytes of log that n1 holds are not on n2/);
+  const silent = lossOf(view, member('n2', { position: null, encodedPosition: null }));
+  assert.equal(silent.gapBytes, null);
+  assert.match(silent.lines.join(' '), /its position is not known/);
 });
 
 const explained: ExplainView = {

@@ -20,6 +20,7 @@ export {
 } from './explain/explain-failover.ts';
 export { describeCommand, explainMember, type MemberExplanation } from './explain/explain-member.ts';
 export { type LossOutlook, lossOutlook } from './explain/host-loss.ts';
+export { type ForcedLoss, forcedLoss } from './failover/forced-loss.ts';
 export { ackEvidenceAt, leaseUntil } from './fencing/authority.ts';
 export * from './fencing/guard-rules.ts';
 export { type Serves, servesAt } from './leader/serving.ts';

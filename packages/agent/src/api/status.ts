@@ -14,6 +14,7 @@ import {
   timelineOf,
 } from '@understudy/core';
 import type { Agent } from '../agent/agent.ts';
+import { encodeNullable } from '../codec/position.ts';
 import { unkeepable } from '../config/acks.ts';
 import { hopLag, lagBytes, type Picture, picture, positionsOf, roleOf, wantedBy } from './picture.ts';
 import type {
@@ -95,6 +96,7 @@ function memberView(agent: Agent, seen: Picture, id: MemberId): MemberView {
     epoch: report?.live.epoch ?? null,
     lineage: position === null ? null : timelineOf(position),
     position: position === null ? null : formatPosition(position),
+    encodedPosition: encodeNullable(position),
     replayed: replayed === null ? null : formatPosition(replayed),
     receiveLagBytes: isReplica ? lagBytes(seen.leaderPosition, position) : null,
     replayLagBytes: isReplica ? lagBytes(seen.leaderPosition, replayed) : null,

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { changeSchema } from '../access/audit-lines.ts';
+import { encodedPositionSchema } from '../codec/position.ts';
 
 const reasonSchema = z.object({ code: z.string(), text: z.string() });
 
@@ -57,6 +58,8 @@ export const memberViewSchema = z.object({
   lineage: z.number().nullable(),
   /** Everything durable on it, as people read positions. */
   position: z.string().nullable(),
+  /** The same with its whole history, as programs compare it. Absent in what older agents say. */
+  encodedPosition: encodedPositionSchema.nullable().optional(),
   replayed: z.string().nullable(),
   /** What it has not received, and not replayed, of the leader's log. */
   receiveLagBytes: z.number().nullable(),

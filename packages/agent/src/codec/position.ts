@@ -29,10 +29,11 @@ const gtidPosition = z.object({
     .max(2 ** 40),
 });
 
-const encodedPosition = z.discriminatedUnion('kind', [walPosition, gtidPosition]);
+/** The encoded form itself, where it is passed on. */
+export const encodedPositionSchema: z.ZodType<EncodedPosition> = z.discriminatedUnion('kind', [walPosition, gtidPosition]);
 
 /** From the encoded form to a position. */
-export const positionSchema = encodedPosition.transform((encoded, context): Position => {
+export const positionSchema = encodedPositionSchema.transform((encoded, context): Position => {
   const position = decodePosition(encoded);
   if (position !== null) return position;
   context.addIssue({

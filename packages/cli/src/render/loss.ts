@@ -1,4 +1,5 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { decodePosition, type ForcedLoss, forcedLoss, type MemberId, memberId, type Position } from '@understudy/core';
 import { formatDuration } from '../output/text.ts';
 
 /** What a failover without proof to one member would lose, as far as anybody can know. */
@@ -6,7 +7,7 @@ export interface Loss {
   readonly member: string;
   /** What it holds. */
   readonly position: string | null;
-  /** Furthest point that any member, the leader included, is known to have reached. */
+  /** The member that holds most of what this one lacks, and where it is; null: nobody is known to. */
   readonly furthest: { readonly member: string; readonly position: string } | null;
   /** Log between the two, in bytes; null when it cannot be measured. */
   readonly gapBytes: number | null;
@@ -15,77 +16,45 @@ export interface Loss {
   readonly lines: readonly string[];
 }
 
-/**
- * Compares what `to` holds with the furthest that is known.
- *
- * A member on an older or another timeline than the furthest cannot be measured in bytes: its gap is null, and the text says so.
- */
+/** Shows what `core` finds in the positions that the members' agents report. */
 export function lossOf(status: StatusView, to: MemberView): Loss {
   const leader = status.members.find(({ id }) => id === status.leader) ?? null;
-  const furthest = furthestOf(status, leader);
   const leaderAnswers = leader !== null && (leader.agent.kind === 'fresh' || leader.agent.kind === 'self');
   const certainty = leaderAnswers ? 'exact' : 'at-least';
-  const gapBytes = gapOf(to, furthest);
+  const others = status.members.filter(({ id }) => id !== to.id);
+  const found = forcedLoss(memberId(to.id), endsOf([to, ...others]));
+  const holder = found.kind === 'lost' ? status.members.find(({ id }) => id === found.holder) : undefined;
   return {
     member: to.id,
     position: to.position,
-    furthest: furthest?.position == null ? null : { member: furthest.id, position: furthest.position },
-    gapBytes,
+    furthest: holder?.position == null ? null : { member: holder.id, position: holder.position },
+    gapBytes: found.kind === 'lost' ? found.bytes : found.kind === 'nothing' ? 0 : null,
     certainty,
-    lines: describe(status, to, leader, furthest, gapBytes, certainty),
+    lines: describe(status, to, leader, found, certainty),
   };
 }
 
-interface Point {
-  readonly timeline: number;
-  readonly lsn: bigint;
-}
-
-function pointOf(member: MemberView | null): Point | null {
-  const [, timeline, high, low] = /^(\d+)@([0-9A-F]+)\/([0-9A-F]+)$/i.exec(member?.position ?? '') ?? [];
-  if (timeline === undefined || high === undefined || low === undefined) return null;
-  return { timeline: Number(timeline), lsn: (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`) };
-}
-
-/** On the newest timeline, the one that goes furthest. */
-function furthestOf(status: StatusView, leader: MemberView | null): MemberView | null {
-  const known = status.members.flatMap((member) => {
-    const point = pointOf(member);
-    return point === null ? [] : [{ member, point }];
-  });
-  const best = known.toSorted(
-    (a, b) =>
-      b.point.timeline - a.point.timeline || (b.point.lsn > a.point.lsn ? 1 : b.point.lsn < a.point.lsn ? -1 : 0),
-  )[0];
-  return best?.member ?? leader;
-}
-
-function gapOf(to: MemberView, furthest: MemberView | null): number | null {
-  const own = pointOf(to);
-  const far = pointOf(furthest);
-  if (own === null || far === null || own.timeline !== far.timeline) return to.receiveLagBytes;
-  return Number(far.lsn - own.lsn);
+/** Where each member is known to have come. An agent of an older version does not say it in full. */
+function endsOf(members: readonly MemberView[]): ReadonlyMap<MemberId, Position> {
+  const ends = new Map<MemberId, Position>();
+  for (const { id, encodedPosition } of members) {
+    const end = encodedPosition == null ? null : decodePosition(encodedPosition);
+    if (end !== null) ends.set(memberId(id), end);
+  }
+  return ends;
 }
 
 function describe(
   status: StatusView,
   to: MemberView,
   leader: MemberView | null,
-  furthest: MemberView | null,
-  gapBytes: number | null,
+  found: ForcedLoss,
   certainty: Loss['certainty'],
 ): string[] {
-  const lines = [`${to.id} ends at ${to.position ?? 'a position that is not known'}.`];
-  if (furthest !== null && furthest.id !== to.id) {
-    lines.push(`${furthest.id} is known to have reached ${furthest.position ?? 'a position that is not known'}.`);
-  }
-  if (gapBytes === null)
-    lines.push('The distance between them cannot be measured: they are not on one timeline, or one is unknown.');
-  else if (gapBytes === 0) lines.push(`${to.id} holds everything that is known.`);
-  else
-    lines.push(
-      `${gapBytes} bytes of log that ${furthest?.id ?? 'another'} holds are not on ${to.id} and would be lost.`,
-    );
+  const lines = [
+    `${to.id} ends at ${to.position ?? 'a position that is not known'}.`,
+    ...foundLines(status, to, found),
+  ];
   if (certainty === 'at-least' && leader !== null) lines.push(unheard(leader));
   const missing = status.rule?.members.filter((id) => !answers(status, id)) ?? [];
   if (missing.length > 0) {
@@ -95,6 +64,26 @@ function describe(
     'Writes that were acknowledged and are not on it are lost permanently; the other nodes are made to match it.',
   );
   return lines;
+}
+
+function foundLines(status: StatusView, to: MemberView, found: ForcedLoss): string[] {
+  switch (found.kind) {
+    case 'nothing':
+      return [`${to.id} holds everything that is known of.`];
+    case 'unknown':
+      return [`What ${to.id} lacks cannot be measured: its position is not known.`];
+    case 'lost': {
+      const holder = status.members.find(({ id }) => id === found.holder);
+      const reached = `${found.holder} is known to have reached ${holder?.position ?? 'a position that is not known'}.`;
+      if (found.bytes === null)
+        return [reached, 'The distance between them cannot be measured: their histories have parted.'];
+      const about = found.position.kind === 'gtid' ? 'About ' : '';
+      return [
+        reached,
+        `${about}${found.bytes} bytes of log that ${found.holder} holds are not on ${to.id} and would be lost.`,
+      ];
+    }
+  }
 }
 
 function unheard(leader: MemberView): string {

@@ -1,7 +1,19 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
+import { encodePosition, lsn, parseLsn } from '@understudy/core';
+
+/** A position of a history in which timeline n+1 forked off timeline n at n × 0x1000000. */
+export function encoded(text: string): MemberView['encodedPosition'] {
+  const [timeline = '1', end = '0/0'] = text.split('@');
+  const history = Array.from({ length: Number(timeline) - 1 }, (_, index) => ({
+    timeline: index + 1,
+    switchLsn: lsn(BigInt(index + 1) * 0x100_0000n),
+  }));
+  return encodePosition({ kind: 'wal', timeline: Number(timeline), lsn: parseLsn(end) ?? lsn(0n), history });
+}
 
 /** A member that replicates well, changed as wanted. */
 export function member(id: string, change: Partial<MemberView> = {}): MemberView {
+  const position = change.position === undefined ? '4@0/5000148' : change.position;
   return {
     id,
     role: 'sync-standby',
@@ -14,6 +26,7 @@ export function member(id: string, change: Partial<MemberView> = {}): MemberView
     epoch: 3,
     lineage: 4,
     position: '4@0/5000148',
+    encodedPosition: position === null ? null : encoded(position),
     replayed: '4@0/5000148',
     receiveLagBytes: 0,
     replayLagBytes: 0,
