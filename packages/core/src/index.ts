@@ -32,6 +32,7 @@ export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './rep
 export { circleAmong, wantedUpstream } from './replica/topology.ts';
 export { isUrgent } from './requests/urgency.ts';
 export * from './values/ack-rule.ts';
+export * from './values/apply-put.ts';
 export * from './values/brand.ts';
 export * from './values/command.ts';
 export * from './values/config.ts';

@@ -1,22 +1,18 @@
 /** From a snapshot of the store to what a decision looks at, and from a decided commit to a transaction. */
 
 import {
-  type ClusterConfig,
-  type ClusterIdentity,
+  applyPut,
   type Commit,
+  EMPTY_CONTENT,
   type HistoryEntry,
-  type Incarnation,
-  type LeadershipRecord,
   type Member,
   type MemberId,
   memberId,
-  type OperatorRequest,
   type RequestOutcome,
   revision,
-  type Seal,
   type StoreContent,
   type StorePut,
-  type Versioned,
+  type StoreWrite,
 } from '@understudy/core';
 import type { Compare, KeyValue, Revision, Snapshot, Write } from '@understudy/store';
 import {
@@ -44,14 +40,7 @@ export interface DecodedSnapshot {
 }
 
 interface Draft {
-  identity: Versioned<ClusterIdentity> | null;
-  config: Versioned<ClusterConfig> | null;
-  record: Versioned<LeadershipRecord> | null;
-  request: Versioned<OperatorRequest> | null;
-  paused: boolean;
-  readonly members: Map<MemberId, Member>;
-  readonly sessions: Map<MemberId, Versioned<Incarnation>>;
-  readonly seals: Map<MemberId, Versioned<Seal>>;
+  content: StoreContent;
   readonly history: HistoryEntry[];
   readonly outcomes: Map<string, RequestOutcome>;
   readonly warnings: string[];
@@ -62,63 +51,20 @@ interface Draft {
  * @throws StoreValueError when a value that decisions rest on does not parse: then nothing of the snapshot may be acted on
  */
 export function decodeSnapshot(snapshot: Snapshot): DecodedSnapshot {
-  const draft: Draft = {
-    identity: null,
-    config: null,
-    record: null,
-    request: null,
-    paused: false,
-    members: new Map(),
-    sessions: new Map(),
-    seals: new Map(),
-    history: [],
-    outcomes: new Map(),
-    warnings: [],
-  };
+  const { storeId } = snapshot;
+  const draft: Draft = { content: { ...EMPTY_CONTENT, storeId }, history: [], outcomes: new Map(), warnings: [] };
   for (const entry of snapshot.entries.values()) decodeEntry(entry, draft);
-  const { identity, config, record, members, sessions, seals, request, paused } = draft;
-  return {
-    content: { identity, config, record, members, sessions, seals, request, paused, storeId: snapshot.storeId },
-    history: draft.history.sort((a, b) => a.epoch - b.epoch),
-    outcomes: draft.outcomes,
-    warnings: draft.warnings,
-  };
-}
-
-function versioned<T>(entry: KeyValue, decode: (key: string, text: string) => T): Versioned<T> {
-  return { value: decode(entry.key, entry.value), revision: revision(entry.modRevision) };
+  return { ...draft, history: draft.history.sort((a, b) => a.epoch - b.epoch) };
 }
 
 function decodeEntry(entry: KeyValue, draft: Draft): void {
-  const slash = entry.key.indexOf('/');
-  const name = slash === -1 ? entry.key : entry.key.slice(0, slash);
-  const rest = slash === -1 ? '' : entry.key.slice(slash + 1);
-  switch (name) {
-    case 'identity':
-      draft.identity = versioned(entry, decodeIdentity);
-      break;
-    case 'config':
-      draft.config = versioned(entry, decodeConfig);
-      break;
-    case 'record':
-      draft.record = versioned(entry, decodeRecord);
-      break;
-    case 'request':
-      draft.request = versioned(entry, decodeRequest);
-      break;
-    case 'paused':
-      decodePaused(entry.key, entry.value);
-      draft.paused = true;
-      break;
-    case 'members':
-      draft.members.set(memberId(rest), namedAs(entry, rest, decodeMember(entry.key, entry.value)));
-      break;
-    case 'sessions':
-      draft.sessions.set(memberId(rest), versioned(entry, decodeSession));
-      break;
-    case 'seals':
-      draft.seals.set(memberId(rest), versioned(entry, decodeSeal));
-      break;
+  const write = writeOf(entry);
+  if (write !== null) {
+    draft.content = applyPut(draft.content, write, revision(entry.modRevision));
+    return;
+  }
+  const [folder, rest] = split(entry.key);
+  switch (folder) {
     case 'history':
       lenient(draft, () => draft.history.push(decodeHistory(entry.key, entry.value)));
       break;
@@ -134,8 +80,40 @@ function decodeEntry(entry: KeyValue, draft: Draft): void {
   }
 }
 
-function namedAs(entry: KeyValue, name: string, member: Member): Member {
-  if (member.id !== name) throw new StoreValueError(entry.key, `it describes the member "${member.id}"`);
+/** What stands under a key that decisions look at; null for any other key. */
+function writeOf({ key, value }: KeyValue): StoreWrite | null {
+  const [folder, rest] = split(key);
+  const member = memberId(rest);
+  switch (folder) {
+    case 'identity':
+      return { key: folder, value: decodeIdentity(key, value) };
+    case 'config':
+      return { key: folder, value: decodeConfig(key, value) };
+    case 'record':
+      return { key: folder, value: decodeRecord(key, value) };
+    case 'request':
+      return { key: folder, value: decodeRequest(key, value) };
+    case 'paused':
+      decodePaused(key, value);
+      return { key: folder, value: true };
+    case 'members':
+      return { key: `members/${member}`, value: namedAs(key, member, decodeMember(key, value)) };
+    case 'sessions':
+      return { key: `sessions/${member}`, value: decodeSession(key, value) };
+    case 'seals':
+      return { key: `seals/${member}`, value: decodeSeal(key, value) };
+    default:
+      return null;
+  }
+}
+
+function split(key: string): readonly [folder: string, rest: string] {
+  const slash = key.indexOf('/');
+  return slash === -1 ? [key, ''] : [key.slice(0, slash), key.slice(slash + 1)];
+}
+
+function namedAs(key: string, name: MemberId, member: Member): Member {
+  if (member.id !== name) throw new StoreValueError(key, `it describes the member "${member.id}"`);
   return member;
 }
 

@@ -30,7 +30,10 @@ const gtidPosition = z.object({
 });
 
 /** The encoded form itself, where it is passed on. */
-export const encodedPositionSchema: z.ZodType<EncodedPosition> = z.discriminatedUnion('kind', [walPosition, gtidPosition]);
+export const encodedPositionSchema: z.ZodType<EncodedPosition> = z.discriminatedUnion('kind', [
+  walPosition,
+  gtidPosition,
+]);
 
 /** From the encoded form to a position. */
 export const positionSchema = encodedPositionSchema.transform((encoded, context): Position => {

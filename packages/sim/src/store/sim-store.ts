@@ -1,8 +1,8 @@
-import type { Commit, Incarnation, MemberId, Revision, StoreContent, StorePut } from '@understudy/core';
+import type { Commit, Incarnation, MemberId, Revision, StoreContent, StorePut, StoreWrite } from '@understudy/core';
 import type { NodeIndex, SimNet } from '../net/net.ts';
 import type { Random } from '../time/random.ts';
 import type { Scheduler } from '../time/scheduler.ts';
-import { type AdminPut, Registers, type SavedState } from './content.ts';
+import { Registers, type SavedState } from './content.ts';
 
 /** What a client asks of the store. */
 export type StoreCall =
@@ -121,7 +121,7 @@ export class SimStore {
   }
 
   /** A change by an operator or by the founders of the cluster: applied at once. */
-  administer(puts: readonly (StorePut | AdminPut)[]): void {
+  administer(puts: readonly StoreWrite[]): void {
     this.#change(() => this.registers.put(puts));
   }
 
