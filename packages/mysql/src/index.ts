@@ -11,7 +11,7 @@ import { dialectOf } from './dialect/dialect.ts';
 import { readIdentity } from './disk/identity.ts';
 import type { Instance } from './instance.ts';
 import { LineBook } from './lines.ts';
-import { AckTracker } from './observe/acks.ts';
+import { AckTracker } from './observe/ack-tracker.ts';
 import { EmptiedMemory } from './observe/emptied.ts';
 import { ErrantFinds } from './observe/errant.ts';
 import { LagWatch } from './observe/lag.ts';

@@ -7,7 +7,7 @@ import type { ManagedConfig } from './config/managed.ts';
 import type { Dialect } from './dialect/dialect.ts';
 import type { ExpectedData } from './disk/identity.ts';
 import type { LineBook } from './lines.ts';
-import type { AckTracker } from './observe/acks.ts';
+import type { AckTracker } from './observe/ack-tracker.ts';
 import type { EmptiedMemory } from './observe/emptied.ts';
 import type { ErrantFinds } from './observe/errant.ts';
 import type { LagWatch } from './observe/lag.ts';

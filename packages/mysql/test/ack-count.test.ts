@@ -6,7 +6,7 @@ import { nextOf } from '../src/commands/strangers.ts';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ackAccount } from '../src/names.ts';
 import { AckCount, nobodySuffices } from '../src/observe/ack-count.ts';
-import { type AckSample, AckTracker, strangersOf } from '../src/observe/acks.ts';
+import { type AckSample, AckTracker, strangersOf } from '../src/observe/ack-tracker.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const [b, c] = [memberId('b'), memberId('c')];

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ALONE, ackRule, type GtidPosition, memberId } from '@understudy/core';
 import { parseMysqlGtids } from '../src/gtid/mysql.ts';
 import { ackAccount } from '../src/names.ts';
-import { type AckSample, AckTracker, countsBy } from '../src/observe/acks.ts';
+import { type AckSample, AckTracker, countsBy } from '../src/observe/ack-tracker.ts';
 import { PastPositions, progressOf } from '../src/observe/replicas.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';

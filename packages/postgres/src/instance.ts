@@ -1,7 +1,7 @@
 import type { EngineState } from '@understudy/core';
 import type { KeptFolders, Log, Owner, ServerProcess, StartCount } from '@understudy/engine/host';
 import type { ManagedConfig } from './config/managed.ts';
-import type { ExpectedData } from './disk/inspect.ts';
+import type { ExpectedData } from './disk/identity.ts';
 import type { AckTracker } from './observe/ack-tracker.ts';
 import type { Notices } from './observe/notices.ts';
 import type { RunFacts } from './observe/run-facts.ts';

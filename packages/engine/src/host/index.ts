@@ -15,6 +15,7 @@ export {
   stamp,
 } from './aside.ts';
 export { certificateWarnings, type OwnCertificate, ownCertificate } from './certificate.ts';
+export { type DiskState, inspectData } from './disk-state.ts';
 export type { CommandOf, Log, LogEntry, Opening, OutgoingCopies, ServerAdapter } from './engine/adapter.ts';
 export { notStartable, refuseToReplacePrimary, requireRoom, stoppedTooLate } from './engine/refusals.ts';
 export { ServerEngine } from './engine/server-engine.ts';

@@ -6,7 +6,7 @@ import { setAcknowledgers } from '../accounts.ts';
 import type { Instance } from '../instance.ts';
 import { ackAccount, knownAs } from '../names.ts';
 import { nobodySuffices } from '../observe/ack-count.ts';
-import { countsBy } from '../observe/acks.ts';
+import { countsBy } from '../observe/ack-tracker.ts';
 import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
 import type { ServerSession } from '../sql/session.ts';

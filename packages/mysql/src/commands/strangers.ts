@@ -4,7 +4,7 @@ import { type AckRule, formatRule } from '@understudy/core';
 import { EngineError } from '@understudy/engine';
 import type { Instance } from '../instance.ts';
 import { ackAccount, ackPrefix, quoteAccount } from '../names.ts';
-import { type AckSample, type Reader, type Stranger, strangersOf } from '../observe/acks.ts';
+import { type AckSample, type Reader, type Stranger, strangersOf } from '../observe/ack-tracker.ts';
 import { readPosition } from '../observe/position.ts';
 import { sampleAcks } from '../observe/sources.ts';
 import type { Session } from '../sql/session.ts';

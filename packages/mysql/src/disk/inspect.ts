@@ -1,33 +1,21 @@
 import { basename, join } from 'node:path';
-import { codeOf, reasonOf } from '@understudy/base';
 import type { EngineState } from '@understudy/core';
-import { identityName, isMarkedIncomplete, namesIn, readIfThere } from '@understudy/engine/host';
+import { type DiskState as AnyDiskState, identityName, inspectData, readIfThere } from '@understudy/engine/host';
 import { isNewer } from '../programs.ts';
 import { newestBinlog } from './binlog-files.ts';
 import { type DataIdentity, type ExpectedData, parseIdentity, positionOfEnd, systemIdOf } from './identity.ts';
-
-/** What lies on the disk while no server runs. */
-export type DiskState =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'incomplete' }
-  /** `damaged`: of this member, and no server starts with it. */
-  | { readonly kind: 'refused'; readonly problem: string; readonly data?: 'damaged' }
-  | { readonly kind: 'usable'; readonly identity: DataIdentity };
 
 const next = 'Move it away, or configure another data directory.';
 const productNames = { mysql: 'MySQL', mariadb: 'MariaDB' } as const;
 /** Without these no server has a database; one that lacks some of them was half copied. */
 const neededFiles = ['ibdata1', 'mysql'];
 
+/** What lies on the disk while no server runs. */
+export type DiskState = AnyDiskState<{ readonly identity: DataIdentity }>;
+
 /** Looks at a data directory without changing anything; problems become `refused`. */
-export async function inspectDisk(dataDir: string, expected: ExpectedData): Promise<DiskState> {
-  try {
-    const names = await namesIn(dataDir).catch((error: unknown): readonly string[] => {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    });
-    if (names.length === 0) return { kind: 'absent' };
-    if (await isMarkedIncomplete(dataDir)) return { kind: 'incomplete' };
+export const inspectDisk = (dataDir: string, expected: ExpectedData): Promise<DiskState> =>
+  inspectData(dataDir, async (names) => {
     const text = await readIfThere(join(dataDir, identityName));
     if (text === null) return refused(strangerProblem(dataDir, names));
     const identity = parseIdentity(text);
@@ -36,12 +24,7 @@ export async function inspectDisk(dataDir: string, expected: ExpectedData): Prom
     if (problem !== null) return refused(problem);
     const lack = contentProblem(dataDir, names);
     return lack === null ? { kind: 'usable', identity } : { kind: 'refused', problem: lack, data: 'damaged' };
-  } catch (error) {
-    return refused(
-      `The data directory ${dataDir} cannot be read: ${reasonOf(error)}. Repair the disk or its permissions.`,
-    );
-  }
-}
+  });
 
 const refused = (problem: string): DiskState => ({ kind: 'refused', problem });
 

@@ -10,7 +10,7 @@ import {
 } from '@understudy/core';
 import type { Dialect } from '../dialect/dialect.ts';
 import type { Session } from '../sql/session.ts';
-import { type AckSample, membersOf, strangersOf } from './acks.ts';
+import { type AckSample, membersOf, strangersOf } from './ack-tracker.ts';
 
 const queryTimeoutMs = 500;
 /** More than there can ever be: nothing is acknowledged meanwhile. (The server makes room for so many, which takes 11 ms for the largest number.) */

@@ -3,7 +3,7 @@ import { kill } from '../commands/readers.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { makeLines, writeBarrier } from '../lines.ts';
 import type { LocalSql } from '../sql/local.ts';
-import type { AckSample } from './acks.ts';
+import type { AckSample } from './ack-tracker.ts';
 
 const connectTimeoutMs = 1000;
 const queryTimeoutMs = 1000;

@@ -5,7 +5,7 @@ import type { Instance } from '../instance.ts';
 import { accounts, ackAccount } from '../names.ts';
 import type { Session } from '../sql/session.ts';
 import { AckCount } from './ack-count.ts';
-import type { AckSample } from './acks.ts';
+import type { AckSample } from './ack-tracker.ts';
 import { sampleAcks } from './sources.ts';
 
 type Reports = ReadonlyMap<MemberId, MemberReport>;

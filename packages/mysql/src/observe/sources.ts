@@ -4,7 +4,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { parseOwnedGtids } from '../gtid/mysql.ts';
 import { isAcknowledger, knownAs } from '../names.ts';
 import type { Row, Session } from '../sql/session.ts';
-import type { AckSample } from './acks.ts';
+import type { AckSample } from './ack-tracker.ts';
 
 const queryTimeoutMs = 500;
 

@@ -18,7 +18,7 @@ import {
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import { readControlFile } from '../disk/control-file.ts';
-import { writeIdentity } from '../disk/inspect.ts';
+import { writeIdentity } from '../disk/identity.ts';
 import { noteCopied } from '../disk/opened.ts';
 import { engineError } from '../errors.ts';
 import type { Instance } from '../instance.ts';

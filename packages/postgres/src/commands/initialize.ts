@@ -12,7 +12,8 @@ import {
   unmarkIncomplete,
 } from '@understudy/engine/host';
 import { readControlFile } from '../disk/control-file.ts';
-import { inspectDisk, writeIdentity } from '../disk/inspect.ts';
+import { writeIdentity } from '../disk/identity.ts';
+import { inspectDisk } from '../disk/inspect.ts';
 import { engineError, isDiskFull } from '../errors.ts';
 import type { Instance } from '../instance.ts';
 import { roles } from '../names.ts';

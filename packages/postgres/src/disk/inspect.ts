@@ -1,62 +1,20 @@
 import { basename, join } from 'node:path';
-import { codeOf, reasonOf } from '@understudy/base';
+import { codeOf } from '@understudy/base';
 import { type EngineState, systemId } from '@understudy/core';
-import {
-  identityName,
-  isMarkedIncomplete,
-  namesIn,
-  type Owner,
-  readIfThere,
-  replaceFile,
-} from '@understudy/engine/host';
-import { z } from 'zod';
+import { type DiskState as AnyDiskState, identityName, inspectData, readIfThere } from '@understudy/engine/host';
 import { type ControlFile, ControlFileProblem, readControlFile } from './control-file.ts';
+import { type DataIdentity, type ExpectedData, parseIdentity } from './identity.ts';
 import { checkpointEnd, positionOf } from './wal.ts';
 
-const identitySchema = z.object({
-  cluster: z.string(),
-  member: z.string(),
-  systemId: z.string().regex(/^\d+$/),
-  major: z.int(),
-});
-
-/** Whose data directory this is; written by Understudy when it makes one. */
-export type DataIdentity = z.output<typeof identitySchema>;
-
-export interface ExpectedData {
-  readonly cluster: string;
-  readonly major: number;
-}
-
 /** What lies on the disk while no server runs. */
-export type DiskState =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'incomplete' }
-  /** `damaged`: of this member, and no server starts with it. */
-  | { readonly kind: 'refused'; readonly problem: string; readonly data?: 'damaged' }
-  | { readonly kind: 'usable'; readonly control: ControlFile };
-
-/** Writes who a data directory belongs to. */
-export async function writeIdentity(dataDir: string, identity: DataIdentity, owner: Owner): Promise<void> {
-  await replaceFile(join(dataDir, identityName), `${JSON.stringify(identity, null, 2)}\n`, owner);
-}
+export type DiskState = AnyDiskState<{ readonly control: ControlFile }>;
 
 /** Looks at a data directory without changing anything; problems become `refused`. */
-export async function inspectDisk(dataDir: string, expected: ExpectedData): Promise<DiskState> {
-  try {
-    const names = await namesIn(dataDir).catch((error: unknown): readonly string[] => {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    });
-    if (names.length === 0) return { kind: 'absent' };
-    if (await isMarkedIncomplete(dataDir)) return { kind: 'incomplete' };
+export const inspectDisk = (dataDir: string, expected: ExpectedData): Promise<DiskState> =>
+  inspectData(dataDir, async () => {
     const problem = await foreignProblem(dataDir, expected);
-    if (problem !== null) return { kind: 'refused', problem };
-    return await readUsable(dataDir);
-  } catch (error) {
-    return { kind: 'refused', problem: `The data directory ${dataDir} cannot be read: ${reasonOf(error)}.` };
-  }
-}
+    return problem === null ? readUsable(dataDir) : { kind: 'refused', problem };
+  });
 
 async function foreignProblem(dataDir: string, expected: ExpectedData): Promise<string | null> {
   const next = 'Move it away, or configure another data directory.';
@@ -91,16 +49,6 @@ function foreignSystem(dataDir: string, identity: DataIdentity, control: unknown
 
 function isControl(value: unknown): value is ControlFile {
   return typeof value === 'object' && value !== null && 'systemId' in value;
-}
-
-/** The identity in a file's text; null when it is not one. */
-export function parseIdentity(text: string): DataIdentity | null {
-  try {
-    const parsed = identitySchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
-  }
 }
 
 async function readUsable(dataDir: string): Promise<DiskState> {
