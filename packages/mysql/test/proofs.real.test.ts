@@ -2,11 +2,14 @@
 // server. Method: each command that ends or begins receiving is stopped at each of its steps, once before the step and once with its answer lost;
 // then a new engine looks at the same server, and the test asks the server itself.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type EngineCommand, type EngineState, epoch, ms, timelineOf } from '@understudy/core';
 import { eventually, monotonicMs, onStage, print, type Stage } from '@understudy/engine/conformance';
 import { quoteLiteral } from '../src/names.ts';
-import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
+import { pathsOf } from '../src/paths.ts';
+import { mysqlProcess, mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
+import { findPrograms } from '../src/programs.ts';
 import { mysqlHarness, nodeOf, type TestNode, testSecrets } from './harness.ts';
 import { testServers } from './servers.ts';
 
@@ -56,6 +59,28 @@ for (const server of await testServers(names)) {
         }
       }));
 
+    it('a server that somebody starts by hand does not count as stopped', () =>
+      onStage(mysqlHarness(server), 1, async (stage) => {
+        const leader = nodeOf(await stage.build(0));
+        await stage.run(leader, { kind: 'stop', mode: 'orderly' });
+        await stage.until(leader, 'stopped');
+        await startByHand(leader);
+        const state = await eventually('it is seen', async () => {
+          const seen = (await leader.engine().observe()).state;
+          return seen.kind === 'stopped' ? null : seen;
+        });
+        assert.ok(state.kind === 'starting' || state.kind === 'replica', print(state));
+        await stage.until(leader, 'replica');
+        assert.equal(
+          (await leader.engine().observe()).details.processId,
+          (await serverProcesses(leader.input.dataDir))[0],
+        );
+        // Its end is noticed as well.
+        await leader.freeze();
+        await stage.run(leader, { kind: 'stop', mode: 'fence' });
+        await stage.until(leader, 'stopped');
+      }));
+
     it('a receiver that somebody starts is seen, a sealed server is cut again, and who follows goes back', () =>
       onStage(mysqlHarness(server), 3, async (stage) => {
         const leader = await stage.build(1);
@@ -94,6 +119,17 @@ for (const server of await testServers(names)) {
         assert.deepEqual(rows.map((row) => row[io]).toSorted(), ['No', 'Yes']);
       }));
   });
+}
+
+/** Starts the server with the configuration that it had last, as an operator or a service of the distribution would. */
+async function startByHand({ input }: TestNode): Promise<void> {
+  const { server: program, libraryPath } = await findPrograms(input);
+  const { config } = pathsOf(input);
+  const { dataDir, runDir, runAs: owner } = input;
+  const hand = mysqlProcess({ program, libraryPath, dataDir, logFile: join(runDir, 'by-hand.log'), owner });
+  const { pid } = await hand.start([`--defaults-file=${config}`, '--init-file=/dev/null']);
+  hand.detach();
+  assert.ok(pid > 1);
 }
 
 interface Attempt {

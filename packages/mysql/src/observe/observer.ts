@@ -1,4 +1,4 @@
-import { codeOf } from '@understudy/base';
+import { codeOf, monotonicMs } from '@understudy/base';
 import {
   contains,
   type EngineState,
@@ -26,6 +26,7 @@ import { ReceiverWatch } from './receiver.ts';
 import { ReplicaWatch } from './replicas.ts';
 
 const queryTimeoutMs = 500;
+const searchEveryMs = 500;
 export type Reports = ReadonlyMap<MemberId, MemberReport>;
 
 const closedWarning = `read_only (or super_read_only) was switched ON from outside on the leader: clients cannot write, and it goes on leading, as others still acknowledge to it. Run SET GLOBAL read_only = OFF to let them write. ${pauseAdvice}`;
@@ -40,6 +41,7 @@ function saysNotReady(error: unknown): boolean {
 export class Observer {
   readonly #instance: Instance;
   readonly #watch: ServerWatch;
+  #searchedMs = Number.NEGATIVE_INFINITY;
   readonly #receiver: ReceiverWatch;
   readonly #replicas: ReplicaWatch;
   readonly #applier = new ApplierWatch();
@@ -61,11 +63,27 @@ export class Observer {
       starts,
       log,
       dataDir,
-      find: async () => server.running,
+      find: async () => server.running ?? (await this.#foreign()),
       lookAtDisk: async () => stoppedState(dataDir, await inspectDisk(dataDir, expected)),
       mayBeStarting: ({ origin }, error) => origin === 'started' || saysNotReady(error),
       refusalOf: () => null,
     });
+  }
+
+  /**
+   * A server that somebody started by hand, by its process: what counts as stopped receives nothing, and so as sealed. It takes a look at every
+   * process of the host, so it is not taken each time.
+   */
+  async #foreign(): Promise<RunningServer | null> {
+    const { process: server, facts, config } = this.#instance;
+    if (monotonicMs() - this.#searchedMs < searchEveryMs) return null;
+    this.#searchedMs = monotonicMs();
+    const running = await server.adopt();
+    if (running?.origin !== 'adopted') return running;
+    await config.adopt();
+    // Whoever started it may have let it receive before.
+    facts.of(running.pid).received = 'unknown';
+    return running;
   }
 
   /** What keeps this server from receiving and applying, for people. */
