@@ -57,6 +57,7 @@ export { KeptFolders } from './kept.ts';
 export { bareHost, isLoopback } from './loopback.ts';
 export { nearest } from './nearest.ts';
 export { Probe, type Probed, type ProbeSubject } from './observe/probe.ts';
+export { ServerFacts } from './observe/server-facts.ts';
 export { ServerWatch, type WatchSubject } from './observe/server-watch.ts';
 export { SilenceMeter } from './observe/silence.ts';
 export { linksIn, realDataDir } from './place.ts';
