@@ -147,7 +147,7 @@ describe('a command while a job is under way', () => {
   });
 });
 
-describe('a fence', () => {
+describe('a fence', { timeout: 20_000 }, () => {
   for (const job of jobs) {
     it(`waits for nothing during ${job}`, async () => {
       const { fake, engine } = await during(job);
@@ -256,7 +256,7 @@ describe('commands', () => {
   });
 });
 
-describe('the end of the engine', () => {
+describe('the end of the engine', { timeout: 20_000 }, () => {
   for (const job of jobs) {
     it(`leaves no ${job} under way that could still do something`, async () => {
       const { fake, engine } = await during(job);
