@@ -111,6 +111,10 @@ test('etcd with client certificates, and agent --check says that all is right', 
     said = ran.stdout + ran.stderr;
     return ran.code === 0 && /store +.*the cluster is new/.test(ran.stdout) ? true : null;
   }).catch((error: unknown) => assert.fail(`${String(error)}: ${said}`));
+  assert.doesNotMatch(said, /one authority|has no "member"/);
+  const shared = configOf('n3').replace('node.yaml', 'shared.yaml');
+  await writeFile(shared, block('cluster: shop', 'n3').replaceAll(/(ca|cert|key): database/g, '$1: api'));
+  assert.match((await cli(['agent', '--config', shared, '--check'])).stdout, /API and databases have one authority/);
 });
 
 test('a certificate alone writes nothing to etcd, and the user of one cluster nothing of another', async () => {

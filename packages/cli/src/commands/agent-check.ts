@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   formatAddress,
@@ -44,7 +44,7 @@ export async function checkNode(context: Context, file: string, config: NodeConf
       const tokens = await loadTokens(tokenFile);
       return `${tokenFile} is private: ${tokens.map(({ role, name }) => `${name} may ${role}`).join(', ')}`;
     }),
-    look('links', async () => linksText(config)),
+    look('links', async () => `${linksText(config)}${await sharedAuthority(config)}`),
     look('api', async () => `listens on ${formatAddress(config.api.listen)}, ${await certificates(config)}`),
     look('server', async () => `${await serverText(config)}; ${await parametersText(config)}`),
     look('data', () => dataText(config)),
@@ -89,6 +89,15 @@ function linksText(config: NodeConfig): string {
   return plain.length === 0
     ? 'all that leave this machine are encrypted'
     : `accepted by "insecure: true": ${plain.join('; ')}`;
+}
+
+/** With one authority for both, the key of `engine.tls`, which the server's user has, opens the API as this member. */
+async function sharedAuthority({ api, engine }: NodeConfig): Promise<string> {
+  if (api.tls === undefined || engine.tls === undefined) return '';
+  const [ofApi, ofEngine] = await Promise.all([readFile(api.tls.ca), readFile(engine.tls.ca)]);
+  return ofApi.equals(ofEngine)
+    ? "; API and databases have one authority, so the server's user can call the API as this member (docs/three-hosts.md has one for each)"
+    : '';
 }
 
 async function certificates(config: NodeConfig): Promise<string> {
