@@ -75,11 +75,12 @@ async function installationRoot(binDir: string): Promise<string> {
 }
 
 /** What lies in the folder of a server that was unpacked or built, beside its programs. */
-const partsOfServers = new Set(
-  'bin sbin scripts lib lib32 lib64 libexec share include etc man doc docs support-files mysql-test mariadb-test sql-bench'.split(
-    ' ',
-  ),
-);
+const partsOfServers = new Set([
+  ...'bin sbin scripts lib lib32 lib64 libexec share include etc man doc docs'.split(' '),
+  ...'support-files mysql-test mariadb-test sql-bench'.split(' '),
+  // Of the npm package of PostgreSQL.
+  'pg-symlinks.json',
+]);
 const aboutServers = /^(README|LICENSE|COPYING|COPYRIGHT|INSTALL|CREDITS|NOTICE|THIRDPARTY|EXCEPTIONS|VERSION)/;
 
 /**

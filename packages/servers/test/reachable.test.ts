@@ -37,7 +37,7 @@ test('what is no part of a server is not copied for others to read', { skip: !is
 });
 
 test('a server alone is', { skip: !isRoot }, async (t) => {
-  const root = await closedFolder(t, ['README', 'LICENSE.txt']);
+  const root = await closedFolder(t, ['README', 'LICENSE.txt', 'pg-symlinks.json']);
   const copied = await makeReachable(join(root, 'bin'), uid);
   t.after(() => rm(join(copied, '..'), { recursive: true, force: true }));
   assert.match(copied, /^\/var\/tmp\/understudy-bin-[0-9a-f]{16}\/bin$/);
