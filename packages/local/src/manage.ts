@@ -3,7 +3,7 @@ import { processInfo, signalPid } from '@understudy/base/processes';
 import { authorityFile } from './certificates.ts';
 import { removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
-import { requireOwnFolder } from './files.ts';
+import { readIfThere, requireOwnFolder } from './files.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { lockFolder, lockHolder } from './lock.ts';
@@ -51,8 +51,10 @@ export async function describeCluster(
     apiUrl: `${apiScheme(state)}://127.0.0.1:${node.apiPort}`,
     socketFolder: socketFolderOf(nodePaths(folder, node.name)),
   }));
-  const caFile = authorityFile(paths, state, 'api');
   const databaseCaFile = authorityFile(paths, state, 'database');
+  const ofApi = authorityFile(paths, state, 'api');
+  // A cluster that an earlier version started, and that still runs, has one authority for all.
+  const caFile = ofApi !== null && (await readIfThere(ofApi)) === null ? databaseCaFile : ofApi;
   const { token: tokenFile, secrets: secretsFile } = paths;
   return { folder, state, nodes, tokenFile, caFile, databaseCaFile, secretsFile, runner: lockHolder(paths) };
 }

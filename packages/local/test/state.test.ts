@@ -8,6 +8,7 @@ import { ensureCertificates } from '../src/certificates.ts';
 import { LocalError, type LocalErrorCode } from '../src/errors.ts';
 import { clusterPaths, nodePaths, prepareFolders } from '../src/folder.ts';
 import { lockFolder, lockHolder } from '../src/lock.ts';
+import { describeCluster } from '../src/manage.ts';
 import { nodeConfig } from '../src/node-config.ts';
 import { claimPorts, planState } from '../src/plan.ts';
 import { findFreePorts, isPortFree } from '../src/ports.ts';
@@ -124,6 +125,21 @@ test('a new cluster is encrypted between its nodes; one of an earlier version st
   assert.equal((await planState(folder, options, '17')).tls, 'off');
   assert.equal((await planState(folder, { ...options, tls: 'replication' }, '17')).tls, 'replication');
   assert.equal((await planState(folder, options, '17')).tls, 'replication', 'it is remembered');
+});
+
+test('a cluster that an earlier version started is asked by the one authority that it has', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { nodes: planned, name } = await planState(folder, options, '17');
+  const nodes = planned.map((node) => ({ name: node.name, address: '127.0.0.1' }));
+  const paths = clusterPaths(folder);
+  await ensureCertificates(paths, name, { database: nodes, api: [], etcd: [] });
+  const earlier = await describeCluster({ folder });
+  assert.ok(earlier !== null && earlier.caFile !== null);
+  assert.equal(earlier.caFile, earlier.databaseCaFile);
+  await ensureCertificates(paths, name, { database: nodes, api: nodes, etcd: [] });
+  const now = await describeCluster({ folder });
+  assert.equal(now?.databaseCaFile, earlier.databaseCaFile, "the databases' own stays");
+  assert.match(now?.caFile ?? '', /tls\/api\/ca\/ca\.pem$/);
 });
 
 test('agents know each other by a secret of its own, also in a cluster of an earlier version', async (t) => {
