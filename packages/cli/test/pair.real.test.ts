@@ -69,7 +69,7 @@ test('up in the background, looked at, written to, switched, and given to the ne
   assert.equal(check.code, 1);
   assert.match(check.stdout, /row:app\.kept:100(.*\n)+.*n1 has: \(no such row\)(.*\n)+.*n2 has: n='100'/);
   const asked = await cli(['pair', 'repair', 'row:app.kept:100', '--keep', 'n1', '--data-dir', folder]);
-  assert.match(asked.stderr, /Nobody can be asked here/);
+  assert.match(asked.stderr, /There is no terminal to ask on/);
   assert.match(asked.stdout, /What will be done:\n {2}1\. Close both servers/);
   const plan = JSON.parse(await run('pair', 'repair', 'row:app.kept:100', '--keep', 'n1', '--json'));
   assert.ok(plan.steps.length >= 3);

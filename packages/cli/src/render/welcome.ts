@@ -50,7 +50,7 @@ export function renderWelcome(welcome: Welcome, style: Style, width: number): st
     style.bold('Try, in another terminal'),
     ...tries(welcome).map(([command, meaning]) => `  ${style.cyan(padEnd(command, tryWidth(welcome)))}  ${meaning}`),
     '',
-    `${style.bold('Ctrl-C')} stops all of it; the data is kept for the next time. What the cluster decides from now on:`,
+    `${style.bold('Ctrl-C')} stops all of it; the data is kept for the next time. What the cluster decides, from here on:`,
   ];
 }
 
