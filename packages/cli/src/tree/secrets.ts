@@ -8,16 +8,14 @@ export function addSecretsCommands({ program, attach }: Tree): void {
     .command('secrets')
     .summary('change passwords and tokens without a pause')
     .helpGroup('Acting:');
-  secrets.description(
-    'New secrets are accepted beside the old ones, then used by everybody, then the old ones are dropped.',
-  );
+  secrets.description('Each member accepts the new secret beside the old one, then uses it, then drops the old one.');
   withExamples(secrets.helpOption('-h, --help', 'show this help'), [['understudy secrets rotate replication', '']]);
 
   const rotate = secrets
     .command('rotate')
     .description(
-      'Changes a secret on all members, one after the other, the leader last. No login fails, and no write waits for longer than it takes a\n' +
-        'stream to begin anew. Killed in the middle it goes on by itself; run it again to see the end.',
+      'Changes a secret on all members, one after the other, the leader last. No login fails. A write waits at most until a stream\n' +
+        'has reconnected. If the command is killed, the agents continue; run it again to see the result.',
     );
   rotate
     .addArgument(
