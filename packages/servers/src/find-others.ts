@@ -51,6 +51,18 @@ export async function findHaproxy(): Promise<FoundProgram> {
   throw notFound('HAProxy', 'haproxy');
 }
 
+/**
+ * Finds PgBouncer: the fetched one, otherwise on PATH.
+ *
+ * @throws ServersError `SERVER_NOT_FOUND` with the command that fetches it.
+ */
+export async function findPgbouncer(): Promise<FoundProgram> {
+  const { pattern } = recipes.pgbouncer.probe;
+  const found = (await fetchedProgram(['pgbouncer'])) ?? (await programOnPath('pgbouncer', pattern));
+  if (found) return found;
+  throw notFound('PgBouncer', 'pgbouncer');
+}
+
 /** sysbench, with the script of its OLTP read/write mix. */
 export interface FoundSysbench extends FoundProgram {
   /** A path, or the name by which an installed sysbench knows it. */

@@ -13,6 +13,7 @@ export {
   findEtcd,
   findEtcdctl,
   findHaproxy,
+  findPgbouncer,
   findSysbench,
 } from './find-others.ts';
 export {

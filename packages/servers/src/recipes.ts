@@ -53,6 +53,17 @@ const otherRecipes = {
     downloadMb: 16,
     probe: { program: 'usr/sbin/haproxy', args: ['-v'], pattern: /HAProxy version (\S+)/ },
   },
+  /** To be compared with: `npm run bench:router`. */
+  pgbouncer: {
+    kind: 'debian',
+    suite: 'bookworm',
+    packages: words(`pgbouncer libc-ares2 libevent-2.1-7 libpam0g libaudit1 libcap-ng0 libssl3 libsystemd0 libcap2 libgcrypt20
+      libgpg-error0 liblz4-1 liblzma5 libzstd1`),
+    libraries: { kind: 'environment', folders: debianLibraryFolders },
+    remove: [],
+    downloadMb: 3,
+    probe: { program: 'usr/sbin/pgbouncer', args: ['--version'], pattern: /PgBouncer (\S+)/ },
+  },
   /** With the interpreter of its release: its compiled modules fit no other one, and a machine need not have any. */
   patroni: {
     kind: 'debian',
