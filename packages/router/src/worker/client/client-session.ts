@@ -7,6 +7,7 @@ import {
   CLIENT,
   clientFrames,
   type ErrorFields,
+  encodeError,
   FrameScanner,
   type FrameSink,
   REQUEST,
@@ -19,17 +20,9 @@ import type { Pool, Waiter } from '../pool/pool.ts';
 import { cleanUp } from '../server/clean-up.ts';
 import type { Ended, ServerConnection, ServerUser } from '../server/server-connection.ts';
 import type { PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
-import {
-  failedRequests,
-  fatal,
-  lossError,
-  readyForQuery,
-  STATUS_FAILED,
-  STATUS_IDLE,
-  type UnderWay,
-} from './answers.ts';
+import { failedRequests, fatal, readyForQuery, STATUS_FAILED, STATUS_IDLE } from './answers.ts';
 import { ClientRequests } from './client-requests.ts';
-import { describe, underWayOf, worse } from './loss.ts';
+import { type AtLoss, describe, lossError, lossOutcome, sentOf, type UnderWay, underWayOf, worse } from './loss.ts';
 import { preparation, type Step } from './preparation.ts';
 import { SessionSettings, type Settings } from './session-settings.ts';
 import { endsGroup, type Frame, FUNCTION_CALL, owned, ownedFrames, queryText, readParse, type Work } from './work.ts';
@@ -447,45 +440,55 @@ export class ClientSession implements ServerUser, FrameSink {
   lost(server: ServerConnection, ended: Ended): void {
     this.#server = null;
     if (this.#closed) return;
-    const { talk } = server;
-    const work = this.#waiting?.work ?? null;
+    const at = this.#atLoss(server);
+    const unsent = this.#waiting?.work ?? null;
     this.#waiting = null;
-    const replay = work ?? (this.isForwarded || talk.status !== STATUS.idle ? null : this.#replayable);
+    const mayReplay = lossOutcome(ended, at).action === 'replay' && !at.isPinned;
+    const again = unsent ?? (mayReplay ? this.#replayable : null);
     this.#replayable = null;
-    if (replay !== null && this.#pins.size === 0) {
+    if (again !== null && !at.isPinned) {
       this.#requests.forgetUnanswered();
-      this.#host.counted('replay');
-      this.#queue(replay);
+      if (unsent === null) this.#host.counted('replay');
+      this.#queue(again);
       return;
     }
-    this.#reportLoss(server, ended);
+    this.#reportLoss(server, ended, at);
     this.#requests.forgetUnanswered();
     this.settings.settle('undone');
     this.#host.batch.flush();
     this.#goOn();
   }
 
-  #reportLoss({ talk }: ServerConnection, ended: Ended): void {
-    const cause = describe(ended);
-    const isInTransaction = talk.status !== STATUS.idle;
-    if (this.#pins.size > 0) {
+  #atLoss({ talk }: ServerConnection): AtLoss {
+    return {
+      underWay: this.#underWay,
+      isInTransaction: talk.status !== STATUS.idle,
+      isBusy: talk.outstanding > 0 || talk.isGroupOpen,
+      isCopyingIn: talk.isCopyingIn,
+      isForwarded: this.isForwarded,
+      isPinned: this.#pins.size > 0,
+    };
+  }
+
+  #reportLoss({ talk }: ServerConnection, ended: Ended, at: AtLoss): void {
+    // A read that may not be asked again (it was pipelined, or is too large) is told like one whose answer had begun.
+    const error = lossError(ended, at) ?? lossError(ended, { ...at, isForwarded: true });
+    if (at.isPinned) {
       const kept = [...this.#pins].join(', ');
-      const error = `the server was lost, and with it the state of the session (${kept})`;
-      this.#end(fatal('57P01', error, 'Connect again.'));
+      const lost = error ?? lossError(ended, { ...at, isBusy: false, isInTransaction: false });
+      if (lost !== null) this.#end(encodeError({ ...lost, severity: 'FATAL', detail: `${describe(ended)} (${kept})` }));
       return;
     }
-    const isCommit = this.#underWay === 'commit' && talk.outstanding > 0;
-    this.#isTransactionLost = isInTransaction && !isCommit;
-    const error = lossError(this.#isTransactionLost ? 'transaction' : this.#underWay, cause);
+    if (error === null) return;
     this.#host.counted({ lost: error.code });
-    if (talk.outstanding === 0 && !talk.isGroupOpen) {
+    this.#isTransactionLost = at.isInTransaction && sentOf(at) !== 'commit';
+    if (!at.isBusy) {
       // The client waits for nothing: it hears of it with its next request.
-      if (isInTransaction) this.#owedError = lossError('transaction', cause);
+      this.#owedError = error;
       return;
     }
-    const owed = talk.readiesOwed;
     this.#skipsToSync = talk.isGroupOpen;
-    this.#say(failedRequests(error, owed, this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
+    this.#say(failedRequests(error, talk.readiesOwed, this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
   }
 
   // ---- ending
