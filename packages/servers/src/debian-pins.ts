@@ -55,7 +55,6 @@ export const debianPins: Readonly<Record<DebianRecipe['suite'], Readonly<Record<
     libopentracing1: '1.6.0-4 af62b62a99979253a79e3443f7dabe13f1f33bc2fc024f99039e3868a67f26f4',
     'libp11-kit0': '0.24.1-2 251330faddbf013f060fcdb41f4b0c037c8a6e89ba7c09b04bfcc4e3f0807b22',
     libpam0g: '1.5.2-6+deb12u2 a06f889caf9e97ccf04dedec0905573916bc6ec3366ade2c6ef8900047fd5cc1',
-    libpam0g: '1.5.2-6+deb12u2 a06f889caf9e97ccf04dedec0905573916bc6ec3366ade2c6ef8900047fd5cc1',
     'libpcre2-8-0': '10.42-1 030db54f4d76cdfe2bf0e8eb5f9efea0233ab3c7aa942d672c7b63b52dbaf935',
     libpopt0: '1.19+dfsg-1 6f94b488255acd996254f775c77ff3956557c61f860a3c9caeaf65457554194f',
     libpq5: '15.18-0+deb12u1 baef57c288d7d8c09c84cd461da35d28f981aa71c60448c1d95b52110cc9faf9',

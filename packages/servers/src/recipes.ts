@@ -57,7 +57,8 @@ const otherRecipes = {
   pgbouncer: {
     kind: 'debian',
     suite: 'bookworm',
-    packages: words(`pgbouncer libc-ares2 libevent-2.1-7 libpam0g libaudit1 libcap-ng0 libssl3 libsystemd0 libcap2 libgcrypt20
+    packages:
+      words(`pgbouncer libc-ares2 libevent-2.1-7 libpam0g libaudit1 libcap-ng0 libssl3 libsystemd0 libcap2 libgcrypt20
       libgpg-error0 liblz4-1 liblzma5 libzstd1`),
     libraries: { kind: 'environment', folders: debianLibraryFolders },
     remove: [],
