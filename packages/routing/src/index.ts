@@ -1,5 +1,6 @@
 export * from './choice/choose.ts';
 export * from './choice/health.ts';
+export * from './choice/policy.ts';
 export * from './choice/retries.ts';
 export { type Retry, ROUTING_ERROR_CODES, RoutingError, type RoutingErrorCode } from './errors.ts';
 export * from './explain/explain-route.ts';

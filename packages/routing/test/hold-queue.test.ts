@@ -140,12 +140,12 @@ describe('the queue', () => {
 describe('the hold ends', () => {
   const start = { epoch: epoch(1), atMs: ms(100) };
   const nodes = [nodeOf('p', { role: 'primary' })];
-  const proof: WritableProof = { member: memberId('p'), lineage: 2, atMs: ms(200) };
+  const proof: WritableProof = { member: memberId('p'), timeline: 2, atMs: ms(200) };
   const ends = (
     more: Parameters<typeof topologyOf>[1] = {},
     said: WritableProof | null = proof,
-    lineage: number | null = 2,
-  ) => holdEnds(start, topologyOf(nodes, more), lineage, said, ms(300));
+    timeline: number | null = 2,
+  ) => holdEnds(start, topologyOf(nodes, more), timeline, said, ms(300));
 
   test('when a newer epoch is open and its primary has proven itself', () => {
     assert.equal(ends(), true);
@@ -161,7 +161,7 @@ describe('the hold ends', () => {
     assert.equal(ends({}, null), false);
     assert.equal(ends({ epoch: epoch(0) }), false);
     assert.equal(ends({ leader: memberId('other') }), false);
-    assert.equal(ends({}, { ...proof, lineage: 1 }), false);
+    assert.equal(ends({}, { ...proof, timeline: 1 }), false);
     assert.equal(ends({}, { ...proof, atMs: ms(99) }), false);
     assert.equal(ends({ leaseUntilMs: ms(300) }), false);
   });

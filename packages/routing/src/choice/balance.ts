@@ -1,7 +1,11 @@
 import type { RoutingNode } from '../topology/topology.ts';
-import type { ChoiceInput } from './choose.ts';
+import type { ChoicePolicy } from './policy.ts';
 
-type Balance = Pick<ChoiceInput, 'policy' | 'draws' | 'turn'>;
+interface Balance {
+  readonly policy: ChoicePolicy;
+  readonly draws: readonly [number, number];
+  readonly turn: number;
+}
 
 /** One of `nodes`, which must not be empty. */
 export function pick(nodes: readonly RoutingNode[], { policy, draws, turn }: Balance): RoutingNode {

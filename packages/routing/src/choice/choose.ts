@@ -2,10 +2,11 @@ import type { MemberId, Ms, Position } from '@understudy/core';
 import { RoutingError } from '../errors.ts';
 import { type Freshness, freshnessOf, type Requirement } from '../freshness/freshness.ts';
 import type { PositionClock } from '../freshness/position-clock.ts';
-import type { RouteTarget, StalePolicy } from '../levels/settings.ts';
+import type { RouteTarget } from '../levels/settings.ts';
 import { primaryOf, type RoutingNode, type RoutingTopology } from '../topology/topology.ts';
 import { pick } from './balance.ts';
-import { admission, DEFAULT_HEALTH_POLICY, type HealthPolicy } from './health.ts';
+import { admission } from './health.ts';
+import type { ChoicePolicy } from './policy.ts';
 
 /** Which nodes serve a pool. Absent lists allow all. */
 export interface PoolFilter {
@@ -17,30 +18,6 @@ export interface PoolFilter {
 }
 
 export const WHOLE_CLUSTER: PoolFilter = { spill: 'primary' };
-
-export interface ChoicePolicy {
-  /** `two-choices`: the better one of two that are drawn. `sticky`: the node of before while it will do. */
-  readonly balance: 'two-choices' | 'round-robin' | 'sticky';
-  readonly onStale: StalePolicy;
-  /** 0: reads do not wait for a replica. */
-  readonly maxWaitMs: number;
-  /** Where the router is; nodes elsewhere cost `otherZoneCost` times as much. */
-  readonly zone: string | null;
-  readonly otherZoneCost: number;
-  /** Whether the primary serves reads beside the replicas. */
-  readonly primaryReads: 'never' | 'when-needed' | 'equal';
-  readonly health: HealthPolicy;
-}
-
-export const DEFAULT_CHOICE_POLICY: ChoicePolicy = {
-  balance: 'two-choices',
-  onStale: 'primary',
-  maxWaitMs: 30,
-  zone: null,
-  otherZoneCost: 3,
-  primaryReads: 'when-needed',
-  health: DEFAULT_HEALTH_POLICY,
-};
 
 export interface ChoiceInput {
   readonly topology: RoutingTopology;

@@ -94,8 +94,8 @@ function keep(queue: HoldQueue, wanted: (held: Held) => boolean): HoldQueue {
 /** A connection that was made after the sign, and on which the server itself said that it is a primary and writable. */
 export interface WritableProof {
   readonly member: MemberId;
-  /** Of the history line that the server writes (PostgreSQL: its timeline), as the server said. */
-  readonly lineage: number;
+  /** The timeline that the server writes, as the server said. */
+  readonly timeline: number;
   readonly atMs: Ms;
 }
 
@@ -108,17 +108,17 @@ export interface HoldStart {
  * Whether what is held may be sent: a primary is open, and a writable connection to it has proven itself since. A higher epoch alone is
  * not enough, nor is a server that answers: a demoted one does. The same epoch is, if the loss was only of the connection.
  *
- * @param lineage the history line of the topology's epoch; null where nobody tells: then the server's word alone has to do.
+ * @param timeline that of the topology's epoch; null where nobody tells: then the server's word alone has to do.
  */
 export function holdEnds(
   start: HoldStart,
   topology: RoutingTopology,
-  lineage: number | null,
+  timeline: number | null,
   proof: WritableProof | null,
   nowMs: Ms,
 ): boolean {
   if (topology.phase !== 'open' || topology.epoch < start.epoch || proof === null) return false;
   if (topology.leaseUntilMs !== null && nowMs >= topology.leaseUntilMs) return false;
-  const isOfLeader = proof.member === topology.leader && (lineage === null || proof.lineage === lineage);
+  const isOfLeader = proof.member === topology.leader && (timeline === null || proof.timeline === timeline);
   return isOfLeader && proof.atMs >= start.atMs;
 }

@@ -22,7 +22,7 @@ export function endOfWal(insertLsn: Lsn, walSegmentBytes: number): Lsn {
 
 /**
  * What tells the end of a commit: in a Sync group of its own behind the write, in one flush, or behind `COMMIT;` in one Query. Inside the
- * write's own group it names the *start* of the commit record. Other functions lag with asynchronous commits.
+ * write's own group it names the *start* of the commit record (measured: a replica at that LSN lacks the row). Other functions lag with asynchronous commits.
  */
 export const PG_CAPTURE_SQL = 'SELECT pg_catalog.pg_current_wal_insert_lsn()';
 

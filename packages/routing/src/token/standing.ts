@@ -38,7 +38,7 @@ type Placed =
   | { readonly kind: 'rejected'; readonly error: RoutingError };
 
 /**
- * Compares histories, never numbers alone: each entry is looked up on the way that the present leader's history came.
+ * Compares histories, never numbers alone (C35): each entry is looked up on the way that the present leader's history came.
  */
 export function resolveToken(token: Token, topology: RoutingTopology): TokenStanding {
   if (token.cluster !== topology.cluster) {
