@@ -8,6 +8,7 @@ import { contains, memberId, ms } from '@understudy/core';
 import fc from 'fast-check';
 import {
   addSample,
+  allowedNodes,
   type ChoiceInput,
   chooseNode,
   DEFAULT_CHOICE_POLICY,
@@ -18,6 +19,7 @@ import {
   type RoutingNode,
   WHOLE_CLUSTER,
 } from '../src/index.ts';
+import { classify } from './support/catalog.ts';
 import { at, nodeOf, topologyOf } from './support/topology.ts';
 
 const PRIMARY = nodeOf('p', { role: 'primary', applied: at(2, 2000) });
@@ -64,6 +66,18 @@ describe('what needs the primary', () => {
     for (const target of [{ kind: 'replica' }, { kind: 'node', member: memberId('a') }] as const) {
       assert.equal(chosen(nodes, { allowed: 'primary', target }), 'p/statement-needs-primary');
     }
+  });
+
+  test('goes to the node that a hint names, if it asks that node about itself', () => {
+    const target = { kind: 'node', member: memberId('a') } as const;
+    assert.equal(allowedNodes(classify('SELECT * FROM pg_locks')), 'named');
+    assert.equal(allowedNodes(classify('SELECT pg_is_in_recovery()')), 'named');
+    assert.equal(allowedNodes(classify('SELECT bump()')), 'primary');
+    assert.equal(allowedNodes(classify('SELECT * FROM pg_locks; DELETE FROM t')), 'primary');
+    assert.equal(allowedNodes(classify('SELECT * FROM t')), 'any');
+    assert.equal(chosen(nodes, { allowed: 'named', target, requirement: AT_1500 }), 'a/named-node');
+    assert.equal(chosen(nodes, { allowed: 'named' }), 'p/statement-needs-primary');
+    assert.equal(chosen(nodes, { allowed: 'named', target: { kind: 'node', member: memberId('x') } }), 'NO_NODE');
   });
 
   test('waits while nobody leads', () => {

@@ -3,6 +3,7 @@ import { RoutingError } from '../errors.ts';
 import { type Freshness, freshnessOf, type Requirement } from '../freshness/freshness.ts';
 import type { PositionClock } from '../freshness/position-clock.ts';
 import type { RouteTarget } from '../levels/settings.ts';
+import type { Classification } from '../statement/classification.ts';
 import { primaryOf, type RoutingNode, type RoutingTopology } from '../topology/topology.ts';
 import { pick } from './balance.ts';
 import { admission } from './health.ts';
@@ -19,11 +20,21 @@ export interface PoolFilter {
 
 export const WHOLE_CLUSTER: PoolFilter = { spill: 'primary' };
 
+/** `any`: for a confirmed read. `named`: the primary, or the node that a hint names, whatever that shows: it is asked about itself. */
+export type AllowedNodes = 'any' | 'primary' | 'named';
+
+/** What a class allows. */
+export function allowedNodes({ node, reason, statements }: Classification): AllowedNodes {
+  if (node === 'any') return 'any';
+  const isOfNode = reason === 'function-of-node' || reason === 'relation-of-node';
+  return isOfNode && statements === 1 ? 'named' : 'primary';
+}
+
 export interface ChoiceInput {
   readonly topology: RoutingTopology;
   readonly clock: PositionClock;
-  /** What the statement's class allows: `any` for a confirmed read. */
-  readonly allowed: 'any' | 'primary';
+  /** What the statement's class allows (`allowedNodes`). */
+  readonly allowed: AllowedNodes;
   readonly requirement: Requirement;
   readonly target: RouteTarget;
   readonly pool: PoolFilter;
@@ -86,7 +97,8 @@ export type Choice = {
  */
 export function chooseNode(input: ChoiceInput): Choice {
   const { allowed, target, requirement } = input;
-  if (allowed === 'primary') return toPrimary(input, 'statement-needs-primary', []);
+  if (allowed === 'named' && target.kind === 'node') return toItself(input, target.member);
+  if (allowed !== 'any') return toPrimary(input, 'statement-needs-primary', []);
   if (target.kind === 'primary') return toPrimary(input, 'asked-for-primary', []);
   if (requirement.kind === 'primary') return toPrimary(input, 'level-needs-primary', []);
   const considered = input.topology.nodes.map((node) => consider(node, input, 'admitted'));
@@ -143,6 +155,13 @@ function isInPool(node: RoutingNode, { members, zones, tags }: PoolFilter): bool
   if (members !== undefined && !members.has(node.member)) return false;
   if (zones !== undefined && (node.zone === null || !zones.has(node.zone))) return false;
   return tags === undefined || [...tags].every((tag) => node.tags.has(tag));
+}
+
+/** A node that is asked about itself. */
+function toItself(input: ChoiceInput, member: MemberId): Choice {
+  const node = nodeOf(input, member);
+  if (node === null || input.excluded.has(member)) return refuse('NO_NODE', `Node ${member} cannot be used.`, []);
+  return node.role === 'primary' ? toPrimary(input, 'named-node', []) : toReplica(input, node, 'named-node', null, []);
 }
 
 /** A hint names a node and does not make it fresh: what it cannot show provably, it is not asked for. */
