@@ -4,8 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ClassReason, DEFAULT_PG_SESSION, type PinReason } from '../src/index.ts';
-import { classify, newClassifier } from './support/catalog.ts';
+import {
+  type ClassReason,
+  createPgClassifier,
+  DEFAULT_PG_SESSION,
+  type PgGrammar,
+  type PgNode,
+  type PinReason,
+} from '../src/index.ts';
+import { CATALOG, classify, newClassifier } from './support/catalog.ts';
 
 /** Text, reason; what it decides is in the heading. */
 type Case = readonly [text: string, reason: ClassReason];
@@ -213,6 +220,18 @@ test('without facts about the database nothing but constants is confirmed', () =
     assert.equal(classifier.classify(text, DEFAULT_PG_SESSION).node, 'primary', text);
   }
   assert.equal(classifier.classify('SELECT 1', DEFAULT_PG_SESSION).node, 'any');
+});
+
+test('what a newer grammar adds is in doubt: a kind of node, and a field that hides one', () => {
+  const reasonOf = (select: PgNode) => {
+    const grammar: PgGrammar = { parse: () => ({ kind: 'tree', statements: [{ SelectStmt: select }] }) };
+    const { node, reason, detail } = createPgClassifier(grammar, CATALOG).classify('SELECT 1', DEFAULT_PG_SESSION);
+    return `${node}: ${reason} ${detail}`;
+  };
+  assert.equal(reasonOf({ targetList: [{ ResTarget: { val: { NewExpr: {} } } }] }), 'primary: grammar-unknown NewExpr');
+  assert.equal(reasonOf({ newClause: { relname: 't' } }), 'primary: grammar-unknown SelectStmt.newClause');
+  assert.equal(reasonOf({ targetList: [], sortClause: [{ DoStmt: {} }] }), 'primary: grammar-unknown DoStmt');
+  assert.equal(reasonOf({ targetList: [] }), 'any: read ');
 });
 
 test('transaction control says what it does', () => {

@@ -41,7 +41,9 @@ describe('a transaction', () => {
 
   test('goes to the primary when its first statement needs that, or a replica could not give its snapshot', () => {
     assert.deepEqual(steps('BEGIN READ ONLY', ['SELECT bump()', 'SELECT 1']), ['choose primary', 'stay']);
-    assert.deepEqual(steps('BEGIN READ ONLY', ['SET LOCAL work_mem = 1']), ['choose primary']);
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SET TRANSACTION READ WRITE']), ['choose primary']);
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SET transaction_read_only = off']), ['choose primary']);
+    assert.deepEqual(steps('BEGIN READ ONLY', ["SET TRANSACTION SNAPSHOT 'x'"]), ['choose primary']);
     assert.deepEqual(steps('BEGIN READ ONLY, ISOLATION LEVEL SERIALIZABLE', ['SELECT 1']), ['choose primary']);
     assert.deepEqual(steps('BEGIN READ ONLY', ['SELECT 1'], { ...DEFAULTS, isolation: 'serializable' }), [
       'choose primary',
@@ -67,6 +69,14 @@ describe('a transaction', () => {
     ]);
     const withCursor = ['SELECT 1', 'DECLARE c CURSOR FOR SELECT 1', 'FETCH 1 FROM c', 'SELECT bump()'];
     assert.deepEqual(steps('BEGIN READ ONLY', withCursor), ['choose any', 'stay', 'stay', '25006']);
+  });
+
+  test('may begin with settings, which hide nothing beside them', () => {
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SET LOCAL work_mem = 1', 'SELECT a FROM t']), ['choose any', 'stay']);
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SET LOCAL work_mem = 1; SELECT bump()']), ['choose primary']);
+    const hidden = 'SET LOCAL work_mem = 1; SELECT pg_advisory_lock(1)';
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SELECT 1', hidden]), ['choose any', 'move']);
+    assert.deepEqual(steps('BEGIN READ ONLY', ['SELECT 1', "LOAD 'x'"]), ['choose any', 'move']);
   });
 
   test('keeps state of the session on its replica', () => {

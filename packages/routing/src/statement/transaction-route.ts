@@ -42,8 +42,8 @@ export type TransactionStep =
 export function transactionStep(route: TransactionRoute, next: Classification): TransactionStep {
   if (route.at === 'primary') return { kind: 'stay' };
   if (route.at === 'undecided') {
-    const isRead = next.node === 'any' && next.effects.length === 0;
-    return { kind: 'choose', allowed: isRead && mayBeOnReplica(route) ? 'any' : 'primary' };
+    const isHarmless = (next.node === 'any' && next.effects.length === 0) || setsOnly(next);
+    return { kind: 'choose', allowed: isHarmless && mayBeOnReplica(route) ? 'any' : 'primary' };
   }
   if (runsOnReplica(next)) return { kind: 'stay' };
   const hasFreshSnapshots = route.isolation === 'read committed' || route.isolation === 'read uncommitted';
@@ -76,12 +76,21 @@ const mayBeOnReplica = ({ isReadOnly, isolation }: TransactionRoute): boolean =>
 function runsOnReplica(next: Classification): boolean {
   if (next.node === 'any' || next.node === 'none' || next.node === 'router') return true;
   if (next.node === 'transaction') return next.transaction?.kind !== 'prepare';
-  if (next.reason !== 'session-state') return false;
-  return !next.effects.some(
-    (effect) =>
-      effect.kind === 'transaction-mode' &&
-      (effect.mode.isReadOnly === false || effect.mode.isolation === 'serializable'),
-  );
+  return setsOnly(next);
+}
+
+/**
+ * One SET, RESET or SHOW that every node understands alike. Of several statements in one text only the first reason is told, so there may
+ * be anything beside it; what a replica refuses (read-write mode) or knows nothing of (another node's snapshot) needs the primary.
+ */
+function setsOnly({ reason, statements, pins, detail, effects }: Classification): boolean {
+  if (reason !== 'session-state' || statements !== 1 || pins.length > 0 || detail === 'transaction snapshot')
+    return false;
+  return effects.every((effect) => {
+    if (effect.kind === 'transaction-mode')
+      return effect.mode.isReadOnly !== false && effect.mode.isolation !== 'serializable';
+    return !(effect.kind === 'set' && /^(?:default_)?transaction_/.test(effect.name));
+  });
 }
 
 const cannotMove = (next: Classification): RoutingError =>
