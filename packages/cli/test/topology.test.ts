@@ -1,9 +1,10 @@
 // Goal: a tree is shown as it is, and what would not work is refused with the values seen. Method: statuses as values.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { memberId, upstreamsAfter } from '@understudy/core';
 import { PLAIN, stripStyle } from '../src/output/style.ts';
 import { renderTopology, topologyJson } from '../src/render/topology.ts';
-import { destinationOf, objectionToMove, upstreamsAfter } from '../src/topology/objections.ts';
+import { destinationOf, refusalOfMove, type TreeSettings, upstreamOf } from '../src/topology/objections.ts';
 import { upstreamsOf } from '../src/topology/shape.ts';
 import { topologyOf } from '../src/topology/tree.ts';
 import { gone, leading, member, status } from './support/views.ts';
@@ -55,17 +56,17 @@ test('a circle is no tree, and without a leader there is none', () => {
   assert.equal(topologyOf({ ...circle, leader: null }).root, null);
 });
 
-const settings = { upstreams: {}, requiredAcks: 1, durability: 'sync', ackerLagBytes: 1024 };
+const settings: TreeSettings = { upstreams: {}, requiredAcks: 1, durability: 'sync', ackerLagBytes: 1024 };
 const small = status();
 
 /** Why a move is refused; null when it is not. */
 const refusal = (
   node: string,
   under: string,
-  change: { status?: typeof small; settings?: Partial<typeof settings> } = {},
+  change: { status?: typeof small; settings?: Partial<TreeSettings> } = {},
 ) => {
   const seen = change.status ?? small;
-  const objection = objectionToMove(seen, { ...settings, ...change.settings }, node, destinationOf(seen, under));
+  const objection = refusalOfMove(seen, { ...settings, ...change.settings }, node, destinationOf(seen, under));
   if (objection !== null) assert.match(objection.next, /understudy /);
   return objection?.why ?? null;
 };
@@ -74,7 +75,7 @@ test('what can be moved, to where', () => {
   assert.equal(refusal('n3', 'n2'), null);
   assert.equal(refusal('n3', 'leader'), null);
   assert.equal(refusal('n3', 'n1'), null);
-  assert.deepEqual(upstreamsAfter({ ...settings, upstreams: { n3: 'n2' } }, 'n3', destinationOf(small, 'n1')), {});
+  assert.deepEqual(upstreamsAfter({ n3: memberId('n2') }, memberId('n3'), upstreamOf(destinationOf(small, 'n1'))), {});
 });
 
 const late = status({ members: [leading('n1'), member('n2', { replayLagBytes: 4096 }), member('n3')] });

@@ -29,6 +29,13 @@ export * from './position/position.ts';
 export * from './position/wal.ts';
 export { isFedBy } from './replica/feeding.ts';
 export { type KeptBudget, type KeptFolder, type KeptPlan, planKept } from './replica/kept.ts';
+export {
+  type MoveObjection,
+  type MoveSettings,
+  type MoveView,
+  objectionToMove,
+  upstreamsAfter,
+} from './replica/move.ts';
 export { circleAmong, wantedUpstream } from './replica/topology.ts';
 export { isUrgent } from './requests/urgency.ts';
 export * from './values/ack-rule.ts';

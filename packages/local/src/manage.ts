@@ -3,7 +3,7 @@ import { processInfo, signalPid } from '@understudy/base/processes';
 import { authorityFile } from './certificates.ts';
 import { removeFolder } from './cluster.ts';
 import { LocalError } from './errors.ts';
-import { readIfThere, requireOwnFolder } from './files.ts';
+import { readText, requireOwnFolder } from './files.ts';
 import { clusterPaths, nodePaths } from './folder.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { lockFolder, lockHolder } from './lock.ts';
@@ -54,7 +54,7 @@ export async function describeCluster(
   const databaseCaFile = authorityFile(paths, state, 'database');
   const ofApi = authorityFile(paths, state, 'api');
   // A cluster that an earlier version started, and that still runs, has one authority for all.
-  const caFile = ofApi !== null && (await readIfThere(ofApi)) === null ? databaseCaFile : ofApi;
+  const caFile = ofApi !== null && (await readText(ofApi)) === null ? databaseCaFile : ofApi;
   const { token: tokenFile, secrets: secretsFile } = paths;
   return { folder, state, nodes, tokenFile, caFile, databaseCaFile, secretsFile, runner: lockHolder(paths) };
 }

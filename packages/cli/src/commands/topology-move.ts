@@ -1,5 +1,6 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
 import { monotonicMs, pause, problemOf } from '@understudy/base';
+import { memberId, upstreamsAfter } from '@understudy/core';
 import { z } from 'zod';
 import { ClusterClient, type SeenConfig } from '../client/cluster.ts';
 import { findTarget, targetOptionsSchema } from '../client/target.ts';
@@ -9,7 +10,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { formatDuration } from '../output/text.ts';
 import { waitText } from '../render/member.ts';
 import { hopText } from '../render/topology.ts';
-import { type Destination, destinationOf, objectionToMove, upstreamsAfter } from '../topology/objections.ts';
+import { type Destination, destinationOf, refusalOfMove, upstreamOf, wishesOf } from '../topology/objections.ts';
 import { receivesFrom } from '../topology/tree.ts';
 
 const optionsSchema = targetOptionsSchema.extend({
@@ -22,7 +23,7 @@ const optionsSchema = targetOptionsSchema.extend({
 const settingsSchema = z.object({
   upstreams: z.record(z.string(), z.string()),
   requiredAcks: z.number(),
-  durability: z.string(),
+  durability: z.enum(['sync', 'async']),
   ackerLagBytes: z.number(),
 });
 
@@ -49,7 +50,9 @@ export async function move(context: Context, args: readonly string[], given: unk
   const client = new ClusterClient(await findTarget(options, context.io.env));
   const { status, seen, settings, to } = await checked(client, node, options.under, interrupted);
   const before = settings.upstreams[node] ?? null;
-  const isWanted = JSON.stringify(upstreamsAfter(settings, node, to)) === JSON.stringify(settings.upstreams);
+  const isWanted =
+    JSON.stringify(upstreamsAfter(wishesOf(settings), memberId(node), upstreamOf(to))) ===
+    JSON.stringify(settings.upstreams);
   if (isWanted && arrival(status, node, to) !== null) return report(context, 'unchanged', node, status, 0);
   if (options.dryRun === true) return report(context, 'would move', node, status, 0, to);
   const moving: Move = { node, to, seen, before };
@@ -74,7 +77,7 @@ async function checked(client: ClusterClient, node: string, under: string, inter
     const seen = await client.config();
     const settings = settingsSchema.parse(seen.config);
     const to = destinationOf(status, under);
-    const objection = objectionToMove(status, settings, node, to);
+    const objection = refusalOfMove(status, settings, node, to);
     if (objection === null) return { status, seen, settings, to };
     if (objection.passes !== 'soon' || monotonicMs() > endMs || interrupted.aborted) {
       throw new CliError('REFUSED', `${objection.why} Nothing was changed.`, { next: objection.next });

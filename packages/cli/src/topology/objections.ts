@@ -1,7 +1,6 @@
-import type { MemberView, StatusView } from '@understudy/agent/client';
-import { circleAmong, memberId } from '@understudy/core';
+import type { StatusView } from '@understudy/agent/client';
+import { type MemberId, type MoveObjection, type MoveView, memberId, objectionToMove } from '@understudy/core';
 import { formatBytes } from '../output/text.ts';
-import { isFed, receivesFrom } from './tree.ts';
 
 /** Whom a member is to be moved under: a replica, or whoever leads. */
 export type Destination = { readonly kind: 'leader' } | { readonly kind: 'replica'; readonly id: string };
@@ -10,7 +9,7 @@ export type Destination = { readonly kind: 'leader' } | { readonly kind: 'replic
 export interface TreeSettings {
   readonly upstreams: Readonly<Record<string, string>>;
   readonly requiredAcks: number;
-  readonly durability: string;
+  readonly durability: 'sync' | 'async';
   readonly ackerLagBytes: number;
 }
 
@@ -27,111 +26,102 @@ export function destinationOf(status: StatusView, under: string): Destination {
   return under === 'leader' || under === status.leader ? { kind: 'leader' } : { kind: 'replica', id: under };
 }
 
-/** The wishes of the configuration after a move. */
-export function upstreamsAfter(settings: TreeSettings, node: string, to: Destination): Record<string, string> {
-  const { [node]: _, ...others } = settings.upstreams;
-  return to.kind === 'leader' ? others : { ...others, [node]: to.id };
-}
+/** A destination as `core` names it; null: whoever leads. */
+export const upstreamOf = (to: Destination): MemberId | null => (to.kind === 'leader' ? null : memberId(to.id));
 
-/** Why `node` cannot be moved there now; null when it can. */
-export function objectionToMove(
+/** The wishes of the settings, by the names that `core` has for members. */
+export const wishesOf = ({ upstreams }: TreeSettings): Readonly<Record<string, MemberId>> =>
+  Object.fromEntries(Object.entries(upstreams).map(([id, above]) => [id, memberId(above)]));
+
+/** Why `node` cannot be moved there now, in words; null when it can. */
+export function refusalOfMove(
   status: StatusView,
   settings: TreeSettings,
   node: string,
   to: Destination,
 ): Objection | null {
-  return (
-    objectionToCluster(status) ??
-    objectionToNode(status, node) ??
-    (to.kind === 'leader' ? null : objectionToUpstream(status, settings, node, to.id)) ??
-    (to.kind === 'leader' ? null : objectionToAcks(status, settings, node, to))
-  );
+  const wishes = { ...settings, upstreams: wishesOf(settings) };
+  const objection = objectionToMove(viewOf(status), wishes, memberId(node), upstreamOf(to));
+  return objection === null ? null : wordsOf(objection, status, settings, node);
+}
+
+function viewOf(status: StatusView): MoveView {
+  return {
+    leader: status.leader === null ? null : memberId(status.leader),
+    phase: status.phase,
+    isPaused: status.paused,
+    hasRequest: status.request !== null,
+    members: status.members.map(({ id, agent, state, upstream, receiver, replayLagBytes, tags }) => ({
+      id: memberId(id),
+      isHeard: agent.kind === 'self' || agent.kind === 'fresh',
+      state,
+      upstream: upstream === null ? null : memberId(upstream),
+      isStreaming: receiver?.kind === 'streaming',
+      replayLagBytes,
+      tags,
+    })),
+  };
 }
 
 const lookNext = 'See: understudy topology show';
+const explain = (member: string): string => `See why: understudy explain ${member}`;
 
-function objectionToCluster(status: StatusView): Objection | null {
-  if (status.paused) return { why: 'The cluster is paused.', next: 'Resume it first: understudy resume' };
-  if (status.phase !== 'open' || status.leader === null)
-    return { why: 'There is no open leader now.', next: 'See why: understudy explain' };
-  if (status.request !== null)
-    return { why: `Something else is under way: ${status.request.text}.`, next: 'Wait for it: understudy status' };
-  return null;
-}
-
-function objectionToNode(status: StatusView, node: string): Objection | null {
-  const member = status.members.find(({ id }) => id === node);
-  if (member === undefined) return unknownMember(status, node);
-  if (node === status.leader)
-    return {
-      why: `${node} leads, so it follows nobody.`,
-      next: 'Let another node lead first: understudy switchover',
-    };
-  return notRunning(member);
-}
-
-function unknownMember(status: StatusView, name: string): Objection {
-  const names = status.members.map(({ id }) => id).join(', ');
-  return { why: `${name} is not a member of this cluster; its members are ${names}.`, next: lookNext };
-}
-
-function notRunning(member: MemberView): Objection | null {
-  const { id, agent, state } = member;
-  if (agent.kind !== 'self' && agent.kind !== 'fresh')
-    return { why: `${id}'s agent is not heard.`, next: `See why: understudy explain ${id}` };
-  if (state === 'replica') return null;
-  return { why: `${id} is not a running replica: its server is ${state}.`, next: `See why: understudy explain ${id}` };
-}
-
-function objectionToUpstream(
-  status: StatusView,
-  settings: TreeSettings,
-  node: string,
-  upstream: string,
-): Objection | null {
-  if (upstream === node) return { why: `${node} cannot be under itself.`, next: lookNext };
-  const member = status.members.find(({ id }) => id === upstream);
-  if (member === undefined) return unknownMember(status, upstream);
-  const after = upstreamsAfter(settings, node, { kind: 'replica', id: upstream });
-  const circle = circleAmong(Object.fromEntries(Object.entries(after).map(([id, above]) => [id, memberId(above)])));
-  if (circle !== null)
-    return {
-      why: `That would be a circle: ${circle.join(' under ')}.`,
-      next: `Move ${upstream} first: understudy topology move ${upstream} --under leader`,
-    };
-  const idle = notRunning(member);
-  if (idle !== null) return idle;
-  if (receivesFrom(member) === null || !isFed(status, upstream))
-    return {
-      why: `${upstream} gets no stream that begins at ${status.leader} (it ${member.upstream === null ? 'follows nobody' : `follows ${member.upstream}`}).`,
-      next: `See why: understudy explain ${upstream}`,
-      passes: 'soon',
-    };
-  const lagBytes = member.replayLagBytes ?? 0;
-  if (lagBytes <= settings.ackerLagBytes) return null;
-  return {
-    why: `${upstream} lags by ${formatBytes(lagBytes)}; nobody is moved under a member that lags by more than ${formatBytes(settings.ackerLagBytes)} (ackerLagBytes).`,
-    next: `See what it does: understudy explain ${upstream}`,
-  };
-}
-
-/** Acknowledgements count on the leader's own streams only. */
-function objectionToAcks(status: StatusView, settings: TreeSettings, node: string, to: Destination): Objection | null {
-  if (settings.durability === 'async') return null;
-  const after = upstreamsAfter(settings, node, to);
-  const left = status.members.filter(
-    (member) =>
-      member.id !== status.leader &&
-      (after[member.id] === undefined || after[member.id] === status.leader) &&
-      receivesFrom(member) === status.leader &&
-      !member.tags.nosync &&
-      !member.tags.nofailover,
-  );
-  if (left.length >= settings.requiredAcks) return null;
-  const names = left.map(({ id }) => id).join(', ') || 'nobody';
-  return {
-    why: `Commits wait for ${settings.requiredAcks} (requiredAcks) of the members that follow the leader directly; without ${node} that would be ${names}.`,
-    next: `Move another node to the leader first (understudy topology move NODE --under leader), or ask for fewer: understudy config set requiredAcks=${Math.max(1, left.length)}`,
-    passes: 'soon',
-  };
+function wordsOf(objection: MoveObjection, status: StatusView, settings: TreeSettings, node: string): Objection {
+  switch (objection.kind) {
+    case 'paused':
+      return { why: 'The cluster is paused.', next: 'Resume it first: understudy resume' };
+    case 'no-open-leader':
+      return { why: 'There is no open leader now.', next: 'See why: understudy explain' };
+    case 'other-request':
+      return {
+        why: `Something else is under way: ${status.request?.text ?? 'a request'}.`,
+        next: 'Wait for it: understudy status',
+      };
+    case 'no-member': {
+      const names = status.members.map(({ id }) => id).join(', ');
+      const why = `${objection.member} is not a member of this cluster; its members are ${names}.`;
+      return { why, next: lookNext };
+    }
+    case 'leads':
+      return {
+        why: `${objection.member} leads, so it follows nobody.`,
+        next: 'Let another node lead first: understudy switchover',
+      };
+    case 'unheard':
+      return { why: `${objection.member}'s agent is not heard.`, next: explain(objection.member) };
+    case 'not-running': {
+      const why = `${objection.member} is not a running replica: its server is ${objection.state}.`;
+      return { why, next: explain(objection.member) };
+    }
+    case 'itself':
+      return { why: `${objection.member} cannot be under itself.`, next: lookNext };
+    case 'circle': {
+      const { circle, upstream } = objection;
+      const next = `Move ${upstream} first: understudy topology move ${upstream} --under leader`;
+      return { why: `That would be a circle: ${circle.join(' under ')}.`, next };
+    }
+    case 'not-fed': {
+      const { member, upstream } = objection;
+      const follows = upstream === null ? 'follows nobody' : `follows ${upstream}`;
+      const why = `${member} gets no stream that begins at ${status.leader} (it ${follows}).`;
+      return { why, next: explain(member), passes: 'soon' };
+    }
+    case 'lags': {
+      const limit = `${formatBytes(settings.ackerLagBytes)} (ackerLagBytes)`;
+      return {
+        why: `${objection.member} lags by ${formatBytes(objection.lagBytes)}; nobody is moved under a member that lags by more than ${limit}.`,
+        next: `See what it does: understudy explain ${objection.member}`,
+      };
+    }
+    case 'too-few-acks': {
+      const { requiredAcks } = settings;
+      const names = objection.left.join(', ') || 'nobody';
+      const fewer = Math.max(1, objection.left.length);
+      return {
+        why: `Commits wait for ${requiredAcks} (requiredAcks) of the members that follow the leader directly; without ${node} that would be ${names}.`,
+        next: `Move another node to the leader first (understudy topology move NODE --under leader), or ask for fewer: understudy config set requiredAcks=${fewer}`,
+        passes: 'soon',
+      };
+    }
+  }
 }

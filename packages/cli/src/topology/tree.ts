@@ -1,5 +1,4 @@
 import type { MemberView, StatusView } from '@understudy/agent/client';
-import { isFedBy } from '@understudy/core';
 
 /** A member with those that receive from it. */
 export interface Branch {
@@ -33,14 +32,4 @@ export function topologyOf({ leader, members }: Pick<StatusView, 'leader' | 'mem
 export function receivesFrom(member: MemberView): string | null {
   const isHeard = member.agent.kind === 'self' || member.agent.kind === 'fresh';
   return isHeard && member.state === 'replica' && member.receiver?.kind === 'streaming' ? member.upstream : null;
-}
-
-/** Whether a member gets a stream that begins at the leader. */
-export function isFed(status: Pick<StatusView, 'leader' | 'members'>, member: string): boolean {
-  const { leader, members } = status;
-  if (leader === null) return false;
-  return isFedBy(leader, member, (id) => {
-    const found = members.find((each) => each.id === id);
-    return found === undefined ? null : receivesFrom(found);
-  });
 }
