@@ -1,7 +1,7 @@
 // Goal: through one address, sessions keep what is theirs and get nothing of others, and a failover is a wait.
 // Method: a router with one worker and few server connections, so that sessions share them all the time, in front of a real cluster.
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -22,12 +22,16 @@ before(async () => {
   await chmod(folder, 0o755);
   cluster = await createLocalCluster({ folder: join(folder, 'c'), command });
   await cluster.start();
+  // On disk, because worker processes read it. The servers' certificates carry the loopback address.
+  const serverCa = join(folder, 'servers.pem');
+  await writeFile(serverCa, cluster.login.ca ?? '');
   const config = checkRouterConfig(
     {
       listen: { readWrite: '127.0.0.1:0', readOnly: '127.0.0.1:0' },
       cluster: { agents: cluster.nodes.map((node) => node.address.apiUrl), caFile: cluster.caFile ?? undefined },
       auth: { user: cluster.login.user },
       workers: 1,
+      serverTls: cluster.login.ca === null ? { mode: 'disable' } : { mode: 'verify-full', caFile: serverCa },
       pool: { size: 2 },
       hold: { maxMs: 60_000 },
     },
@@ -209,6 +213,13 @@ test('who may not come in: wrong password, unknown user, second startup packet, 
   await new Promise((done) => nonsense.socket.once('close', done));
   const client = await connected();
   assert.deepEqual((await client.query('select 1 as a')).rows, [{ a: 1 }]);
+  await client.end();
+});
+
+test('the connections to the servers are encrypted', async () => {
+  const client = await connected();
+  const { rows } = await client.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
+  assert.deepEqual(rows, [{ ssl: cluster.login.ca !== null }]);
   await client.end();
 });
 

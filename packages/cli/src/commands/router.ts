@@ -72,7 +72,8 @@ async function setupOf(options: Options, context: Context): Promise<Setup> {
   };
   if (target.folder !== null && options.passwordFile === undefined) {
     const { user, password } = await readLogin(target.folder);
-    return { config: checked({ ...common, cluster, auth: { user: options.authUser ?? user } }), password };
+    const auth = { user: options.authUser ?? user };
+    return { config: checked({ ...common, cluster, auth, serverTls: await serverTlsOf(target.folder) }), password };
   }
   return { config: checked({ ...common, cluster, auth: authOf(options) }), password: null };
 }
@@ -85,6 +86,13 @@ function authOf({ authUser, passwordFile }: Options): { user: string; passwordFi
     throw new CliError('USAGE', 'The router needs the password of the user that reads the verifiers.', { next });
   }
   return { user: authUser ?? 'postgres', passwordFile: resolve(passwordFile) };
+}
+
+/** As the servers of a cluster of this machine want it. */
+async function serverTlsOf(folder: string): Promise<RouterConfigInput['serverTls']> {
+  const { describeCluster } = await import('@understudy/local');
+  const caFile = (await describeCluster({ folder }))?.databaseCaFile ?? null;
+  return caFile === null ? { mode: 'disable' } : { mode: 'verify-full', caFile };
 }
 
 /** The authority that the agents' certificates are checked with, as a file: worker processes and reloads read it again. */

@@ -6,6 +6,7 @@ import { reasonOf } from '@understudy/base';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { RouterError } from '../errors.ts';
+import type { ServerTls } from '../worker/server/server-socket.ts';
 
 const port = z.number().int().min(1).max(65_535);
 /** `host:port`, `[address]:port`, or `:port` for the loopback address. */
@@ -57,6 +58,14 @@ export const routerConfigSchema = z
       database: z.string().min(1).default('postgres'),
     }),
     tls: z.strictObject({ cert: z.string(), key: z.string(), required: z.boolean().default(false) }).optional(),
+    /** Towards the servers. `require` keeps listeners out; `verify-ca` and `verify-full` (with the name) also somebody in between. */
+    serverTls: z
+      .strictObject({
+        mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).default('disable'),
+        caFile: z.string().optional(),
+      })
+      .refine(({ mode, caFile }) => !mode.startsWith('verify') || caFile !== undefined, 'needs a caFile for that mode')
+      .prefault({}),
     workers: z
       .number()
       .int()
@@ -128,12 +137,20 @@ export async function passwordOf({ auth }: RouterConfig): Promise<string> {
   return (await readText(auth.passwordFile)).trimEnd();
 }
 
+/** @throws RouterError `FILE_UNREADABLE` */
+export async function serverTlsOf({ serverTls: { mode, caFile } }: RouterConfig): Promise<ServerTls | null> {
+  if (mode === 'disable') return null;
+  const ca = mode === 'require' || caFile === undefined ? null : await readText(caFile);
+  return { ca, checksName: mode === 'verify-full' };
+}
+
 /** What a worker has to know: contents instead of files. */
 export interface WorkerConfig {
   /** Its number, from 0: a part of the keys that it gives out. */
   readonly index: number;
   readonly auth: { readonly user: string; readonly password: string; readonly database: string };
   readonly tls: { readonly cert: string; readonly key: string; readonly required: boolean } | null;
+  readonly serverTls: ServerTls | null;
   readonly poolSize: number;
   readonly poolIdleMs: number;
   readonly waitMs: number;
@@ -160,6 +177,7 @@ export async function workerConfig(
       tls === undefined
         ? null
         : { cert: await readText(tls.cert), key: await readText(tls.key), required: tls.required },
+    serverTls: await serverTlsOf(config),
     poolSize: share(pool.size),
     poolIdleMs: pool.idleMs,
     waitMs: hold.maxMs,

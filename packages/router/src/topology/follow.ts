@@ -1,7 +1,7 @@
 /** Who leads, from whatever the configuration names. */
 
 import type { RouterConfig } from '../config/config.ts';
-import { readText } from '../config/config.ts';
+import { readText, serverTlsOf } from '../config/config.ts';
 import { followAgents } from './agents.ts';
 import { followServers } from './servers.ts';
 import type { ClusterView } from './view.ts';
@@ -25,5 +25,10 @@ export async function followCluster(
     return followAgents({ urls: agents, ca, token, onView });
   }
   const { user, database } = config.auth;
-  return followServers({ servers: servers ?? [], login: { user, password, database }, onView });
+  return followServers({
+    servers: servers ?? [],
+    login: { user, password, database },
+    tls: await serverTlsOf(config),
+    onView,
+  });
 }

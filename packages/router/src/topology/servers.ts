@@ -5,12 +5,14 @@
 
 import { Batch } from '../worker/batch.ts';
 import { ServerConnection } from '../worker/server/server-connection.ts';
+import type { ServerTls } from '../worker/server/server-socket.ts';
 import type { Follower } from './follow.ts';
 import type { ClusterView, MemberView, Place } from './view.ts';
 
 export interface ServersOptions {
   readonly servers: readonly Place[];
   readonly login: { readonly user: string; readonly password: string; readonly database: string };
+  readonly tls: ServerTls | null;
   readonly onView: (view: ClusterView) => void;
 }
 
@@ -68,6 +70,7 @@ class ServersFollower implements Follower {
       member: name,
       host,
       port,
+      tls: this.#options.tls,
       user,
       database,
       credentials: { kind: 'password', password },

@@ -1,10 +1,10 @@
 /** Requests to cancel: which client a key belongs to, and how its server is told. */
 
 import { timingSafeEqual } from 'node:crypto';
-import { connect } from 'node:net';
 import { encodeCancel } from '@understudy/wire/postgres';
 import type { ClientSession } from './client/client-session.ts';
 import type { ServerConnection } from './server/server-connection.ts';
+import { openServer } from './server/server-socket.ts';
 
 /** Numbers of one worker: drivers take them for process numbers, so they stay positive in 32 bits. */
 const PER_WORKER = 0x100_0000;
@@ -60,16 +60,27 @@ export class CancelKeys {
 
 /** Asks the server to stop what the connection does. Until that has been heard, the connection serves nobody else. */
 export function sendCancel(server: ServerConnection): void {
-  const { host, port } = server.options;
   server.cancelsUnderway++;
-  const socket = connect({ host, port });
-  const deadline = setTimeout(() => socket.destroy(), CANCEL_MS);
-  socket.on('connect', () => socket.write(encodeCancel(server.processId, server.secret)));
-  socket.on('error', () => socket.destroy());
-  socket.resume();
-  socket.on('close', () => {
+  let isOver = false;
+  const over = (): void => {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(deadline);
     server.cancelsUnderway--;
-    server.options.onReady(server);
+    if (server.isOpen) server.options.onReady(server);
+  };
+  let socket = openServer(server.options, {
+    onOpen: (open) => {
+      socket = open;
+      open.write(encodeCancel(server.processId, server.secret));
+      // The server closes the connection once it has done what it can.
+      open.resume();
+    },
+    onBytes: () => true,
+    onLost: over,
   });
+  const deadline = setTimeout(() => {
+    socket.destroy();
+    over();
+  }, CANCEL_MS);
 }

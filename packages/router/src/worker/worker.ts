@@ -207,6 +207,7 @@ export class Worker {
       database,
       credentials,
       view: () => this.#view,
+      tls: this.config.serverTls,
       limits: { size, idleMs: poolIdleMs, waitMs, waiting, waitingBytes },
       batch: this.batch,
       onRefused: (error) => {

@@ -5,6 +5,7 @@ import type { ClusterView, MemberView, Wanted } from '../../topology/view.ts';
 import type { Batch } from '../batch.ts';
 import { type Ended, ServerConnection } from '../server/server-connection.ts';
 import type { Credentials } from '../server/server-login.ts';
+import type { ServerTls } from '../server/server-socket.ts';
 
 export interface PoolLimits {
   /** Server connections for each node. */
@@ -34,6 +35,7 @@ export interface PoolOptions {
   readonly database: string;
   readonly credentials: () => Credentials;
   readonly view: () => ClusterView;
+  readonly tls: ServerTls | null;
   readonly limits: PoolLimits;
   readonly batch: Batch;
   /** A login was refused because of the credentials: what was recovered from a client is worth nothing any more. */
@@ -45,7 +47,8 @@ export interface PoolOptions {
 interface Node {
   readonly idle: ServerConnection[];
   readonly all: Set<ServerConnection>;
-  opening: number;
+  /** Of `all`, those that are logging in. */
+  readonly logins: Set<ServerConnection>;
   /** No new attempt before this. */
   retryAtMs: number;
   failures: number;
@@ -81,8 +84,8 @@ export class Pool {
     let [active, idle, opening] = [0, 0, 0];
     for (const node of this.#nodes.values()) {
       idle += node.idle.length;
-      opening += node.opening;
-      active += node.all.size - node.idle.length - node.opening;
+      opening += node.logins.size;
+      active += node.all.size - node.idle.length - node.logins.size;
     }
     return { active, idle, opening };
   }
@@ -125,7 +128,7 @@ export class Pool {
 
   /** A connection that nobody uses any more; it must be between requests and outside a transaction. */
   release(server: ServerConnection): void {
-    if (!server.isOpen) return;
+    if (!server.isOpen || server.user !== null) return;
     const node = this.#nodes.get(server.options.member);
     if (node === undefined || !node.all.has(server) || this.#closed || !this.#isWelcome(server)) {
       server.close();
@@ -156,13 +159,19 @@ export class Pool {
     this.#schedule();
   }
 
-  /** The cluster changed: connections to nodes that serve nobody any more are closed, with what runs on them. */
+  /**
+   * The cluster changed. Connections to nodes that serve nobody any more are closed: the unused ones at once, those in use once somebody
+   * else leads or their node has left. Until then what runs on them may end: a primary that is about to stop still answers.
+   */
   changed(): void {
+    const isDecided = this.options.view().primary !== null;
     for (const [name, node] of this.#nodes) {
       const member = this.#member(name);
       node.retryAtMs = 0;
       if (member !== undefined && member.serves !== 'none') continue;
-      for (const server of [...node.all]) if (server.isReady) this.#purge(server, member);
+      const isOver = isDecided || member === undefined;
+      for (const server of [...node.all])
+        if (server.isReady && (isOver || server.user === null)) this.#purge(server, member);
     }
     this.dispatch();
   }
@@ -251,7 +260,7 @@ export class Pool {
     for (const [name, wantedCount] of missing) {
       const node = this.#node(name);
       const room = this.options.limits.size - node.all.size;
-      const count = Math.min(room, wantedCount - node.opening);
+      const count = Math.min(room, wantedCount - node.logins.size);
       if (now < node.retryAtMs) continue;
       for (let i = 0; i < count; i++) this.#open(name, node);
     }
@@ -264,7 +273,7 @@ export class Pool {
   #node(name: string): Node {
     let node = this.#nodes.get(name);
     if (node === undefined) {
-      node = { idle: [], all: new Set(), opening: 0, retryAtMs: 0, failures: 0 };
+      node = { idle: [], all: new Set(), logins: new Set(), retryAtMs: 0, failures: 0 };
       this.#nodes.set(name, node);
     }
     return node;
@@ -273,12 +282,12 @@ export class Pool {
   #open(name: string, node: Node): void {
     const member = this.#member(name);
     if (member === undefined) return;
-    const { user, database, credentials, batch } = this.options;
-    node.opening++;
+    const { user, database, credentials, batch, tls } = this.options;
     const server = new ServerConnection({
       member: name,
       host: member.host,
       port: member.port,
+      tls,
       user,
       database,
       credentials: credentials(),
@@ -291,12 +300,14 @@ export class Pool {
       server.end({ kind: 'lost', code: 'ETIMEDOUT', message: `no login within ${CONNECT_MS} ms` });
     }, CONNECT_MS);
     node.all.add(server);
+    node.logins.add(server);
   }
 
   #opened(server: ServerConnection, node: Node, deadline: NodeJS.Timeout): void {
-    clearTimeout(deadline);
-    node.opening--;
-    node.failures = 0;
+    if (node.logins.delete(server)) {
+      clearTimeout(deadline);
+      node.failures = 0;
+    }
     this.release(server);
   }
 
@@ -305,8 +316,7 @@ export class Pool {
     node.all.delete(server);
     const at = node.idle.indexOf(server);
     if (at !== -1) node.idle.splice(at, 1);
-    const wasOpening = server.processId === 0;
-    if (wasOpening) node.opening--;
+    const wasOpening = node.logins.delete(server);
     if (wasOpening && ended.kind !== 'closed') this.#failedToOpen(node, ended);
     if (ended.kind !== 'closed') this.options.onLost();
     if (this.#waiters.length > 0) this.#schedule();

@@ -1,6 +1,6 @@
 /** One connection to a server: its login, its requests in their order, and the client that it serves at the moment. */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   Conversation,
   type ConversationListener,
@@ -20,9 +20,9 @@ import {
   UNASKED,
   WireError,
 } from '@understudy/wire/postgres';
-import { onRead } from '../adopt.ts';
 import type { Batch } from '../batch.ts';
 import { type Credentials, ServerLogin } from './server-login.ts';
+import { openServer, type ServerTls } from './server-socket.ts';
 import { type Prepared, ServerStatements } from './server-statements.ts';
 
 /** Whose a request is, and so where its answer goes. */
@@ -70,6 +70,7 @@ export interface ServerOptions {
   readonly member: string;
   readonly host: string;
   readonly port: number;
+  readonly tls: ServerTls | null;
   readonly user: string;
   readonly database: string;
   readonly credentials: Credentials;
@@ -82,13 +83,12 @@ export interface ServerOptions {
 
 const FRAMES = serverFrames();
 const HIGH_WATER_BYTES = 512 * 1024;
-const KEEP_ALIVE_MS = 10_000;
 const PARSE_COMPLETE = Buffer.from([SERVER.parseComplete, 0, 0, 0, 4]);
 const CLOSE_COMPLETE = Buffer.from([SERVER.closeComplete, 0, 0, 0, 4]);
 
 export class ServerConnection implements FrameSink, ConversationListener {
   readonly options: ServerOptions;
-  readonly socket: Socket;
+  socket: Socket;
   readonly talk: Conversation;
   readonly statements = new ServerStatements();
   /** What it said of itself: ParameterStatus. */
@@ -117,21 +117,15 @@ export class ServerConnection implements FrameSink, ConversationListener {
     this.options = options;
     this.#login = new ServerLogin(options.user, options.credentials);
     this.talk = new Conversation(this);
-    const read = onRead((bytes, length) => this.#read(bytes, length));
-    this.socket = connect({
-      host: options.host,
-      port: options.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      onread: read,
+    this.socket = openServer(options, {
+      onOpen: (socket) => {
+        this.socket = socket;
+        if (this.#state === 'ended') socket.destroy();
+        else this.#greet();
+      },
+      onBytes: (bytes, length) => this.#read(bytes, length),
+      onLost: (code, message) => this.end({ kind: 'lost', code, message }),
     });
-    this.socket.on('connect', () => this.#greet());
-    this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.end({ kind: 'lost', code: error.code ?? 'EUNKNOWN', message: error.message });
-    });
-    this.socket.on('end', () => this.end({ kind: 'lost', code: 'EOF', message: 'the server closed the connection' }));
-    this.socket.on('close', () => this.end({ kind: 'lost', code: 'EOF', message: 'the connection was closed' }));
   }
 
   get isReady(): boolean {
