@@ -5,7 +5,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { reasonOf } from '@understudy/base';
 import { type ListenAddress, passwordOf, type RouterConfig, workerConfig } from '../config/config.ts';
 import { RouterError } from '../errors.ts';
-import { type Follower, followCluster } from '../topology/follow.ts';
+import { followCluster } from '../topology/follow.ts';
+import type { Follower } from '../topology/follower.ts';
 import { type ClusterView, NOTHING_KNOWN, sameView, type Wanted } from '../topology/view.ts';
 import type { FromWorker, WorkerReport } from './messages.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -147,6 +148,9 @@ class Supervisor implements RunningRouter {
     switch (message.kind) {
       case 'ready':
         this.#wakeReady();
+        return;
+      case 'failed':
+        this.#onEvent({ kind: 'notice', text: `worker ${from.index} could not start: ${message.why}` });
         return;
       case 'cancel':
         for (const worker of this.#workers) if (worker !== from) worker.send(message);

@@ -3,7 +3,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { applyBeat, type PeerReport, parseStreamMessage, SseParser, statusViewSchema } from '@understudy/agent/client';
-import type { Follower } from './follow.ts';
+import type { Follower } from './follower.ts';
 import { type ClusterView, joinWords, type Place, type Word } from './view.ts';
 
 export interface AgentsOptions {

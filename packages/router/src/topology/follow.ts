@@ -3,14 +3,9 @@
 import type { RouterConfig } from '../config/config.ts';
 import { readText, serverTlsOf } from '../config/config.ts';
 import { followAgents } from './agents.ts';
+import type { Follower } from './follower.ts';
 import { followServers } from './servers.ts';
 import type { ClusterView } from './view.ts';
-
-export interface Follower {
-  /** Something went wrong with a server: do not wait for the next turn. */
-  look(): void;
-  stop(): void;
-}
 
 /** @throws RouterError `FILE_UNREADABLE` */
 export async function followCluster(

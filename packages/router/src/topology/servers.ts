@@ -6,7 +6,7 @@
 import { Batch } from '../worker/batch.ts';
 import { ServerConnection } from '../worker/server/server-connection.ts';
 import type { ServerTls } from '../worker/server/server-socket.ts';
-import type { Follower } from './follow.ts';
+import type { Follower } from './follower.ts';
 import type { ClusterView, MemberView, Place } from './view.ts';
 
 export interface ServersOptions {

@@ -1,5 +1,6 @@
 // A worker process of the router: started by the supervisor, which it hears through its IPC channel, and ends with it.
 import { Socket } from 'node:net';
+import { reasonOf } from '@understudy/base';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
 import type { ClusterView } from '../topology/view.ts';
 import { Worker } from './worker.ts';
@@ -21,8 +22,7 @@ process.on('message', (message: ToWorker, handle: unknown) => {
           tell({ kind: 'ready' });
         },
         (error: unknown) => {
-          process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-          process.exit(1);
+          process.send?.({ kind: 'failed', why: reasonOf(error) } satisfies FromWorker, () => process.exit(1));
         },
       );
       return;
@@ -40,7 +40,7 @@ process.on('message', (message: ToWorker, handle: unknown) => {
       if (worker !== null) tell({ kind: 'report', id: message.id, report: worker.report() });
       return;
     case 'reports':
-      worker?.console.heard(message.id, message.reports);
+      worker?.admin.heard(message.id, message.reports);
       return;
     case 'stop':
       worker?.stop();

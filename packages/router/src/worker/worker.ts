@@ -15,6 +15,7 @@ import type { LoginKeys } from '@understudy/wire/postgres';
 import type { WorkerConfig } from '../config/config.ts';
 import type { FromWorker, WorkerReport } from '../supervisor/messages.ts';
 import type { ClusterView, Wanted } from '../topology/view.ts';
+import { AdminConsole } from './admin/admin-console.ts';
 import { adopt } from './adopt.ts';
 import { Batch } from './batch.ts';
 import { CancelKeys, sendCancel } from './cancel.ts';
@@ -22,7 +23,6 @@ import type { ClientTls } from './client/client-login.ts';
 import type { ClientSession, SessionFacts, SessionHost } from './client/client-session.ts';
 import { Verifiers } from './client/verifiers.ts';
 import { logIn, type SessionWelcome } from './client/welcome.ts';
-import { Console } from './console/console.ts';
 import { Pool } from './pool/pool.ts';
 import type { ServerConnection } from './server/server-connection.ts';
 import type { Credentials } from './server/server-login.ts';
@@ -64,7 +64,7 @@ export class Worker {
     replayed: 0,
     lost: {} as Record<string, number>,
   };
-  readonly console: Console;
+  readonly admin: AdminConsole;
 
   static async start(config: WorkerConfig, view: ClusterView, tell: (message: FromWorker) => void): Promise<Worker> {
     return new Worker(config, view, tell, await loadPgGrammar());
@@ -85,7 +85,7 @@ export class Worker {
     const { user, database, password } = config.auth;
     this.#login = this.#pool(user, database, () => ({ kind: 'password', password }), 2);
     this.verifiers = new Verifiers(this.#login);
-    this.console = new Console(this, tell);
+    this.admin = new AdminConsole(this, tell);
     this.#trim = setInterval(() => this.#trimPools(), TRIM_MS);
   }
 
@@ -117,7 +117,7 @@ export class Worker {
     logIn(this, socket, wanted).then(
       (welcome) => {
         if (welcome === null) leave();
-        else if (welcome.kind === 'console') this.console.serve(welcome.socket, leave);
+        else if (welcome.kind === 'console') this.admin.serve(welcome.socket, leave);
         else this.#welcome(welcome, leave);
       },
       () => {
@@ -237,7 +237,7 @@ export class Worker {
   }
 
   report(): WorkerReport {
-    return this.console.report();
+    return this.admin.report();
   }
 
   stop(): void {

@@ -1,6 +1,7 @@
 /** From an accepted connection to a session: who it is, what it asks for, and what a server says to that. */
 
 import type { Socket } from 'node:net';
+import type { LoginKeys } from '@understudy/wire/postgres';
 import {
   type ErrorFields,
   encodeAuthentication,
@@ -9,15 +10,32 @@ import {
   STATUS,
   WireError,
 } from '@understudy/wire/postgres';
+import type { WorkerConfig } from '../../config/config.ts';
 import type { Wanted } from '../../topology/view.ts';
-import { CONSOLE_DATABASES } from '../console/console.ts';
+import { CONSOLE_DATABASES } from '../admin/admin-console.ts';
+import type { Batch } from '../batch.ts';
+import type { CancelKeys } from '../cancel.ts';
+import type { Pool } from '../pool/pool.ts';
 import { cleanUp } from '../server/clean-up.ts';
 import type { ServerConnection } from '../server/server-connection.ts';
-import type { Worker } from '../worker.ts';
-import { prove, receive, secretOf, versionAnswer } from './client-login.ts';
-import { ClientSession } from './client-session.ts';
+import { type ClientTls, prove, receive, secretOf, versionAnswer } from './client-login.ts';
+import { ClientSession, type SessionHost } from './client-session.ts';
 import { SessionSettings, type Settings, startupSettings } from './session-settings.ts';
-import { type Found, standInVerifier } from './verifiers.ts';
+import { type Found, standInVerifier, type Verifiers } from './verifiers.ts';
+
+/** What a login needs of the worker that it comes to. */
+export interface LoginHost {
+  readonly config: WorkerConfig;
+  readonly tls: ClientTls | null;
+  readonly batch: Batch;
+  readonly cancels: CancelKeys;
+  readonly verifiers: Verifiers;
+  readonly counts: { refusedLogins: number };
+  cancelBy(processId: number, secret: Buffer): void;
+  remember(user: string, keys: LoginKeys): void;
+  group(user: string, database: string): { readonly pool: Pool };
+  host(user: string, database: string, processId: number, onEnded: () => void): SessionHost;
+}
 
 /** A client that may come in. */
 export type Welcome = ConsoleWelcome | SessionWelcome;
@@ -48,7 +66,7 @@ class Refusal extends Error {
  * @returns null when the connection is over: a cancel, or a refusal that was said
  * @throws what the connection broke with
  */
-export async function logIn(worker: Worker, socket: Socket, wanted: Wanted): Promise<Welcome | null> {
+export async function logIn(worker: LoginHost, socket: Socket, wanted: Wanted): Promise<Welcome | null> {
   const deadline = setTimeout(() => socket.destroy(), worker.config.loginMs);
   let current = socket;
   try {
@@ -75,7 +93,7 @@ export async function logIn(worker: Worker, socket: Socket, wanted: Wanted): Pro
 
 type StartupArrival = Extract<Awaited<ReturnType<typeof receive>>, { kind: 'startup' }>;
 
-async function admit(worker: Worker, arrival: StartupArrival, wanted: Wanted): Promise<Welcome | null> {
+async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted): Promise<Welcome | null> {
   const { packet, socket, isEncrypted } = arrival;
   const answer = versionAnswer(packet);
   if (answer !== null) socket.write(answer);
@@ -121,7 +139,7 @@ function settingsOf(parameters: ReadonlyMap<string, string>): Settings {
   }
 }
 
-async function authenticate(worker: Worker, socket: Socket, user: string, isEncrypted: boolean): Promise<void> {
+async function authenticate(worker: LoginHost, socket: Socket, user: string, isEncrypted: boolean): Promise<void> {
   const failed = (): Refusal => new Refusal('28P01', `password authentication failed for user "${user}"`);
   const found = await worker.verifiers.of(user).catch((error: unknown): never => {
     const text = error instanceof Error ? error.message : String(error);
@@ -145,13 +163,13 @@ async function authenticate(worker: Worker, socket: Socket, user: string, isEncr
   }
 }
 
-function verifierFor(worker: Worker, user: string, found: Found): Parameters<typeof prove>[1] {
+function verifierFor(worker: LoginHost, user: string, found: Found): Parameters<typeof prove>[1] {
   return found.kind === 'verifier' ? found.verifier : standInVerifier(user, Buffer.from(worker.config.secret, 'hex'));
 }
 
 /** A server's word on database, user and settings, and the parameters that it reports with them. */
 function firstServer(
-  worker: Worker,
+  worker: LoginHost,
   user: string,
   database: string,
   wanted: Wanted,

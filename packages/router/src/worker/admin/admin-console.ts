@@ -12,9 +12,12 @@ import {
   STATUS,
   WireError,
 } from '@understudy/wire/postgres';
-import type { FromWorker, WorkerReport } from '../../supervisor/messages.ts';
+import type { Counts, FromWorker, WorkerReport } from '../../supervisor/messages.ts';
+import type { ClusterView } from '../../topology/view.ts';
+import type { CancelKeys } from '../cancel.ts';
+import type { ClientSession } from '../client/client-session.ts';
 import { queryText } from '../client/work.ts';
-import type { Worker } from '../worker.ts';
+import type { Pool } from '../pool/pool.ts';
 import { type Table, tableOf } from './tables.ts';
 
 /** Databases that stand for the console; the second is where exporters made for pgbouncer look. */
@@ -23,13 +26,22 @@ export const CONSOLE_DATABASES: ReadonlySet<string> = new Set(['understudy', 'pg
 const ASK_MS = 2_000;
 const TEXT_TYPE = 25;
 
-export class Console {
-  readonly #worker: Worker;
+/** What a worker shows of itself. */
+export interface ObservedWorker {
+  readonly view: ClusterView;
+  readonly sessions: ReadonlySet<ClientSession>;
+  readonly cancels: CancelKeys;
+  readonly counts: Counts;
+  pools(): readonly (readonly [user: string, database: string, pool: Pool])[];
+}
+
+export class AdminConsole {
+  readonly #worker: ObservedWorker;
   readonly #tell: (message: FromWorker) => void;
   readonly #asking = new Map<number, (reports: readonly WorkerReport[]) => void>();
   #lastId = 0;
 
-  constructor(worker: Worker, tell: (message: FromWorker) => void) {
+  constructor(worker: ObservedWorker, tell: (message: FromWorker) => void) {
     this.#worker = worker;
     this.#tell = tell;
   }
