@@ -15,7 +15,7 @@ import type { LoginKeys } from '@understudy/wire/postgres';
 import type { WorkerConfig } from '../config/config.ts';
 import type { FromWorker, WorkerReport } from '../supervisor/messages.ts';
 import type { ClusterView, Wanted } from '../topology/view.ts';
-import { AdminConsole } from './admin/admin-console.ts';
+import { AdminConsole } from './admin/administration.ts';
 import { adopt } from './adopt.ts';
 import { Batch } from './batch.ts';
 import { CancelKeys, sendCancel } from './cancel.ts';

@@ -12,7 +12,7 @@ import {
 } from '@understudy/wire/postgres';
 import type { WorkerConfig } from '../../config/config.ts';
 import type { Wanted } from '../../topology/view.ts';
-import { CONSOLE_DATABASES } from '../admin/admin-console.ts';
+import { CONSOLE_DATABASES } from '../admin/administration.ts';
 import type { Batch } from '../batch.ts';
 import type { CancelKeys } from '../cancel.ts';
 import type { Pool } from '../pool/pool.ts';
