@@ -22,8 +22,6 @@ export interface Outcome {
   /** What it wrote; shown only beside failures. */
   readonly output: string;
   readonly durationMs: number;
-  /** Failed beside other files, and passed when it ran alone. */
-  readonly isUnstable?: boolean;
 }
 
 export interface Failure {

@@ -9,6 +9,7 @@ import { type Check, checks } from '../check/checks.ts';
 import { Display } from './display.ts';
 import type { Outcome } from './events.ts';
 import { findTestFiles, type Group, type TestFile } from './find-files.ts';
+import { measureStarts, paceOf } from './pace.ts';
 import { runFile } from './run-file.ts';
 import { scratchParent } from './scratch.ts';
 
@@ -35,8 +36,8 @@ Runs the checks, then every test file whose name contains one of the filters. Wi
 (*.long.real.test.ts: older and newer versions, sizes, damage), which \`npm run test:long\` runs.
 Checks are named check/types, check/imports, …; files core/lsn.test.ts, store/etcd.real.test.ts, ….
 
-  --jobs N         test files with real servers at once (default: number of cores, at most 4)
-  --timeout-s N    seconds that one file may take (default: 600)
+  --jobs N         test files with real servers at once (default: number of cores, at most 4; fewer on a slow machine)
+  --timeout-s N    seconds that one file may take (default: 600, more on a slow machine)
   --long           the long files alone, without the checks
   --list           print the names and stop
 Exit codes: 0 all passed; 1 something failed; 2 wrong usage; 130 interrupted.
@@ -50,23 +51,20 @@ interface Options {
   readonly display: Display;
 }
 
-/** More than this many failures are no accident of the load. */
-const SECOND_RUNS_MAX = 3;
-
 type Task = () => Promise<Outcome>;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+      jobs: { type: 'string' },
       'timeout-s': { type: 'string', default: '600' },
       long: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
     },
   });
-  const jobs = Number(values.jobs);
+  const jobs = Number(values.jobs ?? Math.min(4, availableParallelism()));
   const timeoutMs = Number(values['timeout-s']) * 1000;
   if (values.help || !(Number.isInteger(jobs) && jobs > 0 && timeoutMs > 0)) {
     process.stdout.write(usage);
@@ -86,7 +84,11 @@ async function main(): Promise<number> {
     );
     return values.list ? 0 : 2;
   }
-  return runAll(wantedChecks, files, jobs, timeoutMs);
+  // A named number of files at once is what was asked for; a file's time is a bound against hanging, and may grow.
+  const pace = paceOf(await measureStarts(), { jobs, timeoutMs });
+  if (pace.slowness > 1.2)
+    process.stdout.write(`This machine is ${pace.slowness.toFixed(1)} times slower than usual.\n`);
+  return runAll(wantedChecks, files, values.jobs === undefined ? pace.jobs : jobs, pace.timeoutMs);
 }
 
 async function runAll(
@@ -116,9 +118,8 @@ async function runAll(
   const inTurn = [inGroup('value'), inGroup('real')] as const;
   // The next group begins on a core that is free while the last file of the one before still runs on another.
   const [ofValues, beside] = await runInTurn(inTurn, [availableParallelism(), jobs], options);
-  outcomes.push(...ofValues);
+  outcomes.push(...ofValues, ...beside);
   outcomes.push(...(await runTasks(inGroup('alone'), 1, options)));
-  outcomes.push(...(await againAlone(files, beside, options)));
   display.close();
   for (const folder of [onDisk, inMemory]) await rm(folder, { recursive: true, force: true });
   return summarise(outcomes, interruption.signal.aborted, performance.now() - startedMs);
@@ -145,27 +146,6 @@ async function runInTurn(
   };
   await Promise.all(Array.from({ length: Math.max(...jobs) }, (_, index) => worker(index)));
   return outcomes;
-}
-
-/**
- * Files with real servers share the machine with others. A few that fail get one more run, alone: what passes then is shown with its
- * first failure in full, and named at the end as unstable, which is a bug to be found. What fails again, or is more than a few, is red.
- */
-async function againAlone(files: readonly TestFile[], beside: readonly Outcome[], options: Options) {
-  const failed = new Set(beside.filter(({ failures }) => failures.length > 0).map(({ name }) => name));
-  if (failed.size === 0 || failed.size > SECOND_RUNS_MAX || options.signal.aborted) return beside;
-  const again = files.filter(({ name }) => failed.has(name));
-  options.display.expect(again.length);
-  const second = await runTasks(
-    again.map((file) => () => runTestFile(file, options)),
-    1,
-    options,
-  );
-  return beside.map((first): Outcome => {
-    const rerun = second.find(({ name }) => name === first.name);
-    if (rerun === undefined) return first;
-    return rerun.failures.length > 0 ? rerun : { ...rerun, isUnstable: true };
-  });
 }
 
 /** A folder that servers, which run as another user, can go through. */
@@ -224,10 +204,6 @@ function summarise(outcomes: readonly Outcome[], isInterrupted: boolean, duratio
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const skipped = outcomes.reduce((sum, outcome) => sum + outcome.skipped, 0);
   const failed = bad.reduce((sum, { failures }) => sum + failures.length, 0);
-  const unstable = outcomes.filter(({ isUnstable }) => isUnstable === true).map(({ name }) => name);
-  if (unstable.length > 0) {
-    process.stdout.write(`\nUnstable (failed beside others, passed alone; see above): ${unstable.join(', ')}\n`);
-  }
   if (bad.length > 0) process.stdout.write(`\nFailed: ${bad.map(({ name }) => name).join(', ')}\n`);
   process.stdout.write(
     `\n${outcomes.length} files and checks in ${Math.round(durationMs / 1000)} s${isInterrupted ? ', interrupted' : ''}\n`,
