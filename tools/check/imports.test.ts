@@ -89,20 +89,6 @@ for (const [name, path, text, message] of forbidden) {
   });
 }
 
-test('refused: a circle, reported once with its path', () => {
-  const problems = problemsOf({
-    'packages/core/src/a.ts': "import './b.ts';",
-    'packages/core/src/b.ts': "import type { C } from './c.ts';",
-    'packages/core/src/c.ts': "import './a.ts';",
-    'packages/core/src/d.ts': "import './a.ts';",
-  });
-  assert.equal(problems.length, 1);
-  assert.match(
-    problems[0] ?? '',
-    /a\.ts → packages\/core\/src\/b\.ts → packages\/core\/src\/c\.ts → packages\/core\/src\/a\.ts/,
-  );
-});
-
 test('files of a server are reached through one place only', () => {
   const files = {
     'packages/postgres/src/maintain.ts': "import { truncate } from 'node:fs/promises';",

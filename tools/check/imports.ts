@@ -17,7 +17,7 @@ interface Source {
   readonly text: string;
 }
 
-/** Checks who imports whom: the direction between packages, no way around their entry points, no cycles, no I/O in values. */
+/** Checks who imports whom: the direction between packages, no way around their entry points, no I/O in values. */
 export async function checkImports(root: string): Promise<CheckResult> {
   const files = projectFiles(root).filter((file) => /\.(ts|mjs|js)$/.test(file) && !file.endsWith('.d.ts'));
   const sources = files.map((file) => readSource(file, readFileSync(join(root, file), 'utf8')));
@@ -32,7 +32,7 @@ export function readSource(path: string, text: string): Source {
 
 /** Every violation, one line each: file, what is wrong, what to do. */
 export function importProblems(sources: readonly Source[]): string[] {
-  return [...sources.flatMap(problemsOf), ...cycles(sources)];
+  return [...sources.flatMap(problemsOf), ...ruleCycles()];
 }
 
 function problemsOf(source: Source): string[] {
@@ -102,34 +102,6 @@ function packageProblem(source: Source, rule: PackageRule, name: string): string
   if (allowed.includes(target)) return [];
   const may = allowed.length === 0 ? 'nothing of ours' : allowed.join(', ');
   return [`imports "${name}", but ${source.package} may import ${may} (tools/check/direction.ts).`];
-}
-
-/** Files of one package that import each other in a circle; between packages the rules allow none. */
-function cycles(sources: readonly Source[]): string[] {
-  const graph = new Map<string, string[]>();
-  for (const { file, imports } of sources) {
-    const targets = imports.filter((name) => name.startsWith('.')).map((name) => normalize(join(dirname(file), name)));
-    graph.set(file, targets);
-  }
-  const done = new Set<string>();
-  const found = new Map<string, string>();
-  const visit = (file: string, path: readonly string[]): void => {
-    const start = path.indexOf(file);
-    if (start >= 0) {
-      const circle = path.slice(start);
-      const key = circle.toSorted().join(' ');
-      found.set(
-        key,
-        `${file}: imports itself through ${[...circle, file].join(' → ')}. Move what both need to a third file.`,
-      );
-      return;
-    }
-    if (done.has(file)) return;
-    for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
-    done.add(file);
-  };
-  for (const file of graph.keys()) visit(file, []);
-  return [...found.values(), ...ruleCycles()];
 }
 
 /** The table itself must be free of circles. */
