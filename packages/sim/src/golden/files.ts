@@ -1,31 +1,31 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { STORIES, type Story } from './stories.ts';
+import { type Story, storyOf } from './stories.ts';
 import { transcript } from './transcript.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../../tests/golden/', import.meta.url));
 
-export const fileOf = (story: Story): string => `${FOLDER}${story.name}.txt`;
+const fileOf = (name: string): string => `${FOLDER}${name}.txt`;
 
-/** What is kept of a story; null when nothing is. */
-export function keptTranscript(story: Story): string | null {
-  try {
-    return readFileSync(fileOf(story), 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+/** A transcript as it is kept, with the story that it tells. */
+export interface Kept {
+  readonly story: Story;
+  readonly text: string;
 }
 
-/** Compares every transcript with what is kept, or writes them anew. Returns the names of those that differ (or differed). */
+/** Every transcript there is. A new one is a file with a comment and `input` lines. */
+export function keptTranscripts(): readonly Kept[] {
+  const names = readdirSync(FOLDER).filter((file) => file.endsWith('.txt'));
+  return names.sort().map((file) => {
+    const name = file.slice(0, -'.txt'.length);
+    const text = readFileSync(fileOf(name), 'utf8');
+    return { story: storyOf(name, text), text };
+  });
+}
+
+/** Runs every story again and compares, or writes what came of it. Returns the names of those that differ (or differed). */
 export function checkTranscripts(mode: 'compare' | 'update'): readonly string[] {
-  const differing: string[] = [];
-  if (mode === 'update') mkdirSync(FOLDER, { recursive: true });
-  for (const story of STORIES) {
-    const now = transcript(story);
-    if (now === keptTranscript(story)) continue;
-    differing.push(story.name);
-    if (mode === 'update') writeFileSync(fileOf(story), now);
-  }
-  return differing;
+  const differing = keptTranscripts().filter(({ story, text }) => transcript(story) !== text);
+  if (mode === 'update') for (const { story } of differing) writeFileSync(fileOf(story.name), transcript(story));
+  return differing.map(({ story }) => story.name);
 }

@@ -6,7 +6,7 @@ import { describeFault } from '../faults/fault.ts';
 import { Injector } from '../faults/inject.ts';
 import { World } from '../run/world.ts';
 import { Workload } from '../workload/workload.ts';
-import { CALM_MS, type Story } from './stories.ts';
+import { CALM_MS, inputLines, type Story } from './stories.ts';
 
 const WIDTH = 100;
 /** Said all the time, and teaching nothing. */
@@ -30,6 +30,8 @@ export function transcript(story: Story): string {
     `# ${story.title}`,
     '#',
     ...wrap(story.lesson).map((line) => `# ${line}`),
+    '',
+    ...inputLines(story.input),
     '',
     ...scenario.faults.map((fault) => `given   ${at(fault.at)} ${describeFault(fault)}`),
     '',
