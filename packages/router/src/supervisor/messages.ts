@@ -16,8 +16,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'ready' }
-  /** It cannot start, and ends. */
-  | { readonly kind: 'failed'; readonly why: string }
+  /** It cannot start. */
+  | { readonly kind: 'failed'; readonly text: string }
   /** How many clients it has. */
   | { readonly kind: 'load'; readonly clients: number }
   /** A request to cancel that belongs to another worker. */

@@ -149,9 +149,6 @@ class Supervisor implements RunningRouter {
       case 'ready':
         this.#wakeReady();
         return;
-      case 'failed':
-        this.#onEvent({ kind: 'notice', text: `worker ${from.index} could not start: ${message.why}` });
-        return;
       case 'cancel':
         for (const worker of this.#workers) if (worker !== from) worker.send(message);
         return;
@@ -166,6 +163,9 @@ class Supervisor implements RunningRouter {
         return;
       case 'report':
         this.#reported(message.id, message.report);
+        return;
+      case 'failed':
+        this.#onEvent({ kind: 'notice', text: `worker ${from.index} cannot start: ${message.text}` });
         return;
       case 'load':
         return;

@@ -1,4 +1,4 @@
-/** Keeps the router's view of the cluster, until it is stopped. */
+/** Whoever says who leads. */
 export interface Follower {
   /** Something went wrong with a server: do not wait for the next turn. */
   look(): void;

@@ -1,6 +1,5 @@
 // A worker process of the router: started by the supervisor, which it hears through its IPC channel, and ends with it.
 import { Socket } from 'node:net';
-import { reasonOf } from '@understudy/base';
 import type { FromWorker, ToWorker } from '../supervisor/messages.ts';
 import type { ClusterView } from '../topology/view.ts';
 import { Worker } from './worker.ts';
@@ -22,7 +21,8 @@ process.on('message', (message: ToWorker, handle: unknown) => {
           tell({ kind: 'ready' });
         },
         (error: unknown) => {
-          process.send?.({ kind: 'failed', why: reasonOf(error) } satisfies FromWorker, () => process.exit(1));
+          tell({ kind: 'failed', text: error instanceof Error ? error.message : String(error) });
+          setTimeout(() => process.exit(1), 100);
         },
       );
       return;

@@ -15,7 +15,7 @@ import type { LoginKeys } from '@understudy/wire/postgres';
 import type { WorkerConfig } from '../config/config.ts';
 import type { FromWorker, WorkerReport } from '../supervisor/messages.ts';
 import type { ClusterView, Wanted } from '../topology/view.ts';
-import { AdminConsole } from './admin/administration.ts';
+import { AdminConsole } from './admin/serve.ts';
 import { adopt } from './adopt.ts';
 import { Batch } from './batch.ts';
 import { CancelKeys, sendCancel } from './cancel.ts';
@@ -117,7 +117,7 @@ export class Worker {
     logIn(this, socket, wanted).then(
       (welcome) => {
         if (welcome === null) leave();
-        else if (welcome.kind === 'console') this.admin.serve(welcome.socket, leave);
+        else if (welcome.kind === 'admin') this.admin.serve(welcome.socket, leave);
         else this.#welcome(welcome, leave);
       },
       () => {

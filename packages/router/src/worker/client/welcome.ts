@@ -1,35 +1,36 @@
 /** From an accepted connection to a session: who it is, what it asks for, and what a server says to that. */
 
 import type { Socket } from 'node:net';
-import type { LoginKeys } from '@understudy/wire/postgres';
 import {
   type ErrorFields,
   encodeAuthentication,
   encodeError,
   encodeServerMessage,
+  type LoginKeys,
   STATUS,
   WireError,
 } from '@understudy/wire/postgres';
 import type { WorkerConfig } from '../../config/config.ts';
 import type { Wanted } from '../../topology/view.ts';
-import { CONSOLE_DATABASES } from '../admin/administration.ts';
+import { CONSOLE_DATABASES } from '../admin/databases.ts';
 import type { Batch } from '../batch.ts';
 import type { CancelKeys } from '../cancel.ts';
 import type { Pool } from '../pool/pool.ts';
 import { cleanUp } from '../server/clean-up.ts';
 import type { ServerConnection } from '../server/server-connection.ts';
-import { type ClientTls, prove, receive, secretOf, versionAnswer } from './client-login.ts';
+import type { ClientTls } from './client-login.ts';
+import { prove, receive, secretOf, versionAnswer } from './client-login.ts';
 import { ClientSession, type SessionHost } from './client-session.ts';
 import { SessionSettings, type Settings, startupSettings } from './session-settings.ts';
 import { type Found, standInVerifier, type Verifiers } from './verifiers.ts';
 
-/** What a login needs of the worker that it comes to. */
+/** What of its worker a login needs. */
 export interface LoginHost {
   readonly config: WorkerConfig;
   readonly tls: ClientTls | null;
   readonly batch: Batch;
-  readonly cancels: CancelKeys;
   readonly verifiers: Verifiers;
+  readonly cancels: CancelKeys;
   readonly counts: { refusedLogins: number };
   cancelBy(processId: number, secret: Buffer): void;
   remember(user: string, keys: LoginKeys): void;
@@ -41,7 +42,7 @@ export interface LoginHost {
 export type Welcome = ConsoleWelcome | SessionWelcome;
 
 export interface ConsoleWelcome {
-  readonly kind: 'console';
+  readonly kind: 'admin';
   readonly socket: Socket;
 }
 
@@ -111,7 +112,7 @@ async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted)
   await authenticate(worker, socket, user, isEncrypted);
   if (CONSOLE_DATABASES.has(database)) {
     if (user !== worker.config.auth.user) throw new Refusal('42501', "only the router's own user may use its console");
-    return { kind: 'console', socket };
+    return { kind: 'admin', socket };
   }
   const secret = secretOf(packet.version);
   const { parameters } = await firstServer(worker, user, database, wanted, settings);

@@ -20,14 +20,11 @@ import { queryText } from '../client/work.ts';
 import type { Pool } from '../pool/pool.ts';
 import { type Table, tableOf } from './tables.ts';
 
-/** Databases that stand for the console; the second is where exporters made for pgbouncer look. */
-export const CONSOLE_DATABASES: ReadonlySet<string> = new Set(['understudy', 'pgbouncer']);
-
 const ASK_MS = 2_000;
 const TEXT_TYPE = 25;
 
-/** What a worker shows of itself. */
-export interface ObservedWorker {
+/** What of a worker is shown. */
+export interface Shown {
   readonly view: ClusterView;
   readonly sessions: ReadonlySet<ClientSession>;
   readonly cancels: CancelKeys;
@@ -36,12 +33,12 @@ export interface ObservedWorker {
 }
 
 export class AdminConsole {
-  readonly #worker: ObservedWorker;
+  readonly #worker: Shown;
   readonly #tell: (message: FromWorker) => void;
   readonly #asking = new Map<number, (reports: readonly WorkerReport[]) => void>();
   #lastId = 0;
 
-  constructor(worker: ObservedWorker, tell: (message: FromWorker) => void) {
+  constructor(worker: Shown, tell: (message: FromWorker) => void) {
     this.#worker = worker;
     this.#tell = tell;
   }
