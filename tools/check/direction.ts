@@ -78,6 +78,7 @@ export const rules: Readonly<Record<string, PackageRule>> = {
 /** Tests may also use the servers and the packages that their subject is completed with. */
 export const testsMayAlso: Readonly<Record<string, readonly string[]>> = {
   store: ['servers'],
+  routing: ['servers'],
   postgres: ['certs'],
   mysql: ['certs'],
   engine: ['servers'],
