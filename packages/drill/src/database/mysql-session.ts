@@ -1,3 +1,4 @@
+import { codeOf } from '@understudy/base';
 import mysql from 'mysql2';
 import { outcomeOfNumber } from './mysql-outcome.ts';
 import type { Answer, Row, Session, Statement, Target } from './session.ts';
@@ -107,8 +108,4 @@ function failure(code: string | null, message: string, outcome: 'fail' | 'info')
 function numberOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return null;
   return error.errno >= 1000 ? error.errno : null;
-}
-
-function codeOf(error: unknown): string | null {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }

@@ -3,7 +3,7 @@ import { chown, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonicMs, pause } from '@understudy/base';
+import { addMs, monotonicMs, pause } from '@understudy/base';
 import {
   ALONE,
   DEFAULT_TAGS,
@@ -13,7 +13,6 @@ import {
   KEEP_END,
   type Member,
   memberId,
-  ms,
 } from '@understudy/core';
 import type { ClusterContext, Engine } from '@understudy/engine';
 import { removeTree } from '@understudy/engine/host';
@@ -70,7 +69,7 @@ export class Pair {
     await this.#run(0, { kind: 'initialize' });
     await this.#run(0, { kind: 'start', end: KEEP_END });
     await this.#until(0, (state) => state.kind === 'replica' && state.position !== null);
-    const notAfter = ms(Number(process.hrtime.bigint()) / 1e6 + 10_000);
+    const notAfter = addMs(monotonicMs(), 10_000);
     await this.#run(0, { kind: 'promote', epoch: epoch(1), timeline: 2, rule: ALONE, notAfter });
     await this.#run(0, { kind: 'provision' });
   }
