@@ -210,29 +210,13 @@ async function configure(
   const security = securityTo(target.leader, instance.options, dialect);
   if (dialect.gtids === 'domains') await adoptOwnPosition(session);
   const isNew = channel === null;
-  const change = changeStatement(dialect, { ...target, tls, security, isNew });
-  await unwritten(session, dialect, () => session.query(change, [], queryTimeoutMs));
+  await session.query(changeStatement(dialect, { ...target, tls, security, isNew }), [], queryTimeoutMs);
   if (isLate) return;
   const after = await readPosition(instance, session);
   const [held, holds] = [before.position, after.position ?? after.applied];
   if (held === null || ['equal', 'ahead'].includes(relation(holds, held))) return;
   const text = `Changing the source lost received transactions: before ${formatPosition(held)}, after ${formatPosition(holds)}.`;
   throw new EngineError('ENGINE_INTERNAL', text, { next: 'Please report it.' });
-}
-
-/** MariaDB has to be told the password, and writes such a statement into its general and its slow log as it is. */
-async function unwritten(
-  session: ServerSession,
-  { credentials }: Dialect,
-  work: () => Promise<unknown>,
-): Promise<void> {
-  if (credentials === 'start') return void (await work());
-  await session.query('SET SESSION sql_log_off = 1, slow_query_log = 0', [], queryTimeoutMs);
-  try {
-    await work();
-  } finally {
-    await session.query('SET SESSION sql_log_off = 0, slow_query_log = @@global.slow_query_log', [], queryTimeoutMs);
-  }
 }
 
 async function applyAll(instance: Instance, session: ServerSession): Promise<void> {
