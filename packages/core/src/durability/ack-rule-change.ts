@@ -5,12 +5,10 @@ import { countedNow } from '../replica/topology.ts';
 import { type AckRule, ALONE, ackRule, formatRule, sameRule } from '../values/ack-rule.ts';
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
-import type { EngineState, ReplicaProgress } from '../values/engine-state.ts';
+import type { PrimaryState, ReplicaProgress } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
 import type { LeadershipRecord } from '../values/record.ts';
 import { mostAckers, pickAckers, unfitness } from './eligible-ackers.ts';
-
-type Primary = Extract<EngineState, { kind: 'primary' }>;
 
 /** Beyond the normal interval of a replica's status messages (1 s). */
 const STATUS_INTERVAL_MS = 1000;
@@ -34,7 +32,7 @@ export function manageAckers(ctx: ClusterContext): Action | null {
   return nextRule === null ? beginChange(ctx, engine) : driveChange(ctx, engine, nextRule);
 }
 
-function beginChange(ctx: ClusterContext, engine: Primary): Action | null {
+function beginChange(ctx: ClusterContext, engine: PrimaryState): Action | null {
   const { rule, durability } = ctx.record.value;
   if (engine.acks.running === null || !sameRule(engine.acks.running, rule)) {
     return act('rule-repair', `The server must count by ${formatRule(rule)}.`, [{ kind: 'set-ack-rule', rule }]);
@@ -66,7 +64,7 @@ function endOfDurability(ctx: ClusterContext, end: Position): Partial<Leadership
   return durability === 'async' ? { durability, floor: end } : { durability };
 }
 
-function driveChange(ctx: ClusterContext, engine: Primary, nextRule: AckRule): Action {
+function driveChange(ctx: ClusterContext, engine: PrimaryState, nextRule: AckRule): Action {
   const { rule } = ctx.record.value;
   if (nextRule.required === 0) return applyRule(ctx, engine, desiredRule(ctx, engine));
   if (satisfiable(ctx, engine, nextRule)) return applyRule(ctx, engine, nextRule);
@@ -81,7 +79,7 @@ function driveChange(ctx: ClusterContext, engine: Primary, nextRule: AckRule): A
 }
 
 /** Steps 2 to 4: the server counts by `target` and proves it, the barrier is passed, `target` alone is recorded. */
-function applyRule(ctx: ClusterContext, engine: Primary, target: AckRule): Action {
+function applyRule(ctx: ClusterContext, engine: PrimaryState, target: AckRule): Action {
   if (engine.acks.running === null || !sameRule(engine.acks.running, target)) {
     return (
       mayStillFinish(ctx, target) ??
@@ -118,7 +116,7 @@ function mayStillFinish(ctx: ClusterContext, target: AckRule): Action | null {
 }
 
 /** Whether enough members of `target` have confirmed the barrier that the server wrote after it began to count by `target`. */
-function barrierPassed(engine: Primary, target: AckRule): boolean {
+function barrierPassed(engine: PrimaryState, target: AckRule): boolean {
   const { barrier } = engine.acks;
   if (barrier === null) return false;
   const confirmed = engine.replicas.filter(
@@ -127,13 +125,13 @@ function barrierPassed(engine: Primary, target: AckRule): boolean {
   return confirmed.length >= target.required;
 }
 
-function satisfiable(ctx: ClusterContext, engine: Primary, rule: AckRule): boolean {
+function satisfiable(ctx: ClusterContext, engine: PrimaryState, rule: AckRule): boolean {
   const there = engine.replicas.filter((replica) => rule.members.includes(replica.member) && isThere(ctx, replica));
   return there.length >= rule.required;
 }
 
 /** Whether as many replicas stream as must acknowledge; only those count that may. */
-export function enoughThere(ctx: ClusterContext, engine: Primary): boolean {
+export function enoughThere(ctx: ClusterContext, engine: PrimaryState): boolean {
   const { rule } = ctx.record.value;
   const there = engine.replicas.filter((replica) => isThere(ctx, replica) && isAllowed(ctx, replica.member));
   return there.length >= rule.required;
@@ -144,7 +142,7 @@ function isThere(ctx: ClusterContext, replica: ReplicaProgress): boolean {
 }
 
 /** The members that this leader could count on now: streaming, near, allowed, not sealed against it. */
-function readyAckers(ctx: ClusterContext, engine: Primary): readonly MemberId[] {
+function readyAckers(ctx: ClusterContext, engine: PrimaryState): readonly MemberId[] {
   const seals = currentSeals(ctx);
   return engine.replicas
     .filter((replica) => isThere(ctx, replica) && !seals.has(replica.member))
@@ -159,7 +157,7 @@ function isAllowed(ctx: ClusterContext, member: MemberId): boolean {
 }
 
 /** The rule that this leader should have. */
-export function desiredRule(ctx: ClusterContext, engine: Primary): AckRule {
+export function desiredRule(ctx: ClusterContext, engine: PrimaryState): AckRule {
   const { config } = ctx;
   if (config.durability === 'async') return ALONE;
   const chosen = new Set(chosenAckers(ctx, engine));
@@ -171,7 +169,7 @@ export function desiredRule(ctx: ClusterContext, engine: Primary): AckRule {
  * Those that could be elected come first, then those in their time of grace whose place no other one can take, and only where they are
  * needed for an acknowledgement at all those that hold what they are sent and could not be elected.
  */
-function chosenAckers(ctx: ClusterContext, engine: Primary): readonly MemberId[] {
+function chosenAckers(ctx: ClusterContext, engine: PrimaryState): readonly MemberId[] {
   const { config, obs, memory } = ctx;
   const { rule } = ctx.record.value;
   const inGrace = rule.members.filter((member) => {

@@ -7,7 +7,7 @@ import { distanceBytes, formatPosition, type Position } from '../position/positi
 import { formatRule, sealQuorum } from '../values/ack-rule.ts';
 import { addMs, type Incarnation, incarnation, type MemberId, revision } from '../values/brand.ts';
 import { EMPTY_MEMORY, type Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
+import type { EngineState, ReplicaState } from '../values/engine-state.ts';
 import type { Observation, PeerView, StoreContent, Versioned } from '../values/observation.ts';
 import type { ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, ruleToStop, type Seal } from '../values/record.ts';
@@ -99,8 +99,7 @@ export function explainFailover(obs: Observation, memory: Memory = EMPTY_MEMORY)
 
 const ORDER: readonly CandidateOutlook['standing'][] = ['first', 'next', 'out'];
 
-type Replica = Extract<EngineState, { kind: 'replica' }>;
-type Sealable = Replica & { readonly position: Position };
+type Sealable = ReplicaState & { readonly position: Position };
 
 /** A member's engine as it says itself; null when nobody hears it. */
 function engineOf(ctx: ClusterContext, member: MemberId): EngineState | null {

@@ -1,7 +1,7 @@
 import { type ClusterContext, currentSeals, dueHandover, freshPeer, peerSilenceMs, reason } from '../context.ts';
 import { timelineOf } from '../position/position.ts';
 import type { MemberId } from '../values/brand.ts';
-import type { EngineState, Receiver } from '../values/engine-state.ts';
+import type { EngineState, Receiver, UnresponsiveState } from '../values/engine-state.ts';
 import type { LiveState } from '../values/observation.ts';
 import type { Reason, ReasonCode } from '../values/reason.ts';
 import { type LeadershipRecord, sealsSuffice } from '../values/record.ts';
@@ -85,11 +85,7 @@ function judgeReport(ctx: ClusterContext, { engine, leaving }: LiveState, leader
  * A server that hangs is killed by its own agent, which says so. One that cannot be killed (its processes wait for a disk) would be said to
  * hang for ever. It acknowledges nothing meanwhile, and the seals see to it that it never will.
  */
-function judgeHung(
-  ctx: ClusterContext,
-  { was, sinceMs, refusal }: Extract<EngineState, { kind: 'unresponsive' }>,
-  leader: MemberId,
-): Suspicion {
+function judgeHung(ctx: ClusterContext, { was, sinceMs, refusal }: UnresponsiveState, leader: MemberId): Suspicion {
   // A server that answers, and refuses its agent alone, serves its clients: what it sends shows it.
   const sent = receiverSilenceMs(receiverFrom(leader, ctx.obs.engine));
   if (refusal !== undefined && sent < suspectAfterMs(ctx)) return { kind: 'trusts' };

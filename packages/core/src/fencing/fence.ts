@@ -1,6 +1,6 @@
 import { type Action, act, type ClusterContext, isPaused, ownSeal } from '../context.ts';
 import { timelineOf } from '../position/position.ts';
-import type { EngineState } from '../values/engine-state.ts';
+import type { UnresponsiveState } from '../values/engine-state.ts';
 import type { Reason } from '../values/reason.ts';
 import { authorityOf } from './authority.ts';
 
@@ -42,10 +42,7 @@ function fence(ctx: ClusterContext): Action | null {
 }
 
 /** A server that refuses its agent cannot be asked what it is: where another node leads, it may be what it was before. */
-function mayBePrimary(
-  { obs, record }: ClusterContext,
-  { was, refusal }: Extract<EngineState, { kind: 'unresponsive' }>,
-): boolean {
+function mayBePrimary({ obs, record }: ClusterContext, { was, refusal }: UnresponsiveState): boolean {
   if (was === 'primary') return true;
   return was === 'unknown' && refusal !== undefined && record.value.leader !== obs.self;
 }

@@ -19,6 +19,7 @@ import { contains, formatPosition, timelineOf } from '../position/position.ts';
 import { elapsedMs } from '../values/brand.ts';
 import { type EngineCommand, KEEP_END } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
+import type { ReplicaState, StoppedState } from '../values/engine-state.ts';
 import { commitRecord } from './commit-record.ts';
 
 /** How long a fallen leader leaves the others the first move before it starts its own server again. */
@@ -51,17 +52,13 @@ export function leaderNotOpen(ctx: ClusterContext): Action | null {
   }
 }
 
-type Stopped = Extract<ClusterContext['obs']['engine'], { kind: 'stopped' }>;
-
-type Replica = Extract<ClusterContext['obs']['engine'], { kind: 'replica' }>;
-
 /**
  * Whether a pause keeps a fallen leader down. Not one that was stopped to hand over: an operator asked for that in the pause, and whoever
  * takes the request back wants the leader that there was.
  */
 const isLeftDown = (ctx: ClusterContext): boolean => isPaused(ctx) && ctx.memory.handingOver !== ctx.record.value.epoch;
 
-function restartFenced(ctx: ClusterContext, engine: Stopped): Action {
+function restartFenced(ctx: ClusterContext, engine: StoppedState): Action {
   const { obs, memory } = ctx;
   const end = engine.shutdown === 'clean' ? engine.position : null;
   if (isLeftDown(ctx)) return wait('paused', 'The cluster is paused: the server is left as it is.');
@@ -81,7 +78,7 @@ function restartFenced(ctx: ClusterContext, engine: Stopped): Action {
   return act('restart-fenced', 'Starting the server read-only, without upstream.', [{ kind: 'start', end: KEEP_END }]);
 }
 
-function reclaim(ctx: ClusterContext, engine: Replica): Action {
+function reclaim(ctx: ClusterContext, engine: ReplicaState): Action {
   const { obs, record } = ctx;
   if (isLeftDown(ctx) && (record.value.phase === 'open' || ownSeal(ctx) !== null)) {
     return wait('paused', 'The cluster is paused: nobody is elected.');
@@ -112,7 +109,7 @@ function reclaim(ctx: ClusterContext, engine: Replica): Action {
  * and cannot be called back. For the same reason the promotion is given up (null) only after the server was seen stopped: a server
  * that opens beside its own seal could acknowledge what the next leader lacks.
  */
-function finishPromotion(ctx: ClusterContext, engine: Replica): Action | null {
+function finishPromotion(ctx: ClusterContext, engine: ReplicaState): Action | null {
   const { obs, record, memory } = ctx;
   const { epoch, timeline, rule, incarnation } = record.value;
   if (memory.sealAttempt?.epoch === epoch) return null;
@@ -167,7 +164,7 @@ export function failedPromotion({ obs, memory, record }: ClusterContext): Memory
  * Whether this server has already opened on the record's timeline and was stopped again before that was recorded (by an agent that
  * did not see its own write yet). Opening twice would make two histories of one number.
  */
-function hasOpened(ctx: ClusterContext, engine: Replica): boolean {
+function hasOpened(ctx: ClusterContext, engine: ReplicaState): boolean {
   return engine.position !== null && timelineOf(engine.position) === ctx.record.value.timeline;
 }
 

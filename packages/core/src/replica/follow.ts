@@ -15,7 +15,7 @@ import { contains, FIRST_TIMELINE, formatPosition, type Position, timelineOf } f
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import { KEEP_END, type LogEnd } from '../values/command.ts';
 import type { Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
+import type { EngineState, ReplicaState, StoppedState } from '../values/engine-state.ts';
 import { behindText, compareWithLeader, type FollowTarget, followTargetOf } from './topology.ts';
 
 /** A replica whose server hangs is restarted after this long; nothing depends on it meanwhile. */
@@ -26,8 +26,6 @@ const DATA_FAILURES = 3;
 const REFUSED_FOR_MS = 4000;
 /** How long a fallen leader waits for others to hold what the new one opened with. Later it starts with its whole log. */
 const LOG_END_PATIENCE_MS = 5000;
-
-type Replica = Extract<EngineState, { kind: 'replica' }>;
 
 /** Brings a node that does not lead to where it belongs: a running replica of the recorded leader, or of a replica of it. */
 export function follow(ctx: ClusterContext): Action {
@@ -63,7 +61,7 @@ export function follow(ctx: ClusterContext): Action {
 const closedText = (refusal: string): string =>
   `The server lives, but lets its agent ask nothing: ${refusal}. It is left as it is.`;
 
-function startAgain(ctx: ClusterContext, engine: Extract<EngineState, { kind: 'stopped' }>): Action {
+function startAgain(ctx: ClusterContext, engine: StoppedState): Action {
   const end = endOfLog(ctx);
   if (end.kind === 'keep' && engine.shutdown === 'crashed' && mayGoSoon(ctx)) {
     const { leader } = ctx.record.value;
@@ -145,10 +143,7 @@ function copy(ctx: ClusterContext, why: string): Action {
 const mayBeOnlyCopy = ({ kind }: EngineState): boolean => kind !== 'absent' && kind !== 'incomplete';
 
 /** Data that no server starts with, by its own words and more than once, is replaced by a copy where that is done by itself. */
-function beyondRepair(
-  ctx: ClusterContext,
-  { startFailures }: Extract<EngineState, { kind: 'stopped' }>,
-): Action | null {
+function beyondRepair(ctx: ClusterContext, { startFailures }: StoppedState): Action | null {
   if (startFailures?.cause !== 'data' || startFailures.times < DATA_FAILURES) return null;
   // A copy that cannot be made now stands in the way of no further start.
   if (ctx.config.rejoin === 'manual' || ctx.obs.copiesHeld !== undefined) return null;
@@ -178,7 +173,7 @@ export function replaceUnopened(ctx: ClusterContext): Action | null {
 }
 
 /** Follow, rewind or copy: decided by comparing histories, never timeline numbers (C35). */
-function attach(ctx: ClusterContext, engine: Replica): Action {
+function attach(ctx: ClusterContext, engine: ReplicaState): Action {
   const { leader } = ctx.record.value;
   const target = followTargetOf(ctx, engine);
   const upstream = target.kind === 'under' ? target.upstream : leader;
@@ -232,7 +227,7 @@ function startFollowing(ctx: ClusterContext, upstream: MemberId, own: Position, 
  */
 function goUnder(
   ctx: ClusterContext,
-  engine: Replica,
+  engine: ReplicaState,
   own: Position,
   target: Extract<FollowTarget, { kind: 'under' }>,
 ): Action {
@@ -273,7 +268,7 @@ function rejoin(ctx: ClusterContext, own: Position): Action {
 }
 
 /** Connected to the right leader, yet no stream. */
-function unstick(ctx: ClusterContext, engine: Replica, phase: 'promoting' | 'open'): Action {
+function unstick(ctx: ClusterContext, engine: ReplicaState, phase: 'promoting' | 'open'): Action {
   const { leader } = ctx.record.value;
   const cause = engine.receiver.kind === 'broken' ? engine.receiver.cause : 'unknown';
   if (phase === 'open' && cause === 'history' && isFirstRefusal(ctx, engine)) {
@@ -295,7 +290,7 @@ function unstick(ctx: ClusterContext, engine: Replica, phase: 'promoting' | 'ope
  * opened. The positions of the record say that this node is on its history, so a copy is made only when the refusal lasts. What the
  * engine itself found (`detail`) needs no second look.
  */
-function isFirstRefusal(ctx: ClusterContext, { receiver }: Replica): boolean {
+function isFirstRefusal(ctx: ClusterContext, { receiver }: ReplicaState): boolean {
   if (receiver.kind === 'broken' && receiver.detail !== undefined) return false;
   const { refusedSince } = ctx.memory;
   return refusedSince === null || elapsedMs(refusedSince.since, ctx.obs.now) < REFUSED_FOR_MS;
@@ -312,7 +307,7 @@ export function rememberRefusal({ obs, memory, record }: ClusterContext): Memory
 }
 
 /** What is damaged of what was received, if anything is: it is never applied, and never passed over. */
-function damageOf({ receiver }: Replica): string | null {
+function damageOf({ receiver }: ReplicaState): string | null {
   if (receiver.kind !== 'broken' || receiver.cause !== 'damaged') return null;
   return receiver.detail ?? 'What this node has received is damaged.';
 }

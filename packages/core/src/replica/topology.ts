@@ -4,15 +4,13 @@ import { contains, distanceBytes, formatPosition, type Position, timelineOf } fr
 import { elapsedMs, type MemberId } from '../values/brand.ts';
 import type { ClusterConfig } from '../values/config.ts';
 import type { Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
+import type { ReplicaState } from '../values/engine-state.ts';
 import { isFedBy } from './feeding.ts';
 
 /** How long a node does without a stream to get below its wanted upstream, before it goes to the leader. */
 const PATIENCE_MS = 5000;
 /** How long it then stays there before it tries again. */
 const GIVEN_UP_MS = 30_000;
-
-type Replica = Extract<EngineState, { kind: 'replica' }>;
 
 /**
  * From whom a replica is to receive. `under`: from the replica that the configuration names; `applied` is what that one can pass on for
@@ -61,7 +59,7 @@ export function circleAmong(upstreams: ClusterConfig['upstreams']): readonly str
  * Whoever acknowledges, by the recorded rule or the one that is moved to, belongs to the leader: only its own streams count there. So does
  * everybody while too few acknowledge.
  */
-export function followTargetOf(ctx: ClusterContext, engine: Replica): FollowTarget {
+export function followTargetOf(ctx: ClusterContext, engine: ReplicaState): FollowTarget {
   const { obs, record, content, memory } = ctx;
   const { leader, phase } = record.value;
   const upstream = wantedUpstream(ctx.config.upstreams, content.members, leader, obs.self);

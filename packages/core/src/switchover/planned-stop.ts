@@ -5,7 +5,7 @@ import { formatPosition } from '../position/position.ts';
 import { preflight } from '../requests/requests.ts';
 import { elapsedMs } from '../values/brand.ts';
 import type { Memory } from '../values/decision.ts';
-import type { EngineState } from '../values/engine-state.ts';
+import type { StoppedState } from '../values/engine-state.ts';
 import type { Observation } from '../values/observation.ts';
 
 /** How long the checkpoint before the stop may take; after that the stop itself writes what is left. */
@@ -63,7 +63,7 @@ function stopServing(ctx: ClusterContext): Action {
   return act('leaving', text, [{ kind: 'stop', mode: 'handover' }], note(ctx, 'stop'));
 }
 
-function publishEnd(ctx: ClusterContext, engine: Extract<EngineState, { kind: 'stopped' }>): Action {
+function publishEnd(ctx: ClusterContext, engine: StoppedState): Action {
   const { obs, memory } = ctx;
   if (ownSeal(ctx) !== null) return left('Its end is published.');
   const end = engine.shutdown === 'clean' ? engine.position : null;

@@ -115,6 +115,12 @@ export type EngineState =
       readonly refusal?: string | undefined;
     };
 
+/** The variants of a server's state by their names. */
+export type ReplicaState = Extract<EngineState, { kind: 'replica' }>;
+export type PrimaryState = Extract<EngineState, { kind: 'primary' }>;
+export type StoppedState = Extract<EngineState, { kind: 'stopped' }>;
+export type UnresponsiveState = Extract<EngineState, { kind: 'unresponsive' }>;
+
 /** Long work in progress on the engine: only one at a time. */
 export interface EngineJob {
   readonly kind: 'initialize' | 'clone' | 'rewind' | 'start' | 'stop' | 'checkpoint' | 'promote';
