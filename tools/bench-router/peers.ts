@@ -86,6 +86,8 @@ export async function startBench(folder: string, workers: number): Promise<Bench
       '-c',
       'fsync=off',
       '-c',
+      'log_min_messages=fatal',
+      '-c',
       'max_connections=300',
     ]);
     await reachable(direct);
