@@ -74,8 +74,11 @@ function obstacleToTakeOver({ process, server }: SideView, { apart }: Memory, si
   if (server === null) return 'it does not answer';
   if (apart?.side === side) return 'it is set apart';
   if (server.link === null) return 'it has never received anything';
-  const { applierError } = server.link;
-  return applierError === null ? null : `its replication is stopped by error ${applierError.number}`;
+  const { applierError, receiver, receiverError } = server.link;
+  if (applierError !== null) return `its replication is stopped by error ${applierError.number}`;
+  // It receives only since the two were compared: until then it may hold what the active one went on without.
+  if (receiver === 'stopped' && receiverError === null) return 'it has received nothing since it was started';
+  return null;
 }
 
 function startMissing(views: Both<SideView>, except: SideName | null = null): Decision {
