@@ -124,6 +124,22 @@ describe('a process lock', () => {
     lock.release();
   });
 
+  test('stays held when nobody refers to it, and when its process asks for it again', async () => {
+    const file = join(folder, 'd.lock');
+    const from = import.meta.resolve('@understudy/base/process-lock');
+    const script = `import { takeProcessLock } from ${JSON.stringify(from)};
+      takeProcessLock(${JSON.stringify(file)});
+      await new Promise((resolve) => setTimeout(resolve));
+      for (let turn = 0; turn < 5; turn += 1) gc();
+      console.log(takeProcessLock(${JSON.stringify(file)}) === null ? 'held' : 'let go');
+      setTimeout(() => {}, 600_000);`;
+    const { child } = start(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script]);
+    await once(child.stdout ?? assert.fail(), 'data');
+    assert.equal(takeProcessLock(file), null);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+
   test('in a folder that is not there is an error', () => {
     assert.throws(() => takeProcessLock(join(folder, 'missing', 'c.lock')), { code: 'ENOENT' });
   });
