@@ -67,7 +67,7 @@ async function agentLogs(): Promise<string> {
 
 /** What an agent answers to a GET. */
 async function asked(url: string): Promise<string> {
-  const ca = cluster?.login.ca ?? '';
+  const ca = await readFile(cluster?.caFile ?? '', 'utf8');
   return (await exchange({ method: 'GET', url, timeoutMs: 10_000, tls: { ca } })).text;
 }
 

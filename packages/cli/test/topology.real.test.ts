@@ -99,7 +99,7 @@ test('a move that does not arrive in time is undone', async (t) => {
   assert.equal(error.code, 'REQUEST_FAILED');
   assert.match(
     error.message,
-    new RegExp(`${lowest} was not under ${middle} within 2 s: .*wanted under the leader again`, 's'),
+    new RegExp(`${lowest} was not under ${middle} within 2 s: .*configured upstream is the leader again`, 's'),
   );
   const config = await cli(['config', 'show', ...here]);
   assert.deepEqual(JSON.parse(config.stdout).upstreams, {});

@@ -29,6 +29,7 @@ test('the second member of a MariaDB cluster is a copy of the files of the first
     return readiness.kind === 'ready' ? readiness.leader : null;
   }, timing);
   assert.ok(leader !== null, seen);
+  const ca = await readFile(cluster.caFile ?? '', 'utf8');
   const ask = (method: string, path: string, body?: string) =>
     callHttps(
       {
@@ -38,7 +39,7 @@ test('the second member of a MariaDB cluster is a copy of the files of the first
         ...(body === undefined ? {} : { body }),
         timeoutMs: 10_000,
       },
-      { ca: cluster.login.ca ?? '' },
+      { ca },
     );
 
   const logsOf = async (): Promise<string> => {
