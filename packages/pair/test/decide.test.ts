@@ -57,8 +57,18 @@ const view: fc.Arbitrary<SideView> = fc.oneof(
 );
 const views: fc.Arbitrary<Both<SideView>> = fc.record({ n1: view, n2: view });
 const memory: fc.Arbitrary<Memory> = fc
-  .record({ active: side, writers: fc.constantFrom('one' as const, 'both' as const), isApart: fc.boolean() })
-  .map(({ active, writers, isApart }) => ({ active, writers, apart: isApart ? apartOf(otherSide(active)) : null }));
+  .record({
+    active: side,
+    writers: fc.constantFrom('one' as const, 'both' as const),
+    isApart: fc.boolean(),
+    isUncompared: fc.boolean(),
+  })
+  .map(({ active, writers, isApart, isUncompared }) => ({
+    active,
+    writers,
+    apart: isApart ? apartOf(otherSide(active)) : null,
+    uncompared: isUncompared ? otherSide(active) : null,
+  }));
 
 const stepsOf = <K extends Step['kind']>(steps: readonly Step[], kind: K): readonly Extract<Step, { kind: K }>[] =>
   steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);
@@ -79,7 +89,7 @@ test('nothing is opened that may not write, and nothing while a server that must
   );
 });
 
-test('a server takes over only from a dead one, with all that it received applied, and never when it is set apart', () => {
+test('a server takes over only from a dead one, with all that it received applied, and never when it is set apart or was not compared', () => {
   fc.assert(
     fc.property(views, memory, (seen, known) => {
       for (const { side: successor } of stepsOf(decide(seen, known).steps, 'take-over')) {
@@ -87,6 +97,7 @@ test('a server takes over only from a dead one, with all that it received applie
         assert.equal(successor, otherSide(known.active));
         assert.equal(seen[known.active].process, 'gone');
         assert.notEqual(known.apart?.side, successor);
+        assert.notEqual(known.uncompared, successor);
         assert.ok(own?.link != null && own.link.applierError === null && own.link.applier === 'running');
         assert.ok(gtidContains(own.executed, own.received));
       }
@@ -163,15 +174,16 @@ function carryOut(world: World, step: Step): void {
       break;
     case 'link':
       own.receives = true;
+      world.memory = { ...world.memory, uncompared: null };
       break;
     case 'take-over':
       own.receives = false;
       world.late = gtidUnion(world.late, gtidSubtract(world.servers[otherSide(step.side)].held, own.held));
-      world.memory = { ...world.memory, active: step.side };
+      world.memory = { ...world.memory, active: step.side, uncompared: otherSide(step.side) };
       break;
     case 'set-apart':
       own.receives = false;
-      world.memory = { ...world.memory, apart: apartOf(step.side) };
+      world.memory = { ...world.memory, apart: apartOf(step.side), uncompared: null };
       break;
     case 'apply':
       break;
@@ -226,7 +238,7 @@ test('whatever dies and whenever: with one writer at most one is open, nothing i
       const empty = () => ({ alive: false, open: false, held: new Map(), receives: false });
       const world: World = {
         servers: { n1: empty(), n2: empty() },
-        memory: { active: 'n1', writers: 'one', apart: null },
+        memory: { active: 'n1', writers: 'one', apart: null, uncompared: null },
         written: 0,
         late: new Map(),
       };

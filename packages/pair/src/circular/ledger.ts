@@ -18,18 +18,26 @@ export class Ledger {
   }
 
   get memory(): Memory {
-    const { active, writers, apart } = this.#file;
-    return { active, writers, apart };
+    const { active, writers, apart, uncompared = null } = this.#file;
+    return { active, writers, apart, uncompared };
   }
 
   /** Changes what the pair decides by, and says why. */
   async record(change: Partial<Memory>, tone: PairEvent['tone'], text: string): Promise<void> {
-    await this.#write({ ...this.#file, ...change }, tone, text);
+    await this.#write(changed(this.#file, change), tone, text);
   }
 
   /** Notes what has happened. */
   async tell(tone: PairEvent['tone'], text: string): Promise<void> {
     await this.#write(this.#file, tone, text);
+  }
+
+  /** The two receive from each other: neither holds anything that the other went on without. Nothing is said of it. */
+  async compared(): Promise<void> {
+    if (this.memory.uncompared === null) return;
+    const next = changed(this.#file, { uncompared: null });
+    await writePairFile(this.folder, next);
+    this.#file = next;
   }
 
   async #write(file: PairFile, tone: PairEvent['tone'], text: string): Promise<void> {
@@ -39,4 +47,12 @@ export class Ledger {
     this.#file = next;
     this.#onEvent(event);
   }
+}
+
+/** The file has `uncompared` only while there is one: versions before it read the rest of the time what this one writes. */
+function changed(
+  { uncompared: before, ...file }: PairFile,
+  { uncompared = before ?? null, ...change }: Partial<Memory>,
+): PairFile {
+  return { ...file, ...change, ...(uncompared === null ? {} : { uncompared }) };
 }

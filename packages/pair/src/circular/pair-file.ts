@@ -37,6 +37,7 @@ const pairFileSchema = z.strictObject({
   active: side,
   writers: z.enum(['one', 'both']),
   apart: apartSchema.nullable(),
+  uncompared: side.optional(),
   checkEveryS: z.int().min(1).max(86_400),
   events: z.array(eventSchema).max(200),
 });

@@ -43,7 +43,8 @@ export async function carryOut(step: Step, context: StepContext): Promise<void> 
       await openServer(server);
       return ledger.tell('good', `${step.side} is open for writes.`);
     case 'link':
-      return link(server, servers[otherSide(step.side)]);
+      await link(server, servers[otherSide(step.side)]);
+      return ledger.compared();
     case 'apply':
       return goOnApplying(server);
     case 'take-over':
@@ -68,7 +69,8 @@ async function takeOver(side: SideName, { servers, ledger, views, lastSeen }: St
       : known === 0n
         ? `nothing that was seen of ${dead} is missing on ${side}; what ${dead} wrote in its last moment is looked for when it returns`
         : `at least ${known} transactions of ${dead} had not been sent; they are looked for when it returns`;
-  await ledger.record({ active: side }, 'warn', `${dead} died, ${side} is the active one now: ${lost}.`);
+  const uncompared = writers === 'one' ? dead : null;
+  await ledger.record({ active: side, uncompared }, 'warn', `${dead} died, ${side} is the active one now: ${lost}.`);
 }
 
 async function setApart(side: SideName, { servers, ledger, keepRows }: StepContext): Promise<void> {
@@ -81,6 +83,7 @@ async function setApart(side: SideName, { servers, ledger, keepRows }: StepConte
   );
   if (counted !== null) {
     await link(servers[active], servers[side]);
+    await ledger.compared();
     return;
   }
   await unlink(servers[side]);
@@ -90,5 +93,5 @@ async function setApart(side: SideName, { servers, ledger, keepRows }: StepConte
   const apart = { side, transactions: text, count: Number(transactions), artifact, rows, sinceMs: Date.now() };
   const what = `${side} holds ${transactions} transactions that ${active} went on without (${text})`;
   const next = 'It follows nobody until somebody decides: understudy pair repair apart';
-  await ledger.record({ apart }, 'bad', `${what}. ${next}`);
+  await ledger.record({ apart, uncompared: null }, 'bad', `${what}. ${next}`);
 }

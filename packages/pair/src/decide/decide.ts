@@ -69,16 +69,18 @@ function afterDeath(views: Both<SideView>, memory: Memory): Decision {
   return { steps: [{ kind: 'take-over', side }], notes: [] };
 }
 
-function obstacleToTakeOver({ process, server }: SideView, { apart }: Memory, side: SideName): string | null {
+function obstacleToTakeOver(
+  { process, server }: SideView,
+  { apart, uncompared }: Memory,
+  side: SideName,
+): string | null {
   if (process === 'gone') return 'it is not running either';
   if (server === null) return 'it does not answer';
   if (apart?.side === side) return 'it is set apart';
   if (server.link === null) return 'it has never received anything';
-  const { applierError, receiver, receiverError } = server.link;
-  if (applierError !== null) return `its replication is stopped by error ${applierError.number}`;
-  // It receives only since the two were compared: until then it may hold what the active one went on without.
-  if (receiver === 'stopped' && receiverError === null) return 'it has received nothing since it was started';
-  return null;
+  if (uncompared === side) return 'it may hold what the active one went on without';
+  const { applierError } = server.link;
+  return applierError === null ? null : `its replication is stopped by error ${applierError.number}`;
 }
 
 function startMissing(views: Both<SideView>, except: SideName | null = null): Decision {

@@ -30,6 +30,8 @@ export interface Memory {
   readonly active: SideName;
   readonly writers: Writers;
   readonly apart: Apart | null;
+  /** A server that died as the active one, until it was compared with its successor: what it holds alone is not known yet. */
+  readonly uncompared: SideName | null;
 }
 
 /** How one server receives from the other. */
