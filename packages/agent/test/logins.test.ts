@@ -6,7 +6,17 @@ import { describe, it, type TestContext } from 'node:test';
 import { memberId } from '@understudy/core';
 import { loginKey } from '@understudy/engine';
 import { LOGINS_FILE, MemberLoginFile } from '../src/logins/own-logins.ts';
-import { advanced, begun, firstState, type LoginFacts, loginAt, type OwnLogin } from '../src/logins/steps.ts';
+import {
+  advanced,
+  attempted,
+  begun,
+  firstState,
+  type LoginFacts,
+  loginAt,
+  noAttempts,
+  type OwnLogin,
+  patienceMs,
+} from '../src/logins/steps.ts';
 
 const login = (id: string, slot: 'a' | 'b'): OwnLogin => ({ id, slot, verifier: `verifier ${id}`, password: id });
 const first = login('1', 'a');
@@ -14,6 +24,7 @@ const second = login('2', 'b');
 const facts = (more: Partial<LoginFacts> = {}): LoginFacts => ({
   taken: 'unknown',
   leads: false,
+  upstream: memberId('n2'),
   streamsAs: null,
   everybodyHas: true,
   ...more,
@@ -59,6 +70,50 @@ describe('a rotation of a member’s login', () => {
       state.own.map(({ id }) => id),
       ['2'],
     );
+  });
+});
+
+describe('a login that is said to be taken, and brings no stream', () => {
+  const changing = begun({ own: [first], shared: 'left', used: 'a' }, second);
+  const refused = facts({ taken: ['1', '2'] });
+
+  it('gives way to the one before, and is tried again later, each time later', () => {
+    let seen = attempted(changing, noAttempts, refused, 0);
+    seen = attempted(changing, seen, refused, patienceMs - 1);
+    assert.equal(loginAt(changing, ['1', '2'], seen, patienceMs - 1), 'b');
+    seen = attempted(changing, seen, refused, patienceMs);
+    assert.equal(loginAt(changing, ['1', '2'], seen, patienceMs), 'a');
+    const again = patienceMs + 60_000;
+    seen = attempted(changing, seen, { ...refused, streamsAs: 'a' }, again - 1);
+    assert.equal(loginAt(changing, ['1', '2'], seen, again - 1), 'a');
+    assert.equal(loginAt(changing, ['1', '2'], seen, again), 'b');
+    for (const ms of [again, again + patienceMs]) seen = attempted(changing, seen, refused, ms);
+    assert.equal(loginAt(changing, ['1', '2'], seen, again + patienceMs + 119_999), 'a');
+    assert.equal(loginAt(changing, ['1', '2'], seen, again + patienceMs + 120_000), 'b');
+  });
+
+  it('gives way to the shared one while that is not closed', () => {
+    const state = firstState(first, true);
+    let seen = noAttempts;
+    for (const ms of [0, patienceMs]) seen = attempted(state, seen, facts({ taken: ['1'] }), ms);
+    assert.equal(loginAt(state, ['1'], seen, patienceMs), 'shared');
+  });
+
+  it('stays where nothing else is open, and at another server it is not held against it', () => {
+    const alone = { ...changing, own: [second] };
+    let seen = noAttempts;
+    for (const ms of [0, patienceMs]) seen = attempted(alone, seen, facts({ taken: ['2'] }), ms);
+    assert.equal(loginAt(alone, ['2'], seen, patienceMs), 'b');
+    for (const ms of [0, patienceMs]) seen = attempted(changing, seen, refused, ms);
+    seen = attempted(changing, seen, { ...refused, upstream: memberId('n3') }, patienceMs + 1);
+    assert.equal(loginAt(changing, ['1', '2'], seen, patienceMs + 1), 'b');
+  });
+
+  it('is not left while its stream runs before another one is accepted', () => {
+    const state = firstState(first, true);
+    const seen = attempted(state, noAttempts, facts({ taken: [], streamsAs: 'a' }), 0);
+    assert.equal(loginAt(state, [], seen), 'a');
+    assert.equal(loginAt({ ...state, used: 'shared' }, 'unknown', seen), 'a');
   });
 });
 
@@ -108,6 +163,7 @@ describe('the file of logins', () => {
     await after.advance({
       taken: [...ids, loginKey(memberId('n2'), '1')],
       leads: true,
+      upstream: null,
       streamsAs: null,
       everybodyHas: true,
     });

@@ -485,7 +485,8 @@ export class Agent {
     const elsewhere = upstream === null ? 'unknown' : this.#loginsTakenAt(upstream);
     const everybodyHas = [...members.values()].every(({ id, logins }) => id === this.self || logins !== undefined);
     const taken = leads ? (details.logins?.accepted ?? 'unknown') : elsewhere;
-    await this.logins.advance({ taken, leads, streamsAs: details.logins?.streamsAs ?? null, everybodyHas });
+    const streamsAs = details.logins?.streamsAs ?? null;
+    await this.logins.advance({ taken, leads, upstream, streamsAs, everybodyHas });
   }
 
   #acknowledges(): 'yes' | 'no' {

@@ -3,14 +3,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reasonOf } from '@understudy/base';
+import { monotonicMs, reasonOf } from '@understudy/base';
 import type { LoginSlot, MemberId, MemberLogins } from '@understudy/core';
 import { type Engine, loginKey, type OwnLogins } from '@understudy/engine';
 import { replaceFile } from '@understudy/engine/host';
 import { z } from 'zod';
 import { readSecretText } from '../config/secrets.ts';
 import {
+  type Attempts,
   advanced,
+  attempted,
   begun,
   firstState,
   freeSlot,
@@ -18,6 +20,7 @@ import {
   type LoginFacts,
   type LoginState,
   loginAt,
+  noAttempts,
   type OwnLogin,
   registered,
   type Taken,
@@ -53,6 +56,7 @@ export class MemberLoginFile {
   readonly #engine: string;
   readonly #verifierOf: VerifierOf;
   #state: LoginState;
+  #attempts: Attempts = noAttempts;
   #problem: string | null = null;
 
   private constructor(file: string, self: MemberId, engine: string, verifierOf: VerifierOf, state: LoginState) {
@@ -106,7 +110,7 @@ export class MemberLoginFile {
     return {
       passwords: this.#state.own.map(({ slot, password }) => ({ slot, password })),
       // Work that goes on for long asks again: what the other end takes may have changed meanwhile.
-      at: (upstream) => loginAt(this.#state, this.#own(takenAt(upstream))),
+      at: (upstream) => this.#at(upstream, this.#own(takenAt(upstream))),
     };
   }
 
@@ -118,9 +122,16 @@ export class MemberLoginFile {
   }
 
   /** @param facts `taken`: keys of all members' logins */
-  async advance(facts: LoginFacts): Promise<void> {
-    const next = advanced(this.#state, { ...facts, taken: this.#own(facts.taken) });
+  async advance(facts: LoginFacts, nowMs = monotonicMs()): Promise<void> {
+    const ours = { ...facts, taken: this.#own(facts.taken) };
+    this.#attempts = attempted(this.#state, this.#attempts, ours, nowMs);
+    const next = advanced(this.#state, ours, this.#attempts, nowMs);
     if (JSON.stringify(next) !== JSON.stringify(this.#state)) await this.#save(next);
+  }
+
+  #at(upstream: MemberId, taken: Taken): LoginSlot | 'shared' {
+    const attempts = this.#attempts.upstream === upstream ? this.#attempts : noAttempts;
+    return loginAt(this.#state, taken, attempts, monotonicMs());
   }
 
   /** This member's logins among all that are taken. */
