@@ -2,6 +2,7 @@ import { monotonicMs, reasonOf } from '@understudy/base';
 import { memberId } from '@understudy/core';
 import type { ClusterContext, EngineDetails, LoginsSeen } from '@understudy/engine';
 import { boundLog, type Probe } from '@understudy/engine/host';
+import { AccessRules } from './commands/access-rules.ts';
 import { conninfoOf, follow } from './commands/follow.ts';
 import { keepMemberLogins, lookAtLogins } from './commands/member-logins.ts';
 import { keepSendersForMembers } from './commands/member-senders.ts';
@@ -59,10 +60,12 @@ export class Maintenance {
   #unloggedMs = Number.NEGATIVE_INFINITY;
   #unlogged: readonly string[] = [];
   #pendingRestart: readonly string[] = [];
+  readonly #access: AccessRules;
   #logins: LoginsSeen | null = null;
 
   constructor(instance: Instance, probe: Pick<Probe, 'trouble'>) {
     this.#instance = instance;
+    this.#access = new AccessRules(() => instance.postmaster.signal('SIGHUP'));
     this.#probe = probe;
   }
 
@@ -128,12 +131,13 @@ export class Maintenance {
       await session.rows(waitForNobody, queryTimeoutMs);
       await keepMemberLogins(session, this.#instance, context, queryTimeoutMs);
     }
-    this.#logins = await lookAtLogins(session, context, queryTimeoutMs);
+    const access = await this.#access.look(session, queryTimeoutMs);
+    this.#logins = await lookAtLogins(session, context, access, queryTimeoutMs);
   }
 
   async #keepFiles(): Promise<void> {
     const { config, postmaster, paths, owner } = this.#instance;
-    if ((await config.copyUserFiles()) === 'changed') postmaster.signal('SIGHUP');
+    await config.copyUserFiles(() => postmaster.signal('SIGHUP'));
     await boundLog(paths.log, owner, logBytesMax);
   }
 

@@ -103,13 +103,18 @@ export async function endSessions(session: PgSession, role: string, timeoutMs: n
 
 const receiverQuery = `select substring(conninfo from '(?:^| )user=(\\S+)') as user from pg_stat_wal_receiver where status = 'streaming'`;
 
-/** What this server takes of what members have registered, and with what it streams itself. */
+/**
+ * What this server takes of what members have registered, and with what it streams itself.
+ *
+ * @param access whether it lets such logins in by its access rules
+ */
 export async function lookAtLogins(
   session: PgSession,
   { self, members }: Pick<ClusterContext, 'self' | 'members'>,
+  access: 'in-force' | 'not-in-force',
   timeoutMs: number,
 ): Promise<LoginsSeen> {
-  const present = await presentRoles(session, timeoutMs);
+  const present = access === 'in-force' ? await presentRoles(session, timeoutMs) : new Map<string, Row>();
   const isTaken = (member: MemberId, { slot, verifier }: MemberLogin): boolean => {
     const row = present.get(memberRole(member, slot));
     return row?.whole === 't' && row.stored === verifier;

@@ -280,7 +280,7 @@ export class ManagedConfig {
     await makeFolder(this.#paths.runDir, this.#owner);
     await this.appendInclude();
     await refuseOverrides(this.#paths.dataDir);
-    await this.copyUserFiles();
+    await this.copyUserFiles(() => undefined);
     await this.write(fenced);
     this.#overruled = await this.#tooLow(control.limits);
     await replaceFile(this.#paths.standbySignal, '', this.#owner);
@@ -290,14 +290,23 @@ export class ManagedConfig {
    * Copies what the user may change at any time: `pg_hba.conf` into our own access file, and the certificate files to where
    * the server's user may read them and nobody else.
    *
-   * @returns whether anything changed, so that the server must reload.
+   * @param changed called once when anything changed, so that the server must reload: also when a later file fails.
    */
-  async copyUserFiles(): Promise<'changed' | 'same'> {
+  async copyUserFiles(changed: () => void): Promise<void> {
+    const changes: ('changed' | 'same')[] = [];
+    try {
+      await this.#copyUserFiles(changes);
+    } finally {
+      if (changes.includes('changed')) changed();
+    }
+  }
+
+  async #copyUserFiles(changes: ('changed' | 'same')[]): Promise<void> {
     const users = (await readIfThere(join(this.#paths.dataDir, 'pg_hba.conf'))) ?? '';
     const { tls, allowFrom } = this.#options;
     const hba = Buffer.from(renderHba(allowFrom, tls === null ? 'plain' : 'tls', users, this.copiesSlots));
-    const changes = [await this.#replaceIfDifferent(this.#paths.hba, hba)];
-    if (tls === null) return changes.includes('changed') ? 'changed' : 'same';
+    changes.push(await this.#replaceIfDifferent(this.#paths.hba, hba));
+    if (tls === null) return;
     for (const name of ['ca', 'cert', 'key'] as const) {
       const content = await readBytes(tls[name]).catch((error: unknown) => {
         throw engineError('ENGINE_START_FAILED', `Reading the TLS ${name} file ${tls[name]}`, error, 'safe');
@@ -305,7 +314,6 @@ export class ManagedConfig {
       if (name === 'cert') this.#learnCertificate(content);
       changes.push(await this.#replaceIfDifferent(this.#paths.tls[name], content));
     }
-    return changes.includes('changed') ? 'changed' : 'same';
   }
 
   async #replaceIfDifferent(path: string, content: Buffer): Promise<'changed' | 'same'> {
