@@ -1,5 +1,5 @@
 import { monotonicMs } from '@understudy/base';
-import type { Member, MemberId } from '@understudy/core';
+import type { Member, MemberId, MemberLogin } from '@understudy/core';
 import { type ClusterContext, type LoginsSeen, loginKey } from '@understudy/engine';
 import { kill } from './commands/readers.ts';
 import type { Dialect } from './dialect/dialect.ts';
@@ -79,14 +79,57 @@ function wantedAccounts({ options, dialect, config }: Parts, members: Iterable<M
 /** Those of an account that `members` acknowledge with. */
 const namesOf = (members: readonly MemberId[]): ReadonlySet<string> => new Set(members.map(ackAccount));
 
-/** The accounts of ours that exist, with what the server stores of their passwords. */
-async function existing(session: Session): Promise<ReadonlyMap<string, string>> {
+/** What a server has of an account of ours. */
+export interface StoredAccount {
+  /** What it stores of the password. */
+  readonly verifier: string;
+  /** Only of acknowledgers it is looked at. */
+  readonly lock: 'locked' | 'open';
+  readonly mayReplicate: 'yes' | 'no';
+}
+
+type Stored = ReadonlyMap<string, StoredAccount>;
+
+/** The accounts of ours that exist. */
+async function existing(session: Session, dialect: Dialect): Promise<Stored> {
   const rows = await session.query(
     'SELECT User AS user, authentication_string AS verifier FROM mysql.user WHERE User LIKE ? AND Host = ?',
     ['us\\_%', anywhere],
     queryTimeoutMs,
   );
-  return new Map(rows.map(({ user, verifier }) => [user ?? '', verifier ?? '']));
+  const granted = await session.query(
+    `SELECT grantee AS name FROM information_schema.user_privileges
+    WHERE privilege_type = 'REPLICATION SLAVE' AND grantee LIKE '\\'us\\_%'`,
+    [],
+    queryTimeoutMs,
+  );
+  const replicating = new Set(granted.map(({ name }) => name));
+  const locked = await lockedAccounts(session, dialect);
+  return new Map(
+    rows.map(({ user, verifier }) => {
+      const name = user ?? '';
+      const mayReplicate = replicating.has(accountOf(name)) ? 'yes' : 'no';
+      return [name, { verifier: verifier ?? '', lock: locked.has(name) ? 'locked' : 'open', mayReplicate }];
+    }),
+  );
+}
+
+export type Fault = 'verifier' | 'right' | 'lock';
+
+/**
+ * What keeps a member that has registered `login` from replicating as an account: another password, a right that a statement which
+ * failed has not given, or a lock although the member counts.
+ */
+export function faultsOf(
+  stored: StoredAccount,
+  login: WantedAccount['login'] | Pick<MemberLogin, 'verifier'>,
+  counts: 'yes' | 'no',
+): readonly Fault[] {
+  const faults: Fault[] = [];
+  if ('verifier' in login && stored.verifier !== login.verifier) faults.push('verifier');
+  if (stored.mayReplicate === 'no') faults.push('right');
+  if (counts === 'yes' && stored.lock === 'locked') faults.push('lock');
+  return faults;
 }
 
 /**
@@ -101,10 +144,15 @@ export async function keepAccounts(
   context: Pick<ClusterContext, 'members'>,
   counted: readonly MemberId[] | null = null,
 ): Promise<void> {
-  const there = await existing(session);
+  const there = await existing(session, instance.dialect);
   const wanted = wantedAccounts(instance, context.members.keys());
   const open = namesOf(counted ?? []);
-  const wrong = wanted.filter(({ user, login }) => 'verifier' in login && isOther(there.get(user), login.verifier));
+  const wrong = wanted.flatMap((account) => {
+    const stored = isReplication(account.user) ? there.get(account.user) : undefined;
+    const counts = open.has(knownAs(account.user)) ? 'yes' : 'no';
+    const faults = stored === undefined ? [] : faultsOf(stored, account.login, counts);
+    return faults.length === 0 ? [] : [{ account, faults }];
+  });
   const missing = wanted.filter(({ user }) => !there.has(user));
   const surplus = surplusOf(instance, context.members.values(), there);
   if (missing.length + wrong.length + surplus.length > 0) {
@@ -113,21 +161,19 @@ export async function keepAccounts(
         const lock = open.has(knownAs(account.user)) ? 'open' : account.lock;
         await make(session, instance, { ...account, lock });
       }
-      for (const account of wrong) await renew(session, instance, account);
+      for (const { account, faults } of wrong) await repair(session, instance, account, faults);
       for (const user of surplus) await takeAway(session, user);
     });
   }
   await closeShared(instance, session, context.members.values());
 }
 
-const isOther = (stored: string | undefined, verifier: string): boolean => stored !== undefined && stored !== verifier;
-
 /** So long a member must have left a login out before its account goes: a store that was put back may say for a moment what was once true. */
 const droppedAfterMs = 3000;
 /** By account: since when its member has not registered it any more. */
 const leftOut = new WeakMap<Parts['options'], Map<string, number>>();
 
-function surplusOf({ options }: Parts, members: Iterable<Member>, there: ReadonlyMap<string, string>): string[] {
+function surplusOf({ options }: Parts, members: Iterable<Member>, there: Stored): string[] {
   const since = leftOut.get(options) ?? new Map<string, number>();
   leftOut.set(options, since);
   const nowMs = monotonicMs();
@@ -149,9 +195,8 @@ function surplusOf({ options }: Parts, members: Iterable<Member>, there: Readonl
 async function closeShared(instance: Parts, session: Session, members: Iterable<Member>): Promise<void> {
   const left = [...members].filter(({ logins }) => logins?.shared === 'left').map(({ id }) => ackAccount(id));
   if (left.length === 0) return;
-  const locked = await lockedAccounts(session, instance.dialect);
-  const there = await existing(session);
-  const open = left.filter((user) => there.has(user) && !locked.has(user));
+  const there = await existing(session, instance.dialect);
+  const open = left.filter((user) => there.get(user)?.lock === 'open');
   if (open.length === 0) return;
   await unlogged(session, async () => {
     for (const user of open) {
@@ -159,6 +204,21 @@ async function closeShared(instance: Parts, session: Session, members: Iterable<
       await endSessions(session, user);
     }
   });
+}
+
+async function repair(
+  session: Session,
+  instance: Parts,
+  account: WantedAccount,
+  faults: readonly Fault[],
+): Promise<void> {
+  const name = accountOf(account.user);
+  if (faults.includes('verifier')) await renew(session, instance, account);
+  if (faults.includes('right')) {
+    await session.query(`GRANT ${account.rights} ON *.* TO ${name}`, [], queryTimeoutMs);
+    await limitRights(instance, session, [account.user]);
+  }
+  if (faults.includes('lock')) await session.query(`ALTER USER ${name} ACCOUNT UNLOCK`, [], queryTimeoutMs);
 }
 
 async function renew(session: Session, instance: Parts, { user, login }: WantedAccount): Promise<void> {
@@ -270,7 +330,7 @@ async function limitRights(
 
 /** The same for all accounts that there are; for a leader that an agent of another version opened. */
 export async function limitAllRights(instance: Pick<Instance, 'dialect'>, session: Session): Promise<void> {
-  const users = [...(await existing(session)).keys()].filter(
+  const users = [...(await existing(session, instance.dialect)).keys()].filter(
     (user) => user === accounts.clone || user === accounts.monitor || isReplication(user),
   );
   await unlogged(session, () => limitRights(instance, session, users));
@@ -291,18 +351,21 @@ function requirement({ options }: Parts, { shows }: WantedAccount): string {
 /**
  * Makes the accounts that are missing, and gives all of ours the present passwords. One that has it already keeps it where that can be seen:
  * MariaDB's plugin against reuse refuses the same one again.
+ *
+ * @param counted as for `keepAccounts`
  */
 export async function renewAccounts(
   instance: Parts,
   session: Session,
   context: Pick<ClusterContext, 'members'>,
+  counted: readonly MemberId[] | null,
 ): Promise<void> {
-  await keepAccounts(instance, session, context);
+  await keepAccounts(instance, session, context, counted);
   const wanted = wantedAccounts(instance, context.members.keys());
-  const there = await existing(session);
+  const there = await existing(session, instance.dialect);
   const other = wanted.filter(
     ({ user, login }) =>
-      'password' in login && !matches(instance.programs.flavour, there.get(user) ?? '', login.password),
+      'password' in login && !matches(instance.programs.flavour, there.get(user)?.verifier ?? '', login.password),
   );
   await unlogged(session, async () => {
     const { unagedPassword } = instance.dialect;
@@ -330,25 +393,20 @@ export async function setAcknowledgers(
   members: readonly MemberId[],
   change: 'lock' | 'unlock',
 ): Promise<void> {
-  const all = await existing(session);
+  const all = await existing(session, instance.dialect);
   const wanted = wantedAccounts(instance, members).filter(({ user }) => isAcknowledger(user));
   const open = new Set(wanted.map(({ user }) => user));
-  const locked = await lockedAccounts(session, instance.dialect);
   await unlogged(session, async () => {
     if (change === 'lock') {
-      const surplus = [...all.keys()].filter((user) => isAcknowledger(user) && !open.has(user) && !locked.has(user));
-      for (const user of surplus) await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
+      const surplus = [...all].filter(([user, { lock }]) => isAcknowledger(user) && !open.has(user) && lock === 'open');
+      for (const [user] of surplus)
+        await session.query(`ALTER USER ${accountOf(user)} ACCOUNT LOCK`, [], queryTimeoutMs);
       return;
     }
     for (const account of wanted) {
       const stored = all.get(account.user);
       if (stored === undefined) await make(session, instance, { ...account, lock: 'open' });
-      else if ('verifier' in account.login && isOther(stored, account.login.verifier)) {
-        await renew(session, instance, account);
-      }
-      if (locked.has(account.user)) {
-        await session.query(`ALTER USER ${accountOf(account.user)} ACCOUNT UNLOCK`, [], queryTimeoutMs);
-      }
+      else await repair(session, instance, account, faultsOf(stored, account.login, 'yes'));
     }
     await limitRights(instance, session, [...open]);
   });
@@ -363,17 +421,25 @@ export async function lockedAccounts(
   return new Set(rows.map(({ user }) => user ?? ''));
 }
 
-/** What this server takes of what members have registered, and with what it receives itself. */
+/**
+ * What this server takes of what members have registered, and with what it receives itself.
+ *
+ * @param counted as for `keepAccounts`
+ */
 export async function lookAtLogins(
   { dialect }: Pick<Instance, 'dialect'>,
   session: Session,
   { self, members }: Pick<ClusterContext, 'self' | 'members'>,
+  counted: readonly MemberId[] | null,
 ): Promise<LoginsSeen> {
-  const there = await existing(session);
+  const there = await existing(session, dialect);
+  const isTaken = (member: MemberId, login: MemberLogin): boolean => {
+    const stored = there.get(ownAccount(member, login.slot));
+    const counts = counted?.includes(member) === true ? 'yes' : 'no';
+    return stored !== undefined && faultsOf(stored, login, counts).length === 0;
+  };
   const accepted = [...members.values()].flatMap(({ id, logins }) =>
-    (logins?.own ?? [])
-      .filter(({ slot, verifier }) => there.get(ownAccount(id, slot)) === verifier)
-      .map((login) => loginKey(id, login.id)),
+    (logins?.own ?? []).filter((login) => isTaken(id, login)).map((login) => loginKey(id, login.id)),
   );
   const channel = await readChannel(session, dialect, queryTimeoutMs);
   if (channel === null || channel.receiver !== 'running') return { accepted, streamsAs: null };

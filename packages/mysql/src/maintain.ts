@@ -85,7 +85,7 @@ export class Maintenance {
   }
 
   async run(context: ClusterContext): Promise<void> {
-    const { facts, config } = this.#instance;
+    const { facts, config, acks } = this.#instance;
     const running = this.#answering();
     if (running === null) return;
     config.learn(context);
@@ -96,7 +96,7 @@ export class Maintenance {
     await this.#checks.run(running.pid, context);
     await this.#lookForErrant(running, context);
     this.#logins = await this.#instance.sql.fresh(connectTimeoutMs, (session) =>
-      lookAtLogins(this.#instance, session, context),
+      lookAtLogins(this.#instance, session, context, acks.wanted(running.pid)?.members ?? null),
     );
     await this.#applyParameters(running.pid);
     const nowMs = monotonicMs();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, epoch, ms, type Receiver, relation } from '@understudy/core';
-import { EngineError } from '@understudy/engine';
+import { EngineError, loginKey } from '@understudy/engine';
 import {
   type ConformanceNode,
   eventually,
@@ -11,6 +11,7 @@ import {
   onStage,
   type Stage,
 } from '@understudy/engine/conformance';
+import { ownAccount } from '../src/names.ts';
 import { mysqlProcesses as serverProcesses } from '../src/process/server-process.ts';
 import { ServerSession } from '../src/sql/session.ts';
 import { mysqlHarness, nodeOf, testSecrets } from './harness.ts';
@@ -112,6 +113,33 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.deepEqual(state.acks.running, rule);
         await stage.setRule(leader, ackRule(ids([other]), 1));
         assert.equal(await (await stage.connect(leader)).write(4, 30_000), 'acknowledged');
+      }));
+
+    it('gives a member’s own account what a failed statement left out, and does not say before that it takes it', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const { id } = stage.node(2);
+        await stage.setRule(leader, ackRule([id], 1));
+        const verifier = (await leader.engine().verifierOf?.('a password of the member')) ?? '';
+        const context = stage.context(leader);
+        const member = context.members.get(id);
+        assert(member !== undefined);
+        const logins = { own: [{ id: '1', slot: 'a', verifier }], shared: 'in-use' } as const;
+        const members = new Map(context.members).set(id, { ...member, logins });
+        const look = async (): Promise<readonly string[]> => {
+          await leader.engine().maintain({ ...context, members });
+          return (await leader.engine().observe()).details.logins?.accepted ?? [];
+        };
+        const isTaken = async (): Promise<true | null> => ((await look()).includes(loginKey(id, '1')) ? true : null);
+        await eventually('taken', isTaken);
+        const user = `${ownAccount(id, 'a')}@'%'`;
+        for (const damage of [`revoke replication slave on *.* from ${user}`, `alter user ${user} account lock`]) {
+          await nodeOf(leader).sql(['set session sql_log_bin = 0', damage]);
+          await eventually(`taken after: ${damage}`, isTaken);
+          const shown = await nodeOf(leader).ask(`show grants for ${user}`);
+          assert.match(JSON.stringify(shown), /REPLICATION SLAVE/i);
+          assert.doesNotMatch(JSON.stringify(await nodeOf(leader).ask(`show create user ${user}`)), /ACCOUNT LOCK/);
+        }
       }));
 
     it('knocks again as soon as it is told that a leader which turned it away has changed its rule', () =>

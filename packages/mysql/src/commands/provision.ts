@@ -23,7 +23,9 @@ export async function provision(instance: Instance, context: ClusterContext, sig
     if (instance.dialect.gtids === 'sets' && timeline !== undefined) {
       await noteLine(session, timeline, await instance.systemId(), commitTimeoutMs);
     }
-    await renewAccounts(instance, session, context);
+    const pid = instance.process.running?.pid;
+    const rule = pid === undefined ? null : instance.acks.wanted(pid);
+    await renewAccounts(instance, session, context, rule?.members ?? null);
   });
 }
 
