@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALONE, ackRule, epoch, ms, type Receiver, relation } from '@understudy/core';
-import { EngineError, loginKey } from '@understudy/engine';
+import { type ClusterContext, EngineError, loginKey, type OwnLogins } from '@understudy/engine';
 import {
   type ConformanceNode,
   eventually,
@@ -113,6 +113,38 @@ for (const server of await testServers(testServerNames.filter((name) => chosen =
         assert.deepEqual(state.acks.running, rule);
         await stage.setRule(leader, ackRule(ids([other]), 1));
         assert.equal(await (await stage.connect(leader)).write(4, 30_000), 'acknowledged');
+      }));
+
+    it('acknowledges on while it changes its login over a backlog', () =>
+      onStage(harness, 2, async (stage) => {
+        const leader = await stage.build(1);
+        const replica = stage.node(2);
+        const password = 'a password of the member';
+        const verifier = (await leader.engine().verifierOf?.(password)) ?? '';
+        const at = (node: ConformanceNode): ClusterContext => {
+          const context = stage.context(node);
+          const member = context.members.get(replica.id);
+          assert(member !== undefined);
+          const logins = { own: [{ id: '1', slot: 'a', verifier }], shared: 'in-use' } as const;
+          return { ...context, members: new Map(context.members).set(replica.id, { ...member, logins }) };
+        };
+        await leader.engine().maintain(at(leader));
+        const logins: OwnLogins = { passwords: [{ slot: 'a', password }], at: () => 'a' };
+        const look = async (): Promise<unknown> => {
+          await replica
+            .engine()
+            .maintain({ ...at(replica), logins })
+            .catch(() => undefined);
+          return (await replica.engine().observe()).details.logins?.streamsAs ?? null;
+        };
+        const client = await stage.connect(leader);
+        await withApplierHeld(replica, async () => {
+          for (let value = 1; value <= 5; value++) assert.equal(await client.write(value), 'acknowledged');
+          for (let round = 0; round < 2; round++) await look();
+          assert.equal(await client.write(6), 'acknowledged', 'nothing is applied meanwhile');
+        });
+        await eventually('changed', async () => ((await look()) === 'a' ? true : null));
+        assert.equal(await client.write(7), 'acknowledged');
       }));
 
     it('gives a member’s own account what a failed statement left out, and does not say before that it takes it', () =>

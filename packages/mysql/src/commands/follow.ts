@@ -1,3 +1,4 @@
+import { pollUntil } from '@understudy/base';
 import type { Member, MemberId } from '@understudy/core';
 import { contains, formatPosition, relation } from '@understudy/core';
 import { type ClusterContext, EngineError } from '@understudy/engine';
@@ -8,7 +9,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { forgetOpened } from '../disk/identity.ts';
 import { newestSequence, parseMariadbGtids } from '../gtid/mariadb.ts';
 import type { Instance } from '../instance.ts';
-import { accounts } from '../names.ts';
+import { accounts, knownAs } from '../names.ts';
 import { type Channel, type ChannelSecurity, readChannel, readChannels, waitsOnPurpose } from '../observe/channel.ts';
 import { pauseAdvice } from '../observe/outside.ts';
 import { readPosition } from '../observe/position.ts';
@@ -28,6 +29,9 @@ const connectTimeoutMs = 3000;
 const queryTimeoutMs = 4000;
 /** How long `follow` waits for the applier where a new source can be set only after everything is applied; then it is tried again. */
 const drainTimeoutMs = 1000;
+
+/** Less than the above: a receiver that is stopped for a new login is to run again at once. */
+const loginPatienceMs = 500;
 
 /** Whom to receive from, and as whom. */
 interface Target {
@@ -85,7 +89,8 @@ async function connect(
   const { own: channel, others } = await readChannels(session, dialect, queryTimeoutMs);
   const { id: member, host, port } = target.leader;
   const upstream = { member, acknowledges: target.acknowledges, host, port };
-  if (channel !== null && isConnected(channel, target, instance) && (await semiSyncIs(session, instance, target))) {
+  const isSet = channel !== null && (await semiSyncIs(session, instance, target));
+  if (isSet && (isConnected(channel, target, instance) || (await keepsLogin(instance, session, channel, target)))) {
     await upstreamIs(instance, running, upstream);
     await keepClosed(instance, session);
     // Nobody knows what they bring, and a receiver acknowledges to whomever it receives from.
@@ -178,6 +183,26 @@ function isConnected(channel: Channel, target: Target, instance: Instance): bool
   if (channel.receiver === 'stopped' || isTurnedAway(channel)) return false;
   // A member with another delay receives in another way.
   return isSource(channel, target, instance) && channel.user === target.user && channel.delayS === target.delayS;
+}
+
+/**
+ * Whether the channel streams with another login of this member, and keeps it for now. MariaDB changes a login only when all that was received
+ * is applied: a receiver that is stopped for that long acknowledges nothing meanwhile.
+ */
+async function keepsLogin(
+  instance: Instance,
+  session: ServerSession,
+  channel: Channel,
+  target: Target,
+): Promise<boolean> {
+  const isSame = isSource(channel, target, instance) && channel.delayS === target.delayS;
+  const isOwn = knownAs(channel.user) === knownAs(target.user);
+  if (instance.dialect.gtids !== 'domains' || channel.receiver !== 'running' || !isSame || !isOwn) return false;
+  const { position: held } = await readPosition(instance, session);
+  if (held === null) return true;
+  const isApplied = async (): Promise<true | null> =>
+    contains((await readPosition(instance, session)).applied, held) ? true : null;
+  return (await pollUntil(isApplied, { everyMs: 20, timeoutMs: loginPatienceMs })) === null;
 }
 
 async function semiSyncIs(session: ServerSession, { dialect }: Instance, { acknowledges }: Target): Promise<boolean> {
