@@ -78,7 +78,7 @@ export interface Observation {
   readonly store: StoreView;
   readonly engine: EngineState;
   readonly job: EngineJob | null;
-  /** Whether this engine can ctx a diverged copy back without a full copy (PostgreSQL: pg_rewind of the same version). */
+  /** Whether this engine can turn a diverged copy back without a full copy (PostgreSQL: pg_rewind of the same version). */
   readonly canRewind: 'yes' | 'no';
   readonly peers: ReadonlyMap<MemberId, PeerView>;
   readonly authority: AuthorityEvidence;

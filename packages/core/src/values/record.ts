@@ -37,7 +37,7 @@ export interface LeadershipRecord {
   readonly overrode?: Epoch | undefined;
   /** How often of late a leader was replaced that was not lost, or that nobody could replicate from; absent: never. Makes suspicion slower. */
   readonly unrest?: number | undefined;
-  /** The process that led before, if it was given up because nothing was heard of it, and while that may still ctx out to be wrong. */
+  /** The process that led before, if it was given up because nothing was heard of it, and while that may still turn out to be wrong. */
   readonly lostBySilence?: Incarnation | undefined;
 }
 
