@@ -116,23 +116,26 @@ export class Maintenance {
     const [files] = await Promise.allSettled(isTimeToLook ? [this.#keepFiles()] : []);
     const session = await sql.worker(queryTimeoutMs);
     const [look] = await Promise.allSettled(isTimeToLook ? [this.#look(session, role, context)] : []);
-    await this.#keepLogins(session, role, context);
+    const [logins] = await Promise.allSettled([this.#keepLogins(session, role, context)]);
     if (nowMs - this.#slotsMs >= slotsEveryMs) {
       this.#slotsMs = nowMs;
       this.#retained = await keepSlots(this.#instance, session, role, context, queryTimeoutMs);
       if (role === 'primary') await keepSendersForMembers(this.#instance, session, context, queryTimeoutMs);
       else await dropStaleLogicalSlots(this.#instance, session, queryTimeoutMs);
     }
-    for (const part of [files, look]) if (part?.status === 'rejected') throw part.reason;
+    for (const part of [files, look, logins]) if (part?.status === 'rejected') throw part.reason;
   }
 
   async #keepLogins(session: PgSession, role: 'primary' | 'replica', context: ClusterContext): Promise<void> {
-    if (role === 'primary') {
+    const keep = async (): Promise<void> => {
+      if (role !== 'primary') return;
       await session.rows(waitForNobody, queryTimeoutMs);
       await keepMemberLogins(session, this.#instance, context, queryTimeoutMs);
-    }
+    };
+    const [kept] = await Promise.allSettled([keep()]);
     const access = await this.#access.look(session, queryTimeoutMs);
     this.#logins = await lookAtLogins(session, context, access, queryTimeoutMs);
+    if (kept.status === 'rejected') throw kept.reason;
   }
 
   async #keepFiles(): Promise<void> {

@@ -23,7 +23,7 @@ const leftOut = new WeakMap<Instance, Map<string, number>>();
  * store may have been emptied.
  */
 export async function keepMemberLogins(
-  session: PgSession,
+  session: Pick<PgSession, 'rows'>,
   instance: Instance,
   { members }: Pick<ClusterContext, 'members'>,
   timeoutMs: number,
@@ -32,26 +32,33 @@ export async function keepMemberLogins(
   if (owners.length === 0) return;
   await keepGroup(session, timeoutMs);
   const present = await presentRoles(session, timeoutMs);
+  // A role that cannot be set right keeps nobody else from getting his.
+  const failed: unknown[] = [];
   for (const member of owners) {
-    for (const login of member.logins?.own ?? []) {
-      await keepRole(session, memberRole(member.id, login.slot), login, present, timeoutMs);
+    try {
+      for (const login of member.logins?.own ?? []) {
+        await keepRole(session, memberRole(member.id, login.slot), login, present, timeoutMs);
+      }
+      for (const role of surplusOf(instance, member, present)) await dropRole(session, role, timeoutMs);
+    } catch (error) {
+      failed.push(error);
     }
-    for (const role of surplusOf(instance, member, present)) await dropRole(session, role, timeoutMs);
   }
+  if (failed.length > 0) throw failed[0];
 }
 
-async function keepGroup(session: PgSession, timeoutMs: number): Promise<void> {
+async function keepGroup(session: Pick<PgSession, 'rows'>, timeoutMs: number): Promise<void> {
   const rows = await session.rows(`select 1 from pg_roles where rolname = ${quoteLiteral(membersRole)}`, timeoutMs);
   if (rows.length === 0) await session.rows(`create role ${membersRole} nologin`, timeoutMs);
 }
 
-async function presentRoles(session: PgSession, timeoutMs: number): Promise<ReadonlyMap<string, Row>> {
+async function presentRoles(session: Pick<PgSession, 'rows'>, timeoutMs: number): Promise<ReadonlyMap<string, Row>> {
   return new Map((await session.rows(rolesQuery, timeoutMs)).map((row) => [row.rolname ?? '', row]));
 }
 
 /** Statements have the verifier, never the password: this server does not know it. */
 async function keepRole(
-  session: PgSession,
+  session: Pick<PgSession, 'rows'>,
   role: string,
   { verifier }: MemberLogin,
   present: ReadonlyMap<string, Row>,
@@ -88,7 +95,7 @@ function surplusOf(instance: Instance, { id, logins }: Member, present: Readonly
   });
 }
 
-async function dropRole(session: PgSession, role: string, timeoutMs: number): Promise<void> {
+async function dropRole(session: Pick<PgSession, 'rows'>, role: string, timeoutMs: number): Promise<void> {
   // Without a password before its sessions end, so that none begins in between.
   await session.rows(`alter role ${quoteIdentifier(role)} with nologin password null`, timeoutMs);
   await endSessions(session, role, timeoutMs);
@@ -96,7 +103,7 @@ async function dropRole(session: PgSession, role: string, timeoutMs: number): Pr
 }
 
 /** Ends everything that has logged in as `role`. */
-export async function endSessions(session: PgSession, role: string, timeoutMs: number): Promise<void> {
+export async function endSessions(session: Pick<PgSession, 'rows'>, role: string, timeoutMs: number): Promise<void> {
   const query = `select pg_terminate_backend(pid) from pg_stat_activity where usename = ${quoteLiteral(role)}`;
   await session.rows(query, timeoutMs);
 }
