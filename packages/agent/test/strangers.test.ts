@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { incarnation } from '@understudy/core';
-import { lockRunDir, requireOwnPlaces } from '../src/agent/lock.ts';
+import { lockRunDir, placeWarnings, requireOwnPlaces } from '../src/agent/lock.ts';
 import { refuseExposedKeys } from '../src/config/secrets.ts';
 import { AgentError, parseNodeConfig } from '../src/index.ts';
 
@@ -91,13 +91,21 @@ describe('folders of an agent', () => {
         engine: { dataDir: join(shared, 'data') },
       };
       requireOwnPlaces(inShared);
-      for (const mode of [0o775, 0o2775, 0o1777]) {
+      for (const mode of [0o775, 0o2775]) {
         await chmod(shared, mode);
         assert.throws(() => requireOwnPlaces(inShared), {
           code: 'RUN_DIR_UNUSABLE',
           message: /Give engine\.dataDir a folder/,
         });
       }
+      await mkdir(inShared.engine.dataDir);
+      await writeFile(join(inShared.engine.dataDir, 'understudy.json'), '{}');
+      requireOwnPlaces(inShared);
+      assert.match(placeWarnings(inShared).join(), /chmod go-w/);
+      await rm(inShared.engine.dataDir, { recursive: true });
+      await chmod(shared, 0o1777);
+      requireOwnPlaces(inShared);
+      assert.deepEqual(placeWarnings(inShared), []);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -51,6 +51,7 @@ import { NoteFile } from '../store/note-file.ts';
 import { Noting } from '../store/noting.ts';
 import { RunningClock } from '../time/clock.ts';
 import { Guarding } from './guarding.ts';
+import { placeWarnings } from './lock.ts';
 import type { Logger } from './logger.ts';
 import { prune, register } from './registration.ts';
 import { serverIdOf } from './server-id.ts';
@@ -124,10 +125,12 @@ export class Agent {
   readonly counters = { turns: 0, turnMs: 0, commands: 0, failures: 0, stalls: 0, copies: 0 };
   #followed: ReadonlyMap<MemberId, Member> | null = null;
   readonly #listeners = new Set<() => void>();
+  readonly #placeWarnings: readonly string[];
 
   constructor(parts: AgentParts) {
     const { config, store } = parts;
     this.#config = config;
+    this.#placeWarnings = placeWarnings(config);
     this.self = memberId(config.member);
     this.certificates = new CertificateWatch(certificateFiles(config));
     this.incarnation = parts.incarnation;
@@ -398,6 +401,7 @@ export class Agent {
       ...standingWarnings(observation, decision.memory),
       ...this.certificates.warnings(Date.now()),
       ...plainWarnings(this.config),
+      ...this.#placeWarnings,
       ...this.peers.warnings(),
       ...this.unproven.warnings(this.self, monotonicMs()),
       ...[problem, this.logins?.problem ?? null].filter((text) => text !== null),

@@ -1,12 +1,13 @@
 import { codeOf, reasonOf } from '@understudy/base';
 /** One agent per run directory, and what an agent leaves there for the next one. */
 
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '@understudy/base/files';
 import { bootId, isAlive, processName } from '@understudy/base/processes';
 import { type Incarnation, incarnation } from '@understudy/core';
+import { identityName } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { NodeConfig } from '../config/node-config.ts';
 import { AgentError } from '../errors.ts';
@@ -96,15 +97,29 @@ export function requireOwnPlaces({
 
 /**
  * A copy is made beside `dataDir`, and put in its place by root: nobody else may change names there. The server's own user may, as whose
- * files are reached with that user's rights.
+ * files are reached with that user's rights. A member that has its data there already starts: an upgrade must not end it.
  */
 function requireClosedAbove(dataDir: string): void {
+  if (!isOpenAbove(dataDir) || existsSync(join(dataDir, identityName))) return;
   const above = dirname(dataDir);
-  const found = statSync(above, { throwIfNoEntry: false });
-  if (found === undefined || (found.mode & 0o022) === 0) return;
   const text = `The folder ${above} is open for other users to write to, and data is put in place there by this agent, which is root.`;
   const next = `Give engine.dataDir a folder of its own: ${join(above, 'understudy', 'data')}; or run: chmod go-w ${above}`;
   throw new AgentError('RUN_DIR_UNUSABLE', text, { next });
+}
+
+/** Whether others can exchange what lies beside `dataDir`. With the sticky bit they can change their own names alone. */
+function isOpenAbove(dataDir: string): boolean {
+  const found = statSync(dirname(dataDir), { throwIfNoEntry: false });
+  return found !== undefined && (found.mode & 0o022) !== 0 && (found.mode & 0o1000) === 0;
+}
+
+/** What is said as long as it is so, of a member that has its data in such a folder. */
+export function placeWarnings({ engine: { dataDir } }: { readonly engine: Pick<NodeConfig['engine'], 'dataDir'> }) {
+  if (process.geteuid?.() !== 0 || !isOpenAbove(dataDir)) return [];
+  const above = dirname(dataDir);
+  return [
+    `The folder ${above} is open for other users to write to, and this agent, which is root, puts data in place there. Run: chmod go-w ${above}. A new member would not start so.`,
+  ];
 }
 
 async function takeLock(runDir: string, who: { readonly member: string; readonly apiUrl: string }): Promise<void> {
