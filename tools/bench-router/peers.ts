@@ -100,7 +100,16 @@ export async function startBench(folder: string, workers: number): Promise<Bench
       fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url)),
       'router',
       ...['--servers', `n1=127.0.0.1:${direct}`, '--listen', `127.0.0.1:${ours}`],
-      ...['--password-file', join(folder, 'password'), '--workers', `${workers}`, '--pool-size', `${POOL_SIZE}`],
+      ...[
+        '--password-file',
+        join(folder, 'password'),
+        '--workers',
+        `${workers}`,
+        '--pool-size',
+        `${POOL_SIZE}`,
+        '--pooling',
+        'transaction',
+      ],
     ]);
     for (const port of [proxied, pooled, ours]) await reachable(port);
     return {

@@ -8,12 +8,15 @@ import { after, before, test } from 'node:test';
 import { createLocalCluster, type LocalCluster } from '@understudy/local';
 import { encodeCancel, encodeStartup } from '@understudy/wire/postgres';
 import pg from 'pg';
-import { checkRouterConfig, type RunningRouter, startRouter } from '../src/index.ts';
+import { checkRouterConfig, type RouterConfigInput, type RunningRouter, startRouter } from '../src/index.ts';
 import { RawClient } from './raw-client.ts';
 
 const command = [process.execPath, resolve(import.meta.dirname, '../../cli/src/main.ts')];
 let cluster: LocalCluster;
 let router: RunningRouter;
+/** In front of the same cluster, as it is without configuration: a server connection for each session. */
+let sessions: RunningRouter;
+let sessionPort = 0;
 let folder = '';
 let port = 0;
 
@@ -25,23 +28,30 @@ before(async () => {
   // On disk, because worker processes read it. The servers' certificates carry the loopback address.
   const serverCa = join(folder, 'servers.pem');
   await writeFile(serverCa, cluster.login.ca ?? '');
-  const config = checkRouterConfig(
-    {
-      listen: { readWrite: '127.0.0.1:0', readOnly: '127.0.0.1:0' },
-      cluster: { agents: cluster.nodes.map((node) => node.address.apiUrl), caFile: cluster.caFile ?? undefined },
-      auth: { user: cluster.login.user },
-      workers: 1,
-      serverTls: cluster.login.ca === null ? { mode: 'disable' } : { mode: 'verify-full', caFile: serverCa },
-      pool: { size: 2 },
-      hold: { maxMs: 60_000 },
+  const common = {
+    listen: { readWrite: '127.0.0.1:0', readOnly: '127.0.0.1:0' },
+    cluster: {
+      agents: cluster.nodes.map((node) => node.address.apiUrl),
+      ...(cluster.caFile === null ? {} : { caFile: cluster.caFile }),
     },
-    'the test',
-  );
-  router = await startRouter(config, { password: cluster.login.password, onEvent: () => undefined });
+    auth: { user: cluster.login.user },
+    workers: 1,
+    serverTls: cluster.login.ca === null ? { mode: 'disable' } : { mode: 'verify-full', caFile: serverCa },
+    hold: { maxMs: 60_000 },
+  } as const;
+  const started = (own: Partial<RouterConfigInput>): Promise<RunningRouter> =>
+    startRouter(checkRouterConfig({ ...common, ...own }, 'the test'), {
+      password: cluster.login.password,
+      onEvent: () => undefined,
+    });
+  router = await started({ pooling: 'transaction', pool: { size: 2 } });
   port = router.addresses.readWrite?.port ?? 0;
+  sessions = await started({ pool: { size: 16 } });
+  sessionPort = sessions.addresses.readWrite?.port ?? 0;
 });
 
 after(async () => {
+  await sessions?.stop();
   await router?.stop();
   await cluster?.destroy();
   await rm(folder, { recursive: true, force: true });
@@ -216,6 +226,55 @@ test('who may not come in: wrong password, unknown user, second startup packet, 
   await client.end();
 });
 
+const pidOf = async (client: pg.Client): Promise<number> =>
+  (await client.query<{ pid: number }>('select pg_backend_pid() pid')).rows[0]?.pid ?? 0;
+
+test('session pooling: one server connection from the first statement to the end, and nothing of it reaches the next session', async () => {
+  const admin = await connected();
+  await admin.query(`create or replace function hides() returns void language plpgsql as
+    $$ begin perform set_config('work_mem', '64kB', false); create temp table if not exists left_behind (a int); end $$`);
+  const [one, two] = [await connected({ port: sessionPort }), await connected({ port: sessionPort })];
+  const pid = await pidOf(one);
+  for (let round = 0; round < 3; round++) assert.notEqual(await pidOf(two), pid);
+  await one.query('select hides()');
+  await one.query('begin');
+  assert.equal(await pidOf(one), pid);
+  await one.end();
+  await two.end();
+  const found = new Set<number>();
+  const fresh = await Promise.all(Array.from({ length: 2 }, () => connected({ port: sessionPort })));
+  for (const client of fresh) {
+    found.add(await pidOf(client));
+    const { rows } = await client.query("select current_setting('work_mem') w, to_regclass('left_behind') t");
+    assert.deepEqual(rows, [{ w: '4MB', t: null }]);
+  }
+  assert.ok(found.has(pid), 'the connection was not used again: nothing was tested');
+  for (const client of [admin, ...fresh]) await client.end();
+});
+
+test('session pooling: a lost server is replaced while all state is known, and ends the session otherwise', async () => {
+  const admin = await connected();
+  const [plain, doubtful] = [await connected({ port: sessionPort }), await connected({ port: sessionPort })];
+  await plain.query('set work_mem = 66; create table if not exists plain_table (a int)');
+  await plain.query('insert into plain_table values ($1)', [1]);
+  await doubtful.query('select hides()');
+  const { rows } = await admin.query<{ pid: number }>(
+    "select pid from pg_stat_activity where query in ('insert into plain_table values ($1)', 'select hides()')",
+  );
+  assert.equal(rows.length, 2);
+  const ended = new Promise<Error>((done) => doubtful.once('error', done));
+  for (const { pid } of rows) await admin.query('select pg_terminate_backend($1)', [pid]);
+  assert.equal((await ended) instanceof pg.DatabaseError && ((await ended) as pg.DatabaseError).code, '57P01');
+  await reached(
+    async () =>
+      (await admin.query('select 1 from pg_stat_activity where pid = any($1)', [rows.map((each) => each.pid)]))
+        .rowCount === 0,
+  );
+  const after = await plain.query("select current_setting('work_mem') w");
+  assert.deepEqual(after.rows, [{ w: '66kB' }]);
+  for (const client of [admin, plain]) await client.end();
+});
+
 test('the connections to the servers are encrypted', async () => {
   const client = await connected();
   const { rows } = await client.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
@@ -243,7 +302,8 @@ async function under(
   const acknowledged: string[] = [];
   let isOver = false;
   const work = async (number: number): Promise<void> => {
-    const client = await connected();
+    // Half of them with a server connection each, half with shared ones.
+    const client = await connected(number % 2 === 0 ? { port: sessionPort } : {});
     for (let i = 0; !isOver; i++) {
       const id = `${number}-${i}`;
       try {
@@ -275,9 +335,9 @@ async function under(
   return { codes, lost: acknowledged.filter((id) => !there.has(id)).length, done: acknowledged.length };
 }
 
-async function reached(condition: () => boolean): Promise<void> {
+async function reached(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 60_000;
-  while (!condition()) {
+  while (!(await condition())) {
     assert.ok(performance.now() < deadline, 'not reached within a minute');
     await new Promise((done) => setTimeout(done, 20));
   }
@@ -288,6 +348,8 @@ const honest = new Set(['40001', '08007']);
 
 test('the primary is killed under 20 clients: no connection ends, only what was under way fails, nothing is lost', async () => {
   const idle = await connected();
+  const mine = await connected({ port: sessionPort });
+  await mine.query('set work_mem = 77');
   const leader = router.view.primary ?? '';
   const { codes, lost } = await under(20, async () => {
     const file = join(folder, 'c', leader, 'data', 'postmaster.pid');
@@ -303,6 +365,9 @@ test('the primary is killed under 20 clients: no connection ends, only what was 
   // Its first statement comes after all that.
   assert.equal((await idle.query('select pg_is_in_recovery() as r')).rows[0]?.r, false);
   await idle.end();
+  const { rows } = await mine.query("select current_setting('work_mem') w");
+  assert.deepEqual(rows, [{ w: '77kB' }]);
+  await mine.end();
 });
 
 test('a switchover under 20 clients', async () => {

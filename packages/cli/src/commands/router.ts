@@ -21,6 +21,7 @@ const optionsSchema = targetOptionsSchema.extend({
   authUser: z.string().optional(),
   passwordFile: z.string().optional(),
   workers: z.number().optional(),
+  pooling: z.string().optional(),
   poolSize: z.number().optional(),
 });
 type Options = z.infer<typeof optionsSchema>;
@@ -59,6 +60,7 @@ async function setupOf(options: Options, context: Context): Promise<Setup> {
       ...(options.listenReadOnly === undefined ? {} : { readOnly: options.listenReadOnly }),
     },
     ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.pooling === undefined ? {} : { pooling: poolingOf(options.pooling) }),
     ...(options.poolSize === undefined ? {} : { pool: { size: options.poolSize } }),
   };
   if (options.servers !== undefined) {
@@ -76,6 +78,13 @@ async function setupOf(options: Options, context: Context): Promise<Setup> {
     return { config: checked({ ...common, cluster, auth, serverTls: await serverTlsOf(target.folder) }), password };
   }
   return { config: checked({ ...common, cluster, auth: authOf(options) }), password: null };
+}
+
+function poolingOf(text: string): 'session' | 'transaction' {
+  if (text === 'session' || text === 'transaction') return text;
+  throw new CliError('USAGE', `"${text}" is no way of pooling.`, {
+    next: 'Use --pooling session or --pooling transaction.',
+  });
 }
 
 const checked = (input: RouterConfigInput): RouterConfig => checkRouterConfig(input, 'The command line');

@@ -57,6 +57,10 @@ function addRouter({ program, attach }: Tree): void {
     .option('-u, --auth-user <name>', 'who reads the verifiers of clients from the servers (default: postgres)')
     .option('-p, --password-file <file>', 'file with the password of that user')
     .option('-w, --workers <number>', 'worker processes (default: one for each core, at most 8)', integer(1, 64))
+    .option(
+      '--pooling <mode>',
+      'session: a client keeps its server connection; transaction: shared, but less protected (docs/router.md) (default: session)',
+    )
     .option('--pool-size <number>', 'server connections of one user and database on one node', integer(1, 10_000));
   withExamples(withCommon(withTarget(router)), [
     ['understudy router', 'in front of the cluster that "understudy up" keeps here'],

@@ -72,6 +72,11 @@ export const routerConfigSchema = z
       .min(1)
       .max(64)
       .default(Math.max(1, Math.min(8, availableParallelism()))),
+    /**
+     * `session`: a client keeps its server connection from its first statement to its end. `transaction`: only for the length of a
+     * transaction; docs/router.md says which state is not protected then.
+     */
+    pooling: z.enum(['session', 'transaction']).default('session'),
     pool: z
       .strictObject({
         /** Server connections of one user and database on one node, over all workers. */
@@ -97,6 +102,7 @@ export const routerConfigSchema = z
   .strict();
 
 export type RouterConfig = z.output<typeof routerConfigSchema>;
+export type Pooling = RouterConfig['pooling'];
 export type RouterConfigInput = z.input<typeof routerConfigSchema>;
 
 /** @throws RouterError `CONFIG_INVALID` */
@@ -151,6 +157,7 @@ export interface WorkerConfig {
   readonly auth: { readonly user: string; readonly password: string; readonly database: string };
   readonly tls: { readonly cert: string; readonly key: string; readonly required: boolean } | null;
   readonly serverTls: ServerTls | null;
+  readonly pooling: Pooling;
   readonly poolSize: number;
   readonly poolIdleMs: number;
   readonly waitMs: number;
@@ -168,7 +175,7 @@ export async function workerConfig(
   secret: string,
   password: string,
 ): Promise<WorkerConfig> {
-  const { auth, tls, pool, hold, workers, loginMs } = config;
+  const { auth, tls, pooling, pool, hold, workers, loginMs } = config;
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / workers));
   return {
     index,
@@ -178,6 +185,7 @@ export async function workerConfig(
         ? null
         : { cert: await readText(tls.cert), key: await readText(tls.key), required: tls.required },
     serverTls: await serverTlsOf(config),
+    pooling,
     poolSize: share(pool.size),
     poolIdleMs: pool.idleMs,
     waitMs: hold.maxMs,

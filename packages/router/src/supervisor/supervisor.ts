@@ -34,6 +34,11 @@ const REPORT_MS = 1_000;
 const RESTART_MS = 200;
 const BACKLOG = 1_024;
 
+/** What an operator has to know who asks for it. */
+const TRANSACTION_POOLING =
+  'transaction pooling: session state that functions, procedures, triggers, DO or the fast path set is not seen, and may reach ' +
+  'other sessions (docs/router.md, "Pooling")';
+
 export interface RouterOptions {
   readonly onEvent: (event: RouterEvent) => void;
   /** Of `auth.user`, where it stands in no file of its own. */
@@ -95,6 +100,7 @@ class Supervisor implements RunningRouter {
     }
     const names = Object.values(this.addresses).flatMap((each) => (each === null ? [] : [`${each.host}:${each.port}`]));
     this.#onEvent({ kind: 'listening', text: `listens on ${names.join(', ')}` });
+    if (this.#config.pooling === 'transaction') this.#onEvent({ kind: 'notice', text: TRANSACTION_POOLING });
   }
 
   #changed(view: ClusterView): void {

@@ -194,5 +194,6 @@ const onPrimary = (reason: ClassReason, pins: readonly PinReason[]): Classificat
   reason,
   pins,
   mayWrite: true,
+  knowledge: 'none',
   statements: 1,
 });

@@ -148,6 +148,28 @@ export function builtinRule(name: string): BuiltinRule | null {
   return WRITE_FAMILIES.test(name) || READERS_BY_NAME.test(name) ? writes : null;
 }
 
+/** Built-in functions of everyday statements, which leave nothing in their session. For databases without catalogue facts. */
+const HARMLESS: ReadonlySet<string> = new Set(
+  (
+    'count sum avg min max array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg bool_and bool_or every ' +
+    'row_number rank dense_rank ntile lag lead first_value last_value percentile_cont percentile_disc mode ' +
+    'now date_trunc date_part extract age to_char to_date to_timestamp to_number make_date make_interval make_timestamp timezone ' +
+    'lower upper length char_length octet_length trim btrim ltrim rtrim substr substring position replace concat concat_ws left ' +
+    'right repeat reverse split_part strpos format quote_ident quote_literal md5 sha256 encode decode initcap lpad rpad ' +
+    'regexp_replace regexp_match regexp_matches regexp_split_to_array regexp_split_to_table starts_with overlay ascii chr ' +
+    'abs round ceil ceiling floor trunc mod power sqrt sign greatest least random generate_series unnest ' +
+    'array_length cardinality array_append array_cat array_remove array_position array_to_string string_to_array ' +
+    'json_build_object jsonb_build_object json_build_array jsonb_build_array to_json to_jsonb row_to_json jsonb_set ' +
+    'jsonb_array_elements jsonb_array_elements_text json_array_elements jsonb_each jsonb_typeof ' +
+    'to_tsvector to_tsquery plainto_tsquery websearch_to_tsquery ts_rank hashtext ' +
+    'current_setting current_database current_schema current_schemas pg_typeof pg_get_indexdef pg_get_constraintdef ' +
+    'pg_get_expr pg_get_viewdef pg_get_userbyid pg_table_is_visible format_type obj_description col_description ' +
+    'pg_total_relation_size pg_relation_size pg_table_size pg_size_pretty pg_encoding_to_char like_escape'
+  ).split(' '),
+);
+
+export const isHarmless = (name: string): boolean => HARMLESS.has(name);
+
 /** Relations of `pg_catalog` that tell of the node or of the session; the others are the catalogue itself, which is replicated. */
 const NODE_RELATIONS =
   /^pg_(?:stat_|statio_|locks$|settings$|cursors$|prepared_|replication_|file_settings$|hba_|ident_|shmem_|backend_|config$|available_|timezone_|subscription|publication_tables$|aios$|dios|wait_events$|get_|sequences$|stat$)/;

@@ -1,12 +1,14 @@
 import type { PinReason, SessionEffect } from '../statement/classification.ts';
 import type { PgCatalog } from './catalog.ts';
-import { builtinRule } from './functions.ts';
+import { builtinRule, isHarmless } from './functions.ts';
 import { callsIn, isNode, literalOf, nameIn, type PgGrammar, type PgNode, textIn } from './grammar.ts';
 
 /** What running a tree does to the session beside what its statement says: through functions, views, triggers, operators, types. */
 export interface StateNotes {
   readonly effects: SessionEffect[];
   readonly pins: Set<PinReason>;
+  /** A function is called that nothing is known of. */
+  callsUnknown: boolean;
 }
 
 const DEFINITIONS_MAX = 32;
@@ -37,6 +39,7 @@ function noteCalls(tree: PgNode, catalog: PgCatalog, notes: StateNotes): void {
     if (!isBuiltin) continue;
     if (name === 'set_config') noteSetConfig(args, notes);
     const rule = builtinRule(name);
+    if (facts.length === 0 && rule === null && !isHarmless(name)) notes.callsUnknown = true;
     if (rule?.kind !== 'primary') continue;
     notes.effects.push(...(rule.effects ?? []));
     for (const pin of rule.pins ?? []) notes.pins.add(pin);

@@ -10,7 +10,11 @@ import { noteState, type StateNotes } from './state.ts';
 export function classifyStatement(statement: PgNode, context: ReadContext): Classification {
   const found = kindOf(statement);
   const verdict = found === null ? primary('grammar-unknown') : verdictOf(found.kind, found.fields, context);
-  const notes: StateNotes = { effects: [], pins: new Set(verdict.pins ?? []) };
+  const notes: StateNotes = {
+    effects: [],
+    pins: new Set(verdict.pins ?? []),
+    callsUnknown: UNKNOWN_CALLS.has(verdict.reason),
+  };
   noteState(statement, context.catalog, context.grammar, notes);
   return {
     node: verdict.node,
@@ -22,9 +26,13 @@ export function classifyStatement(statement: PgNode, context: ReadContext): Clas
     settings: {},
     changesSchema: verdict.changesSchema ?? false,
     mayWrite: verdict.mayWrite ?? false,
+    knowledge: notes.callsUnknown ? 'calls-unknown' : 'full',
     statements: 1,
   };
 }
+
+/** What they run is nowhere in the text, or not in a language that is read here. */
+const UNKNOWN_CALLS: ReadonlySet<ClassReason> = new Set(['procedure', 'grammar-unknown', 'too-deep']);
 
 function verdictOf(kind: string, fields: PgNode, context: ReadContext): Verdict {
   const known = KINDS.get(kind);

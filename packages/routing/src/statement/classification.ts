@@ -121,6 +121,13 @@ export type TransactionEffect =
   /** More than one of them in one text. */
   | { readonly kind: 'several' };
 
+/**
+ * How much of a text is known, worst last: all of it; all but what a function or block in it does; nothing. What is not known may have
+ * changed the session.
+ */
+export const KNOWLEDGE = ['full', 'calls-unknown', 'none'] as const;
+export type Knowledge = (typeof KNOWLEDGE)[number];
+
 /** What is known of a text before anything is sent. */
 export interface Classification {
   readonly node: NodeClass;
@@ -136,6 +143,7 @@ export interface Classification {
   readonly changesSchema: boolean;
   /** False only when it certainly changes no data: the failover table asks. */
   readonly mayWrite: boolean;
+  readonly knowledge: Knowledge;
   readonly statements: number;
 }
 
@@ -149,6 +157,7 @@ export const EMPTY_STATEMENT: Classification = {
   settings: {},
   changesSchema: false,
   mayWrite: false,
+  knowledge: 'full',
   statements: 0,
 };
 
@@ -181,6 +190,7 @@ function merge(a: Classification, b: Classification): Classification {
     settings: joinSettings(a.settings, b.settings),
     changesSchema: a.changesSchema || b.changesSchema,
     mayWrite: a.mayWrite || b.mayWrite,
+    knowledge: KNOWLEDGE.indexOf(a.knowledge) > KNOWLEDGE.indexOf(b.knowledge) ? a.knowledge : b.knowledge,
     statements: a.statements + b.statements,
   };
 }

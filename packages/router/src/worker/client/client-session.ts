@@ -14,10 +14,11 @@ import {
   STATUS,
   WireError,
 } from '@understudy/wire/postgres';
+import type { Pooling } from '../../config/config.ts';
 import type { Wanted } from '../../topology/view.ts';
 import type { Batch } from '../batch.ts';
 import type { Pool, Waiter } from '../pool/pool.ts';
-import { cleanUp } from '../server/clean-up.ts';
+import { cleanUp, DISCARD_ALL } from '../server/clean-up.ts';
 import type { Ended, ServerConnection, ServerUser } from '../server/server-connection.ts';
 import type { PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
 import { failedRequests, fatal, readyForQuery, STATUS_FAILED, STATUS_IDLE } from './answers.ts';
@@ -53,7 +54,11 @@ export interface SessionOptions {
   readonly settings: Settings;
   /** What the port that it came through gives. */
   readonly wanted: Wanted;
+  readonly pooling: Pooling;
 }
+
+/** Why a session keeps its server connection. */
+export type KeepReason = PinReason | 'session-pooling';
 
 const FRAMES = clientFrames();
 const HIGH_WATER_BYTES = 512 * 1024;
@@ -71,6 +76,7 @@ export class ClientSession implements ServerUser, FrameSink {
   readonly database: string;
   readonly #host: SessionHost;
   readonly #wanted: Wanted;
+  readonly #pooling: Pooling;
   readonly #scanner = new FrameScanner(FRAMES);
   readonly settings: SessionSettings;
   #server: ServerConnection | null = null;
@@ -92,17 +98,20 @@ export class ClientSession implements ServerUser, FrameSink {
   #owedError: ErrorFields | null = null;
   #skipsToSync = false;
   readonly #pins = new Set<PinReason>();
+  /** All that it ran so far was understood: what it left behind is known. */
+  #isUnderstood = true;
   #lastTag = '';
   #closed = false;
   isForwarded = false;
   facts: SessionFacts = { standardConformingStrings: true, isEncodingSafe: true };
 
-  constructor({ host, socket, user, database, settings, wanted }: SessionOptions) {
+  constructor({ host, socket, user, database, settings, wanted, pooling }: SessionOptions) {
     this.user = user;
     this.database = database;
     this.#host = host;
     this.socket = socket;
     this.#wanted = wanted;
+    this.#pooling = pooling;
     this.settings = new SessionSettings(settings);
     socket.on('error', () => this.close());
     socket.on('end', () => this.close());
@@ -118,8 +127,14 @@ export class ClientSession implements ServerUser, FrameSink {
     return this.#server;
   }
 
-  get pins(): ReadonlySet<PinReason> {
-    return this.#pins;
+  get pins(): ReadonlySet<KeepReason> {
+    const isKept = this.#pooling === 'session' && this.#server !== null;
+    return isKept ? new Set<KeepReason>(['session-pooling', ...this.#pins]) : this.#pins;
+  }
+
+  /** What is lost with the server cannot be made again on another one. */
+  get #hasLostState(): boolean {
+    return this.#pins.size > 0 || (this.#pooling === 'session' && !this.#isUnderstood);
   }
 
   get wantsTags(): boolean {
@@ -377,6 +392,7 @@ export class ClientSession implements ServerUser, FrameSink {
     this.#replayable = mayRepeat ? owned(work) : null;
     if (found.effects.length > 0 || found.transaction !== null) this.#noteEffects(found, statements);
     for (const pin of found.pins) this.#pins.add(pin);
+    if (found.knowledge !== 'full') this.#isUnderstood = false;
   }
 
   #noteEffects(found: Classification, statements: ServerStatements): void {
@@ -427,7 +443,7 @@ export class ClientSession implements ServerUser, FrameSink {
 
   /** Nothing is under way any more: the connection may serve others, unless the session has to keep it. */
   #released(server: ServerConnection): void {
-    if (this.#pins.size > 0 || this.#group.length > 0) return;
+    if (this.#pooling === 'session' || this.#pins.size > 0 || this.#group.length > 0) return;
     this.#unlink(server);
   }
 
@@ -466,7 +482,7 @@ export class ClientSession implements ServerUser, FrameSink {
       isBusy: talk.outstanding > 0 || talk.isGroupOpen,
       isCopyingIn: talk.isCopyingIn,
       isForwarded: this.isForwarded,
-      isPinned: this.#pins.size > 0,
+      isPinned: this.#hasLostState,
     };
   }
 
@@ -474,7 +490,8 @@ export class ClientSession implements ServerUser, FrameSink {
     // A read that may not be asked again (it was pipelined, or is too large) is told like one whose answer had begun.
     const error = lossError(ended, at) ?? lossError(ended, { ...at, isForwarded: true });
     if (at.isPinned) {
-      const kept = [...this.#pins].join(', ');
+      const kept =
+        this.#pins.size > 0 ? [...this.#pins].join(', ') : 'a function or text that the router does not know';
       const lost = error ?? lossError(ended, { ...at, isBusy: false, isInTransaction: false });
       if (lost !== null) this.#end(encodeError({ ...lost, severity: 'FATAL', detail: `${describe(ended)} (${kept})` }));
       return;
@@ -559,7 +576,9 @@ export class ClientSession implements ServerUser, FrameSink {
     }
     const steps: string[] = [];
     if (server.talk.status !== STATUS.idle) steps.push('ROLLBACK');
-    if (this.#pins.size > 0 || this.settings.hasPending || server.settings === null) steps.push('DISCARD ALL');
+    const mayHaveState = this.#pooling === 'session' || this.#pins.size > 0 || this.settings.hasPending;
+    if (mayHaveState) server.settings = null;
+    if (server.settings === null) steps.push(DISCARD_ALL);
     cleanUp(server, steps, (error) => {
       if (error === null) this.#host.pool.release(server);
       else server.close();

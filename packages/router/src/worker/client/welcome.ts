@@ -114,6 +114,7 @@ async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted)
     if (user !== worker.config.auth.user) throw new Refusal('42501', "only the router's own user may use its console");
     return { kind: 'admin', socket };
   }
+  const { pooling } = worker.config;
   const secret = secretOf(packet.version);
   const { parameters } = await firstServer(worker, user, database, wanted, settings);
   const processId = worker.cancels.add(secret);
@@ -124,7 +125,7 @@ async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted)
     isEncrypted,
     session: (own, onEnded) => {
       const host = worker.host(user, database, processId, onEnded);
-      const session = new ClientSession({ host, socket: own, user, database, settings, wanted });
+      const session = new ClientSession({ host, socket: own, user, database, settings, wanted, pooling });
       for (const [name, value] of parameters) session.parameter(name, value);
       worker.cancels.assign(processId, session);
       return session;

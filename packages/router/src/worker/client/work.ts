@@ -36,6 +36,7 @@ export const FUNCTION_CALL: Classification = {
   node: 'primary',
   reason: 'function-unknown',
   mayWrite: true,
+  knowledge: 'calls-unknown',
   statements: 1,
 };
 
