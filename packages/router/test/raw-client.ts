@@ -137,7 +137,7 @@ export class RawClient {
   }
 }
 
-function shortly(message: ServerMessage): string {
+export function shortly(message: ServerMessage): string {
   switch (message.kind) {
     case 'data-row':
       return `row ${message.values.map((each) => each?.toString('utf8') ?? 'null').join(',')}`;

@@ -23,6 +23,7 @@ import type { Ended, ServerConnection, ServerUser } from '../server/server-conne
 import type { PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
 import { failedRequests, fatal, readyForQuery, STATUS_FAILED, STATUS_IDLE } from './answers.ts';
 import { ClientRequests } from './client-requests.ts';
+import { CopyRelay } from './copy-relay.ts';
 import { type AtLoss, describe, lossError, lossOutcome, sentOf, type UnderWay, underWayOf, worse } from './loss.ts';
 import { preparation, type Step } from './preparation.ts';
 import { SessionSettings, type Settings } from './session-settings.ts';
@@ -88,6 +89,7 @@ export class ClientSession implements ServerUser, FrameSink {
   #group: Frame[] = [];
   #groupBytes = 0;
   readonly #requests = new ClientRequests();
+  readonly #copy = new CopyRelay();
   /** The last work, as long as it could be asked again; null when not. */
   #replayable: Work | null = null;
   #underWay: UnderWay = 'read';
@@ -200,6 +202,7 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 
   frame(type: number, bytes: Buffer, start: number, end: number): boolean {
+    if (this.#skipsToSync && type !== CLIENT.sync && type !== CLIENT.terminate) return true;
     switch (type) {
       case CLIENT.query:
         return this.#query(bytes.subarray(start, end));
@@ -209,8 +212,7 @@ export class ClientSession implements ServerUser, FrameSink {
       case CLIENT.functionCall:
         return this.#start(this.#single('function-call', FUNCTION_CALL, bytes.subarray(start, end)));
       case CLIENT.copyData:
-        this.piece(type, bytes, start, end);
-        return true;
+        return this.piece(type, bytes, start, end, true);
       case CLIENT.copyDone:
       case CLIENT.copyFail:
         this.#server?.send(REQUEST.copyEnd, bytes, start, end);
@@ -220,8 +222,10 @@ export class ClientSession implements ServerUser, FrameSink {
     }
   }
 
-  piece(_type: number, bytes: Buffer, start: number, end: number): boolean {
-    if (this.#server?.talk.copyData() === true) this.#server.pass(bytes, start, end);
+  piece(_type: number, bytes: Buffer, start: number, end: number, isLast: boolean): boolean {
+    const server = this.#server;
+    this.#copy.pass(server, bytes, start, end, isLast);
+    if (isLast && server?.talk.isIdle === true) this.#released(server);
     return true;
   }
 
@@ -238,7 +242,6 @@ export class ClientSession implements ServerUser, FrameSink {
   /** A request of the extended protocol. They are passed on by groups: where a group goes, all of it decides. */
   #gather(type: number, bytes: Buffer): boolean {
     if (this.#skipsToSync) {
-      if (type !== CLIENT.sync) return true;
       this.#skipsToSync = false;
       this.#say(readyForQuery(this.#isTransactionLost ? STATUS_FAILED : STATUS_IDLE));
       return true;
@@ -444,6 +447,7 @@ export class ClientSession implements ServerUser, FrameSink {
   /** Nothing is under way any more: the connection may serve others, unless the session has to keep it. */
   #released(server: ServerConnection): void {
     if (this.#pooling === 'session' || this.#pins.size > 0 || this.#group.length > 0) return;
+    if (this.#copy.isInside(server)) return;
     this.#unlink(server);
   }
 
@@ -569,7 +573,7 @@ export class ClientSession implements ServerUser, FrameSink {
   #leave(server: ServerConnection): void {
     server.detach();
     if (!server.isOpen) return;
-    if (!server.talk.isBetweenRequests) {
+    if (!server.talk.isBetweenRequests || this.#copy.isInside(server)) {
       this.#host.cancel(server);
       server.close();
       return;
