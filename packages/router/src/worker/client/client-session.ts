@@ -20,13 +20,13 @@ import type { Batch } from '../batch.ts';
 import type { Pool, Waiter } from '../pool/pool.ts';
 import { cleanUp, DISCARD_ALL } from '../server/clean-up.ts';
 import type { Ended, ServerConnection, ServerUser } from '../server/server-connection.ts';
-import type { PreparedRegistry, ServerStatements } from '../server/server-statements.ts';
+import type { PreparedRegistry } from '../server/server-statements.ts';
 import { failedRequests, fatal, readyForQuery, STATUS_FAILED, STATUS_IDLE } from './answers.ts';
 import { ClientRequests } from './client-requests.ts';
 import { CopyRelay } from './copy-relay.ts';
 import { type AtLoss, describe, lossError, lossOutcome, sentOf, type UnderWay, underWayOf, worse } from './loss.ts';
 import { preparation, type Step } from './preparation.ts';
-import { SessionSettings, type Settings } from './session-settings.ts';
+import { isReset, SessionSettings, type Settings } from './session-settings.ts';
 import { endsGroup, type Frame, FUNCTION_CALL, owned, ownedFrames, queryText, readParse, type Work } from './work.ts';
 
 /** What a session needs of its worker. */
@@ -386,19 +386,23 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 
   /** What has to be known of the work when its server is lost, and what it does to the session. */
-  #note(work: Work, { talk, statements }: ServerConnection): void {
+  #note(work: Work, server: ServerConnection): void {
+    const { talk } = server;
     const found = work.class;
     const isAlone = talk.outstanding === 0;
     const underWay = underWayOf(found, talk.status !== STATUS.idle);
     this.#underWay = isAlone ? underWay : worse(this.#underWay, underWay);
     const mayRepeat = isAlone && underWay === 'read' && work.isWhole && work.bytes <= REPLAY_MAX_BYTES;
     this.#replayable = mayRepeat ? owned(work) : null;
-    if (found.effects.length > 0 || found.transaction !== null) this.#noteEffects(found, statements);
+    if (found.effects.length > 0 || found.transaction !== null) this.#noteEffects(found, server);
     for (const pin of found.pins) this.#pins.add(pin);
     if (found.knowledge !== 'full') this.#isUnderstood = false;
   }
 
-  #noteEffects(found: Classification, statements: ServerStatements): void {
+  #noteEffects(found: Classification, server: ServerConnection): void {
+    const { statements } = server;
+    // It leads to the server's own defaults, not to what the client began with: nobody knows what the connection has then.
+    if (found.effects.some(isReset)) server.settings = null;
     if (!this.settings.note(found)) this.#pins.add('untracked-setting');
     for (const effect of found.effects) {
       if (effect.kind === 'deallocate' || (effect.kind === 'discard' && effect.what === 'all')) {
@@ -436,7 +440,7 @@ export class ClientSession implements ServerUser, FrameSink {
       const isUndone = this.#hasFailed || this.#lastTag === 'ROLLBACK';
       this.settings.settle(isUndone ? 'undone' : 'kept');
       // What the server has now is what the session has, unless something went wrong on the way.
-      server.settings = isUndone ? null : this.settings.text;
+      if (server.settings !== null) server.settings = isUndone ? null : this.settings.text;
     }
     this.#lastTag = '';
     if (!server.talk.isIdle) return;

@@ -1,9 +1,16 @@
 /** Settings of a session that have to be the same on every server connection that it gets. */
 
-import type { Classification } from '@understudy/routing';
+import type { Classification, SessionEffect } from '@understudy/routing';
 
 /** Values by name, in lower case. */
 export type Settings = ReadonlyMap<string, readonly string[]>;
+
+/** Whether it sets something to a default of the server. */
+export const isReset = (effect: SessionEffect): boolean =>
+  effect.kind === 'reset' ||
+  effect.kind === 'reset-all' ||
+  (effect.kind === 'discard' && effect.what === 'all') ||
+  (effect.kind === 'set' && effect.values === null && !effect.isLocal);
 
 const NAME = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/;
 
