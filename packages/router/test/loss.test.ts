@@ -74,6 +74,9 @@ test('what a statement puts under way', () => {
   assert.equal(underWayOf({ ...one, mayWrite: true }, true), 'transaction');
   assert.equal(underWayOf({ ...one, transaction: begin }, false), 'read');
   assert.equal(underWayOf({ ...one, transaction: begin, statements: 2 }, false), 'transaction');
+  assert.equal(underWayOf({ ...one, mayWrite: true, knowledge: 'none' }, true), 'commit');
+  assert.equal(underWayOf({ ...one, mayWrite: true, knowledge: 'none' }, false), 'write');
+  assert.equal(underWayOf({ ...one, mayWrite: true, knowledge: 'calls-unknown' }, true), 'transaction');
   for (const mayWrite of [false, true]) {
     assert.equal(underWayOf({ ...one, mayWrite, transaction: { kind: 'commit', isChained: false } }, true), 'commit');
     assert.equal(underWayOf({ ...one, mayWrite, transaction: { kind: 'several' } }, false), 'commit');

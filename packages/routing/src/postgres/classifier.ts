@@ -5,11 +5,8 @@ import {
   type Isolation,
   joinSettings,
   mergeClassifications,
-  type PinReason,
 } from '../statement/classification.ts';
 import { NO_CATALOG, type PgCatalog } from './catalog.ts';
-import { wordsOf } from './function-bodies.ts';
-import { builtinRule } from './functions.ts';
 import type { PgGrammar, PgNode } from './grammar.ts';
 import { kindOf } from './grammar.ts';
 import { type Lexed, lex } from './lexer.ts';
@@ -85,8 +82,8 @@ class CachedClassifier implements PgClassifier {
   }
 
   classify(text: string, session: PgSessionFacts): Classification {
-    if (!session.standardConformingStrings || !session.isEncodingSafe) return onPrimary('lexing-uncertain', []);
-    if (text.length > this.#limits.scannedChars) return onPrimary('too-long', ['untracked-setting']);
+    if (!session.standardConformingStrings || !session.isEncodingSafe) return onPrimary('lexing-uncertain');
+    if (text.length > this.#limits.scannedChars) return onPrimary('too-long');
     const lexed = lex(text);
     const found = this.#found(text, lexed);
     const isSerializable = session.defaultIsolation === 'serializable' && found.node === 'any' && found.statements > 0;
@@ -122,11 +119,11 @@ class CachedClassifier implements PgClassifier {
   }
 
   #parsed(text: string, lexed: Lexed, doubt: ClassReason | null): Classification {
-    if (text.length > this.#limits.parsedChars) return onPrimary('too-long', this.#pinsOfLong(text));
+    if (text.length > this.#limits.parsedChars) return onPrimary('too-long');
     const parsed = this.#grammar.parse(text);
-    if (parsed.kind === 'unavailable') return onPrimary('no-grammar', ['untracked-setting']);
+    if (parsed.kind === 'unavailable') return onPrimary('no-grammar');
     // A newer server may know it: if it succeeds there, nobody here knows what it did.
-    if (parsed.kind === 'rejected') return onPrimary('not-parsed', ['untracked-setting']);
+    if (parsed.kind === 'rejected') return onPrimary('not-parsed');
     const context: ReadContext = {
       grammar: this.#grammar,
       catalog: this.#catalog,
@@ -135,7 +132,8 @@ class CachedClassifier implements PgClassifier {
       views: 0,
     };
     const found = classifyAll(parsed.statements, context);
-    if (doubt !== null) return found.node === 'any' ? { ...found, node: 'primary', reason: doubt } : found;
+    // Grammar and lexer disagree on where something ends: what the server reads may be neither.
+    if (doubt !== null) return mergeClassifications([found, onPrimary(doubt)]);
     const isOfShape =
       lexed.shape !== null && !context.hangsOnLiteral && found.effects.length === 0 && parsed.statements.every(isPlain);
     this.#keep(isOfShape ? (lexed.shape ?? text) : text, found);
@@ -153,32 +151,7 @@ class CachedClassifier implements PgClassifier {
       this.#cachedChars -= old.length;
     }
   }
-
-  /** A long text is a bulk of data, mostly. Only a word that does something to the session makes it pin. */
-  #pinsOfLong(text: string): readonly PinReason[] {
-    for (const word of wordsOf(text)) {
-      const rule = builtinRule(word);
-      const isKnown = word === 'set_config' || (rule?.kind === 'primary' && (rule.pins ?? []).length > 0);
-      if (isKnown || LONG_WORDS.has(word) || this.#catalog.functions(word, null).some(({ pins }) => pins.length > 0)) {
-        return ['untracked-setting'];
-      }
-    }
-    return [];
-  }
 }
-
-const LONG_WORDS = new Set([
-  'temp',
-  'temporary',
-  'listen',
-  'prepare',
-  'load',
-  'hold',
-  'do',
-  'call',
-  'reset',
-  'discard',
-]);
 
 const PLAIN = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 const isPlain = (statement: PgNode): boolean => PLAIN.has(kindOf(statement)?.kind ?? '');
@@ -188,11 +161,12 @@ function classifyAll(statements: readonly PgNode[], context: ReadContext): Class
   return mergeClassifications(statements.map((statement) => classifyStatement(statement, context)));
 }
 
-const onPrimary = (reason: ClassReason, pins: readonly PinReason[]): Classification => ({
+/** A text that nobody has read: it may have set anything. */
+const onPrimary = (reason: ClassReason): Classification => ({
   ...EMPTY_STATEMENT,
   node: 'primary',
   reason,
-  pins,
+  pins: ['untracked-setting'],
   mayWrite: true,
   knowledge: 'none',
   statements: 1,

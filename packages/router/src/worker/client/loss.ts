@@ -15,9 +15,14 @@ import type { Ended } from '../server/server-connection.ts';
 export type UnderWay = 'read' | 'transaction' | 'write' | 'commit';
 
 /** What the loss of the server would mean for a statement. `BEGIN` alone can be sent again. */
-export function underWayOf({ transaction, mayWrite, statements }: Classification, isInTransaction: boolean): UnderWay {
+export function underWayOf(
+  { transaction, mayWrite, knowledge, statements }: Classification,
+  isInTransaction: boolean,
+): UnderWay {
   const kind = transaction?.kind;
   if (kind === 'commit' || kind === 'prepare' || kind === 'commit-prepared' || kind === 'several') return 'commit';
+  // A text that nobody could read may hold a COMMIT.
+  if (knowledge === 'none') return isInTransaction ? 'commit' : 'write';
   if (isInTransaction) return 'transaction';
   if (kind === 'begin' && statements === 1) return 'read';
   return mayWrite ? 'write' : kind === undefined ? 'read' : 'transaction';
