@@ -3,7 +3,7 @@
 import type { Classification } from '@understudy/routing';
 import { bindNames, CLIENT, REQUEST, renameBind, WireError } from '@understudy/wire/postgres';
 import type { ServerConnection } from '../server/server-connection.ts';
-import type { Prepared } from '../server/server-statements.ts';
+import type { Prepared, PreparedRegistry } from '../server/server-statements.ts';
 import { type Frame, readParse, readTarget } from './work.ts';
 
 interface Statement {
@@ -19,6 +19,36 @@ export class ClientRequests {
 
   classOf(name: string): Classification | undefined {
     return this.#statements.get(name)?.class;
+  }
+
+  /**
+   * Reads all messages of a group before anything of it is sent: a wrong one must be found while nothing waits for it.
+   *
+   * @throws WireError `malformed`
+   */
+  read(
+    frames: readonly Frame[],
+    registry: PreparedRegistry,
+    classify: (text: string) => Classification,
+  ): { readonly frames: Frame[]; readonly classes: readonly Classification[] } {
+    const classes: Classification[] = [];
+    const own = new Map<string, Classification>();
+    const read = frames.map((frame): Frame => {
+      if (frame.type === CLIENT.parse) {
+        const { name, text, types } = readParse(frame.bytes);
+        const found = classify(text);
+        own.set(name, found);
+        return { ...frame, prepared: registry.get(text, types), class: found };
+      }
+      if (frame.type === CLIENT.bind) {
+        const { statement } = bindNames(frame.bytes);
+        const found = own.get(statement) ?? this.classOf(statement);
+        if (found !== undefined) classes.push(found);
+      }
+      if (frame.type === CLIENT.describe || frame.type === CLIENT.close) readTarget(frame.bytes);
+      return frame;
+    });
+    return { frames: read, classes };
   }
 
   forgetStatements(): void {

@@ -3,7 +3,6 @@
 import type { Socket } from 'node:net';
 import type { Classification, PinReason } from '@understudy/routing';
 import {
-  bindNames,
   CLIENT,
   clientFrames,
   type ErrorFields,
@@ -26,8 +25,8 @@ import { ClientRequests } from './client-requests.ts';
 import { CopyRelay } from './copy-relay.ts';
 import { type AtLoss, describe, lossError, lossOutcome, sentOf, type UnderWay, underWayOf, worse } from './loss.ts';
 import { preparation, type Step } from './preparation.ts';
-import { isReset, SessionSettings, type Settings } from './session-settings.ts';
-import { endsGroup, type Frame, FUNCTION_CALL, owned, ownedFrames, queryText, readParse, type Work } from './work.ts';
+import { isReset, isSafeEncoding, SessionSettings, type Settings } from './session-settings.ts';
+import { endsGroup, type Frame, FUNCTION_CALL, owned, ownedFrames, queryText, type Work } from './work.ts';
 
 /** What a session needs of its worker. */
 export interface SessionHost {
@@ -167,10 +166,17 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 
   #scan(bytes: Buffer, start: number, end: number): void {
-    try {
+    this.#guarded(() => {
       const read = this.#scanner.scan(bytes, start, end, this);
       if (read < end && !this.#closed) this.#keep(bytes, read, end);
       if (this.#group.length > 0) this.#group = ownedFrames(this.#group);
+    });
+  }
+
+  /** What a client sends wrong ends its own connection, and nothing else. */
+  #guarded(step: () => void): void {
+    try {
+      step();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#refuse('08P01', error.message);
@@ -259,24 +265,9 @@ export class ClientSession implements ServerUser, FrameSink {
 
   /** Reads the names and texts of a group, so that its class is known before anything of it is sent. */
   #groupOf(frames: readonly Frame[], size: number, isWhole: boolean): Work {
-    const classes: Classification[] = [];
-    const own = new Map<string, Classification>();
-    const read = frames.map((frame): Frame => {
-      if (frame.type === CLIENT.parse) {
-        const { name, text, types } = readParse(frame.bytes);
-        const prepared = this.#host.registry.get(text, types);
-        const found = this.#host.classify(text, this.facts);
-        own.set(name, found);
-        return { ...frame, prepared, class: found };
-      }
-      if (frame.type === CLIENT.bind) {
-        const { statement } = bindNames(frame.bytes);
-        const found = own.get(statement) ?? this.#requests.classOf(statement);
-        if (found !== undefined) classes.push(found);
-      }
-      return frame;
-    });
-    return { kind: 'group', frames: read, class: this.#host.classifyGroup(classes), bytes: size, isWhole };
+    const host = this.#host;
+    const read = this.#requests.read(frames, host.registry, (text) => host.classify(text, this.facts));
+    return { kind: 'group', frames: read.frames, class: host.classifyGroup(read.classes), bytes: size, isWhole };
   }
 
   // ---- running
@@ -324,7 +315,7 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 
   #begin(work: Work): void {
-    this.#execute(work);
+    this.#guarded(() => this.#execute(work));
     this.#host.batch.flush();
     this.#goOn();
   }
@@ -426,7 +417,7 @@ export class ClientSession implements ServerUser, FrameSink {
     if (name === 'standard_conforming_strings') {
       this.facts = { ...this.facts, standardConformingStrings: value === 'on' };
     } else if (name === 'client_encoding') {
-      this.facts = { ...this.facts, isEncodingSafe: !UNSAFE_ENCODINGS.has(value) };
+      this.facts = { ...this.facts, isEncodingSafe: isSafeEncoding(value) };
     }
   }
 
@@ -593,6 +584,3 @@ export class ClientSession implements ServerUser, FrameSink {
     });
   }
 }
-
-/** Encodings in which a quote or a backslash may be the second byte of a character. */
-const UNSAFE_ENCODINGS = new Set(['SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004']);

@@ -14,6 +14,10 @@ export const isReset = (effect: SessionEffect): boolean =>
 
 const NAME = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/;
 
+/** Encodings in which a quote or a backslash may be the second byte of a character. */
+const UNSAFE_ENCODINGS = new Set(['SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004']);
+export const isSafeEncoding = (name: string): boolean => !UNSAFE_ENCODINGS.has(name);
+
 /** What a session has set. Changes inside a transaction count once it has committed. */
 export class SessionSettings {
   readonly #atStart: Settings;
