@@ -27,3 +27,12 @@ for (const text of [
     run.stop();
   });
 }
+
+test('settings of requests that were sent without waiting are not followed: the session keeps its connection', async () => {
+  const run = await harness(script);
+  run.sends({ kind: 'query', text: 'set work_mem = 1' }, { kind: 'query', text: 'set lock_timeout = 1' });
+  await run.until(() => run.said.length === 4);
+  assert.deepEqual([...run.session.pins], ['untracked-setting']);
+  assert.equal(run.session.server?.settings, null);
+  run.stop();
+});

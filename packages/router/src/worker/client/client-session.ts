@@ -427,7 +427,11 @@ export class ClientSession implements ServerUser, FrameSink {
   }
 
   ready(server: ServerConnection): void {
-    if (this.settings.hasPending && server.talk.status === STATUS.idle) {
+    if (this.settings.hasPending && server.talk.outstanding > 0) {
+      // Of requests that follow one another without waiting, nobody can tell which of them has set what.
+      this.#pins.add('untracked-setting');
+      server.settings = null;
+    } else if (this.settings.hasPending && server.talk.status === STATUS.idle) {
       const isUndone = this.#hasFailed || this.#lastTag === 'ROLLBACK';
       this.settings.settle(isUndone ? 'undone' : 'kept');
       // What the server has now is what the session has, unless something went wrong on the way.
