@@ -1,7 +1,7 @@
 /** Requests of the extended protocol on their way to a server: statements keep the client's names towards it, and have others on each server. */
 
-import type { Classification } from '@understudy/routing';
-import { bindNames, CLIENT, REQUEST, renameBind, WireError } from '@understudy/wire/postgres';
+import { type Classification, EMPTY_STATEMENT } from '@understudy/routing';
+import { ByteReader, bindNames, CLIENT, REQUEST, renameBind, WireError } from '@understudy/wire/postgres';
 import type { ServerConnection } from '../server/server-connection.ts';
 import type { Prepared, PreparedRegistry } from '../server/server-statements.ts';
 import { type Frame, readParse, readTarget } from './work.ts';
@@ -11,9 +11,22 @@ interface Statement {
   readonly class: Classification;
 }
 
+const PORTALS_MAX = 1_000;
+/** A portal that nobody saw being bound: it may run anything. */
+const UNKNOWN_PORTAL: Classification = {
+  ...EMPTY_STATEMENT,
+  node: 'primary',
+  reason: 'cursor',
+  mayWrite: true,
+  knowledge: 'none',
+  statements: 1,
+};
+
 /** The prepared statements of one client, and its messages about them. */
 export class ClientRequests {
   readonly #statements = new Map<string, Statement>();
+  /** What runs when a portal is executed, by its name: it may have been bound in an earlier group. */
+  readonly #portals = new Map<string, Classification>();
   /** Names of Parse messages that are not answered yet, in order. */
   #parsing: { readonly name: string; readonly before: Statement | undefined }[] = [];
 
@@ -33,6 +46,7 @@ export class ClientRequests {
   ): { readonly frames: Frame[]; readonly classes: readonly Classification[] } {
     const classes: Classification[] = [];
     const own = new Map<string, Classification>();
+    const bound = new Set<string>();
     const read = frames.map((frame): Frame => {
       if (frame.type === CLIENT.parse) {
         const { name, text, types } = readParse(frame.bytes);
@@ -41,9 +55,16 @@ export class ClientRequests {
         return { ...frame, prepared: registry.get(text, types), class: found };
       }
       if (frame.type === CLIENT.bind) {
-        const { statement } = bindNames(frame.bytes);
+        const { portal, statement } = bindNames(frame.bytes);
         const found = own.get(statement) ?? this.classOf(statement);
-        if (found !== undefined) classes.push(found);
+        classes.push(found ?? UNKNOWN_PORTAL);
+        if (this.#portals.size >= PORTALS_MAX) this.#portals.clear();
+        this.#portals.set(portal, found ?? UNKNOWN_PORTAL);
+        bound.add(portal);
+      }
+      if (frame.type === CLIENT.execute) {
+        const portal = new ByteReader(frame.bytes, 5).text();
+        if (!bound.has(portal)) classes.push(this.#portals.get(portal) ?? UNKNOWN_PORTAL);
       }
       if (frame.type === CLIENT.describe || frame.type === CLIENT.close) readTarget(frame.bytes);
       return frame;
