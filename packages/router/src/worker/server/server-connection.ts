@@ -115,7 +115,7 @@ export class ServerConnection implements FrameSink, ConversationListener {
 
   constructor(options: ServerOptions) {
     this.options = options;
-    this.#login = new ServerLogin(options.user, options.credentials);
+    this.#login = new ServerLogin(options.user, options.credentials, options.tls !== null && options.tls.ca !== null);
     this.talk = new Conversation(this);
     this.socket = openServer(options, {
       onOpen: (socket) => {

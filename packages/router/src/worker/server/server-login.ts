@@ -30,11 +30,14 @@ const KEY_BYTES = 32;
 export class ServerLogin {
   readonly #user: string;
   readonly #credentials: Credentials;
+  readonly #isVerified: boolean;
   #start: ScramClientStart | null = null;
   #proof: ScramClientProof | null = null;
   #isProven = false;
 
-  constructor(user: string, credentials: Credentials) {
+  /** @param isVerified whether the connection is proven to lead to the server: only then a password goes over it */
+  constructor(user: string, credentials: Credentials, isVerified: boolean) {
+    this.#isVerified = isVerified;
     this.#user = user;
     this.#credentials = credentials;
   }
@@ -49,6 +52,11 @@ export class ServerLogin {
         if (this.#proof !== null && !this.#isProven) throw new WireError('unexpected', 'the server left out its proof');
         return null;
       case 'cleartext':
+        if (!this.#isVerified) {
+          const message =
+            'the server asks for the password in clear, over a connection that does not prove whose it is';
+          throw new WireError('auth-failed', message);
+        }
         return encodePassword(this.#password('in clear'));
       case 'md5':
         return encodePassword(md5Answer(this.#user, this.#password('as MD5'), question.salt));
