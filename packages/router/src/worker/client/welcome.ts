@@ -15,7 +15,7 @@ import type { Wanted } from '../../topology/view.ts';
 import { CONSOLE_DATABASES } from '../admin/databases.ts';
 import type { Batch } from '../batch.ts';
 import type { CancelKeys } from '../cancel.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { Pool, Waiter } from '../pool/pool.ts';
 import { cleanUp } from '../server/clean-up.ts';
 import type { ServerConnection } from '../server/server-connection.ts';
 import type { ClientTls } from './client-login.ts';
@@ -92,6 +92,8 @@ export async function logIn(worker: LoginHost, socket: Socket, wanted: Wanted): 
   }
 }
 
+const gone = (): WireError => new WireError('unexpected', 'the client left during its login');
+
 type StartupArrival = Extract<Awaited<ReturnType<typeof receive>>, { kind: 'startup' }>;
 
 async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted): Promise<Welcome | null> {
@@ -116,7 +118,8 @@ async function admit(worker: LoginHost, arrival: StartupArrival, wanted: Wanted)
   }
   const { pooling } = worker.config;
   const secret = secretOf(packet.version);
-  const { parameters } = await firstServer(worker, user, database, wanted, settings);
+  const { parameters } = await firstServer(worker, socket, user, database, wanted, settings);
+  if (socket.destroyed) throw gone();
   const processId = worker.cancels.add(secret);
   socket.write(greeting(parameters, processId, secret));
   return {
@@ -170,8 +173,9 @@ function verifierFor(worker: LoginHost, user: string, found: Found): Parameters<
 }
 
 /** A server's word on database, user and settings, and the parameters that it reports with them. */
-function firstServer(
-  worker: LoginHost,
+export function firstServer(
+  worker: Pick<LoginHost, 'group' | 'batch'>,
+  socket: Socket,
   user: string,
   database: string,
   wanted: Wanted,
@@ -179,6 +183,7 @@ function firstServer(
 ): Promise<{ readonly parameters: ReadonlyMap<string, string> }> {
   const { pool } = worker.group(user, database);
   const text = new SessionSettings(settings).text;
+  if (socket.destroyed) return Promise.reject(gone());
   return new Promise((done, fail) => {
     const use = (server: ServerConnection): void => {
       const steps =
@@ -204,13 +209,19 @@ function firstServer(
       use(server);
       return;
     }
-    pool.wait({
+    const waiter: Waiter = {
       wanted,
       sinceMs: performance.now(),
       bytes: 0,
       take: use,
       refuse: (error) => fail(new Refusal(error.code, error.message, error.hint)),
+    };
+    // Its deadline has passed, or it went away: nobody may wait in its name, nor count it any longer.
+    socket.once('close', () => {
+      pool.leave(waiter);
+      fail(gone());
     });
+    pool.wait(waiter);
   });
 }
 
