@@ -79,14 +79,16 @@ describe('folders of an agent', () => {
       await assert.rejects(lockRunDir(runDir, who), { code: 'RUN_DIR_UNUSABLE', message: /belongs to user 54321/ });
       const logs = { level: 'info', decisionsBytes: 1, maxBytes: 1, file: join(runDir, 'agent.log') } as const;
       const engine = { dataDir: join(folder, 'data') };
-      assert.throws(() => requireOwnPlaces({ logs, engine }), /logs\.file/);
+      assert.throws(() => requireOwnPlaces({ runDir, logs, engine }), /logs\.file/);
       assert.throws(
-        () => requireOwnPlaces({ logs: { ...logs, file: join(folder, 'agent.log') }, stateDir: runDir, engine }),
+        () =>
+          requireOwnPlaces({ runDir, logs: { ...logs, file: join(folder, 'agent.log') }, stateDir: runDir, engine }),
         /stateDir/,
       );
       const shared = join(folder, 'shared');
       await mkdir(shared);
       const inShared = {
+        runDir,
         logs: { ...logs, file: join(folder, 'agent.log') },
         engine: { dataDir: join(shared, 'data') },
       };
@@ -100,6 +102,8 @@ describe('folders of an agent', () => {
       }
       await mkdir(inShared.engine.dataDir);
       await writeFile(join(inShared.engine.dataDir, 'understudy.json'), '{}');
+      assert.throws(() => requireOwnPlaces(inShared), { code: 'RUN_DIR_UNUSABLE' }, 'anybody can plant that');
+      await writeFile(join(runDir, 'decisions.ndjson'), '');
       requireOwnPlaces(inShared);
       assert.match(placeWarnings(inShared).join(), /chmod go-w/);
       await rm(inShared.engine.dataDir, { recursive: true });

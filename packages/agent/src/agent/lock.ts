@@ -1,16 +1,16 @@
 import { codeOf, reasonOf } from '@understudy/base';
 /** One agent per run directory, and what an agent leaves there for the next one. */
 
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync, statSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '@understudy/base/files';
 import { bootId, isAlive, processName } from '@understudy/base/processes';
 import { type Incarnation, incarnation } from '@understudy/core';
-import { identityName } from '@understudy/engine/host';
 import { z } from 'zod';
 import type { NodeConfig } from '../config/node-config.ts';
 import { AgentError } from '../errors.ts';
+import { RING_FILE } from '../ring/ring.ts';
 
 const lockSchema = z.object({
   pid: z.number().int(),
@@ -85,26 +85,38 @@ function requireOwnFolder(setting: string, folder: string): void {
 
 /** As for the run directory, for the other folders in which an agent that is root keeps files. @throws AgentError `RUN_DIR_UNUSABLE` */
 export function requireOwnPlaces({
+  runDir,
   stateDir,
   logs,
   engine,
-}: Pick<NodeConfig, 'stateDir' | 'logs'> & { readonly engine: Pick<NodeConfig['engine'], 'dataDir'> }): void {
+}: Pick<NodeConfig, 'runDir' | 'stateDir' | 'logs'> & {
+  readonly engine: Pick<NodeConfig['engine'], 'dataDir'>;
+}): void {
   if (process.geteuid?.() !== 0) return;
-  requireClosedAbove(engine.dataDir);
+  if (!hasDecidedHere(stateDir ?? runDir, process.geteuid())) requireClosedAbove(engine.dataDir);
   if (stateDir !== undefined) requireOwnFolder('stateDir', stateDir);
   if (logs.file !== undefined) requireOwnFolder('logs.file', dirname(logs.file));
 }
 
 /**
  * A copy is made beside `dataDir`, and put in its place by root: nobody else may change names there. The server's own user may, as whose
- * files are reached with that user's rights. A member that has its data there already starts: an upgrade must not end it.
+ * files are reached with that user's rights.
  */
 function requireClosedAbove(dataDir: string): void {
-  if (!isOpenAbove(dataDir) || existsSync(join(dataDir, identityName))) return;
+  if (!isOpenAbove(dataDir)) return;
   const above = dirname(dataDir);
   const text = `The folder ${above} is open for other users to write to, and data is put in place there by this agent, which is root.`;
   const next = `Give engine.dataDir a folder of its own: ${join(above, 'understudy', 'data')}; or run: chmod go-w ${above}`;
   throw new AgentError('RUN_DIR_UNUSABLE', text, { next });
+}
+
+/**
+ * Whether an agent of this user has run before: an upgrade must not end a member whose data lies in an open folder. The data directory
+ * itself proves nothing: whoever may write beside it can make one.
+ */
+function hasDecidedHere(folder: string, own: number): boolean {
+  const found = lstatSync(join(folder, RING_FILE), { throwIfNoEntry: false });
+  return found?.isFile() === true && found.uid === own;
 }
 
 /** Whether others can exchange what lies beside `dataDir`. With the sticky bit they can change their own names alone. */
