@@ -1,6 +1,5 @@
 /** One worker: its clients, its pools, its share of the work. */
 
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import {
@@ -19,6 +18,7 @@ import { AdminConsole } from './admin/serve.ts';
 import { adopt } from './adopt.ts';
 import { Batch } from './batch.ts';
 import { CancelKeys, sendCancel } from './cancel.ts';
+import { endPointOf } from './client/channel-binding.ts';
 import type { ClientTls } from './client/client-login.ts';
 import type { ClientSession, SessionFacts, SessionHost } from './client/client-session.ts';
 import { Verifiers } from './client/verifiers.ts';
@@ -262,13 +262,4 @@ function clientTls({ tls }: WorkerConfig): ClientTls | null {
     endPoint: endPointOf(tls.cert),
     required: tls.required,
   };
-}
-
-/** Hash of the certificate, with the hash of its own signature; MD5 and SHA-1 are lifted to SHA-256 (RFC 5929). */
-function endPointOf(pem: string): Buffer {
-  const der = Buffer.from(
-    /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem)?.[1] ?? '',
-    'base64',
-  );
-  return createHash('sha256').update(der).digest();
 }
