@@ -18,6 +18,17 @@ test('a setting counts once its transaction has committed', () => {
   assert.equal(settings.text, "SET search_path TO 'a', 'b'");
 });
 
+test('the role is set last: it may not be allowed to set the others', () => {
+  const settings = new SessionSettings(
+    new Map([
+      ['work_mem', ['1MB']],
+      ['role', ['r']],
+      ['session_authorization', ['s']],
+    ]),
+  );
+  assert.equal(settings.text, "SET work_mem TO '1MB'; SET session_authorization TO 's'; SET role TO 'r'");
+});
+
 test("what is local to a transaction is nobody else's", () => {
   const settings = new SessionSettings(new Map());
   settings.note(doing({ kind: 'set', name: 'work_mem', values: ['1MB'], isLocal: true }));

@@ -18,6 +18,9 @@ const NAME = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/;
 const UNSAFE_ENCODINGS = new Set(['SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004']);
 export const isSafeEncoding = (name: string): boolean => !UNSAFE_ENCODINGS.has(name);
 
+/** Under another role some of the other settings could not be set any more. */
+const rank = (name: string): number => (name === 'role' ? 2 : name === 'session_authorization' ? 1 : 0);
+
 /** What a session has set. Changes inside a transaction count once it has committed. */
 export class SessionSettings {
   readonly #atStart: Settings;
@@ -75,7 +78,7 @@ export class SessionSettings {
   /** All of it, as SQL; empty when everything is as the server has it by itself. Equal text, equal settings. */
   get text(): string {
     this.#text ??= [...this.#now]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
       .map(([name, values]) => `SET ${name} TO ${values.map(literal).join(', ')}`)
       .join('; ');
     return this.#text;
