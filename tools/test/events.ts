@@ -22,6 +22,8 @@ export interface Outcome {
   /** What it wrote; shown only beside failures. */
   readonly output: string;
   readonly durationMs: number;
+  /** Failed beside other files, and passed when it ran alone. */
+  readonly isUnstable?: boolean;
 }
 
 export interface Failure {

@@ -18,8 +18,9 @@ test('one slow start is no slow machine', () => {
   assert.equal(paceOf([55, 900, 58, 54, 60], wanted).slowness, 1);
 });
 
-test('there is an end: at least one file runs, and no file has all day', () => {
-  assert.deepEqual(paceOf([9_000], wanted), { slowness: 6, jobs: 1, timeoutMs: 3_600_000 });
+test('there is an end: two files run at once, and no file has all day', () => {
+  assert.deepEqual(paceOf([9_000], wanted), { slowness: 6, jobs: 2, timeoutMs: 3_600_000 });
+  assert.equal(paceOf([9_000], { ...wanted, jobs: 1 }).jobs, 1);
 });
 
 test('this machine can be measured', async () => {

@@ -24,7 +24,8 @@ export function paceOf(
   const slowness = Math.min(slownessMax, Math.max(1, middleMs / usualStartMs));
   return {
     slowness,
-    jobs: Math.max(1, Math.round(wanted.jobs / slowness)),
+    // Two at once keep a core busy while the other waits: one alone would not end in the time that a slow machine has.
+    jobs: Math.max(Math.min(2, wanted.jobs), Math.round(wanted.jobs / slowness)),
     timeoutMs: Math.round(wanted.timeoutMs * slowness),
   };
 }
