@@ -33,7 +33,7 @@ export async function rotateToken(context: Context, client: ClusterClient): Prom
   else
     note(
       context,
-      `The token ${own.name} (${own.role}) is a new one on ${urls.length} agents and in ${file}. The one before is refused.`,
+      `The token "${own.name}" (${own.role}) was replaced on ${urls.length} agents and in ${file}. The old one is refused.`,
     );
   return EXIT.done;
 }
